@@ -1,0 +1,147 @@
+"""What a dataset gives: splits of raw samples, and their targets."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from ftrun.targets import Target
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Sample: TypeAlias = tuple[Any, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples on their way through the net.
+
+    inputs: what `InputSpec.collate` gave: for images uint8 [B, C, H, W]
+    targets: by target's name, each [B, ...]
+    ids: int64 [B], each sample's index in its split
+    """
+
+    inputs: Any
+    targets: "Mapping[str, Tensor]"
+    ids: "Tensor"
+
+    def to(self, device: "torch.device") -> "Batch":
+        """This batch on `device`; the copy overlaps with computing where the memory is pinned."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device, non_blocking=True),
+            targets={name: value.to(device, non_blocking=True) for name, value in self.targets.items()},
+            ids=self.ids.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> "Batch":
+        """This batch in pinned memory (torch's DataLoader calls it by this name)."""
+        return replace(
+            self,
+            inputs=self.inputs.pin_memory(),
+            targets={name: value.pin_memory() for name, value in self.targets.items()},
+            ids=self.ids.pin_memory(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Split(Protocol):
+    """One split: a map-style dataset in torch's sense that also knows all its targets.
+
+    `split[i]` is (raw input, {target's name: value}). A raw image is a uint8 tensor [C, H, W] with C 1 or 3, a
+    raw text is a str; nothing is normalised or augmented. A split may also have
+    `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
+    whole batch at once: (raw inputs, {target's name: tensor [B, ...]}).
+    """
+
+    @property
+    def targets(self) -> "Mapping[str, Tensor]":
+        """Every target of the split, known without reading an input: {name: [N, ...]}."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A dataset's splits. Without `val` the core cuts one from `train`; without `test` nothing is tested.
+
+    `targets` says what each target is, in all splits alike: classes are aligned by name, never by position.
+    """
+
+    train: Split
+    targets: Mapping[str, Target]
+    val: Split | None = None
+    test: Split | None = None
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ValueError("a dataset needs at least one target")
+
+    def items(self) -> "list[tuple[str, Split]]":
+        """The splits that there are, by name, in the order train, val, test."""
+        all_three = (("train", self.train), ("val", self.val), ("test", self.test))
+        return [(name, split) for name, split in all_three if split is not None]
+
+    def with_val(self, train: Split, val: Split) -> "Splits":
+        """The same dataset with other train and val splits."""
+        return dataclasses.replace(self, train=train, val=val)
+
+
+class TensorSplit:
+    """A split that lies in memory as tensors: the quickest there is.
+
+    inputs: raw inputs, [N, ...] (images: uint8 [N, C, H, W]); targets: {name: [N, ...]}
+    """
+
+    in_memory = True  # no workers are needed to read it
+
+    def __init__(self, inputs: "Tensor", targets: "Mapping[str, Tensor]") -> None:
+        for name, values in targets.items():
+            if len(values) != len(inputs):
+                raise ValueError(f"{len(inputs)} inputs, but {len(values)} values of target {name!r}")
+        self.inputs = inputs
+        self.targets = dict(targets)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.inputs[index], {name: values[index] for name, values in self.targets.items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> "tuple[Tensor, dict[str, Tensor]]":
+        import torch
+
+        chosen = torch.as_tensor(indices)
+        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
+
+
+class Subset:
+    """The samples of `split` at `indices` (int64 [M]), in that order."""
+
+    def __init__(self, split: Split, indices: "Tensor") -> None:
+        self.split = split
+        self.indices = indices
+        self.targets = {name: values[indices] for name, values in split.targets.items()}
+        self.in_memory = getattr(split, "in_memory", False)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.split[int(self.indices[index])]
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        return get_items(self.split, [int(self.indices[index]) for index in indices])
+
+
+def get_items(split: Split, indices: Sequence[int]) -> Any:
+    """A list of samples or, where the split offers it, a whole batch at once."""
+    whole_batch = getattr(split, "__getitems__", None)
+    return whole_batch(indices) if whole_batch else [split[index] for index in indices]

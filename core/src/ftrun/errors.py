@@ -1,0 +1,84 @@
+"""Expected errors: one message, an exit code, no traceback.
+
+    FtrunError          1  the run failed
+    ├── SpecError       2  the spec or the command line is wrong
+    ├── PluginError     3  a plugin is broken, missing or clashes
+    ├── DataError       4  the data is wrong
+    ├── DivergedError   5  training diverged
+    └── Interrupted     130 or 143, after SIGINT or SIGTERM
+
+Anything else that is raised is a fault of ours or of a plugin, and keeps its traceback.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class FtrunError(Exception):
+    """An expected error; `where` is the place in the spec (`modifiers.0`), where one is known."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class SpecError(FtrunError):
+    """The spec or the command line is wrong; a message may hold several lines, one for each mistake."""
+
+    exit_code = 2
+
+
+class PluginError(FtrunError):
+    """A plugin that is needed is broken, missing, or clashes with another one."""
+
+    exit_code = 3
+
+
+class DataError(FtrunError):
+    """The data is missing, unreadable or contradicts itself."""
+
+    exit_code = 4
+
+
+class DivergedError(FtrunError):
+    """The loss is no longer finite."""
+
+    exit_code = 5
+
+
+class Interrupted(FtrunError):
+    """Stopped by a signal."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("stopped by SIGTERM" if signal_number == 15 else "stopped by Ctrl-C")
+        self.signal_number = signal_number
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Give expected errors from inside the block a place in the spec, unless they name one themselves."""
+    try:
+        yield
+    except FtrunError as error:
+        error.where = error.where or where
+        raise
+
+
+def exit_code(error: FtrunError) -> int:
+    """The process's exit code for `error`: 128 + the signal's number after a signal, as shells have it."""
+    return 128 + error.signal_number if isinstance(error, Interrupted) else error.exit_code
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'momentum'?`, or nothing where no known name is near."""
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

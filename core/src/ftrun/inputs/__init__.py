@@ -1,0 +1,6 @@
+"""What a net takes: the one object that training, evaluation, prediction and export prepare inputs with."""
+
+from ftrun.inputs.base import InputSpec
+from ftrun.inputs.image import ImageInput
+
+__all__ = ["ImageInput", "InputSpec"]

@@ -1,0 +1,51 @@
+"""The contract of an input, whatever its modality."""
+
+from abc import abstractmethod
+from functools import cache
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+
+class InputSpec(BaseModel):
+    """How raw inputs become what the net takes; it comes with the pretrained weights and is saved beside them.
+
+    It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; `prepare` runs
+    on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]` and its fields, and
+    imports torch inside its methods only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @abstractmethod
+    def collate(self, raw: Any) -> Any:
+        """One tensor that travels to the device, from a list of raw inputs or from a whole raw batch."""
+
+    @abstractmethod
+    def prepare(self, batch: Any) -> Any:
+        """What `Net.features` takes, from what `collate` gave, once it is on the device."""
+
+    def changed(self, **fields: Any) -> Self:
+        """This input with the fields that a spec's `input` overrides; the result is validated again."""
+        return type(self).model_validate({**self.model_dump(), **fields})
+
+    @classmethod
+    def overrides(cls) -> type[BaseModel]:
+        """The model of a spec's `input`: the same fields, each of them optional."""
+        return _overrides(cls)
+
+
+@cache
+def _overrides(cls: type[InputSpec]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation(), _optional(field))
+        for name, field in cls.model_fields.items()
+        if name != "kind"
+    }
+    return create_model(f"{cls.__name__}Overrides", __config__=cls.model_config, __doc__=cls.__doc__, **fields)
+
+
+def _optional(field: Any) -> Any:
+    from pydantic import Field
+
+    return Field(default_factory=lambda: None, description=field.description)

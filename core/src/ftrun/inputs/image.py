@@ -1,0 +1,108 @@
+"""Images: resize and crop on the CPU in uint8, normalise on the device."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ftrun.errors import DataError
+from ftrun.inputs.base import InputSpec
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_SIDE = {"type": "integer", "minimum": 1, "maximum": 8192}
+
+
+def _pair(value: Any) -> Any:
+    """32 means [32, 32]."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Side = Annotated[int, Field(ge=1, le=8192)]
+Size = Annotated[
+    tuple[Side, Side],
+    BeforeValidator(_pair),
+    WithJsonSchema({"anyOf": [_SIDE, {"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}]}),
+]
+
+
+class ImageInput(InputSpec):
+    """An image: resized so that its shorter side is size / crop, cropped at the centre, scaled to 0..1, normalised."""
+
+    kind: Literal["image"] = "image"
+    size: Size = Field(description="Height and width in pixels that the net sees; one number for both.")
+    mean: tuple[float, ...] = Field((0.485, 0.456, 0.406), description="Mean of each channel, on the scale 0 to 1.")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.229, 0.224, 0.225), description="Standard deviation of each channel, on the scale 0 to 1."
+    )
+    interpolation: Literal["bilinear", "bicubic", "nearest"] = Field("bilinear", description="How images are resized.")
+    crop: float = Field(
+        1.0, gt=0, le=1, description="Part of the resized image's shorter side that the centre crop keeps."
+    )
+
+    def changed(self, **fields: Any) -> Self:
+        """As in InputSpec. A new `size` on its own also means the whole image: a crop belongs to the size it was tuned at."""
+        return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
+
+    def collate(self, raw: "Sequence[Tensor] | Tensor") -> "Tensor":
+        """uint8 [B, channels, *size] from uint8 images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
+        import torch
+
+        if not isinstance(raw, torch.Tensor) and len({image.shape for image in raw}) == 1:
+            raw = torch.stack(list(raw))  # resize them in one go
+        if isinstance(raw, torch.Tensor):
+            return self._fit(raw)
+        return torch.cat([self._fit(image[None]) for image in raw])
+
+    def prepare(self, batch: "Tensor") -> "Tensor":
+        """float32 [B, channels, H, W], normalised, from uint8 of the same shape."""
+        mean, std = _normalisation(self.mean, self.std, batch.device)
+        return batch.float().sub_(mean).div_(std)
+
+    def _fit(self, images: "Tensor") -> "Tensor":
+        """Resize and crop as timm does for evaluation: shorter side to floor(size / crop), then the centre."""
+        import torch
+        from torch.nn import functional as F
+
+        if images.ndim != 4 or images.dtype != torch.uint8 or images.shape[1] not in (1, len(self.mean)):
+            raise DataError(
+                f"an image must be a uint8 tensor [1 or {len(self.mean)}, height, width]; "
+                f"this one is {images.dtype} {list(images.shape[1:])}."
+            )
+        height, width = self.size
+        resized_height, resized_width = self._resized(*images.shape[2:])
+        if (resized_height, resized_width) != tuple(images.shape[2:]):
+            smooth = self.interpolation != "nearest"
+            images = F.interpolate(
+                images,
+                size=(resized_height, resized_width),
+                mode=self.interpolation if smooth else "nearest-exact",
+                antialias=smooth,
+            )
+        top, left = (resized_height - height) // 2, (resized_width - width) // 2
+        images = images[:, :, top : top + height, left : left + width]
+        return images.expand(-1, len(self.mean), -1, -1).contiguous()
+
+    def _resized(self, image_height: int, image_width: int) -> tuple[int, int]:
+        height, width = (math.floor(side / self.crop) for side in self.size)
+        scale = max(height / image_height, width / image_width)
+        return max(height, round(image_height * scale)), max(width, round(image_width * scale))
+
+
+@lru_cache(maxsize=8)
+def _normalisation(
+    mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device"
+) -> "tuple[Tensor, Tensor]":
+    """Mean and standard deviation on the scale 0 to 255, so that one pass over the pixels will do."""
+    import torch
+
+    def scaled(values: tuple[float, ...]) -> "Tensor":
+        return torch.tensor(values, device=device).mul_(255)[:, None, None]
+
+    return scaled(mean), scaled(std)

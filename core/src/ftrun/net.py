@@ -1,0 +1,115 @@
+"""The one shape of a network that modifiers, losses, caches and exporters see."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch  # noqa: TID253  (this module is loaded by `ftrun.Net` on first use, never by the command line)
+from torch import Tensor, nn
+
+from ftrun.inputs import InputSpec
+from ftrun.targets import Target
+
+
+class Net(nn.Module):
+    """A pretrained network, taken apart: `forward(x) = head(pool(features(x)))`.
+
+    features: model input -> [B, C, H, W] or [B, T, D]
+    pool:     features    -> embedding [B, num_features]
+    head:     embedding   -> output [B, outputs], or {target: output} where there are several targets
+
+    A backbone plugin subclasses this for the library that it stands for, and writes `features` and `pool`.
+    Everything with weights lives in `model`, the library's own module, under the library's own names, so that
+    `model.state_dict()` loads back into that library.
+
+    model: the library's module
+    input: how its inputs are prepared
+    num_features: D, the length of the embedding that `pool` gives
+    head_path: where in `model` the head is, dotted; `replace_head` puts another one there
+    stages: names of the stages from input to output, each with the paths in `model` that belong to it; the longest
+        path that fits a parameter decides. The head is always a stage of its own, `head`, and need not be named.
+    pool_layers: paths in `model` of the layers that `pool` runs one after the other (a flatten before the first
+        linear layer goes without saying); empty where `pool` is anything else, such as taking a class token
+    embeds: False where `pool` hands the head a map [B, C, H, W], because the head is convolutional
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        input: InputSpec,  # noqa: A002  (the contract's word)
+        num_features: int,
+        head_path: str,
+        stages: Mapping[str, Sequence[str]],
+        pool_layers: Sequence[str] = (),
+        embeds: bool = True,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.input = input
+        self.num_features = num_features
+        self.head_path = head_path
+        self.pool_layers = tuple(pool_layers)
+        self.embeds = embeds
+        self.targets: dict[str, Target] = {}
+        self._stage_paths = {name: tuple(paths) for name, paths in stages.items()}
+
+    def features(self, x: Tensor) -> Tensor:
+        """Model input, as `input.prepare` gives it -> [B, C, H, W] or [B, T, D]."""
+        raise NotImplementedError
+
+    def pool(self, features: Tensor) -> Tensor:
+        """What `features` gave -> embedding [B, num_features]."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.pool(self.features(x)))
+
+    @property
+    def head(self) -> nn.Module:
+        """The part of `model` that turns an embedding into the output."""
+        return self.model.get_submodule(self.head_path)
+
+    def replace_head(self, head: nn.Module) -> None:
+        """Put `head` (embedding [B, num_features] -> output) in the place of the present one."""
+        self.model.set_submodule(self.head_path, head)
+
+    def set_targets(self, targets: Mapping[str, Target]) -> None:
+        """Give the net a fresh head for `targets`."""
+        self.targets = dict(targets)
+        self.replace_head(self.output_layer(self.num_features))
+
+    def output_layer(self, in_features: int) -> nn.Module:
+        """A fresh last layer for this net's targets, on [B, in_features]; one for each target where there are several."""
+        layers = {
+            name: self.new_output(in_features, target.outputs) for name, target in self.targets.items()
+        }
+        return next(iter(layers.values())) if len(layers) == 1 else Heads(layers)
+
+    def new_output(self, in_features: int, outputs: int) -> nn.Module:
+        """A fresh layer [B, in_features] -> [B, outputs]; a net whose head is not linear says here what it is."""
+        return nn.Linear(in_features, outputs)
+
+    @property
+    def stages(self) -> dict[str, tuple[str, ...]]:
+        """Ordered, input to output: {stage: names of its parameters in `model`}. Each parameter is in exactly one."""
+        found: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
+        paths = {path: name for name, paths in self._stage_paths.items() for path in paths}
+        paths[self.head_path] = "head"
+        for parameter, _ in self.model.named_parameters():
+            fits = [path for path in paths if parameter == path or parameter.startswith(f"{path}.")]
+            if not fits:
+                raise ValueError(f"parameter {parameter!r} belongs to no stage of {type(self).__name__}")
+            found[paths[max(fits, key=len)]].append(parameter)
+        return {name: tuple(parameters) for name, parameters in found.items() if parameters}
+
+
+class Heads(nn.ModuleDict):
+    """A head for each of several targets: embedding [B, D] -> {target: output}."""
+
+    def forward(self, embedding: Tensor) -> dict[str, Tensor]:
+        return {name: head(embedding) for name, head in self.items()}
+
+
+def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:
+    """A net's output by target's name, also where there is only one target."""
+    return {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output

@@ -1,0 +1,70 @@
+"""Randomness as a pure function of where it is used: there is no generator state to save or to share out.
+
+A draw for a sample depends on (seed, epoch, sample) alone: not on the batch that the sample is in, on the
+device, on the number of workers, or on the number of processes. The mixing function is splitmix64's (Steele,
+Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), on int64 tensors, which wrap around
+in the same way on every device.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def seed_of(seed: int, *path: int | str) -> int:
+    """A seed, 0 to 2^63 - 1, for one place: `seed_of(0, "order", epoch)`."""
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class SampleRandom:
+    """Random numbers for a batch, a row for each sample; each call draws afresh.
+
+    seed: what `seed_of` gave for (seed, epoch, place in the pipeline); ids: int64 [B], the samples' indices.
+    """
+
+    def __init__(self, seed: int, ids: "Tensor") -> None:
+        self._streams = _mix(_mix(ids + _GOLDEN) ^ seed)
+        self._drawn = 0
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> "Tensor":
+        """Uniform float32 [B, *shape] in [low, high)."""
+        unit = (self._bits(*shape) & 0xFFFFFF).float() / 2**24
+        return unit * (high - low) + low
+
+    def integers(self, *shape: int, high: int) -> "Tensor":
+        """Uniform int64 [B, *shape] in [0, high), for `high` up to a million or so (no rejection: a bias of high/2^40)."""
+        return (self._bits(*shape) & 0xFFFFFFFFFF) % high
+
+    def chance(self, p: float) -> "Tensor":
+        """True with probability `p`: bool [B]."""
+        return self.uniform() < p
+
+    def _bits(self, *shape: int) -> "Tensor":
+        import torch
+
+        count = 1
+        for length in shape:
+            count *= length
+        draws = torch.arange(self._drawn + 1, self._drawn + count + 1, device=self._streams.device)
+        self._drawn += count
+        return _mix(self._streams[:, None] + draws * _GOLDEN).reshape(len(self._streams), *shape)
+
+
+def _signed(value: int) -> int:
+    """An unsigned 64-bit constant as the int64 with the same bits."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_MULTIPLY_1 = _signed(0xBF58476D1CE4E5B9)
+_MULTIPLY_2 = _signed(0x94D049BB133111EB)
+
+
+def _mix(x: "Tensor") -> "Tensor":
+    # int64 shifts right with its sign, so the masks cut off what the sign brought in.
+    x = (x ^ ((x >> 30) & (2**34 - 1))) * _MULTIPLY_1
+    x = (x ^ ((x >> 27) & (2**37 - 1))) * _MULTIPLY_2
+    return x ^ ((x >> 31) & (2**33 - 1))

@@ -1,0 +1,164 @@
+"""The roles. A part is one pydantic class of a role: its fields are its options, its `build()` makes the real thing.
+
+Parts are imported to answer `ftrun plugins` and to check a spec, so a part's module imports torch and the like inside
+`build()` only.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ftrun.data import Batch, Splits
+from ftrun.inputs import ImageInput, InputSpec
+from ftrun.randomness import SampleRandom
+from ftrun.targets import Target
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ftrun.net import Net
+
+
+class Part(BaseModel):
+    """What every part has. A subclass gives `name: Literal["its-name"]` and its options, each with a description.
+
+    A part that stands for a family names in `family` the field that takes what follows a slash in the spec: with
+    `family = "model"`, "timm/resnet18" is {"name": "timm", "model": "resnet18"}. A part with `default = True` is taken
+    where the spec leaves its role out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
+
+    role: ClassVar[str]
+    family: ClassVar[str | None] = None
+    default: ClassVar[bool] = False
+
+    name: str
+
+
+class Dataset(Part):
+    """Raw samples to learn from and to be judged on."""
+
+    role = "dataset"
+
+    @abstractmethod
+    def build(self) -> Splits:
+        """Read or fetch the data. Raises DataError where it is missing or wrong."""
+
+
+class Backbone(Part):
+    """A pretrained network. `input_type` is the kind of input that its nets take."""
+
+    role = "backbone"
+    input_type: ClassVar[type[InputSpec]] = ImageInput
+
+    @abstractmethod
+    def build(self, overrides: Mapping[str, Any]) -> "Net":
+        """The pretrained net with the head that it came with; the core gives it the one that the targets need.
+
+        overrides: the fields of its input that the spec changes, to be applied with `InputSpec.changed`
+        """
+
+
+class Modifier(Part):
+    """A change to the net: another head, layers, convolutions instead of fully connected layers."""
+
+    role = "modifier"
+
+    @abstractmethod
+    def build(self, net: "Net") -> "Net":
+        """The changed net: the same object or another one. Keeps `targets`. Raises SpecError where it does not apply."""
+
+
+class Augmentation(Part):
+    """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own."""
+
+    role = "augmentation"
+
+    @abstractmethod
+    def build(self) -> Callable[[Batch, SampleRandom], Batch]:
+        """A function that gives a changed batch and leaves the one it is given alone.
+
+        Images are uint8 [B, C, H, W] and stay so. All randomness comes from the SampleRandom.
+        """
+
+
+class Loss(Part):
+    """What training makes small. `kinds` are the kinds of target that it works on."""
+
+    role = "loss"
+    kinds: ClassVar[tuple[str, ...]] = ("classes",)
+
+    @abstractmethod
+    def build(self, target: Target, values: "Tensor") -> "nn.Module":
+        """A module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
+
+        values: the target's values in the training split, [N, ...], for weights that depend on them
+        """
+
+
+class Optimizer(Part):
+    """How gradients change weights."""
+
+    role = "optimizer"
+
+    @abstractmethod
+    def build(self, params: Any) -> Any:
+        """A `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
+
+
+class Scheduler(Part):
+    """How the learning rate changes during a run."""
+
+    role = "scheduler"
+
+    @abstractmethod
+    def build(self) -> Callable[[float], float]:
+        """The factor on the learning rate as a pure function of progress, 0 at the first step to 1 after the last."""
+
+
+class Metric(Part):
+    """A figure that judges predictions. `kinds` are the kinds of target that it works on.
+
+    higher_is_better: whether more of it is better; None where it is not one figure and so cannot be monitored.
+    """
+
+    role = "metric"
+    kinds: ClassVar[tuple[str, ...]] = ("classes",)
+    higher_is_better: ClassVar[bool | None] = True
+
+    @property
+    def key(self) -> str:
+        """Its name in metrics and results, `f1_macro`: distinct for options that give distinct figures."""
+        return self.name.replace("-", "_")
+
+    @abstractmethod
+    def build(self, target: Target) -> Any:
+        """An object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`."""
+
+
+class Observer(Part):
+    """Something that follows a run and changes nothing: a logger, a notifier."""
+
+    role = "observer"
+
+    @abstractmethod
+    def build(self) -> object:
+        """An object whose methods marked `@ftrun.hookimpl` are called as the run goes on (see `ftrun.events`)."""
+
+
+ROLES: tuple[type[Part], ...] = (
+    Dataset,
+    Backbone,
+    Modifier,
+    Augmentation,
+    Loss,
+    Optimizer,
+    Scheduler,
+    Metric,
+    Observer,
+)
+
+Offer = Iterable[type[Part]]

@@ -1,0 +1,1 @@
+"""Augmentations on whole batches: flip, crops, color jitter."""

@@ -1,0 +1,1 @@
+"""Datasets `cifar10` and `cifar100`."""

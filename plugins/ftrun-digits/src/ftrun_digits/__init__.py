@@ -1,0 +1,1 @@
+"""Dataset `digits`: the 1,797 handwritten digits that scikit-learn ships."""

@@ -1,0 +1,1 @@
+"""Modifier `fc-to-conv`: fully connected heads become convolutions."""

@@ -1,0 +1,1 @@
+"""Dataset `image-folder`: images in a folder for each class."""

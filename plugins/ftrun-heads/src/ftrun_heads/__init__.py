@@ -1,0 +1,1 @@
+"""Modifiers `replace-head` and `add-layers`."""

@@ -1,0 +1,1 @@
+"""Optimizers `sgd`, `adam`, `adamw`; schedulers `constant`, `cosine`, `step`."""

@@ -1,0 +1,1 @@
+"""Backbone `timm`: the models of timm."""

@@ -1,0 +1,1 @@
+"""Backbone `torchvision`: the classification models of torchvision."""
