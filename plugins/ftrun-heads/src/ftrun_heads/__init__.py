@@ -1,1 +1,65 @@
 """Modifiers `replace-head` and `add-layers`."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+import ftrun
+
+if TYPE_CHECKING:
+    from ftrun import Net
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class ReplaceHead(ftrun.Modifier):
+    """One fresh linear layer for each target, with dropout before it."""
+
+    name: Literal["replace-head"]
+    dropout: Dropout = Field(0.0, description="Part of the embedding that is zeroed at random in training.")
+
+    def build(self, net: "Net") -> "Net":
+        """`net` with a fresh output layer, [B, num_features] -> [B, outputs], in the head's place."""
+        from ftrun_heads.layers import with_dropout
+
+        _needs_embedding(net, self.name)
+        net.replace_head(with_dropout(net.output_layer(net.num_features), self.dropout))
+        return net
+
+
+class AddLayers(ftrun.Modifier):
+    """Hidden layers, each followed by an activation, between the embedding and a fresh output layer."""
+
+    name: Literal["add-layers"]
+    sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        min_length=1, description="Width of each hidden layer, first to last."
+    )
+    activation: Literal["relu", "gelu", "silu", "tanh"] = Field(
+        "relu", description="Activation after each hidden layer."
+    )
+    dropout: Dropout = Field(
+        0.0, description="Part of each hidden layer's output that is zeroed at random in training."
+    )
+
+    def build(self, net: "Net") -> "Net":
+        """`net` with the hidden layers and its output layer for [B, sizes[-1]] in the head's place."""
+        from ftrun_heads.layers import hidden_layers
+
+        _needs_embedding(net, self.name)
+        hidden = hidden_layers(net.num_features, self.sizes, self.activation, self.dropout)
+        net.replace_head(hidden.append(net.output_layer(self.sizes[-1])))
+        return net
+
+
+def _needs_embedding(net: "Net", modifier: str) -> None:
+    if not net.embeds:
+        raise ftrun.SpecError(
+            f"{modifier!r} makes a head that takes an embedding, but this net's head is convolutional and takes a map. "
+            f"If 'fc-to-conv' made it so, put {modifier!r} before 'fc-to-conv' in `modifiers`; otherwise leave "
+            f"{modifier!r} out, or take another backbone."
+        )
+
+
+@ftrun.hookimpl
+def ftrun_modifiers() -> list[type[ftrun.Modifier]]:
+    return [ReplaceHead, AddLayers]
