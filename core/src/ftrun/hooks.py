@@ -1,8 +1,8 @@
 """What a plugin may implement: one hook for each role, each offering classes. All are optional.
 
-    @ftrun.hookimpl
-    def ftrun_optimizers():
-        return [SGD, Adam]
+@ftrun.hookimpl
+def ftrun_optimizers():
+    return [SGD, Adam]
 """
 
 from collections.abc import Iterable

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch  # noqa: TID253  (this module is loaded by `ftrun.Net` on first use, never by the command line)
+import torch
 from torch import Tensor, nn
 
 from ftrun.inputs import InputSpec
@@ -79,10 +79,8 @@ class Net(nn.Module):
         self.replace_head(self.output_layer(self.num_features))
 
     def output_layer(self, in_features: int) -> nn.Module:
-        """A fresh last layer for this net's targets, on [B, in_features]; one for each target where there are several."""
-        layers = {
-            name: self.new_output(in_features, target.outputs) for name, target in self.targets.items()
-        }
+        """A fresh last layer for this net's targets, on [B, in_features]; for several targets, one for each."""
+        layers = {name: self.new_output(in_features, target.outputs) for name, target in self.targets.items()}
         return next(iter(layers.values())) if len(layers) == 1 else Heads(layers)
 
     def new_output(self, in_features: int, outputs: int) -> nn.Module:

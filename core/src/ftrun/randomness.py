@@ -35,7 +35,7 @@ class SampleRandom:
         return unit * (high - low) + low
 
     def integers(self, *shape: int, high: int) -> "Tensor":
-        """Uniform int64 [B, *shape] in [0, high), for `high` up to a million or so (no rejection: a bias of high/2^40)."""
+        """Uniform int64 [B, *shape] in [0, high); biased by high / 2^40, so for `high` up to a million or so."""
         return (self._bits(*shape) & 0xFFFFFFFFFF) % high
 
     def chance(self, p: float) -> "Tensor":

@@ -69,7 +69,7 @@ class Modifier(Part):
 
     @abstractmethod
     def build(self, net: "Net") -> "Net":
-        """The changed net: the same object or another one. Keeps `targets`. Raises SpecError where it does not apply."""
+        """The changed net, the same object or another one; keeps `targets`. Raises SpecError where it does not fit."""
 
 
 class Augmentation(Part):

@@ -19,7 +19,7 @@ class _Target(BaseModel):
     @property
     def outputs(self) -> int:
         """Number of values that the net's head gives for one sample."""
-        return len(self.names)  # type: ignore[attr-defined, no-any-return]
+        return len(self.names)  # type: ignore[attr-defined]
 
 
 class Classes(_Target):

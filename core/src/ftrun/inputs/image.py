@@ -47,7 +47,7 @@ class ImageInput(InputSpec):
     )
 
     def changed(self, **fields: Any) -> Self:
-        """As in InputSpec. A new `size` on its own also means the whole image: a crop belongs to the size it was tuned at."""
+        """As in InputSpec. A new `size` alone also means the whole image: a crop goes with the size it was tuned at."""
         return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
 
     def collate(self, raw: "Sequence[Tensor] | Tensor") -> "Tensor":
@@ -96,9 +96,7 @@ class ImageInput(InputSpec):
 
 
 @lru_cache(maxsize=8)
-def _normalisation(
-    mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device"
-) -> "tuple[Tensor, Tensor]":
+def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device") -> "tuple[Tensor, Tensor]":
     """Mean and standard deviation on the scale 0 to 255, so that one pass over the pixels will do."""
     import torch
 

@@ -1,0 +1,5 @@
+"""`python -m ftrun`."""
+
+from ftrun.cli import main
+
+main()

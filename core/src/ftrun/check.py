@@ -1,0 +1,277 @@
+"""From a spec's JSON to a checked RunSpec, or to one message with all of its mistakes. Loads nothing heavy."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ftrun.catalogue import Catalogue
+from ftrun.errors import PluginError, SpecError, did_you_mean
+from ftrun.runspec import SLOTS, RunSpec, Slot, Train, expand, run_spec_model
+from ftrun.specfile import json_or_text, parse_set, set_value
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class InvalidSpec(SpecError):
+    """A spec with mistakes, all of them listed."""
+
+    def __init__(self, name: str, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = mistakes
+        if len(mistakes) == 1:
+            super().__init__(f"{name}: {mistakes[0]}")
+        else:
+            lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+            super().__init__(f"{name} has {len(mistakes)} mistakes:\n{lines}")
+
+
+def check_spec(
+    data: dict[str, Any], catalogue: Catalogue, *, name: str = "spec", overrides: Sequence[str] = ()
+) -> RunSpec:
+    """The checked spec. Raises InvalidSpec, or PluginError where a part's plugin is broken or clashes.
+
+    data: what the file holds; overrides: `--set` assignments, applied in order; name: how messages call the spec
+    """
+    expanded = expand(data, catalogue)
+    raw: dict[tuple[str, ...], str] = {}
+    for assignment in overrides:
+        path, text = parse_set(assignment)
+        set_value(expanded, path, json_or_text(text), where=assignment)
+        expanded = expand(expanded, catalogue)
+        raw[tuple(path)] = text
+    _check_plugins(expanded, catalogue)
+    model = run_spec_model(catalogue, expanded)
+    try:
+        spec = _validate(model, expanded, raw)
+    except ValidationError as error:
+        mistakes = list(_mistakes(error, expanded, model, catalogue))
+        _blame_broken_plugins(error, expanded, catalogue, InvalidSpec(name, mistakes))
+        raise InvalidSpec(name, mistakes) from None
+    if mistakes := list(_cross_check(spec)):
+        raise InvalidSpec(name, mistakes)
+    return spec
+
+
+def _validate(model: type[RunSpec], data: dict[str, Any], raw: dict[tuple[str, ...], str]) -> RunSpec:
+    # Strict JSON mode: "2" is no number, and lists are tuples.
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        # `--set name=5` is the text "5" where the schema wants text.
+        places = [_place(each, data) for each in error.errors() if each["type"] in ("string_type", "path_type")]
+        texts = [path for path in raw if path in places]
+        if not texts:
+            raise
+        for path in texts:
+            set_value(data, path, raw[path], where=".".join(path))
+        return model.model_validate_json(json.dumps(data))
+
+
+def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:
+    for slot, where, part in _named_parts(data):
+        try:
+            catalogue.check_clash(slot.role.role, part)
+        except PluginError as error:
+            error.where = where
+            raise
+
+
+def _named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
+    """Slot, place and name of each part in expanded data."""
+    for slot in SLOTS:
+        value = data.get(slot.key)
+        if slot.many and isinstance(value, list):
+            places = {f"{slot.key}.{index}": each for index, each in enumerate(value)}
+        else:
+            places = {slot.key: value}
+        for where, part in places.items():
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                yield slot, where, part["name"]
+
+
+def _blame_broken_plugins(
+    error: ValidationError, data: dict[str, Any], catalogue: Catalogue, invalid: InvalidSpec
+) -> None:
+    """An unknown name that resembles no installed one may come from a broken plugin: then that is what to mend."""
+    if not catalogue.broken:
+        return
+    unknown = [
+        (slot, name)
+        for slot, _, name in _named_parts(data)
+        if name not in catalogue.parts(slot.role.role) and not did_you_mean(name, catalogue.parts(slot.role.role))
+    ]
+    if unknown:
+        broken = "\n".join(f"  {plugin}: {plugin.error}" for plugin in catalogue.broken)
+        raise PluginError(f"{invalid}\nThese plugins are installed but broken, and might offer it:\n{broken}")
+
+
+def _mistakes(
+    error: ValidationError, data: dict[str, Any], model: type[RunSpec], catalogue: Catalogue
+) -> Iterator[Mistake]:
+    """pydantic's errors in our words, one for each place."""
+    by_place: dict[tuple[str, ...], list[str]] = {}
+    for each in error.errors():
+        place = _place(each, data)
+        message = _message(each, place, data, model, catalogue)
+        messages = by_place.setdefault(place, [])
+        if message not in messages:
+            messages.append(message)
+    for place, messages in by_place.items():
+        yield Mistake(".".join(place), _either(messages))
+
+
+def _either(messages: list[str]) -> str:
+    """One sentence out of what each branch of a union says: `must be 'auto' or an object, but it is 7.`"""
+    heads = [message.split(", but it is ")[0] for message in messages]
+    if len(messages) > 1 and all(head.startswith("must be ") for head in heads):
+        wanted = " or ".join(head.removeprefix("must be ") for head in heads)
+        return f"must be {wanted}, but it is {messages[0].split(', but it is ')[-1]}"
+    return messages[0]
+
+
+def _place(error: ErrorDetails, data: Any) -> tuple[str, ...]:
+    """Where in the data an error is: pydantic's location without the names of the union's branches."""
+    place: list[str] = []
+    for position, step in enumerate(error["loc"]):
+        if isinstance(data, dict) and step in data:
+            data = data[str(step)]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        elif not (error["type"] == "missing" and position == len(error["loc"]) - 1):
+            continue
+        place.append(str(step))
+    return tuple(place)
+
+
+def _message(
+    error: ErrorDetails,
+    place: tuple[str, ...],
+    data: dict[str, Any],
+    model: type[RunSpec],
+    catalogue: Catalogue,
+) -> str:
+    slot = next((slot for slot in SLOTS if place and slot.key == place[0]), None)
+    kind = error["type"]
+    if (
+        slot
+        and len(place) == 1 + slot.many
+        and kind in ("union_tag_invalid", "union_tag_not_found", "model_type", "dict_type")
+    ):
+        return _part_message(_at(data, place), slot, catalogue)
+    if kind == "extra_forbidden":
+        return _unknown_key(place, _options(place, data, model, catalogue))
+    if kind == "missing":
+        return _missing(place, slot, catalogue)
+    return _wrong_value(error)
+
+
+def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
+    role = slot.role.role
+    names = catalogue.parts(role)
+    listed = f"Installed: {', '.join(names)}." if names else _none_installed(role)
+    if not isinstance(value, dict):
+        return f'must be a name or an object such as {{"name": ...}}, but it is {_shown(value)}. {listed}'
+    if "name" not in value:
+        return f"needs a name. {listed}"
+    if not isinstance(value["name"], str):
+        return f"its name must be a string, but it is {_shown(value['name'])}. {listed}"
+    family = value["name"].partition("/")[0]
+    if "/" in value["name"] and family in names:
+        return f"no {role} named {value['name']!r}: {family!r} takes nothing after a slash."
+    return f"no {role} named {value['name']!r}.{did_you_mean(family, names)} {listed}"
+
+
+def _none_installed(role: str) -> str:
+    return f'No {role} is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
+
+
+def _options(
+    place: tuple[str, ...], data: dict[str, Any], model: type[RunSpec], catalogue: Catalogue
+) -> tuple[str, list[str]]:
+    """What the object that holds `place` is called, and the keys that it takes."""
+    if len(place) == 1:
+        return "Keys of a spec", [info.alias or name for name, info in model.model_fields.items()]
+    if place[0] == "train":
+        return "Options of train", list(Train.model_fields)
+    if place[0] == "input":
+        overrides: Any = model.model_fields["input"].annotation.__args__[0]  # type: ignore[union-attr]
+        return "Options of input", list(overrides.model_fields)
+    holder = _at(data, place[:-1])
+    slot = next((slot for slot in SLOTS if slot.key == place[0] and len(place) == 2 + slot.many), None)
+    if slot and isinstance(holder, dict) and holder.get("name") in catalogue.parts(slot.role.role):
+        return f"Options of {holder['name']}", list(catalogue.parts(slot.role.role)[holder["name"]].model_fields)
+    return "", []
+
+
+def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
+    title, keys = options
+    listed = f" {title}: {', '.join(key for key in keys if key != 'name')}." if keys else ""
+    what = "key" if len(place) == 1 else "option"
+    return f"no such {what}.{did_you_mean(place[-1], keys)}{listed}"
+
+
+def _missing(place: tuple[str, ...], slot: Slot | None, catalogue: Catalogue) -> str:
+    if slot and len(place) == 1:
+        names = catalogue.parts(slot.role.role)
+        return (
+            f"is required. Installed: {', '.join(names)}."
+            if names
+            else f"is required. {_none_installed(slot.role.role)}"
+        )
+    return "is required."
+
+
+def _wrong_value(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    for theirs, ours in (
+        ("Input should be a valid ", "must be a "),
+        ("Input should ", "must "),
+        ("Input ", ""),
+    ):
+        if message.startswith(theirs):
+            message = ours + message.removeprefix(theirs)
+            break
+    message = message.replace("must be a integer", "must be an integer").replace("must be a array", "must be a list")
+    return f"{message.rstrip('.')}, but it is {_shown(error['input'])}."
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _at(data: Any, place: tuple[str, ...]) -> Any:
+    for step in place:
+        data = data[int(step)] if isinstance(data, list) else data[step]
+    return data
+
+
+def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
+    """What no single field can tell."""
+    monitors = spec.monitors
+    if spec.monitor not in monitors:
+        near = did_you_mean(spec.monitor, monitors)
+        yield Mistake(
+            "train.monitor",
+            f"no figure named {spec.monitor!r}.{near} With this spec's metrics it may be: {', '.join(monitors)}.",
+        )
+    counts = Counter(metric.key for metric in spec.metrics)
+    for index, metric in enumerate(spec.metrics):
+        if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:
+            yield Mistake(f"metrics.{index}", f"{metric.key!r} is there twice.")

@@ -1,0 +1,158 @@
+"""What `ftrun plugins` shows: plugins with their parts, and parts with their options."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ftrun.catalogue import Catalogue
+from ftrun.errors import SpecError, did_you_mean
+from ftrun.plugins import part_names
+from ftrun.runspec import SLOTS
+from ftrun.specs import Part
+
+_KEYS = {slot.role.role: slot.key for slot in SLOTS}
+
+
+def plugins(catalogue: Catalogue) -> dict[str, Any]:
+    """Every plugin with its parts, the broken ones with the reason, and the clashes."""
+    return {
+        "plugins": [
+            {
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "parts": [
+                    {"role": part.role, "name": name, "summary": _summary(part)}
+                    for part in plugin.parts
+                    for name in part_names(part)
+                ],
+            }
+            for plugin in catalogue.plugins
+            if not plugin.error
+        ],
+        "broken": [
+            {
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "module": plugin.module,
+                "reason": plugin.error,
+            }
+            for plugin in catalogue.broken
+        ],
+        "clashes": [
+            {"role": role, "name": name, "plugins": [str(plugin) for plugin in clashing]}
+            for (role, name), clashing in catalogue.clashes.items()
+        ],
+    }
+
+
+def plugins_text(listed: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = []
+    for plugin in listed["plugins"]:
+        lines.append(f"{plugin['distribution']} {plugin['version']}")
+        lines += _columns([(part["role"], part["name"], part["summary"]) for part in plugin["parts"]])
+    for plugin in listed["broken"]:
+        lines.append(f"{plugin['distribution']} {plugin['version']}: BROKEN")
+        lines.append(f"  {plugin['module']} {plugin['reason']}")
+    for clash in listed["clashes"]:
+        lines.append(f"CLASH: {clash['role']} {clash['name']!r} comes from both {' and '.join(clash['plugins'])}")
+    return "\n".join(lines) or 'No plugins are installed: pip install "ftrun[all]" brings ftrun\'s own.'
+
+
+def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
+    """The parts of a role, or those of one name, with their options. Raises SpecError where there are none."""
+    role = next((role for role, key in _KEYS.items() if what in (role, key, f"{role}s")), None)
+    found = [
+        (each_role, name, part)
+        for each_role in _KEYS
+        for name, part in catalogue.parts(each_role).items()
+        if each_role == role or name == what
+    ]
+    if not found and role is None:
+        names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]
+        raise SpecError(
+            f"no role and no part named {what!r}.{did_you_mean(what, [*_KEYS, *names])} Roles: {', '.join(_KEYS)}."
+        )
+    return [_describe(catalogue, *each) for each in found]
+
+
+def parts_text(listed: list[dict[str, Any]]) -> str:
+    """The same for people."""
+    blocks = []
+    for part in listed:
+        title = f"{part['name']}  ({part['role']}, from {part['distribution']} {part['version']})"
+        rows = [
+            (option["name"], option["type"], _default_text(option), option["description"]) for option in part["options"]
+        ]
+        blocks.append("\n".join([title, f"  {part['summary']}", *_columns(rows, indent=4)]))
+    return "\n\n".join(blocks) or "None installed."
+
+
+def _describe(catalogue: Catalogue, role: str, name: str, part: type[Part]) -> dict[str, Any]:
+    owner = catalogue.owner(role, name)
+    schema = part.model_json_schema()
+    required = schema.get("required", [])
+    return {
+        "name": name,
+        "role": role,
+        "key": _KEYS[role],
+        "distribution": owner.distribution,
+        "version": owner.version,
+        "summary": _summary(part),
+        "description": inspect.getdoc(part) or "",
+        "options": [
+            {
+                "name": option,
+                "type": _type(field, schema),
+                "required": option in required,
+                **({} if option in required else {"default": field.get("default")}),
+                "description": field.get("description", ""),
+            }
+            for option, field in schema["properties"].items()
+            if option != "name"
+        ],
+    }
+
+
+def _summary(part: type[Part]) -> str:
+    # inspect.getdoc would find the role's docstring where a part has none of its own.
+    return (part.__doc__ or "").strip().partition("\n")[0]
+
+
+def _default_text(option: dict[str, Any]) -> str:
+    return "required" if option["required"] else f"default {json.dumps(option['default'])}"
+
+
+def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    """A JSON Schema type in a few words: `number > 0`, `"macro" or "micro"`, `null or string`."""
+    if "$ref" in field:
+        return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_type(each, schema) for each in field["anyOf"]))
+    if "enum" in field or "const" in field:
+        return " or ".join(f'"{each}"' for each in field.get("enum", [field.get("const")]))
+    kind = str(field.get("type", "value"))
+    if kind == "array" and "items" in field:
+        return f"list of {_type(field['items'], schema)}"
+    bounds = [
+        f"{sign} {field[key]}"
+        for key, sign in (
+            ("exclusiveMinimum", ">"),
+            ("minimum", ">="),
+            ("exclusiveMaximum", "<"),
+            ("maximum", "<="),
+        )
+        if key in field
+    ]
+    return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def _columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> list[str]:
+    """Rows as aligned lines; the last column runs on."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
+    return [
+        " " * indent
+        + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,57 @@
+"""The observers that a spec names: called in its order, dropped where they raise."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pluggy
+
+from ftrun import events, hooks
+from ftrun.errors import PluginError, did_you_mean, located
+from ftrun.runspec import RunSpec
+
+
+class Observers:
+    """Calls lifecycle hooks in a manager made for one run. Installed is not active: only what the spec names is here.
+
+    warn: told of an observer that raised
+    """
+
+    def __init__(self, spec: RunSpec, warn: Callable[[str], None]) -> None:
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(events)
+        self._warn = warn
+        self._names: dict[str, Any] = {}
+        for index, part in enumerate(spec.observers):
+            with located(f"observers.{index}"):
+                observer = part.build()
+                key = f"{part.name} (observers.{index})"
+                _register(self._manager, observer, key)
+            self._names[key] = observer
+
+    def call(self, hook: str, **records: Any) -> None:
+        """Call `hook` on each observer that implements it."""
+        for key, observer in list(self._names.items()):
+            others = [other for other in self._names.values() if other is not observer]
+            try:
+                self._manager.subset_hook_caller(hook, others)(**records)
+            except Exception as error:  # an observer changes nothing, its failure neither
+                self._warn(f"observer {key} failed in {hook} and is dropped: {type(error).__name__}: {error}")
+                self._manager.unregister(observer)
+                del self._names[key]
+
+
+def _register(manager: pluggy.PluginManager, observer: object, key: str) -> None:
+    """Register an observer. Raises PluginError for what pluggy would pass over in silence, and for what it refuses."""
+    known = [name for name in vars(events) if name.startswith("ftrun_")]
+    for name, member in inspect.getmembers(type(observer), callable):
+        if getattr(member, f"{hooks.PROJECT}_impl", None) is not None:
+            if name not in known:
+                raise PluginError(f"the observer has no hook named {name!r}.{did_you_mean(name, known)}")
+            for argument in inspect.signature(member).parameters.values():
+                if argument.default is not argument.empty:
+                    raise PluginError(f"{name}: argument {argument.name!r} has a default, so it would never be passed.")
+    try:
+        manager.register(observer, name=key)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(str(error)) from error

@@ -1,0 +1,98 @@
+"""What a run says: a progress bar on a terminal, a plain line an epoch elsewhere, and all lines in log.txt."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from time import monotonic
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from ftrun.run.folder import RunFolder
+
+_LOSS_EVERY = 0.5  # seconds; reading the loss waits for the device
+
+
+class Bar(Protocol):
+    """How far an epoch is."""
+
+    def advance(self, samples: int, loss: Tensor | None = None) -> None:
+        """`samples` more are done; `loss` of their batch, a scalar on any device, read only when it is shown."""
+
+
+class Report:
+    """Where a run's lines go. Lines said before there is a folder are logged once there is one."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._folder: RunFolder | None = None
+        self._waiting: list[str] = []
+
+    def log_to(self, folder: RunFolder) -> None:
+        """Write to the folder's log.txt from now on."""
+        self._folder = folder
+        for line in self._waiting:
+            folder.append_line("log.txt", line)
+
+    def say(self, line: str) -> None:
+        """Show a line and log it."""
+        self._console.print(line, markup=False)
+        stamped = f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"
+        if self._folder:
+            self._folder.append_line("log.txt", stamped)
+        else:
+            self._waiting.append(stamped)
+
+    def epoch(self, epoch: int, figures: Mapping[str, float], is_best: bool) -> None:
+        """One epoch's line."""
+        shown = {name: value for name, value in figures.items() if name.startswith(("train/", "val/"))}
+        seconds = figures["seconds/train"] + figures["seconds/eval"]
+        self.say(f"epoch {epoch}  {line_of(shown)}  {seconds:.1f} s{'  best' if is_best else ''}")
+
+    @contextmanager
+    def progress(self, what: str, samples: int) -> Iterator[Bar]:
+        """A progress bar over some samples; on anything but a terminal, nothing."""
+        if not self._console.is_terminal:
+            yield _NoBar()
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as display:
+            yield _LiveBar(display, what, samples)
+
+
+class _NoBar:
+    def advance(self, samples: int, loss: Tensor | None = None) -> None:
+        pass
+
+
+class _LiveBar:
+    def __init__(self, display: Progress, what: str, samples: int) -> None:
+        self._display = display
+        self._task = display.add_task(what, total=samples, rate="", loss="")
+        self._started = self._loss_read = monotonic()
+        self._done = 0
+
+    def advance(self, samples: int, loss: Tensor | None = None) -> None:
+        self._done += samples
+        fields: dict[str, Any] = {}
+        now = monotonic()
+        if now - self._loss_read >= _LOSS_EVERY:
+            self._loss_read = now
+            fields["rate"] = f"{self._done / (now - self._started):.0f}/s"
+            if loss is not None:
+                fields["loss"] = f"loss {float(loss):.4f}"
+        self._display.update(self._task, completed=self._done, **fields)
+
+
+def line_of(figures: Mapping[str, Any]) -> str:
+    """`val/loss 0.1234  val/accuracy 0.9876`: the figures that are one number."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if isinstance(value, float))

@@ -1,0 +1,74 @@
+"""The val cut, and what has to hold of any data before it is trained on."""
+
+import torch
+from torch import Tensor
+
+from ftrun.data import Split, Splits, Subset
+from ftrun.errors import DataError
+from ftrun.randomness import seed_of
+from ftrun.targets import Classes
+
+
+def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
+    """The splits with a val, cut from train where the dataset has none; checked."""
+    check(splits)
+    if splits.val is not None:
+        return splits
+    strata = _strata(splits)
+    in_val = stratified(strata, val_fraction, seed_of(seed, "val"))
+    if not in_val.any():
+        raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
+    train, val = ((chosen).nonzero().flatten() for chosen in (~in_val, in_val))
+    return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
+
+
+def _strata(splits: Splits) -> Tensor:
+    """int64 [N]: what the val cut keeps the proportions of: the first target with classes, if there is one."""
+    for name, target in splits.targets.items():
+        if isinstance(target, Classes):
+            return splits.train.targets[name]
+    return torch.zeros(len(splits.train), dtype=torch.int64)
+
+
+def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
+    """bool [N]: a random part of each stratum, `fraction` of it to the nearest sample.
+
+    Of a stratum with at least two samples, at least one is chosen and at least one is not.
+
+    strata: int64 [N]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.zeros(len(strata), dtype=torch.bool)
+    for stratum in strata.unique():  # type: ignore[no-untyped-call]
+        members = (strata == stratum).nonzero().flatten()
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        chosen[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return chosen
+
+
+def check(splits: Splits) -> None:
+    """Raise DataError for an empty split, a target that is missing or out of range, a class without samples."""
+    for split_name, split in splits.items():
+        if len(split) == 0:
+            raise DataError(f"the {split_name} split is empty.")
+        for name, target in splits.targets.items():
+            values = _values(split, split_name, name)
+            target.check(values, f"{split_name}, target {name!r}")
+    for name, target in splits.targets.items():
+        if isinstance(target, Classes):
+            counts = splits.train.targets[name].bincount(minlength=target.outputs)
+            empty = [target.names[int(index)] for index in (counts == 0).nonzero()]
+            if empty:
+                listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
+                raise DataError(f"no training sample of class {listed}. Add some, or take the class out.")
+
+
+def _values(split: Split, split_name: str, name: str) -> Tensor:
+    values = split.targets.get(name)
+    if values is None:
+        raise DataError(f"the {split_name} split has no target {name!r}; it has {', '.join(split.targets) or 'none'}.")
+    if len(values) != len(split):
+        raise DataError(
+            f"the {split_name} split has {len(split)} samples, but {len(values)} values of target {name!r}."
+        )
+    return values

@@ -1,0 +1,239 @@
+"""The run spec: a typed base class, and the same with what is installed put into it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from ftrun import specs
+from ftrun.catalogue import Catalogue
+from ftrun.inputs import ImageInput, InputSpec
+from ftrun.specs import Part
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Train(BaseModel):
+    """How long and in what portions to train."""
+
+    model_config = _STRICT
+
+    epochs: int = Field(10, ge=1, description="Passes over the training samples.")
+    batch_size: int = Field(64, ge=1, description="Samples that go through the net at once.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
+    monitor: str | None = Field(
+        None,
+        description="Figure that decides which epoch is best, such as val/accuracy; the first metric if not given.",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after this many epochs without a new best one; never if not given."
+    )
+    clip: float | None = Field(
+        None, gt=0, description="Largest norm of the gradient; longer ones are scaled down to it."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Number format of the forward pass; weights and optimizer stay in fp32."
+    )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="Processes that read samples; chosen by the data and the processor if not given.",
+    )
+    val_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Part of the training samples that becomes val where the dataset has no val.",
+    )
+
+
+class RunSpec(BaseModel):
+    """Everything that a run is made of."""
+
+    model_config = _STRICT
+
+    schema_: str | None = Field(None, alias="$schema", description="For editors: where `ftrun schema` was written to.")
+    dataset: specs.Dataset = Field(description="What to learn from.")
+    backbone: specs.Backbone = Field(description="The pretrained net.")
+    input: BaseModel | None = Field(
+        None, description="Overrides of how inputs are prepared; the backbone's own way if not given."
+    )
+    modifiers: tuple[specs.Modifier, ...] = Field((), description="Changes to the net, in order.")
+    augment: tuple[specs.Augmentation, ...] = Field((), description="Random changes of training inputs, in order.")
+    loss: specs.Loss = Field(description="What training makes small.")
+    optimizer: specs.Optimizer = Field(description="How weights change.")
+    scheduler: specs.Scheduler | None = Field(
+        None, description="How the learning rate changes; it does not if not given."
+    )
+    metrics: tuple[specs.Metric, ...] = Field(
+        (), description="What predictions are judged by; train.monitor may name one."
+    )
+    observers: tuple[specs.Observer, ...] = Field((), description="What follows the run.")
+    train: Train = Field(default_factory=Train, description="How long and in what portions to train.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Where all randomness starts from.")
+
+    def parts(self) -> "Iterator[tuple[str, Part]]":
+        """Every part that the spec names, with its place in the spec: `metrics.0`."""
+        for slot in SLOTS:
+            value = getattr(self, slot.key)
+            if slot.many:
+                yield from ((f"{slot.key}.{index}", part) for index, part in enumerate(value))
+            elif value is not None:
+                yield slot.key, value
+
+    @property
+    def input_overrides(self) -> dict[str, Any]:
+        """The fields of the input that the spec changes."""
+        return self.input.model_dump(exclude_unset=True) if self.input else {}
+
+    @property
+    def monitors(self) -> dict[str, bool]:
+        """Figures that `train.monitor` may name, and whether more is better; the first is the default."""
+        metrics = {f"val/{metric.key}": metric.higher_is_better for metric in self.metrics}
+        known = {name: better for name, better in metrics.items() if better is not None}
+        return {**known, "val/loss": False}
+
+    @property
+    def monitor(self) -> str:
+        """The figure that decides which epoch is best."""
+        return self.train.monitor or next(iter(self.monitors))
+
+    def resolved(self) -> dict[str, Any]:
+        """The spec with every default, as JSON values."""
+        dump = self.model_dump(mode="json", by_alias=True, serialize_as_any=True, exclude={"schema_", "input"})
+        return {
+            **dump,
+            "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None,
+        }
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A key of the spec that holds parts of one role."""
+
+    key: str
+    role: type[Part]
+    many: bool = False
+
+
+SLOTS = (
+    Slot("dataset", specs.Dataset),
+    Slot("backbone", specs.Backbone),
+    Slot("modifiers", specs.Modifier, many=True),
+    Slot("augment", specs.Augmentation, many=True),
+    Slot("loss", specs.Loss),
+    Slot("optimizer", specs.Optimizer),
+    Slot("scheduler", specs.Scheduler),
+    Slot("metrics", specs.Metric, many=True),
+    Slot("observers", specs.Observer, many=True),
+)
+
+
+def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """`data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part."""
+    expanded = dict(data)
+    for slot in SLOTS:
+        default = catalogue.default(slot.role.role)
+        if slot.key not in data:
+            if default is not None and not slot.many:
+                expanded[slot.key] = {"name": default}
+        elif slot.many and isinstance(data[slot.key], list):
+            expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in data[slot.key]]
+        else:
+            expanded[slot.key] = _expand_part(data[slot.key], slot.role, catalogue)
+    return expanded
+
+
+def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
+    if not isinstance(value, str):
+        return value
+    name, slash, rest = value.partition("/")
+    part = catalogue.parts(role.role).get(name)
+    if slash and part is not None and part.family:
+        return {"name": name, part.family: rest}
+    return {"name": value}
+
+
+def run_spec_model(catalogue: Catalogue, data: dict[str, Any]) -> type[RunSpec]:
+    """The model that checks `data` (expanded): what is installed, and the input that its backbone takes."""
+    inputs = _input_types(catalogue)
+    backbone = data.get("backbone")
+    name = backbone.get("name") if isinstance(backbone, dict) else None
+    part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
+    chosen = getattr(part, "input_type", inputs[0])
+    return _model(catalogue, chosen.overrides())
+
+
+def json_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a spec, given what is installed."""
+    overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
+    schema = _model(catalogue, overrides).model_json_schema()
+    optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
+    schema["required"] = [key for key in schema["required"] if key not in optional]
+    schema["title"] = "ftrun spec"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
+    types = (part.input_type for part in catalogue.parts("backbone").values() if issubclass(part, specs.Backbone))
+    return list(dict.fromkeys(types)) or [ImageInput]
+
+
+def _model(catalogue: Catalogue, overrides: Any) -> type[RunSpec]:
+    fields: dict[str, Any] = {}
+    for slot in SLOTS:
+        one: Any = one_of(slot.role, catalogue)
+        info = RunSpec.model_fields[slot.key]
+        if slot.many:
+            fields[slot.key] = (tuple.__class_getitem__((one, ...)), info)
+        else:
+            fields[slot.key] = (one if info.is_required() else one | None, info)
+    fields["input"] = (overrides | None, RunSpec.model_fields["input"])
+    return create_model("RunSpec", __base__=RunSpec, __doc__=RunSpec.__doc__, **fields)
+
+
+class _Shorthand:
+    """Lets JSON Schema accept a part's name, or family/member, where the object needs no more than that."""
+
+    def __init__(self, parts: dict[str, type[Part]]) -> None:
+        self.parts = parts
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        needs = {
+            name: {field for field, info in part.model_fields.items() if info.is_required()} - {"name"}
+            for name, part in self.parts.items()
+        }
+        plain = [name for name, required in needs.items() if not required]
+        families = [
+            {"type": "string", "pattern": f"^{name}/."}
+            for name, part in self.parts.items()
+            if part.family and needs[name] <= {part.family}
+        ]
+        names = [{"enum": plain}] if plain else []
+        return {"anyOf": [handler(core), *names, *families]}
+
+
+def one_of(role: type[Part], catalogue: Catalogue) -> Any:
+    """The pydantic type of a part of one role, told apart by its name."""
+    parts = catalogue.parts(role.role)
+    classes = tuple(dict.fromkeys(parts.values()))
+    if not classes:
+        return Annotated[Any, BeforeValidator(_nothing_installed), WithJsonSchema({"not": {}})]
+    union: Any = Union[classes]  # noqa: UP007
+    return Annotated[union, Field(discriminator="name"), _Shorthand(parts)]
+
+
+def _nothing_installed(value: Any) -> Any:
+    # The same error as for any unknown name, so that it gets the same message.
+    raise PydanticCustomError("union_tag_invalid", "nothing is installed for this role")
