@@ -12,7 +12,7 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor
 
 from ftrun.net import Net
-from ftrun.run.folder import writing
+from ftrun.run.folder import to_json, writing
 
 
 def save(
@@ -38,6 +38,8 @@ def save(
             tensors, rest = pack(optimizer.state_dict())
             save_file(tensors, beside / "state.safetensors")
             _write_json(beside / "state.json", {"progress": progress, "optimizer": rest})
+        for weights in beside.glob("*.safetensors"):
+            shutil.copymode(beside / "net.json", weights)  # safetensors lets nobody but the owner read its files
         for file in (*beside.iterdir(), beside):
             _sync(file)
         _swap(beside, folder)
@@ -78,7 +80,7 @@ def unpack(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> dict[str, 
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(to_json(value), encoding="utf-8")
 
 
 def _sync(path: Path) -> None:

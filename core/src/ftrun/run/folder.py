@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole."""
-        self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write_text(name, to_json(value))
 
     def append_line(self, name: str, line: str) -> None:
         """Add a line to a file."""
@@ -58,11 +59,25 @@ class RunFolder:
 
     def append_metrics(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch's line to metrics.jsonl."""
-        self.append_line("metrics.jsonl", json.dumps(metrics))
+        self.append_line("metrics.jsonl", json.dumps(_finite(metrics)))
 
     def write_status(self, state: str, *, epoch: int, step: int, reason: str = "") -> None:
         """Say where the run is: running, finished, interrupted, failed or diverged."""
         self.write_json("status.json", {"state": state, "epoch": epoch, "step": step, "reason": reason})
+
+
+def to_json(value: Any) -> str:
+    """`value` as an indented JSON text."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON has no number for: NaN and the infinities."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_new(out: Path) -> None:

@@ -120,7 +120,7 @@ def _note_best(job: Job, progress: Progress, figures: dict[str, Any]) -> bool:
     value = figures[job.spec.monitor]
     higher_is_better = job.spec.monitors[job.spec.monitor]
     best = progress.best_value
-    is_best = best is None or (value > best if higher_is_better else value < best)
+    is_best = best is None or math.isnan(best) or (value > best if higher_is_better else value < best)
     if is_best:
         progress.best_epoch, progress.best_value = figures["epoch"], value
     return is_best
