@@ -210,9 +210,7 @@ class TestAddLayers:
         net.set_targets(ONE)
         add_layers(8).build(net)
         assert net.stages["fc"] == tuple(f"classifier.{i}.{p}" for i in (0, 3) for p in ("weight", "bias"))
-        assert net.stages["head"] == tuple(
-            f"classifier.6.{i}.{p}" for i in (0, 2) for p in ("weight", "bias")
-        )
+        assert net.stages["head"] == tuple(f"classifier.6.{i}.{p}" for i in (0, 2) for p in ("weight", "bias"))
 
 
 class TestTogether:
@@ -222,9 +220,7 @@ class TestTogether:
         assert types(layers.build(plain.build(small())).head) == ["Linear", "ReLU", "Linear"]
         assert len(add_layers(4, 3).build(layers.build(small())).head) == 5
 
-    @pytest.mark.parametrize(
-        "part", [ReplaceHead(name="replace-head"), add_layers(5)], ids=lambda part: part.name
-    )
+    @pytest.mark.parametrize("part", [ReplaceHead(name="replace-head"), add_layers(5)], ids=lambda part: part.name)
     def test_a_net_without_an_embedding_is_refused(self, part: ftrun.Modifier) -> None:
         with pytest.raises(ftrun.SpecError, match=f"put '{part.name}' before 'fc-to-conv' in `modifiers`"):
             part.build(small(embeds=False))

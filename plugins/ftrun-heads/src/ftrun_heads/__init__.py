@@ -54,9 +54,9 @@ class AddLayers(ftrun.Modifier):
 def _needs_embedding(net: "Net", modifier: str) -> None:
     if not net.embeds:
         raise ftrun.SpecError(
-            f"{modifier!r} makes a head that takes an embedding, but this net's head is convolutional and takes a map. "
-            f"If 'fc-to-conv' made it so, put {modifier!r} before 'fc-to-conv' in `modifiers`; otherwise leave "
-            f"{modifier!r} out, or take another backbone."
+            f"{modifier!r} makes a head that takes an embedding, but this net's head is convolutional and takes "
+            f"a map. If 'fc-to-conv' made it so, put {modifier!r} before 'fc-to-conv' in `modifiers`; "
+            f"otherwise leave {modifier!r} out, or take another backbone."
         )
 
 

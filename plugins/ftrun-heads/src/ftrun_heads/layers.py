@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn  # noqa: TID253  (imported from build() only)
+from torch import Tensor, nn
 
 import ftrun
 
@@ -18,8 +18,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class DropoutLinear(nn.Linear):
     """A linear layer with dropout on its input: [B, in_features] -> [B, out_features].
 
-    One layer and not a sequence of two, so that its parameters are still `weight` and `bias` in the place where
-    the library that the net came from looks for them.
+    One layer and not a sequence of two, so that its parameters are still `weight` and `bias` in the place
+    where the library that the net came from looks for them.
     """
 
     def __init__(self, in_features: int, out_features: int, dropout: float, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ def with_dropout(output: nn.Module, dropout: float) -> nn.Module:
 
 
 def hidden_layers(in_features: int, sizes: Sequence[int], activation: str, dropout: float) -> nn.Sequential:
-    """[B, in_features] -> [B, sizes[-1]]: for each size Linear, activation and, unless it is zero, Dropout."""
+    """[B, in_features] -> [B, sizes[-1]]: Linear, activation and, unless it is 0, Dropout for each size."""
     layers: list[nn.Module] = []
     for size in sizes:
         layers += [nn.Linear(in_features, size), ACTIVATIONS[activation]()]
