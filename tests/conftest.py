@@ -1,10 +1,9 @@
 """What the whole-product tests share: plugins installed as real distributions, and ways to run ftrun."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def install(site: Path, distribution: str, code: str, version: str = "1.0", modu
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path of this process and of its children, with the tiny plugin in it; the working folder is new."""
+    """A folder with the tiny plugin, on the path of this process and of its children; the working folder is new."""
     folder = tmp_path / "site"
     folder.mkdir()
     install(folder, "ftrun-tiny", TINY)
