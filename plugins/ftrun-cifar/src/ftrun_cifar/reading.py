@@ -4,7 +4,6 @@ import contextlib
 import io
 import socket
 import sys
-import warnings
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -22,7 +21,7 @@ TIMEOUT = 30.0
 def read(source: type[CIFAR10], root: Path) -> ftrun.Splits:
     """Train and test of `source`, CIFAR10 or CIFAR100, from `root`, downloaded to there where they are missing."""
     try:
-        with _timeout(TIMEOUT), _progress_on_terminals_only(), _old_pickles():
+        with _timeout(TIMEOUT), _progress_on_terminals_only():
             train, test = (source(root, train=train, download=True) for train in (True, False))
     except (OSError, HTTPException, RecursionError) as error:  # RecursionError: too many redirects
         raise ftrun.DataError(_missing(source, root, error)) from error
@@ -81,11 +80,3 @@ def _timeout(seconds: float) -> Iterator[None]:
 def _progress_on_terminals_only() -> contextlib.AbstractContextManager[object]:
     """torchvision draws its progress bar whether or not anybody watches; a log is better off without it."""
     return contextlib.nullcontext() if sys.stderr.isatty() else contextlib.redirect_stderr(io.StringIO())
-
-
-@contextlib.contextmanager
-def _old_pickles() -> Iterator[None]:
-    """An old numpy pickled the archives' arrays, and numpy 2.4 warns of it to no use (pytorch/vision#9340)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"dtype\(\): align")
-        yield
