@@ -1,0 +1,201 @@
+"""Optimizers against the textbook and themselves; schedulers as functions."""
+
+import json
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ftrun_optim import SGD, Adam, AdamW, Constant, Cosine, Step
+
+OPTIMIZERS = [
+    SGD(name="sgd", lr=0.05, weight_decay=0.1),
+    SGD(name="sgd", lr=0.05, nesterov=True),
+    SGD(name="sgd", lr=0.05, momentum=0),
+    Adam(name="adam", lr=0.05, weight_decay=0.1),
+    AdamW(name="adamw", lr=0.05, betas=(0.8, 0.99)),
+]
+
+
+def ids(part: Any) -> str:
+    return f"{part.name}-{part.model_dump(exclude={'name'})}"
+
+
+def weights() -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((300, 400), (7,), (5, 3, 3))
+    return [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+
+
+def descend(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    """Some steps down a bowl that is not round."""
+    for _ in range(steps):
+        optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            for power, parameter in enumerate(group["params"], start=1):
+                (power * (parameter - 1).square().mean() + parameter.sin().sum()).backward()
+        optimizer.step()
+
+
+def test_one_step_of_plain_descent_is_the_textbook_s() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = SGD(name="sgd", lr=0.5, momentum=0).build([parameter])
+    parameter.grad = torch.tensor([0.2, 0.4])
+    optimizer.step()
+    torch.testing.assert_close(parameter.data, torch.tensor([0.9, -2.2]))
+
+
+def test_momentum_adds_up_and_decay_enters_the_gradient() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = SGD(name="sgd", lr=0.1, momentum=0.9, weight_decay=0.5).build([parameter])
+    velocity, weight = 0.0, 1.0
+    for _ in range(3):
+        parameter.grad = torch.tensor([1.0])
+        optimizer.step()
+        velocity = 0.9 * velocity + 1.0 + 0.5 * weight
+        weight -= 0.1 * velocity
+    assert parameter.item() == pytest.approx(weight)
+
+
+def test_adam_s_first_step_is_the_learning_rate() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
+    optimizer = Adam(name="adam", lr=0.01).build([parameter])
+    parameter.grad = torch.tensor([1000.0, -0.001])
+    optimizer.step()
+    torch.testing.assert_close(parameter.data, torch.tensor([0.99, 1.01]))
+
+
+def test_adamw_decays_apart_from_the_gradient() -> None:
+    parameter = torch.nn.Parameter(torch.tensor([2.0]))
+    optimizer = AdamW(name="adamw", lr=0.1, weight_decay=0.5).build([parameter])
+    parameter.grad = torch.zeros(1)
+    optimizer.step()
+    assert parameter.item() == pytest.approx(2 * (1 - 0.1 * 0.5))
+
+
+@pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
+def test_fused_agrees_with_the_plain_loop(part: Any) -> None:
+    options = part.model_dump(exclude={"name"})
+    fused, plain = weights(), weights()
+    descend(part.build(fused), 5)
+    descend(getattr(torch.optim, type(part).__name__)(plain, **options, foreach=False, fused=False), 5)
+    for one, other in zip(fused, plain, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
+def test_the_same_steps_give_the_same_bits_at_any_number_of_threads(part: Any) -> None:
+    threads = torch.get_num_threads()
+    results = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        try:
+            results.append(weights())
+            descend(part.build(results[-1]), 3)
+        finally:
+            torch.set_num_threads(threads)
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
+def test_goes_on_from_its_state_bit_for_bit(part: Any) -> None:
+    whole, halves = weights(), weights()
+    descend(part.build(whole), 4)
+    first = part.build(halves)
+    descend(first, 2)
+    second = part.build(halves)
+    second.load_state_dict(first.state_dict())
+    descend(second, 2)
+    for one, other in zip(whole, halves, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_parameter_groups_keep_their_own_learning_rate() -> None:
+    first, second, *_ = weights()
+    optimizer = AdamW(name="adamw", lr=0.2).build([{"params": [first], "lr": 0.3}, {"params": [second]}])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.2]
+
+
+def test_a_parameter_without_gradient_stays() -> None:
+    used, frozen, *_ = weights()
+    before = frozen.detach().clone()
+    optimizer = SGD(name="sgd", weight_decay=0.1).build([used, frozen])
+    used.sum().backward()
+    optimizer.step()
+    assert torch.equal(frozen, before)
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [
+        (SGD, {"lr": 0}),
+        (SGD, {"momentum": 1}),
+        (SGD, {"momentun": 0.9}),
+        (SGD, {"nesterov": True, "momentum": 0}),
+        (Adam, {"betas": [0.9, 1.0]}),
+        (AdamW, {"weight_decay": -0.1}),
+        (Cosine, {"warmup": 1}),
+        (Cosine, {"floor": 1.5}),
+        (Step, {"milestones": []}),
+        (Step, {"milestones": [0.5, 0.5]}),
+        (Step, {"milestones": [0.75, 0.5]}),
+        (Step, {"milestones": [1.0]}),
+        (Step, {"factor": 0}),
+    ],
+)
+def test_senseless_options_are_refused(part: Any, options: dict[str, Any]) -> None:
+    name = part.model_fields["name"].annotation.__args__[0]
+    with pytest.raises(ValidationError):
+        part.model_validate_json(json.dumps({"name": name, **options}))
+
+
+def test_constant_is_one() -> None:
+    factor = Constant(name="constant").build()
+    assert [factor(progress) for progress in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
+
+
+def test_cosine_goes_from_one_over_the_middle_to_the_floor() -> None:
+    factor = Cosine(name="cosine", floor=0.2).build()
+    assert [factor(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.6, 0.2])
+
+
+def test_warm_up_rises_linearly_and_the_cosine_takes_the_rest_of_the_run() -> None:
+    factor = Cosine(name="cosine", warmup=0.2).build()
+    assert factor(0.0) == pytest.approx(0.01)
+    assert factor(0.1) == pytest.approx(0.505)
+    assert factor(0.2) == pytest.approx(1.0)
+    assert factor(0.6) == pytest.approx(0.5)
+    assert factor(1.0) == pytest.approx(0.0, abs=1e-12)
+
+
+unit = st.floats(0, 1)
+
+
+@given(warmup=st.floats(0, 0.99), floor=unit, first=unit, second=unit)
+def test_cosine_stays_in_bounds_and_turns_once(warmup: float, floor: float, first: float, second: float) -> None:
+    factor = Cosine(name="cosine", warmup=warmup, floor=floor).build()
+    earlier, later = sorted((first, second))
+    assert min(0.01, floor) - 1e-9 <= factor(earlier) <= 1 + 1e-9
+    if later < warmup:
+        assert factor(earlier) <= factor(later) + 1e-9
+    if earlier >= warmup:
+        assert factor(earlier) >= factor(later) - 1e-9
+        assert factor(later) >= floor - 1e-9
+
+
+def test_step_drops_at_each_milestone_and_not_before() -> None:
+    factor = Step(name="step", milestones=(0.5, 0.75), factor=0.1).build()
+    just_before = math.nextafter(0.5, 0)
+    assert [factor(p) for p in (0.0, just_before, 0.5, 0.74, 0.75, 1.0)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_importing_the_plugin_loads_no_torch() -> None:
+    code = "import ftrun_optim, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
