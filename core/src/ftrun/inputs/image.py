@@ -91,8 +91,9 @@ class ImageInput(InputSpec):
 
     def _resized(self, image_height: int, image_width: int) -> tuple[int, int]:
         height, width = (math.floor(side / self.crop) for side in self.size)
-        scale = max(height / image_height, width / image_width)
-        return max(height, round(image_height * scale)), max(width, round(image_width * scale))
+        if height * image_width >= width * image_height:
+            return height, height * image_width // image_height
+        return width * image_height // image_width, width
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,94 @@
+import json
+import stat
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ftrun import Classes, ImageInput, Net
+from ftrun.run import checkpoint
+
+OPTIMIZERS = {
+    "sgd": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
+    "plain sgd": lambda params: torch.optim.SGD(params, lr=0.1),
+    "adamw": lambda params: torch.optim.AdamW(params, lr=0.1),
+    "rmsprop": lambda params: torch.optim.RMSprop(params, lr=0.1, centered=True),
+}
+
+
+class Small(Net):
+    def features(self, x):
+        return x[:, :, None, None]
+
+    def pool(self, features):
+        return features.flatten(1)
+
+
+def small() -> Small:
+    net = Small(
+        nn.Sequential(nn.Linear(3, 10)), input=ImageInput(size=(1, 1)), num_features=3, head_path="0", stages={}
+    )
+    net.set_targets({"label": Classes(names=("a", "b"))})
+    return net
+
+
+def learn(net: Net, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    for step in range(steps):
+        net(torch.full((4, 3), step + 1.0)).pow(2).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(name, tmp_path):
+    net = small()
+    optimizer = OPTIMIZERS[name](net.parameters())
+    learn(net, optimizer, 3)
+    checkpoint.save(tmp_path / "last", net, {}, optimizer, {"epoch": 2, "history": [{"loss": 0.5}]})
+
+    other = small()
+    other_optimizer = OPTIMIZERS[name](other.parameters())
+    checkpoint.load_weights(tmp_path / "last", other)
+    assert checkpoint.load_state(tmp_path / "last", other_optimizer) == {"epoch": 2, "history": [{"loss": 0.5}]}
+
+    learn(net, optimizer, 3)
+    learn(other, other_optimizer, 3)
+    assert torch.equal(net.head.weight, other.head.weight)
+
+
+def test_a_checkpoint_is_plain_files_that_anyone_can_read(tmp_path):
+    net = small()
+    checkpoint.save(tmp_path / "best", net, {"backbone": {"name": "small"}})
+    assert sorted(each.name for each in (tmp_path / "best").iterdir()) == ["model.safetensors", "net.json"]
+    assert json.loads((tmp_path / "best" / "net.json").read_text()) == {"backbone": {"name": "small"}}
+    assert torch.equal(load_file(tmp_path / "best" / "model.safetensors")["0.weight"], net.model[0].weight)
+    modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "best").iterdir()}
+    assert len(modes) == 1, "safetensors gives its files to their owner alone"
+
+
+def test_saving_again_replaces_the_whole_folder(tmp_path):
+    net = small()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    checkpoint.save(tmp_path / "last", net, {}, optimizer, {})
+    nn.init.ones_(net.head.weight)
+    checkpoint.save(tmp_path / "last", net, {})
+    assert not (tmp_path / "last" / "state.json").exists()
+    assert load_file(tmp_path / "last" / "model.safetensors")["0.weight"].eq(1).all()
+    assert [each.name for each in tmp_path.iterdir()] == ["last"]
+
+
+def test_tied_weights_are_saved_once_and_come_back_tied(tmp_path):
+    class Tied(Small):
+        pass
+
+    def tied() -> Tied:
+        layers = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+        layers[1].weight = layers[0].weight
+        return Tied(layers, input=ImageInput(size=(1, 1)), num_features=3, head_path="2", stages={"all": ["0", "1"]})
+
+    net, other = tied(), tied()
+    checkpoint.save(tmp_path / "best", net, {})
+    checkpoint.load_weights(tmp_path / "best", other)
+    assert torch.equal(other.model[1].weight, net.model[0].weight)
+    assert other.model[1].weight is other.model[0].weight

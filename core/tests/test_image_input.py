@@ -1,0 +1,91 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ftrun import DataError, ImageInput
+
+INPUT = ImageInput(size=(32, 48), crop=0.8, interpolation="bicubic")
+
+
+def image(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90), st.sampled_from([1, 3])), min_size=1, max_size=4),
+    interpolation=st.sampled_from(["bilinear", "bicubic", "nearest"]),
+    crop=st.floats(0.1, 1.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_images_of_any_size_become_one_batch(sizes, interpolation, crop):
+    batch = ImageInput(size=(20, 30), interpolation=interpolation, crop=crop).collate(
+        [image(channels, height, width) for height, width, channels in sizes]
+    )
+    assert batch.shape == (len(sizes), 3, 20, 30)
+    assert batch.dtype == torch.uint8
+    assert batch.is_contiguous()
+
+
+def test_an_image_alone_is_the_same_as_in_a_batch():
+    same, other = image(3, 40, 70), image(1, 33, 21)
+    batch = INPUT.collate([same, other])
+    assert torch.equal(batch[0], INPUT.collate([same])[0])
+    assert torch.equal(batch[1], INPUT.collate(other[None])[0])
+
+
+def test_grey_becomes_three_equal_channels_and_the_right_size_is_left_alone():
+    grey = image(1, 32, 48)
+    batch = INPUT.changed(crop=1.0).collate([grey])
+    assert torch.equal(batch[0], grey.expand(3, -1, -1))
+
+
+def test_resizing_is_timms_for_evaluation():
+    from timm.data import create_transform
+    from torchvision.transforms.v2.functional import to_pil_image
+
+    for height, width in [(50, 90), (90, 50), (64, 64), (33, 200)]:
+        photo = torch.nn.functional.interpolate(image(1, 3, 7, 9), (height, width), mode="bilinear")[0]
+        theirs = create_transform(
+            (3, 32, 32), interpolation="bicubic", crop_pct=0.875, mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7)
+        )(to_pil_image(photo))
+        spec = ImageInput(size=(32, 32), crop=0.875, interpolation="bicubic", mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7))
+        ours = spec.prepare(spec.collate([photo]))[0]
+        assert (ours - theirs).abs().max() < 2.5 / 255 / 0.5  # rounding to uint8 differs by a step or two
+
+
+def test_prepare_normalises_and_leaves_its_input_alone():
+    spec = ImageInput(size=(4, 4), mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
+    batch = torch.full((2, 3, 4, 4), 255, dtype=torch.uint8)
+    assert spec.prepare(batch)[0, :, 0, 0].tolist() == pytest.approx([1.0, 3.0, 1.0])
+    assert batch.min() == 255
+    assert spec.prepare(batch).dtype == torch.float32
+
+
+def test_a_new_size_alone_takes_the_whole_image():
+    assert INPUT.changed(size=(16, 16)).crop == 1.0
+    assert INPUT.changed(size=(16, 16), crop=0.9).crop == 0.9
+    assert INPUT.changed(mean=(0.1, 0.2, 0.3)).crop == 0.8
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (8, 8), (4, 8, 8)])
+def test_what_is_no_image_is_refused(shape):
+    with pytest.raises(DataError, match="an image must be a uint8 tensor"):
+        INPUT.collate([image(*shape)])
+    with pytest.raises(DataError, match=r"torch\.float32"):
+        INPUT.collate([image(3, 8, 8).float()])
+
+
+def test_overrides_are_the_same_fields_and_all_optional():
+    overrides = ImageInput.overrides()
+    assert set(overrides.model_fields) == set(ImageInput.model_fields) - {"kind"}
+    given = overrides.model_validate_json('{"size": 32, "mean": [0.5, 0.5, 0.5]}')
+    assert given.model_dump(exclude_unset=True) == {"size": (32, 32), "mean": (0.5, 0.5, 0.5)}
+    for wrong in ('{"size": 0}', '{"size": "32"}', '{"crop": 1.5}', '{"std": [0, 1, 1]}', '{"colour": 1}'):
+        with pytest.raises(ValidationError):
+            overrides.model_validate_json(wrong)
+
+
+def test_json_round_trip():
+    assert ImageInput.model_validate_json(INPUT.model_dump_json()) == INPUT
