@@ -1,32 +1,18 @@
-"""What the whole-product tests share: plugins installed as real distributions, and ways to run ftrun."""
+"""What the whole-product tests share: a place with the tiny plugin installed, and the command line."""
 
-import json
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support import TINY, install
 
 from ftrun.cli import main
 
-TINY = (Path(__file__).parent / "distributions" / "ftrun_tiny.py").read_text()
-
-
-def install(site: Path, distribution: str, code: str, version: str = "1.0", module: str | None = None) -> None:
-    """Put a distribution with one module and one entry point into a folder, as pip would."""
-    module = module or distribution.replace("-", "_")
-    (site / f"{module}.py").write_text(code)
-    info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[ftrun]\n{distribution} = {module}\n")
-
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the tiny plugin, on the path of this process and of its children; the working folder is new."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -53,29 +39,3 @@ def ftrun() -> Callable[..., Result]:
         return result
 
     return invoke
-
-
-def ftrun_process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command line as its own process."""
-    command = [sys.executable, "-m", "ftrun", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
-
-
-def tiny_spec(**changes: Any) -> dict[str, Any]:
-    """A spec of the tiny plugin's parts that runs in a blink; None takes a key out."""
-    spec = {
-        "dataset": "tiny",
-        "backbone": "tiny",
-        "loss": "tiny-loss",
-        "optimizer": "tiny-sgd",
-        "train": {"epochs": 2, "batch_size": 16},
-        **changes,
-    }
-    return {key: value for key, value in spec.items() if value is not None}
-
-
-def write_spec(spec: Any, name: str = "spec.json") -> Path:
-    """Write a spec into the working folder."""
-    path = Path(name)
-    path.write_text(spec if isinstance(spec, str) else json.dumps(spec))
-    return path

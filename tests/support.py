@@ -1,0 +1,45 @@
+"""What the whole-product tests share: plugins installed as real distributions, specs, and processes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TINY = (Path(__file__).parent / "distributions" / "ftrun_tiny.py").read_text()
+
+
+def install(site: Path, distribution: str, code: str, version: str = "1.0", module: str | None = None) -> None:
+    """Put a distribution with one module and one entry point into a folder, as pip would."""
+    module = module or distribution.replace("-", "_")
+    (site / f"{module}.py").write_text(code)
+    info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[ftrun]\n{distribution} = {module}\n")
+
+
+def ftrun_process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line as its own process."""
+    command = [sys.executable, "-m", "ftrun", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+
+
+def tiny_spec(**changes: Any) -> dict[str, Any]:
+    """A spec of the tiny plugin's parts that runs in a blink; None takes a key out."""
+    spec = {
+        "dataset": "tiny",
+        "backbone": "tiny",
+        "loss": "tiny-loss",
+        "optimizer": "tiny-sgd",
+        "train": {"epochs": 2, "batch_size": 16},
+        **changes,
+    }
+    return {key: value for key, value in spec.items() if value is not None}
+
+
+def write_spec(spec: Any, name: str = "spec.json") -> Path:
+    """Write a spec into the working folder."""
+    path = Path(name)
+    path.write_text(spec if isinstance(spec, str) else json.dumps(spec))
+    return path
