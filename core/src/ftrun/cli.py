@@ -19,11 +19,7 @@ class _RunByDefault(click.Group):
     """`ftrun SPEC` is `ftrun run SPEC`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        first = next((arg for arg in args if not arg.startswith("-")), None)
-        asks_for_group = (
-            any(arg in ("--help", "-h", "--version") for arg in args[: args.index(first)] if first) if first else True
-        )
-        if first is not None and first not in self.commands and not asks_for_group:
+        if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -33,6 +29,8 @@ class _RunByDefault(click.Group):
         except FtrunError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(exit_code(error))
+        except KeyboardInterrupt:  # before training starts; from then on, it waits for the end of a step
+            ctx.exit(130)
 
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))

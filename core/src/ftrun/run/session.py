@@ -43,13 +43,12 @@ def run(request: Request) -> dict[str, Any]:
     """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
     started = perf_counter()
     report = Report()
+    job = assemble(request.spec, choose_device(request.device))
+    observers = Observers(request.spec, report.say)
+    folder = RunFolder.create(request.out, request.name)
+    progress = Progress()
+    info = _run_info(request, job, folder)
     with Signals() as signals:
-        job = assemble(request.spec, choose_device(request.device))
-        signals.check()
-        observers = Observers(request.spec, report.say)
-        folder = RunFolder.create(request.out, request.name)
-        progress = Progress()
-        info = _run_info(request, job, folder)
         try:
             _write_start(request, job, folder)
             report.log_to(folder)
