@@ -1,0 +1,73 @@
+"""What the README says is true: its spec is the example's, its plugin works, its commands exist."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import install, tiny_spec, write_spec
+
+from ftrun.cli import main
+from ftrun.runspec import RunSpec, Train
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_spec_is_the_example():
+    (spec,) = blocks("json")
+    assert json.loads(spec) == json.loads((ROOT / "examples" / "cifar10-resnet18.json").read_text())
+
+
+def test_every_key_of_a_spec_is_explained():
+    keys = {info.alias or name for name, info in RunSpec.model_fields.items()}
+    assert keys - {"$schema"} == set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))
+    train = next(line for line in README.splitlines() if line.startswith("| `train`"))
+    assert set(re.findall(r"`(\w+)`", train)) - {"train"} == set(Train.model_fields)
+
+
+def test_every_command_is_listed():
+    for command in main.commands:
+        assert f"ftrun {command}" in README
+
+
+def test_every_plugin_is_listed_with_its_parts(ftrun):
+    listed = json.loads(ftrun("plugins", "--json").output)
+    for plugin in listed["plugins"]:
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| [{plugin['distribution']}]")]
+        for part in plugin["parts"]:
+            assert f"`{part['name']}" in row or f"`-{part['name'].rpartition('-')[2]}" in row, part["name"]
+
+
+def test_the_extra_named_all_brings_every_plugin():
+    extras = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras["all"] == sorted(
+        each.name for each in (ROOT / "plugins").iterdir() if (each / "pyproject.toml").exists()
+    )
+
+
+def test_the_plugin_that_the_readme_writes_works(site, ftrun):
+    package = tomllib.loads(blocks("toml")[0])
+    ((_, module),) = package["project"]["entry-points"]["ftrun"].items()
+    code = next(block for block in blocks("python") if "SignSGD" in block)
+    install(site, package["project"]["name"], code, module=module)
+    assert "sign-sgd" in ftrun("plugins", "sign-sgd").output
+    result = ftrun(write_spec(tiny_spec(optimizer={"name": "sign-sgd", "lr": 0.01})))
+    assert result.exit_code == 0, result.output
+
+
+def test_the_errors_that_the_readme_shows_are_real(site, ftrun):
+    shown = next(block for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if block.startswith("$ ftrun"))
+    spec = tiny_spec(optimizer={"name": "sgd", "momentun": 0.9}, train={"epochs": 0})
+    assert ftrun(write_spec(spec)).output.strip() == shown.partition("\n")[2].strip()
+
+
+@pytest.mark.parametrize("readme", sorted(ROOT.glob("plugins/*/README.md")), ids=lambda path: path.parent.name)
+def test_json_in_a_plugins_readme_is_json(readme):
+    for block in re.findall(r"```json\n(.*?)```", readme.read_text(), re.DOTALL):
+        json.loads(block if block.lstrip().startswith(("{", "[")) else "{" + block.strip().rstrip(",") + "}")

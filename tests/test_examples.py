@@ -1,0 +1,113 @@
+"""Every example is valid, and runs: on its own data where that is at hand, else on a little of the same shape."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))
+RUNS = {example.stem: example for example in EXAMPLES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_it_is_valid(example, ftrun):
+    result = ftrun("check", example)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, ftrun):
+    monkeypatch.chdir(tmp_path)
+
+    def start(name: str, *arguments: str) -> dict:
+        result = ftrun(RUNS[name], "--out", "run", "--device", "cpu", *arguments)
+        assert result.exit_code == 0, result.output
+        return json.loads(Path("run/results.json").read_text())
+
+    return start
+
+
+def test_quickstart_reaches_its_accuracy_and_plain_timm_repeats_it(run):
+    import timm
+
+    from ftrun import ImageInput
+    from ftrun_digits import Digits
+
+    results = run("quickstart")
+    assert results["test"]["accuracy"] >= 0.97
+
+    net = timm.create_model("tf_efficientnet_lite0", num_classes=10)
+    net.load_state_dict(load_file("run/checkpoints/best/model.safetensors"))
+    net.eval()
+    described = json.loads(Path("run/checkpoints/best/net.json").read_text())
+    images = ImageInput.model_validate_json(json.dumps(described["input"]))
+    test = Digits(name="digits").build().test
+    with torch.no_grad():
+        logits = net(images.prepare(images.collate(test.inputs)))
+    accuracy = (logits.argmax(1) == test.targets["label"]).float().mean()
+    assert accuracy.item() == pytest.approx(results["test"]["accuracy"], abs=1e-6)
+
+
+def test_fc_to_conv_runs(run):
+    results = run("fc-to-conv", "--set", "train.epochs=1", "--set", "input.size=32")
+    assert results["test"]["accuracy"] > 0.5
+
+
+def test_timm_convnext_runs(run):
+    run("timm-convnext", "--set", "backbone.pretrained=false", "--set", "train.epochs=1")
+
+
+def test_cifar10_images_runs_on_a_small_tree(run, tmp_path):
+    for split, count in (("train", 6), ("test", 2)):
+        for label, color in (("cat", (200, 60, 30)), ("frog", (20, 180, 60))):
+            folder = tmp_path / "images" / split / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (32, 32), color).save(folder / f"{number}.jpg")
+    results = run(
+        "cifar10-images",
+        *(
+            "--set",
+            "dataset.path=images",
+            "--set",
+            "train.epochs=1",
+            "--set",
+            "input.size=32",
+            "--set",
+            "augment.1.padding=2",
+        ),
+    )
+    assert results["samples"]["test"] == 4
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        ["backbone=timm/resnet18", "backbone.pretrained=false"],
+        ["backbone=torchvision/mobilenet_v3_small", "backbone.weights=null"],
+    ],
+    ids=["timm", "torchvision"],
+)
+def test_swapping_the_backbone_changes_the_net_and_nothing_else(backbone, run, ftrun, tmp_path):
+    sets = [word for change in backbone for word in ("--set", change)]
+    run("quickstart", *sets, "--set", "train.epochs=1")
+    resolved = json.loads(Path("run/resolved.json").read_text())["spec"]
+    plain = json.loads(ftrun("check", RUNS["quickstart"], "--json", "--set", "train.epochs=1").output)["spec"]
+    assert resolved.pop("backbone") != plain.pop("backbone")
+    assert resolved == plain
+
+
+def test_the_articles_job_is_to_the_letter(ftrun):
+    """ResNet-18 with ImageNet weights; flip, crop with padding 4; 0.5 for mean and deviation; SGD; 10 epochs of 100s."""
+    spec = json.loads(ftrun("check", RUNS["cifar10-resnet18"], "--json").output)["spec"]
+    assert spec["dataset"]["name"] == "cifar10"
+    assert (spec["backbone"]["model"], spec["backbone"]["weights"]) == ("resnet18", "DEFAULT")
+    assert spec["input"] == {"size": [32, 32], "mean": [0.5] * 3, "std": [0.5] * 3}
+    assert [each["name"] for each in spec["augment"]] == ["horizontal-flip", "random-crop"]
+    assert spec["augment"][1]["padding"] == 4
+    assert (spec["optimizer"]["name"], spec["optimizer"]["lr"], spec["optimizer"]["momentum"]) == ("sgd", 0.001, 0.9)
+    assert (spec["train"]["epochs"], spec["train"]["batch_size"]) == (10, 100)
+    assert [each["name"] for each in spec["metrics"]] == ["accuracy", "recall", "f1"]
