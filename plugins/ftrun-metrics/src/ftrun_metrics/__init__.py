@@ -1,1 +1,158 @@
 """Metrics on torchmetrics: accuracy, top-k, precision, recall, F1, confusion matrix, MSE, MAE, R2."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+import ftrun
+
+# torchmetrics takes seconds to import: only `build()` imports it, through ftrun_metrics.building.
+
+Average = Annotated[
+    Literal["macro", "micro", "weighted"],
+    Field(description="Mean over classes: each alike, from all decisions together, or weighted by their samples."),
+]
+
+
+class Accuracy(ftrun.Metric):
+    """Part of the samples whose class is predicted right; with labels, part of the labels."""
+
+    name: Literal["accuracy"]
+    kinds = ("classes", "labels")
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import averaged
+
+        return averaged("Accuracy", target, "micro")
+
+
+class TopK(ftrun.Metric):
+    """Part of the samples whose class is among the k most likely ones."""
+
+    name: Literal["top-k"]
+    k: int = Field(5, ge=1, description="Number of classes that may be guessed; fewer than there are classes.")
+
+    @property
+    def key(self) -> str:
+        """`top_5`."""
+        return f"top_{self.k}"
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import top_k
+
+        classes = len(target.names)
+        if self.k >= classes:
+            raise ftrun.SpecError(
+                f"top-k with k = {self.k} is always right, as there are {classes} classes. "
+                f"Take a k below {classes}, or leave it out."
+            )
+        return top_k(classes, self.k)
+
+
+class Precision(ftrun.Metric):
+    """Part of a class's predictions that are right."""
+
+    name: Literal["precision"]
+    kinds = ("classes", "labels")
+    average: Average = "macro"
+
+    @property
+    def key(self) -> str:
+        """`precision_macro`."""
+        return f"{self.name}_{self.average}"
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import averaged
+
+        return averaged("Precision", target, self.average)
+
+
+class Recall(ftrun.Metric):
+    """Part of a class's samples that are found; its macro average is the balanced accuracy."""
+
+    name: Literal["recall"]
+    kinds = ("classes", "labels")
+    average: Average = "macro"
+
+    @property
+    def key(self) -> str:
+        """`recall_macro`."""
+        return f"{self.name}_{self.average}"
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import averaged
+
+        return averaged("Recall", target, self.average)
+
+
+class F1(ftrun.Metric):
+    """Harmonic mean of a class's precision and recall."""
+
+    name: Literal["f1"]
+    kinds = ("classes", "labels")
+    average: Average = "macro"
+
+    @property
+    def key(self) -> str:
+        """`f1_macro`."""
+        return f"{self.name}_{self.average}"
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import averaged
+
+        return averaged("F1Score", target, self.average)
+
+
+class ConfusionMatrix(ftrun.Metric):
+    """Number of samples by true class (row) and predicted class (column)."""
+
+    name: Literal["confusion-matrix"]
+    higher_is_better = None
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.building import confusion_matrix
+
+        return confusion_matrix(len(target.names))
+
+
+class MSE(ftrun.Metric):
+    """Mean squared error."""
+
+    name: Literal["mse"]
+    kinds = ("values",)
+    higher_is_better = False
+
+    def build(self, target: ftrun.Target) -> Any:
+        from torchmetrics.regression import MeanSquaredError
+
+        return MeanSquaredError()
+
+
+class MAE(ftrun.Metric):
+    """Mean absolute error."""
+
+    name: Literal["mae"]
+    kinds = ("values",)
+    higher_is_better = False
+
+    def build(self, target: ftrun.Target) -> Any:
+        from torchmetrics.regression import MeanAbsoluteError
+
+        return MeanAbsoluteError()
+
+
+class R2(ftrun.Metric):
+    """Part of the values' variance that is predicted; 0 for the mean, 1 for the values themselves."""
+
+    name: Literal["r2"]
+    kinds = ("values",)
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.r2 import R2Score
+
+        return R2Score()
+
+
+@ftrun.hookimpl
+def ftrun_metrics() -> list[type[ftrun.Metric]]:
+    return [Accuracy, TopK, Precision, Recall, F1, ConfusionMatrix, MSE, MAE, R2]

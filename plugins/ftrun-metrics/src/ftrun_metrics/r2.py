@@ -1,0 +1,40 @@
+"""The coefficient of determination.
+
+torchmetrics' own R2Score takes values for constant where their squared deviations sum to less than 1e-4, adds up squares
+in float32, and raises for a single sample: it is wrong for small values, and imprecise for values far from 0.
+"""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+
+class R2Score(Metric):
+    """Outputs float [B, V] and values float [B, V] -> 1 - residual / total sum of squares, the mean over V.
+
+    Values that are all equal give 1 where they are predicted exactly, else 0, as in scikit-learn. One sample alone
+    gives NaN.
+    """
+
+    outputs: list[Tensor]
+    values: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("outputs", default=[], dist_reduce_fx="cat")
+        self.add_state("values", default=[], dist_reduce_fx="cat")
+
+    def update(self, output: Tensor, values: Tensor) -> None:
+        self.outputs.append(output)
+        self.values.append(values)
+
+    def compute(self) -> Tensor:
+        # On the CPU, because not every device has float64.
+        output, values = (dim_zero_cat(each).cpu().double() for each in (self.outputs, self.values))
+        if len(values) < 2:
+            return torch.tensor(float("nan"))
+        residual = (values - output).square().sum(dim=0)
+        total = (values - values.mean(dim=0)).square().sum(dim=0)
+        constant = torch.where(residual == 0, 1.0, 0.0)
+        return torch.where(total > 0, 1 - residual / total, constant).mean()
