@@ -1,1 +1,68 @@
 """Dataset `image-folder`: images in a folder for each class."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+import ftrun
+from ftrun_folder import layout
+
+
+class Split(BaseModel):
+    """How one tree of class folders is split: stratified, and the same in every run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    val: float = Field(0.1, ge=0, lt=1, description="Part of the images that is set aside for validation.")
+    test: float = Field(0.1, ge=0, lt=1, description="Part of the images that is set aside for the test.")
+    seed: int = Field(0, description="Another one sets other images aside; the run's own seed changes nothing here.")
+
+    @model_validator(mode="after")
+    def _leaves_some_for_training(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must be less than 1, so that some images are left for training")
+        return self
+
+
+class ImageFolder(ftrun.Dataset):
+    """Images in a folder for each class: in train/, val/ and test/, or in one tree that is split by fractions."""
+
+    name: Literal["image-folder"]
+    path: Path = Field(description="Folder that holds train/, val/ and test/, or the class folders themselves.")
+    split: Split | None = Field(
+        None, description="How to split class folders that are not in train/; left out: a tenth each for val and test."
+    )
+    limit: int | None = Field(
+        None, ge=1, description="At most so many images from each split, spread over the classes in proportion."
+    )
+
+    def build(self) -> ftrun.Splits:
+        """Train and what there is of val and test: uint8 [3, H, W], and the label, int64.
+
+        Raises DataError where the folders are not as they should be, and SpecError where `split` does not apply.
+        """
+        path = str(self.path.expanduser().absolute())
+        if layout.is_split(path):
+            if self.split is not None:
+                raise ftrun.SpecError(
+                    f"{path} is split into folders already, so `split` would do nothing. Leave it out."
+                )
+            trees = layout.read_splits(path)
+        else:
+            wanted = self.split or Split()
+            trees = layout.cut(layout.read_tree(path), {"test": wanted.test, "val": wanted.val}, wanted.seed)
+        names = tuple(trees["train"])
+        if self.limit is not None:
+            trees = {split: layout.limited(tree, self.limit) for split, tree in trees.items()}
+
+        from ftrun_folder.reading import ImageFiles
+
+        splits = {split: ImageFiles(tree, names) for split, tree in trees.items()}
+        return ftrun.Splits(**splits, targets={"label": ftrun.Classes(names=names)})
+
+
+@ftrun.hookimpl
+def ftrun_datasets() -> Iterable[type[ftrun.Part]]:
+    return [ImageFolder]

@@ -1,0 +1,248 @@
+"""Which images there are, of which class, in which split: found from names alone, no image is opened.
+
+What is found and how it is split does not depend on the order in which a file system lists names. Names are compared
+in Unicode's form NFC, because some systems (macOS, and zip files made there) keep accented letters in two parts.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import NamedTuple, TypeAlias
+from unicodedata import normalize
+
+import ftrun
+
+EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+SPLITS = ("train", "val", "test")
+
+# What splits are also called. Such a folder is never passed over in silence or taken for a class.
+_OTHER_NAMES = {
+    **{split: split for split in SPLITS},
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
+
+_EXPECTED = (
+    "Expected is a folder for each class: either in train/ (and val/, test/), as in train/cat/1.jpg, or, to be split "
+    "by fractions, as in cat/1.jpg."
+)
+
+
+class Image(NamedTuple):
+    """An image file. `key` is its name on every system: class/folders/file in NFC."""
+
+    key: str
+    path: str
+
+
+Tree: TypeAlias = dict[str, list[Image]]
+"""Images by the name of their class: no class is empty, and all is in the order of names."""
+
+
+def is_split(path: str) -> bool:
+    """Whether `path` holds train/ with class folders in it (train/ with images alone is a class of that name)."""
+    return "train" in _folders(path) and bool(_folders(os.path.join(path, "train")))
+
+
+def read_splits(path: str) -> dict[str, Tree]:
+    """The trees in train/, and in val/ and test/ if they are there, of `path`."""
+    found = _folders(path)
+    for folder in found:
+        split = _OTHER_NAMES.get(folder.casefold())
+        if split and split not in found:
+            raise ftrun.DataError(
+                f"{path} has no {split}/, but {folder}/. Rename it to {split!r}, or move it away if it is not that."
+            )
+    train = _read_train(os.path.join(path, "train"))
+    others = {split: os.path.join(path, split) for split in SPLITS[1:] if split in found}
+    return {"train": train, **{split: _read_other(folder, train) for split, folder in others.items()}}
+
+
+def read_tree(path: str) -> Tree:
+    """The one tree of class folders that `path` is."""
+    splits = [folder for folder in _folders(path) if folder.casefold() in _OTHER_NAMES]
+    if len(splits) > 1 or any(_folders(os.path.join(path, folder)) for folder in splits):
+        raise ftrun.DataError(
+            f"{path} holds {_some(splits)}, so it looks split, but there is no train/ with class folders in it. "
+            f"{_EXPECTED}"
+        )
+    return _read_train(path)
+
+
+def cut(tree: Tree, fractions: Mapping[str, float], seed: int) -> dict[str, Tree]:
+    """`fractions` of the tree, set aside under their names, and the rest of it as train.
+
+    Each class gives its share, give or take an image, and keeps at least one image for train.
+    """
+    total = sum(map(len, tree.values()))
+    cut_off = {}
+    for split, fraction in fractions.items():
+        if fraction > 0:
+            tree, cut_off[split] = _set_aside(tree, max(1, round(total * fraction)), seed, keep=1)
+            if not cut_off[split]:
+                raise ftrun.DataError(
+                    f"{total} images in {len(tree)} classes are too few to set some aside for {split} and to leave one "
+                    f"of each class to train on. Add images, or set `split.{split}` to 0."
+                )
+    return {"train": tree, **cut_off}
+
+
+def limited(tree: Tree, limit: int) -> Tree:
+    """At most `limit` images of the tree, each class in proportion; always the same ones."""
+    return _set_aside(tree, limit, seed=0, keep=0)[1]
+
+
+def _set_aside(tree: Tree, count: int, seed: int, keep: int) -> tuple[Tree, Tree]:
+    """The tree without at most `count` images, and these; at least `keep` of each class stay."""
+    shares = _shares([len(images) for images in tree.values()], count, keep)
+    taken = {
+        image for images, share in zip(tree.values(), shares, strict=True) for image in _shuffled(images, seed)[:share]
+    }
+    return _where(tree, lambda image: image not in taken), _where(tree, lambda image: image in taken)
+
+
+def _shares(sizes: Sequence[int], count: int, keep: int) -> list[int]:
+    """How many of each class make `count` in proportion to `sizes`: the method of largest remainders.
+
+    No class gives more than all but `keep`; if that is not enough, the sum is less than `count`.
+    """
+    most = [max(0, size - keep) for size in sizes]
+    count, total = min(count, sum(most)), sum(sizes)
+    shares = [min(size * count // total, limit) for size, limit in zip(sizes, most, strict=True)]
+    while missing := count - sum(shares):
+        able = [index for index, share in enumerate(shares) if share < most[index]]
+        able.sort(key=lambda index: shares[index] * total - sizes[index] * count)
+        for index in able[:missing]:
+            shares[index] += 1
+    return shares
+
+
+def _shuffled(images: Iterable[Image], seed: int) -> list[Image]:
+    """In the order of a hash of each one's key: an image that is added leaves the order of the others alone."""
+
+    def draw(image: Image) -> bytes:
+        return hashlib.blake2b(f"{seed}/{image.key}".encode(errors="surrogatepass"), digest_size=8).digest()
+
+    return sorted(images, key=draw)
+
+
+def _where(tree: Tree, wanted: Callable[[Image], bool]) -> Tree:
+    kept = {name: [image for image in images if wanted(image)] for name, images in tree.items()}
+    return {name: images for name, images in kept.items() if images}
+
+
+def _read_train(path: str) -> Tree:
+    tree = _read_classes(path)
+    if len(tree) == 1:
+        (name,) = tree
+        raise ftrun.DataError(
+            f"{path} holds one class folder only, {name!r}. If the class folders are in it, give "
+            f"{os.path.join(path, name)} as the path; otherwise add another class. {_EXPECTED}"
+        )
+    return tree
+
+
+def _read_other(path: str, train: Tree) -> Tree:
+    tree = _read_classes(path)
+    unknown = [name for name in tree if name not in train]
+    if unknown:
+        raise ftrun.DataError(
+            f"{path} holds {_some(unknown)}, but train/ has no such class.{_did_you_mean(unknown[0], train)} "
+            f"Classes in train/: {_some(list(train))}. They are matched by name: rename the folder, or remove it."
+        )
+    return tree
+
+
+def _read_classes(path: str) -> Tree:
+    folders = _folders(path)
+    if not folders:
+        images = sum(entry.name.lower().endswith(EXTENSIONS) for entry in _entries(path))
+        what = f"{images} images, but no class folders" if images else "no class folders"
+        raise ftrun.DataError(f"{path} holds {what}. {_EXPECTED}")
+    names = _class_names(path, folders)
+    tree = {name: sorted(_images(os.path.join(path, names[name]), name)) for name in sorted(names)}
+    empty = [name for name, images in tree.items() if not images]
+    if empty:
+        raise ftrun.DataError(
+            f"{path} holds class folders without images: {_some(empty)}. Put images there ({', '.join(EXTENSIONS)}), "
+            "or remove the folders."
+        )
+    return tree
+
+
+def _class_names(path: str, folders: Sequence[str]) -> dict[str, str]:
+    """The folder of each class, by the class's name."""
+    for folder in folders:
+        try:
+            folder.encode()
+        except UnicodeEncodeError as error:
+            raise ftrun.DataError(f"{path}: the class folder's name {folder!r} is not UTF-8. Rename it.") from error
+    names = [normalize("NFC", folder) for folder in folders]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ftrun.DataError(
+                f"{path} holds {count} folders named {name!r}: they look the same, but their accented letters are "
+                "encoded differently. Put their images into one of them."
+            )
+    return dict(zip(names, folders, strict=True))
+
+
+def _images(folder: str, key: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Image]:
+    """The images in `folder` and in the folders in it; `above` are the device and inode of those that it lies in."""
+    status = os.stat(folder)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        raise ftrun.DataError(f"{folder} is a link to a folder that it lies in, so there is no end to it. Remove it.")
+    for entry in _entries(folder):
+        inner = f"{key}/{entry.name}"
+        if _is_folder(entry):
+            yield from _images(entry.path, inner, above | {here})
+        elif entry.name.lower().endswith(EXTENSIONS):
+            yield Image(normalize("NFC", inner), entry.path)
+
+
+def _folders(path: str) -> list[str]:
+    return sorted(entry.name for entry in _entries(path) if _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # DirEntry.is_dir() raises on a link to itself; os.path.isdir() does not, but is slow for 100,000 files.
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in `folder`, but for hidden files."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise ftrun.DataError(_missing(folder)) from error
+    except NotADirectoryError as error:
+        raise ftrun.DataError(f"{folder} is not a folder. If it is an archive, unpack it first.") from error
+    except OSError as error:
+        raise ftrun.DataError(f"{folder} cannot be read: {error.strerror}.") from error
+
+
+def _missing(folder: str) -> str:
+    parent, name = os.path.split(folder)
+    while not os.path.isdir(parent):
+        parent, name = os.path.split(parent)
+    siblings = _folders(parent)
+    nearest = _did_you_mean(name, siblings)
+    known = f"Folders in {parent}: {_some(siblings)}." if siblings else f"There are no folders in {parent}."
+    return f"There is no folder {folder}.{nearest} {known}"
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def _some(names: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(map(repr, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
