@@ -2,12 +2,12 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 import timm
 import torch
-import torchvision
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models.convnext import LayerNorm2d
@@ -15,13 +15,13 @@ from torchvision.models.convnext import LayerNorm2d
 import ftrun
 from ftrun_fc_to_conv import FcToConv, ftrun_modifiers
 from ftrun_heads import AddLayers, ReplaceHead
+from ftrun_torchvision import Torchvision
 
 ONE = {"label": ftrun.Classes(names=("cat", "dog", "owl"))}
 TWO = {**ONE, "age": ftrun.Values()}
 FC_TO_CONV = FcToConv(name="fc-to-conv")
 ADD_LAYERS = AddLayers(name="add-layers", sizes=(16, 8), activation="gelu", dropout=0.2)
 REPLACE_HEAD = ReplaceHead(name="replace-head", dropout=0.3)
-VGG_POOL = ("avgpool", *(f"classifier.{i}" for i in range(6)))
 
 
 class Plain(ftrun.Net):
@@ -94,8 +94,10 @@ def converted(net: ftrun.Net, *first: ftrun.Modifier) -> tuple[ftrun.Net, ftrun.
     return net.double().eval(), result.double().eval()
 
 
-def tv(name: str) -> nn.Module:
-    return torchvision.models.get_model(name, weights=None)
+def tv(model: str, size: int = 64) -> ftrun.Net:
+    net = Torchvision(name="torchvision", model=model, weights=None).build({"size": (size, size)})
+    net.set_targets(ONE)
+    return net
 
 
 # Convolutions in float64 are slow on a CPU: what has to be exact is compared from the features on.
@@ -111,9 +113,7 @@ GLOBAL = {
         "head.fc",
         ("head.global_pool", "head.norm", "head.flatten", "head.pre_logits", "head.drop"),
     ),
-    "torchvision convnext_tiny": lambda: net_of(
-        tv("convnext_tiny"), 64, 768, "classifier.2", ("avgpool", "classifier.0", "classifier.1")
-    ),
+    **{f"torchvision {name}": partial(tv, name) for name in ("resnet18", "mobilenet_v2", "convnext_tiny", "swin_t")},
 }
 WINDOWED = {
     "timm mobilenetv3_small_050": lambda: net_of(
@@ -130,13 +130,11 @@ WINDOWED = {
         "classifier",
         ("global_pool", "conv_head", "norm_head", "act2", "flatten"),
     ),
-    "torchvision mobilenet_v3_small": lambda: net_of(
-        tv("mobilenet_v3_small"), 64, 1024, "classifier.3", ("avgpool", *(f"classifier.{i}" for i in range(3)))
-    ),
+    "torchvision mobilenet_v3_small": partial(tv, "mobilenet_v3_small"),
 }
 GRID = {
-    "vgg11": (lambda: net_of(tv("vgg11"), 224, 4096, "classifier.6", VGG_POOL), 7),
-    "alexnet": (lambda: net_of(tv("alexnet"), 224, 4096, "classifier.6", VGG_POOL), 6),
+    "vgg11": (partial(tv, "vgg11", 224), 7),
+    "alexnet": (partial(tv, "alexnet", 224), 6),
 }
 
 
@@ -252,7 +250,7 @@ class TestGrid:
             pool=nn.AdaptiveAvgPool2d((4, 6)),
             num_features=10,
             drop=nn.Dropout(0.5),
-            fc6=nn.Linear(6 * 4 * 6, 10),
+            fc6=nn.Linear(6 * 4 * 6, 10, bias=False),
             relu=nn.ReLU(inplace=True),
         )
         before, after = converted(net)
@@ -266,7 +264,7 @@ class TestGrid:
         assert kinds == ["Dropout", "Conv2d", "Dropout2d", "Conv2d"]
 
     def test_features_smaller_than_the_grid_are_refused(self) -> None:
-        net = net_of(tv("alexnet"), 128, 4096, "classifier.6", VGG_POOL)
+        net = tv("alexnet", 128)
         with pytest.raises(ftrun.SpecError, match=r"features are 3 x 3, .* takes 6 x 6 .* larger `input.size`"):
             FC_TO_CONV.build(net)
 
@@ -491,9 +489,10 @@ class TestRefuses:
         with pytest.raises(ftrun.SpecError, match="with layers of its own"):
             FC_TO_CONV.build(net)
 
-    def test_a_head_that_is_convolutional(self) -> None:
+    @pytest.mark.parametrize("build", [partial(tv, "squeezenet1_1"), lambda: FC_TO_CONV.build(toy())])
+    def test_a_head_that_is_convolutional(self, build: Callable[[], ftrun.Net]) -> None:
         with pytest.raises(ftrun.SpecError, match="convolutional already"):
-            FC_TO_CONV.build(FC_TO_CONV.build(toy()))
+            FC_TO_CONV.build(build())
 
     @pytest.mark.parametrize("modifier", [REPLACE_HEAD, ADD_LAYERS], ids=lambda part: part.name)
     def test_a_head_modifier_after_it(self, modifier: ftrun.Modifier) -> None:

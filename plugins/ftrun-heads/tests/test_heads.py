@@ -133,6 +133,15 @@ class TestReplaceHead:
             "Bilinear",
         ]
 
+    def test_an_output_layer_without_bias_stays_without(self) -> None:
+        class NoBias(Small):
+            def new_output(self, in_features: int, outputs: int) -> nn.Module:
+                return nn.Linear(in_features, outputs, bias=False)
+
+        net = ReplaceHead(name="replace-head", dropout=0.5).build(small(cls=NoBias))
+        assert list(net.model.state_dict()) == ["fc.weight"]
+        assert net(torch.randn(2, 6)).shape == (2, 3)
+
     def test_dropout_of_one_is_refused(self) -> None:
         with pytest.raises(ValidationError, match="dropout"):
             ReplaceHead(name="replace-head", dropout=1.0)
