@@ -1,1 +1,35 @@
 """Backbone `torchvision`: the classification models of torchvision."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+import ftrun
+
+if TYPE_CHECKING:
+    from ftrun import Net
+
+
+class Torchvision(ftrun.Backbone):
+    """A classification model of torchvision, with its ImageNet weights."""
+
+    name: Literal["torchvision"]
+    family = "model"
+
+    model: str = Field(description="The model, by torchvision's name: resnet18.")
+    weights: str | None = Field(
+        "DEFAULT",
+        description="Torchvision's name of the weights, DEFAULT for its best, or a weight file; null for random ones.",
+    )
+
+    def build(self, overrides: Mapping[str, Any]) -> "Net":
+        """The net of `model`. Raises SpecError where the model, its weights or its input size are not to be had."""
+        from ftrun_torchvision.build import build
+
+        return build(self.model, self.weights, overrides)
+
+
+@ftrun.hookimpl
+def ftrun_backbones() -> list[type[ftrun.Backbone]]:
+    return [Torchvision]

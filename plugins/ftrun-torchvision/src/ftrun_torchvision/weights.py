@@ -1,0 +1,80 @@
+"""Weight files: read without running anything in them, made to fit, checked, loaded."""
+
+import pickle
+import re
+from collections.abc import Iterable, MutableMapping
+from pathlib import Path
+
+import ftrun
+import torch  # noqa: TID253  (build() imports this module, the plugin does not)
+from safetensors import SafetensorError  # noqa: TID253
+from safetensors.torch import load_file  # noqa: TID253
+from torch import Tensor
+from torchvision import models  # noqa: TID253
+from torchvision.models.vision_transformer import interpolate_embeddings  # noqa: TID253
+
+State = MutableMapping[str, Tensor]
+
+# Auxiliary classifiers, which only training from scratch needs.
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
+
+def read(path: Path) -> State:
+    """The tensors of a .safetensors file, or of one that torch.save wrote."""
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except pickle.UnpicklingError as error:
+        raise ftrun.SpecError(
+            f"weight file {path} is no plain file of tensors, and what else it holds could run code, so it is not "
+            "loaded. Save its state dict alone: torch.save(model.state_dict(), path)."
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError) as error:
+        raise ftrun.SpecError(f"weight file {path} cannot be read: {str(error).splitlines()[0]}") from error
+    state = state.get("model", state) if isinstance(state, dict) else {}  # torchvision's training script nests it
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ftrun.SpecError(f"weight file {path} holds no state dict (names and tensors).")
+    return state
+
+
+def load(net: ftrun.Net, state: State, source: str) -> None:
+    """Put `state` into the net. A head for another number of classes is left out; anything else must fit.
+
+    Raises SpecError, naming `source`, where it does not.
+    """
+    own = net.model.state_dict()
+    _modernise(net, state)
+    for name in [name for name in own if name.startswith(f"{net.head_path}.")]:
+        if name in state and state[name].shape != own[name].shape:
+            state[name] = own[name]
+    wrong = [
+        *_listed("missing", [name for name in own if name not in state]),
+        *_listed("not in the model", [name for name in state if name not in own]),
+        *_listed("of another shape", [k for k in own if k in state and state[k].shape != own[k].shape]),
+    ]
+    if wrong:
+        raise ftrun.SpecError(f"{source} does not fit the model, which has {len(own)} tensors: {'; '.join(wrong)}.")
+    net.model.load_state_dict(state)
+
+
+def _modernise(net: ftrun.Net, state: State) -> None:
+    """Bring a file as torchvision publishes it into the shape of today's model, in place (it may carry metadata)."""
+    own = net.model.state_dict()
+    for name in list(state):
+        if name.startswith(_AUXILIARY):
+            del state[name]
+        elif isinstance(net.model, models.DenseNet):  # `norm.1` was written for `norm1`
+            state[re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", name)] = state.pop(name)
+    for name in own:
+        if name.endswith("num_batches_tracked"):  # files from before torch 0.4.1 lack it
+            state.setdefault(name, own[name])
+    if isinstance(net.model, models.VisionTransformer) and "encoder.pos_embedding" in state:
+        interpolate_embeddings(net.model.image_size, net.model.patch_size, state)
+
+
+def _listed(what: str, names: Iterable[str]) -> list[str]:
+    names = list(names)
+    return [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"] if names else []
