@@ -1,7 +1,7 @@
 """The coefficient of determination.
 
-torchmetrics' own R2Score takes values for constant where their squared deviations sum to less than 1e-4, adds up squares
-in float32, and raises for a single sample: it is wrong for small values, and imprecise for values far from 0.
+torchmetrics' own R2Score takes values for constant where their squared deviations sum to less than 1e-4, adds up
+squares in float32, and raises for a single sample: it is wrong for small values, and imprecise for values far from 0.
 """
 
 import torch

@@ -1,0 +1,230 @@
+"""Augmentations: what they draw, and what they do with it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
+
+import ftrun
+from ftrun_augment import ColorJitter, HorizontalFlip, RandomCrop, RandomResizedCrop, images
+
+FLIP = HorizontalFlip(name="horizontal-flip")
+CROP = RandomCrop(name="random-crop", padding=3)
+RESIZED = RandomResizedCrop(name="random-resized-crop")
+JITTER = ColorJitter(name="color-jitter")
+ALL = pytest.mark.parametrize("part", [FLIP, CROP, RESIZED, JITTER], ids=lambda part: part.name)
+
+
+def some(count: int, channels: int = 3, height: int = 9, width: int = 12) -> Tensor:
+    """Noise: no two of its parts are alike."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, channels, height, width), generator=generator, dtype=torch.uint8)
+
+
+def augmented(part: ftrun.Augmentation, inputs: Tensor, ids: Sequence[int] | None = None, seed: int = 7) -> Tensor:
+    indices = torch.arange(len(inputs)) if ids is None else torch.tensor(ids)
+    batch = ftrun.Batch(inputs, {"label": indices}, indices)
+    result = part.build()(batch, ftrun.SampleRandom(seed, indices))
+    assert result.ids is batch.ids
+    assert result.targets is batch.targets
+    return result.inputs
+
+
+@ALL
+@pytest.mark.parametrize("shape", [(4, 3, 9, 12), (4, 1, 7, 5), (1, 3, 8, 8), (2, 3, 1, 1)])
+def test_gives_the_same_kind_of_images_and_leaves_the_given_ones_alone(part: Any, shape: tuple[int, ...]) -> None:
+    inputs = some(*shape)
+    before = inputs.clone()
+    result = augmented(part, inputs)
+    assert result.shape == inputs.shape
+    assert result.dtype == torch.uint8
+    assert result.is_contiguous()
+    assert torch.equal(inputs, before)
+    result.zero_()
+    assert torch.equal(inputs, before)
+
+
+@ALL
+def test_each_sample_is_drawn_on_its_own(part: Any) -> None:
+    result = augmented(part, some(1).expand(40, -1, -1, -1))
+    assert len(result.unique(dim=0)) > (1 if part is FLIP else 15)
+
+
+@ALL
+def test_the_seed_decides(part: Any) -> None:
+    inputs = some(16)
+    assert torch.equal(augmented(part, inputs), augmented(part, inputs))
+    assert not torch.equal(augmented(part, inputs), augmented(part, inputs, seed=8))
+
+
+@ALL
+def test_a_sample_alone_is_as_in_any_batch(part: Any) -> None:
+    inputs = some(8)
+    together = augmented(part, inputs)
+    for index in range(8):
+        assert torch.equal(augmented(part, inputs[[index]], [index])[0], together[index])
+    assert torch.equal(augmented(part, inputs.flip(0), range(7, -1, -1)).flip(0), together)
+
+
+@ALL
+def test_channels_last_memory_changes_nothing(part: Any) -> None:
+    inputs = some(4)
+    assert torch.equal(augmented(part, inputs.contiguous(memory_format=torch.channels_last)), augmented(part, inputs))
+
+
+def test_flip_mirrors_or_leaves_alone() -> None:
+    inputs = some(200)
+    result = augmented(FLIP, inputs)
+    mirrored = (result == inputs.flip(3)).flatten(1).all(dim=1)
+    same = (result == inputs).flatten(1).all(dim=1)
+    assert (mirrored ^ same).all()
+    assert 70 < mirrored.sum() < 130
+
+
+def test_flip_s_probability_holds_at_both_ends() -> None:
+    inputs = some(50)
+    assert torch.equal(augmented(HorizontalFlip(name="horizontal-flip", p=0), inputs), inputs)
+    assert torch.equal(augmented(HorizontalFlip(name="horizontal-flip", p=1), inputs), inputs.flip(3))
+
+
+def test_crop_is_a_window_of_the_image_in_black() -> None:
+    inputs = some(400)
+    padded = torch.nn.functional.pad(inputs, (3, 3, 3, 3))
+    windows = {(top, left): padded[:, :, top : top + 9, left : left + 12] for top in range(7) for left in range(7)}
+    result = augmented(CROP, inputs)
+    seen = set()
+    for index in range(len(inputs)):
+        at = [corner for corner, window in windows.items() if torch.equal(window[index], result[index])]
+        assert len(at) == 1
+        seen.update(at)
+    assert seen == set(windows)
+
+
+def test_crop_may_shift_by_more_than_the_image() -> None:
+    result = augmented(RandomCrop(name="random-crop", padding=20), some(60).clamp(min=1))
+    assert (result.flatten(1) == 0).all(dim=1).any()
+
+
+def boxes(count: int, height: int, width: int, **options: Any) -> Tensor:
+    part = RandomResizedCrop(name="random-resized-crop", **options)
+    return images.draw_boxes(ftrun.SampleRandom(1, torch.arange(count)), height, width, part.scale, part.ratio)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 60), (60, 20), (1, 1)])
+def test_boxes_lie_inside_the_image(height: int, width: int) -> None:
+    top, left, tall, wide = boxes(1000, height, width).unbind(dim=1)
+    assert (tall > 0).all()
+    assert (wide > 0).all()
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert (top + tall <= height + 1e-4).all()
+    assert (left + wide <= width + 1e-4).all()
+
+
+def test_boxes_have_the_areas_and_shapes_that_were_asked_for() -> None:
+    _, _, tall, wide = boxes(2000, 30, 30, scale=(0.2, 0.6), ratio=(0.5, 2.0)).unbind(dim=1)
+    area, ratio = tall * wide / 900, wide / tall
+    assert 0.2 - 1e-4 <= area.min() < 0.22
+    assert 0.58 < area.max() <= 0.6 + 1e-4
+    assert 0.5 - 1e-4 <= ratio.min() < 0.53
+    assert 1.9 < ratio.max() <= 2 + 1e-4
+    assert 900 < (ratio > 1).sum() < 1100
+
+
+def test_a_box_that_never_fits_is_cut_to_the_image() -> None:
+    top, left, tall, wide = boxes(10, 10, 100, scale=(1.0, 1.0), ratio=(1.0, 1.0)).unbind(dim=1)
+    assert torch.equal(torch.stack([top, tall]), torch.tensor([[0.0] * 10, [10.0] * 10]))
+    torch.testing.assert_close(wide, torch.full((10,), 1000**0.5))
+    assert len(left.unique()) == 10
+
+
+@pytest.mark.parametrize("side", [1, 7, 32, 33, 224])
+def test_the_whole_image_stays_as_it_is(side: int) -> None:
+    whole = RandomResizedCrop(name="random-resized-crop", scale=(1.0, 1.0), ratio=(1.0, 1.0))
+    inputs = some(3, 3, side, side)
+    assert torch.equal(augmented(whole, inputs), inputs)
+
+
+def test_the_whole_of_an_image_that_is_not_square_stays_as_it_is() -> None:
+    inputs = some(2, 3, 20, 51)
+    assert torch.equal(images.resized_crop(inputs, torch.tensor([[0.0, 0.0, 20.0, 51.0]] * 2)), inputs)
+
+
+def test_resized_crop_agrees_with_torchvision_inside() -> None:
+    inputs = some(2, 3, 24, 32)
+    result = images.resized_crop(inputs, torch.tensor([[3.0, 5.0, 12.0, 16.0], [0.0, 8.0, 24.0, 20.0]]))
+    for index, (top, left, tall, wide) in enumerate([(3, 5, 12, 16), (0, 8, 24, 20)]):
+        theirs = tv.resized_crop(inputs[index], top, left, tall, wide, [24, 32]).int()
+        ours = result[index].int()
+        # At its rim torchvision repeats the box's last pixels, where ours looks at the image's next ones.
+        assert (ours - theirs)[:, 2:-2, 2:-2].abs().max() <= 1
+
+
+def test_resized_crop_of_an_even_slope_is_an_even_slope() -> None:
+    slope = torch.arange(0, 200, 5, dtype=torch.uint8).expand(1, 1, 40, 40)
+    result = images.resized_crop(slope, torch.tensor([[10.0, 10.0, 20.0, 20.0]]))
+    expected = 5 * (10 + (torch.arange(40) + 0.5) / 2 - 0.5)
+    assert (result[0, 0, 0] - expected).abs().max() <= 0.5
+
+
+def one(factor: float = 1.0) -> Tensor:
+    return torch.tensor([factor])
+
+
+def test_jitter_by_nothing_changes_nothing() -> None:
+    still = ColorJitter(name="color-jitter", brightness=0, contrast=0, saturation=0)
+    assert torch.equal(augmented(still, some(8)), some(8))
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.6, 1.4, 2.0])
+@pytest.mark.parametrize("which", ["brightness", "contrast", "saturation"])
+def test_each_jitter_agrees_with_torchvision(which: str, factor: float) -> None:
+    image = some(1)
+    factors = {"brightness": one(), "contrast": one(), "saturation": one(), which: one(factor)}
+    theirs = getattr(tv, f"adjust_{which}")(image.float() / 255, factor) * 255
+    assert (images.jitter(image, **factors).float() - theirs).abs().max() <= 0.6
+
+
+def test_jitter_of_grey_images_is_that_of_grey_color_images() -> None:
+    grey = some(8, channels=1)
+    colored = augmented(JITTER, grey.expand(-1, 3, -1, -1))
+    assert (augmented(JITTER, grey).int() - colored.int()).abs().max() <= 1
+
+
+def test_jitter_draws_over_the_whole_range() -> None:
+    part = ColorJitter(name="color-jitter", brightness=0.5, contrast=0, saturation=0)
+    factors = augmented(part, torch.full((500, 3, 2, 2), 100, dtype=torch.uint8))[:, 0, 0, 0] / 100
+    assert 0.5 <= factors.min() < 0.53
+    assert 1.47 < factors.max() <= 1.5
+    assert factors.mean().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("horizontal-flip", {"p": 1.1}),
+        ("random-crop", {"padding": 0}),
+        ("random-crop", {"padding": 1.5}),
+        ("random-resized-crop", {"scale": [0.5, 0.2]}),
+        ("random-resized-crop", {"scale": [0, 1]}),
+        ("random-resized-crop", {"ratio": [1]}),
+        ("color-jitter", {"brightness": -0.1}),
+        ("color-jitter", {"hue": 0.1}),
+    ],
+)
+def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:
+    cls = {part.name: type(part) for part in (FLIP, CROP, RESIZED, JITTER)}[name]
+    with pytest.raises(ValidationError):
+        cls.model_validate_json(json.dumps({"name": name, **options}))
+
+
+def test_importing_the_plugin_loads_no_torch() -> None:
+    code = "import ftrun_augment, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
