@@ -101,7 +101,7 @@ def test_swapping_the_backbone_changes_the_net_and_nothing_else(backbone, run, f
 
 
 def test_the_articles_job_is_to_the_letter(ftrun):
-    """ResNet-18 with ImageNet weights; flip, crop with padding 4; 0.5 for mean and deviation; SGD; 10 epochs of 100s."""
+    """ResNet-18 with ImageNet weights; flip, padded crop; mean and deviation 0.5; SGD; 10 epochs."""
     spec = json.loads(ftrun("check", RUNS["cifar10-resnet18"], "--json").output)["spec"]
     assert spec["dataset"]["name"] == "cifar10"
     assert (spec["backbone"]["model"], spec["backbone"]["weights"]) == ("resnet18", "DEFAULT")

@@ -138,7 +138,9 @@ class Subset:
         return self.split[int(self.indices[index])]
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
-        return get_items(self.split, [int(self.indices[index]) for index in indices])
+        import torch
+
+        return get_items(self.split, self.indices[torch.as_tensor(indices)].tolist())
 
 
 def get_items(split: Split, indices: Sequence[int]) -> Any:

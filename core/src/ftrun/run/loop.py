@@ -9,7 +9,7 @@ import torch
 
 from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
-from ftrun.randomness import SampleRandom, seed_of
+from ftrun.randomness import SampleRandom, reseed, seed_of
 from ftrun.run.assemble import Job, total_loss
 from ftrun.run.evaluate import autocast, evaluate
 from ftrun.run.loader import groups
@@ -81,7 +81,7 @@ def train_epoch(job: Job, epoch: int, progress: Progress, save: Saver, bar: Any,
 
         for position, batch in enumerate(micro_batches):
             batch = augment(job, batch.to(job.device), epoch)
-            torch.manual_seed(seed_of(seed, "step", progress.step, position))  # for dropout and the like
+            reseed(job.device, seed_of(seed, "step", progress.step, position))  # for dropout and the like
             with autocast(job):
                 outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
             loss = total_loss(job.losses, outputs, batch.targets)
