@@ -39,7 +39,8 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
         epoch = progress.epoch + 1
 
         started = perf_counter()
-        with report.progress(f"epoch {epoch}/{train.epochs}", job.loaders["train"].samples) as bar:
+        title = f"epoch {epoch}/{train.epochs}"
+        with report.progress(title, job.loaders["train"].samples) as bar:
             train_loss = train_epoch(job, epoch, progress, save, bar, signals)
         trained = perf_counter()
         with report.progress("  val", job.loaders["val"].samples) as bar:
@@ -59,7 +60,7 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
         is_best = _note_best(job, progress, figures)
         progress.history.append(figures)
         save.epoch(progress, is_best)
-        report.epoch(epoch, figures, is_best)
+        report.epoch(title, figures, is_best)
 
         if train.patience is not None and epoch - progress.best_epoch >= train.patience:
             report.say(f"stopped early: no better {job.spec.monitor} in {train.patience} epochs")

@@ -45,11 +45,11 @@ class Report:
         else:
             self._waiting.append(stamped)
 
-    def epoch(self, epoch: int, figures: Mapping[str, float], is_best: bool) -> None:
+    def epoch(self, epoch: str, figures: Mapping[str, float], is_best: bool) -> None:
         """One epoch's line."""
         shown = {name: value for name, value in figures.items() if name.startswith(("train/", "val/"))}
         seconds = figures["seconds/train"] + figures["seconds/eval"]
-        self.say(f"epoch {epoch}  {line_of(shown)}  {seconds:.1f} s{'  best' if is_best else ''}")
+        self.say(f"{epoch}  {line_of(shown)}  {seconds:.1f} s{'  best' if is_best else ''}")
 
     @contextmanager
     def progress(self, what: str, samples: int) -> Iterator[Bar]:

@@ -1,0 +1,49 @@
+"""On a terminal there is a progress bar; elsewhere there are plain lines alone."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from support import ftrun_process, tiny_spec, write_spec
+
+
+def on_a_terminal(*arguments: str) -> str:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftrun", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0, shown.decode()
+    return shown.decode()
+
+
+def test_a_terminal_shows_progress_with_loss_rate_and_time_left(site):
+    write_spec(tiny_spec(dataset={"name": "tiny", "samples": 30000}, train={"epochs": 1, "batch_size": 8}))
+    shown = on_a_terminal("spec.json")
+    assert "epoch 1/1" in shown
+    assert "/27000" in shown
+    assert "/s" in shown
+    assert "loss 0." in shown or "loss 1." in shown
+    assert "0:00:0" in shown
+    assert "results: runs/spec-1/results.json" in shown
+
+
+def test_elsewhere_there_is_one_plain_line_an_epoch(site):
+    write_spec(tiny_spec(metrics=["accuracy"], train={"epochs": 3, "batch_size": 16}))
+    process = ftrun_process("spec.json")
+    assert process.returncode == 0
+    assert "\x1b" not in process.stdout
+    assert "\r" not in process.stdout
+    lines = [line for line in process.stdout.splitlines() if line.startswith("epoch")]
+    assert len(lines) == 3
+    assert all(name in lines[0] for name in ("epoch 1/3", "train/loss", "val/loss", "val/accuracy", " s"))
+    assert process.stderr == ""
