@@ -15,9 +15,9 @@ _AXES = ("epoch", "step")  # what figures are drawn against, not figures
 class Writing:
     """Follows one run.
 
-    Scalars, against the epoch: each epoch's figures by their names, and at the end the results at the best epoch, named
-    `best/val/accuracy`, `best/test/accuracy` and so on. Text: the resolved spec. Hyperparameters: its values, beside the
-    results.
+    Scalars, against the epoch: each epoch's figures by their names, and at the end the results at the best epoch,
+    named `best/val/accuracy`, `best/test/accuracy` and so on. Text: the resolved spec. Hyperparameters: its values,
+    beside the results.
     """
 
     def __init__(self, folder: Path | None) -> None:
