@@ -57,6 +57,7 @@ class TinyBackbone(ftrun.Backbone):
     """One convolution with batch normalisation."""
 
     name: Literal["tiny"]
+    norm: bool = Field(True, description="Whether there is batch normalisation.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the embedding.")
     exits: bool = Field(False, description="Whether it fails unexpectedly.")
 
@@ -67,7 +68,7 @@ class TinyBackbone(ftrun.Backbone):
             raise ZeroDivisionError("an unexpected fault")
         model = nn.Sequential(
             nn.Conv2d(3, 8, 3),
-            nn.BatchNorm2d(8),
+            nn.BatchNorm2d(8) if self.norm else nn.Identity(),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit
-from ftrun.errors import DataError, FtrunError, PluginError, SpecError
+from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.hooks import hookimpl
 from ftrun.inputs import ImageInput, InputSpec
@@ -59,6 +59,7 @@ __all__ = [
     "Target",
     "TensorSplit",
     "Values",
+    "did_you_mean",
     "hookimpl",
 ]
 
