@@ -486,7 +486,7 @@ class TestRefuses:
     def test_a_pool_without_layers(self) -> None:
         net = toy()
         net.pool_layers = ()
-        with pytest.raises(ftrun.SpecError, match="with layers of its own"):
+        with pytest.raises(ftrun.SpecError, match="not a row of layers"):
             FC_TO_CONV.build(net)
 
     @pytest.mark.parametrize("build", [partial(tv, "squeezenet1_1"), lambda: FC_TO_CONV.build(toy())])

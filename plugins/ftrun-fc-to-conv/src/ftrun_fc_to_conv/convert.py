@@ -25,7 +25,7 @@ from ftrun_fc_to_conv.layers import FullyConvolutional, MapNorm, ScoreMap
 AFFINE = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.Dropout)
 WORKS_ON = (
     "'fc-to-conv' works on nets that average a map of features and go on with linear layers, norms, dropout and "
-    "activations: ResNet, EfficientNet, MobileNetV3, ConvNeXt, VGG, AlexNet and the like."
+    "activations: ResNet, EfficientNet, MobileNetV3, ConvNeXt, torchvision's VGG and AlexNet, and the like."
 )
 
 Shape = tuple[int, int]
@@ -57,7 +57,7 @@ def _layers(net: ftrun.Net) -> list[Named]:
     """The layers of pool and head in order; what only changes shapes is left out."""
     if not net.pool_layers:
         raise ftrun.SpecError(
-            f"this net does not pool its features with layers of its own (as a class token does not). {WORKS_ON}"
+            f"this net's pooling is not a row of layers that run one after the other on a map [B, C, H, W]. {WORKS_ON}"
         )
     paths = (*net.pool_layers, net.head_path)
     return [each for path in paths for each in _unpack(path, net.model.get_submodule(path))]
