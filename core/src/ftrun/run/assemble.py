@@ -64,7 +64,7 @@ def assemble(spec: RunSpec, device: torch.device) -> Job:
                 with located(f"metrics.{index}"):
                     metrics[name][metric.key] = metric.build(target).to(device)
     with located("optimizer"):
-        optimizer = spec.optimizer.build([parameter for parameter in net.parameters() if parameter.requires_grad])
+        optimizer = spec.optimizer.build(list(net.parameters()))
     return Job(
         spec=spec,
         device=device,

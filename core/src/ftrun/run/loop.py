@@ -27,7 +27,8 @@ class Progress:
     step: int = 0
     """Optimizer steps that are done."""
     best_epoch: int = 0
-    best_value: float | None = None
+    best_val: dict[str, Any] = field(default_factory=dict)
+    """What `evaluate` gave for val in the best epoch."""
     history: list[dict[str, float]] = field(default_factory=list)
     """Each epoch's figures: the lines of metrics.jsonl."""
 
@@ -57,7 +58,9 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
             "seconds/train": round(trained - started, 3),
             "seconds/eval": round(evaluated - trained, 3),
         }
-        is_best = _note_best(job, progress, figures)
+        is_best = _is_best(job, progress, val)
+        if is_best:
+            progress.best_epoch, progress.best_val = epoch, val
         progress.history.append(figures)
         save.epoch(progress, is_best)
         report.epoch(title, figures, is_best)
@@ -116,12 +119,10 @@ def augment(job: Job, batch: Any, epoch: int) -> Any:
     return batch
 
 
-def _note_best(job: Job, progress: Progress, figures: dict[str, Any]) -> bool:
-    """Whether these figures are the best so far, by `train.monitor`; a tie goes to the earlier epoch."""
-    value = figures[job.spec.monitor]
-    higher_is_better = job.spec.monitors[job.spec.monitor]
-    best = progress.best_value
-    is_best = best is None or math.isnan(best) or (value > best if higher_is_better else value < best)
-    if is_best:
-        progress.best_epoch, progress.best_value = figures["epoch"], value
-    return is_best
+def _is_best(job: Job, progress: Progress, val: dict[str, Any]) -> bool:
+    """Whether these val figures are the best so far, by `train.monitor`; a tie goes to the earlier epoch."""
+    name = job.spec.monitor.removeprefix("val/")
+    best, value = progress.best_val.get(name), val[name]
+    if best is None or math.isnan(best):
+        return True
+    return bool(value > best if job.spec.monitors[job.spec.monitor] else value < best)

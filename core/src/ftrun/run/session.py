@@ -55,7 +55,7 @@ def run(request: Request) -> dict[str, Any]:
             _say_start(job, report, folder)
             observers.call("ftrun_before_run", run=info)
             fit(job, progress, Saver(job, folder, info, observers), report, signals)
-            results = _judge(job, progress, folder, report, started)
+            results = _judge(job, progress, folder, report, signals, started)
         except BaseException as error:
             _write_failure(folder, progress, error)
             observers.call("ftrun_on_error", run=info, error=error)
@@ -114,11 +114,16 @@ def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
         report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 
 
-def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, started: float) -> dict[str, Any]:
-    """Evaluate the best epoch's weights, on test too if there is one, and write results.json."""
+def _judge(
+    job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals, started: float
+) -> dict[str, Any]:
+    """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     checkpoint.load_weights(folder.checkpoints / "best", job.net)
     began = perf_counter()
-    judged = {split: evaluate(job, split) for split in ("val", "test") if split in job.loaders}
+    judged = {"val": progress.best_val}
+    if "test" in job.loaders:
+        with report.progress("test", job.loaders["test"].samples) as bar:
+            judged["test"] = evaluate(job, "test", bar, signals)
     results = {
         "best_epoch": progress.best_epoch,
         "val": judged["val"],
