@@ -1,1 +1,36 @@
 """Backbone `timm`: the models of timm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, Strict
+
+import ftrun
+
+if TYPE_CHECKING:
+    from ftrun import Net
+
+
+class Timm(ftrun.Backbone):
+    """A model of timm, with the weights that its tag names."""
+
+    name: Literal["timm"]
+    family = "model"
+
+    model: str = Field(description="The model and the tag of its weights, by timm's names: resnet18.a1_in1k.")
+    pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")
+    checkpoint: Annotated[Path, Strict(False)] | None = Field(
+        None, description="A weight file of the same model, .safetensors or .pth; nothing is downloaded then."
+    )
+
+    def build(self, overrides: Mapping[str, Any]) -> "Net":
+        """The net of `model`. Raises SpecError where the model, its weights or its input size are not to be had."""
+        from ftrun_timm.build import build
+
+        return build(self.model, self.pretrained, self.checkpoint, overrides)
+
+
+@ftrun.hookimpl
+def ftrun_backbones() -> list[type[ftrun.Backbone]]:
+    return [Timm]

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import ftrun
-import torch  # noqa: TID253  (build() imports this module, the plugin does not)
-from torchvision import models  # noqa: TID253
+import torch
+from torchvision import models
 
+import ftrun
 from ftrun_torchvision.families import net_of
 from ftrun_torchvision.weights import load, read
 
@@ -125,7 +125,7 @@ def _downloaded(entry: models.WeightsEnum) -> dict[str, torch.Tensor]:
     except OSError as error:
         raise ftrun.FtrunError(
             f"the weights {entry!r} could not be fetched from {entry.url}: {getattr(error, 'reason', error)}. "
-            f"Fetch that file elsewhere and put it into {folder}, or give it with \"weights\": \"PATH\"; "
+            f'Fetch that file elsewhere and put it into {folder}, or give it with "weights": "PATH"; '
             '"weights": null takes random ones.'
         ) from error
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from torch import Tensor, cat, nn
+from torchvision import models
+
 import ftrun
-from torch import Tensor, cat, nn  # noqa: TID253  (build() imports this module, the plugin does not)
-from torchvision import models  # noqa: TID253
 
 
 class Family(NamedTuple):
@@ -125,9 +126,7 @@ class SqueezeNet(TorchvisionNet):
         convolution = nn.Conv2d(in_features, outputs, kernel_size=1)
         nn.init.normal_(convolution.weight, std=0.01)
         nn.init.zeros_(convolution.bias)
-        return nn.Sequential(
-            nn.Dropout(), convolution, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-        )
+        return nn.Sequential(nn.Dropout(), convolution, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 class VisionTransformer(TorchvisionNet):
@@ -149,7 +148,7 @@ class VisionTransformer(TorchvisionNet):
 
 
 class MNASNet(models.MNASNet):
-    """As torchvision's, but weights that carry no version, such as safetensors files, are taken as of the present one."""
+    """Takes weights that carry no version, as safetensors files do, for those of the present one."""
 
     def _load_from_state_dict(self, state: Any, prefix: str, metadata: dict[str, Any], *rest: Any) -> None:
         metadata.setdefault("version", self._version)

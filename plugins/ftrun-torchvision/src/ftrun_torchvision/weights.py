@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
-import ftrun
-import torch  # noqa: TID253  (build() imports this module, the plugin does not)
-from safetensors import SafetensorError  # noqa: TID253
-from safetensors.torch import load_file  # noqa: TID253
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
-from torchvision import models  # noqa: TID253
-from torchvision.models.vision_transformer import interpolate_embeddings  # noqa: TID253
+from torchvision import models
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+import ftrun
 
 State = MutableMapping[str, Tensor]
 

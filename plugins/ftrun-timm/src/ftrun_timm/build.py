@@ -1,0 +1,204 @@
+"""From a model's name and its weights to a net."""
+
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import timm
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
+from timm.data import resolve_data_config
+from timm.models import PretrainedCfg, get_pretrained_cfg, load_state_dict
+from torch import Tensor, nn
+
+import ftrun
+from ftrun_timm.net import MISFIT, TimmNet
+
+State = dict[str, Tensor]
+
+# Seconds for which a host may be silent.
+_PATIENCE = 15
+
+
+def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mapping[str, Any]) -> ftrun.Net:
+    """The net of timm's model `name`; for the arguments see the part `timm`."""
+    config = _config(name)
+    prepare = _input(config).changed(**overrides)
+    download = pretrained and checkpoint is None
+    if download and not config.has_weights:
+        raise ftrun.SpecError(
+            f"timm has no pretrained weights for {name!r}.{_near(name, timm.list_pretrained())} "
+            'Give another model, or "pretrained": false for random weights.'
+        )
+    state = _read(checkpoint) if checkpoint else None
+    size = prepare.size if "size" in overrides else None
+    arguments = {"img_size": size} if size and config.fixed_input_size else {}
+    with _at_size(name, config, size) if size else nullcontext():
+        with _fetching(name, config) if download else nullcontext():
+            model = timm.create_model(name, pretrained=download, **arguments)
+        if size:
+            _check_patches(model, size)
+        net = TimmNet(model, prepare)
+    if state is not None:
+        net = _with_weights(net, state, f"checkpoint {checkpoint}", name, arguments)
+    return net
+
+
+def _config(name: str) -> PretrainedCfg:
+    """timm's record of the model and of the weights of its tag."""
+    architecture, _, tag = name.partition(".")
+    known = timm.list_models()
+    if architecture not in known:
+        raise ftrun.SpecError(
+            f"timm has no model {architecture!r}.{_near(architecture, known)} `timm.list_models()` lists them all."
+        )
+    if not tag:
+        return get_pretrained_cfg(name)
+    try:
+        return get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = [each.partition(".")[2] for each in timm.list_pretrained(f"{architecture}.*")]
+        raise ftrun.SpecError(
+            f"timm's {architecture} has no weights with the tag {tag!r}.{_near(tag, tags)} "
+            f"Its tags are: {', '.join(tags) or 'none'}."
+        ) from error
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=3)
+    return f" Did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
+
+
+def _input(config: PretrainedCfg) -> ftrun.ImageInput:
+    """What the weights were evaluated with."""
+    data = resolve_data_config(pretrained_cfg=config.to_dict())
+    return ftrun.ImageInput(
+        size=tuple(data["input_size"][1:]),
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        interpolation=data["interpolation"],
+        crop=min(data["crop_pct"], 1.0),  # three models enlarge a border away; not in the contract
+    )
+
+
+@contextmanager
+def _at_size(name: str, config: PretrainedCfg, size: tuple[int, int]) -> Iterator[None]:
+    """Inside, whatever does not fit is the fault of the size that the spec asks for."""
+    try:
+        yield
+    except MISFIT as error:
+        raise _wrong_size(name, config.input_size[1:], size, str(error).splitlines()[:1]) from error
+
+
+def _check_patches(model: nn.Module, size: tuple[int, int]) -> None:
+    """Some models cut off what is left over after the last whole patch; nobody would see it."""
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if isinstance(patch, tuple) and any(side % each for side, each in zip(size, patch, strict=True)):
+        config = model.pretrained_cfg
+        raise _wrong_size(
+            config["architecture"],
+            config["input_size"][1:],
+            size,
+            [f"its patches are {patch[0]} x {patch[1]}, so the sides must be multiples of that"],
+        )
+
+
+def _wrong_size(name: str, native: Iterable[int], size: Iterable[int], reasons: Iterable[str]) -> ftrun.SpecError:
+    reason = "; ".join(filter(None, reasons))
+    return ftrun.SpecError(
+        f"timm's {name} does not take images of {_by(size)} pixels{': ' if reason else ''}{reason}. "
+        f"Its own size is {_by(native)}; multiples of that work, and those of 32 in most families."
+    )
+
+
+def _by(size: Iterable[int]) -> str:
+    return " x ".join(str(side) for side in size)
+
+
+@contextmanager
+def _fetching(name: str, config: PretrainedCfg) -> Iterator[None]:
+    """Inside, weights come from the cache or the network."""
+    repository = config.hf_hub_id
+    place = f"https://huggingface.co/{repository}" if repository else config.url
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)  # torch.hub has no timeout of its own
+    try:
+        if repository:
+            _check_hub(repository, config.hf_hub_filename)
+        yield
+    except OSError as error:
+        file = "model.safetensors or pytorch_model.bin" if repository else Path(config.url).name
+        raise ftrun.FtrunError(
+            f"the weights of {name} could not be fetched from {place}: {error or type(error).__name__}. "
+            f'Fetch the file ({file}) elsewhere and give it with "checkpoint": "PATH"; '
+            '"pretrained": false takes random weights.'
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _check_hub(repository: str, file: str | None) -> None:
+    """Raise OSError where the Hub is out of reach and its file is not in the cache.
+
+    The Hub's client would try for most of a minute before it says so, and log each time.
+    """
+    files = [file] if file else ["model.safetensors", "pytorch_model.bin"]
+    if any(isinstance(try_to_load_from_cache(repository, each), str) for each in files):
+        return
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, files[0]), timeout=_PATIENCE)
+    except HfHubHTTPError as error:
+        if error.response.status_code != 404:  # the file may have the other name
+            raise
+    except Exception as error:  # which class it is depends on the HTTP library that the client was built on
+        raise ConnectionError(str(error)) from error
+
+
+def _read(path: Path) -> State:
+    if not path.is_file():
+        raise ftrun.SpecError(f"there is no checkpoint {path} (looked for {path.absolute()}).")
+    try:
+        state = load_state_dict(path, weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError) as error:
+        raise ftrun.SpecError(f"checkpoint {path} is not loaded: {str(error).splitlines()[0]}") from error
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ftrun.SpecError(f"checkpoint {path} holds no state dict (names and tensors).")
+    return dict(state)
+
+
+def _with_weights(net: TimmNet, state: State, source: str, name: str, arguments: Mapping[str, Any]) -> TimmNet:
+    """The net with `state`. A head for another number of classes is left out; anything else must fit."""
+    own = net.model.state_dict()
+    head = f"{net.head_path}."
+    fitting_head = all(key in state and state[key].shape == own[key].shape for key in own if key.startswith(head))
+    if not fitting_head:
+        state = {key: value for key, value in state.items() if not key.startswith(head)}
+        state |= {key: value for key, value in own.items() if key.startswith(head)}
+    wrong = _differences(own, state)
+    if not wrong:
+        net.model.load_state_dict(state)
+        return net
+    # timm can convert an older layout of names, and position embeddings for another size of input.
+    try:
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, **arguments)
+    except (*MISFIT, AttributeError, KeyError) as error:
+        raise ftrun.SpecError(f"{source} does not fit {name}, which has {len(own)} tensors: {wrong}.") from error
+    del model.pretrained_cfg["state_dict"]
+    return TimmNet(model, net.input)
+
+
+def _differences(own: State, state: State) -> str:
+    kinds = {
+        "missing": [key for key in own if key not in state],
+        "not in the model": [key for key in state if key not in own],
+        "of another shape": [key for key in own if key in state and state[key].shape != own[key].shape],
+    }
+    return "; ".join(
+        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for kind, keys in kinds.items()
+        if keys
+    )

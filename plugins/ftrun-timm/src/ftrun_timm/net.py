@@ -1,0 +1,199 @@
+"""A model of timm as a Net: `forward_features`, then `forward_head` up to the classifier, then the classifier.
+
+Where the classifier begins is found by watching: its layers run in `forward_head(x)` and not in
+`forward_head(x, pre_logits=True)`. In most families that is one linear layer; in some, a norm or an MLP goes before
+it, and belongs to `pool` then.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import torch
+from timm.models import group_parameters
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import ftrun
+
+# What torch and timm raise where shapes do not fit.
+MISFIT = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
+
+
+class TimmNet(ftrun.Net):
+    """A model that can be split so; it is run once to make sure. Raises SpecError for the few that cannot."""
+
+    def __init__(self, model: nn.Module, input: ftrun.ImageInput) -> None:  # noqa: A002  (the contract's word)
+        images = torch.randn(1, len(input.mean), *input.size, generator=torch.Generator().manual_seed(0))
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            expected = model(images)
+            raw_features = _features(model, images)
+            *before_head, head_path = _classifier(model, raw_features)
+            model.set_submodule(head_path, _flat_head(model.get_submodule(head_path)))
+            super().__init__(model, input=input, num_features=0, head_path=head_path, stages=_stages(model, head_path))
+            self._channels_last = raw_features.ndim == 4 and getattr(model, "output_fmt", None) == "NHWC"
+            self._before_head = tuple(before_head)
+            self._check(images, expected)
+            features = self.features(images)
+            self.num_features = self.pool(features).shape[1]
+            self.pool_layers = self._pool_layers(features)
+        model.train(training)
+
+    def features(self, x: Tensor) -> Tensor:
+        features = self.model.forward_features(x)
+        return features.permute(0, 3, 1, 2) if self._channels_last else features
+
+    def pool(self, features: Tensor) -> Tensor:
+        if self._channels_last:
+            features = features.permute(0, 2, 3, 1)
+        return _run(self.model, self._before_head, self.model.forward_head(features, pre_logits=True))
+
+    def new_output(self, in_features: int, outputs: int) -> nn.Module:
+        if isinstance(self.head, PointwiseLinear):
+            return PointwiseLinear(in_features, outputs)
+        return nn.Linear(in_features, outputs)
+
+    def _check(self, images: Tensor, expected: Tensor) -> None:
+        if not _gives(lambda: self(images), expected):
+            raise unsplittable(
+                self.model, "it has several classifiers, or layers between its embedding and its classifier"
+            )
+
+    def _pool_layers(self, features: Tensor) -> tuple[str, ...]:
+        """The layers of `pool`, if running them one after the other is all that it does."""
+        layers = [
+            path
+            for path in _layers_run(self.model, lambda: self.pool(features))
+            if not isinstance(self.model.get_submodule(path), nn.Identity)
+        ]
+        same = _gives(lambda: _run(self.model, layers, features).flatten(1), self.pool(features))
+        return tuple(layers) if same else ()
+
+
+class PointwiseLinear(nn.Linear):
+    """A linear layer with the weight of a 1 x 1 convolution, [outputs, inputs, 1, 1], for families that store it so."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.weight = nn.Parameter(self.weight.detach()[:, :, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)
+
+
+def unsplittable(model: nn.Module, why: str) -> ftrun.SpecError:
+    name = model.pretrained_cfg["architecture"]
+    module = type(model).__module__.rsplit(".", 1)[1]
+    instead = _INSTEAD.get(module, "resnet18.a1_in1k")
+    return ftrun.SpecError(
+        f"timm's {name} does not split into features, pool and head: {why}. Take another model, such as {instead!r}."
+    )
+
+
+# Near relatives, by timm's module, of models that do not split.
+_INSTEAD = {
+    "coat": "coat_lite_tiny.in1k",
+    "crossvit": "deit_tiny_patch16_224.fb_in1k",
+    "deepseek_vit": "vit_large_patch14_dinov2.lvd142m",
+    "deit": "deit_tiny_patch16_224.fb_in1k",
+    "efficientformer": "poolformerv2_s12.sail_in1k",
+    "efficientformer_v2": "fastvit_t8.apple_in1k",
+    "efficientvim": "efficientvit_m0.r224_in1k",
+    "levit": "levit_256d",
+    "pit": "pit_ti_224.in1k",
+    "swiftformer": "edgenext_xx_small.in1k",
+    "volo": "cait_xxs24_224.fb_dist_in1k",
+}
+
+
+def _features(model: nn.Module, images: Tensor) -> Tensor:
+    if not hasattr(model, "forward_head"):
+        raise unsplittable(model, "it is an encoder without a head")
+    features = model.forward_features(images)
+    if not isinstance(features, Tensor):
+        raise unsplittable(model, "its features are several maps")
+    return features
+
+
+def _classifier(model: nn.Module, features: Tensor) -> list[str]:
+    """Paths of the layers that turn timm's embedding into the output; the last one is to be the head."""
+    embedding = _layers_run(model, lambda: model.forward_head(features, pre_logits=True))
+    layers = [path for path in _layers_run(model, lambda: model.forward_head(features)) if path not in embedding]
+    if not layers:
+        raise unsplittable(model, "it has no classifier")
+    return layers
+
+
+def _flat_head(head: nn.Module) -> nn.Module:
+    """`head` for an embedding [B, D]: a 1 x 1 convolution, which wants a map, becomes linear."""
+    if not isinstance(head, nn.Conv2d):
+        return head
+    linear = PointwiseLinear(head.in_channels, head.out_channels)
+    linear.weight, linear.bias = head.weight, head.bias
+    return linear
+
+
+def _layers_run(model: nn.Module, call: Callable[[], object]) -> list[str]:
+    """Paths of the layers without children that `call` runs, in order."""
+    run: list[str] = []
+    layers = [(path, layer) for path, layer in model.named_modules() if not any(True for _ in layer.children())]
+    hooks = [layer.register_forward_hook(lambda *_, path=path: run.append(path)) for path, layer in layers]
+    try:
+        call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return run
+
+
+def _run(model: nn.Module, paths: Iterable[str], x: Tensor) -> Tensor:
+    for path in paths:
+        layer = model.get_submodule(path)
+        x = layer(x.flatten(1) if isinstance(layer, nn.Linear) else x)
+    return x
+
+
+def _gives(call: Callable[[], Tensor], expected: Tensor) -> bool:
+    try:
+        output = call()
+    except MISFIT:
+        return False
+    tolerance = 1e-4 * max(1.0, float(expected.abs().max()))
+    return output.shape == expected.shape and torch.allclose(output, expected, rtol=1e-4, atol=tolerance)
+
+
+def _stages(model: nn.Module, head_path: str) -> dict[str, list[str]]:
+    """timm's coarse groups of parameters from input to output, as paths, each named by its first one."""
+    parameters = [name for name, _ in model.named_parameters() if not name.startswith(f"{head_path}.")]
+    if hasattr(model, "group_matcher"):
+        groups = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+    else:
+        groups = _groups_by_child(model, parameters)
+    group_of = {name: groups[name] for name in parameters}
+    stages: dict[int, list[str]] = {group: [] for group in sorted(set(group_of.values()))}
+    for path, group in _common_paths(group_of, head_path):
+        stages[group].append(path)
+    return {"stem" if i == 0 else paths[0]: paths for i, paths in enumerate(stages.values())}
+
+
+def _groups_by_child(model: nn.Module, parameters: Iterable[str]) -> dict[str, int]:
+    """A group for each child of the model, or of a Sequential or ModuleList right in it."""
+    groups: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    for name in parameters:
+        child, *rest = name.split(".")
+        is_list = isinstance(getattr(model, child), nn.Sequential | nn.ModuleList)
+        groups[name] = numbers.setdefault(f"{child}.{rest[0]}" if is_list else child, len(numbers))
+    return groups
+
+
+def _common_paths(group_of: Mapping[str, int], head_path: str, depth: int = 1) -> Iterator[tuple[str, int]]:
+    """The shortest paths all of whose parameters are in one group, with it; none of them has the head inside."""
+    inside: dict[str, dict[str, int]] = {}
+    for name, group in group_of.items():
+        inside.setdefault(".".join(name.split(".")[:depth]), {})[name] = group
+    for path, groups in inside.items():
+        if len(set(groups.values())) > 1 or f"{head_path}.".startswith(f"{path}."):
+            yield from _common_paths(groups, head_path, depth + 1)
+        else:
+            yield path, next(iter(groups.values()))
