@@ -107,6 +107,14 @@ def test_crop_is_a_window_of_the_image_in_black() -> None:
     assert seen == set(windows)
 
 
+def test_corners_are_top_and_left() -> None:
+    inputs = some(3)
+    corners = torch.tensor([[0, 6], [5, 1], [3, 3]])
+    padded = torch.nn.functional.pad(inputs, (3, 3, 3, 3))
+    expected = [padded[index, :, top : top + 9, left : left + 12] for index, (top, left) in enumerate(corners)]
+    assert torch.equal(images.padded_crop(inputs, corners, padding=3), torch.stack(expected))
+
+
 def test_crop_may_shift_by_more_than_the_image() -> None:
     result = augmented(RandomCrop(name="random-crop", padding=20), some(60).clamp(min=1))
     assert (result.flatten(1) == 0).all(dim=1).any()
@@ -129,13 +137,13 @@ def test_boxes_lie_inside_the_image(height: int, width: int) -> None:
 
 
 def test_boxes_have_the_areas_and_shapes_that_were_asked_for() -> None:
-    _, _, tall, wide = boxes(2000, 30, 30, scale=(0.2, 0.6), ratio=(0.5, 2.0)).unbind(dim=1)
+    _, _, tall, wide = boxes(2000, 30, 30, scale=(0.2, 0.4), ratio=(1.0, 2.0)).unbind(dim=1)
     area, ratio = tall * wide / 900, wide / tall
-    assert 0.2 - 1e-4 <= area.min() < 0.22
-    assert 0.58 < area.max() <= 0.6 + 1e-4
-    assert 0.5 - 1e-4 <= ratio.min() < 0.53
-    assert 1.9 < ratio.max() <= 2 + 1e-4
-    assert 900 < (ratio > 1).sum() < 1100
+    assert 0.2 - 1e-4 <= area.min() < 0.21
+    assert 0.39 < area.max() <= 0.4 + 1e-4
+    assert 1 - 1e-4 <= ratio.min() < 1.02
+    assert 1.96 < ratio.max() <= 2 + 1e-4
+    assert 900 < (ratio > 2**0.5).sum() < 1100  # as many wider as narrower than the middle
 
 
 def test_a_box_that_never_fits_is_cut_to_the_image() -> None:
@@ -165,6 +173,11 @@ def test_resized_crop_agrees_with_torchvision_inside() -> None:
         ours = result[index].int()
         # At its rim torchvision repeats the box's last pixels, where ours looks at the image's next ones.
         assert (ours - theirs)[:, 2:-2, 2:-2].abs().max() <= 1
+
+
+def test_resized_crop_brings_in_nothing_from_outside_the_image() -> None:
+    white = torch.full((20, 3, 9, 12), 255, dtype=torch.uint8)
+    assert torch.equal(augmented(RESIZED, white), white)
 
 
 def test_resized_crop_of_an_even_slope_is_an_even_slope() -> None:

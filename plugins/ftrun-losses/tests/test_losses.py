@@ -123,7 +123,7 @@ ALL = [
 
 
 @pytest.mark.parametrize(("part", "target", "values"), ALL)
-def test_is_a_float32_scalar_under_bf16_and_gives_a_gradient(
+def test_of_bfloat16_is_a_float32_scalar_and_gives_a_gradient(
     part: ftrun.Loss, target: ftrun.Target, values: torch.Tensor
 ) -> None:
     assert target.kind in part.kinds
@@ -131,11 +131,13 @@ def test_is_a_float32_scalar_under_bf16_and_gives_a_gradient(
     loss = part.build(target, values)
     with torch.autocast("cpu", torch.bfloat16):
         output = layer(OUTPUT)
-        value = loss(output, values)
+    value = loss(output, values)
     assert output.dtype == torch.bfloat16
     assert value.dtype == torch.float32
     assert value.shape == ()
     torch.testing.assert_close(value, loss(output.float(), values))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(loss(output, values), value)
     value.backward()
     assert layer.weight.grad.abs().sum() > 0
 
