@@ -194,13 +194,20 @@ def _model(catalogue: Catalogue, overrides: Any) -> type[RunSpec]:
     fields: dict[str, Any] = {}
     for slot in SLOTS:
         one: Any = one_of(slot.role, catalogue)
-        info = RunSpec.model_fields[slot.key]
         if slot.many:
-            fields[slot.key] = (tuple.__class_getitem__((one, ...)), info)
-        else:
-            fields[slot.key] = (one if info.is_required() else one | None, info)
-    fields["input"] = (overrides | None, RunSpec.model_fields["input"])
+            one = tuple.__class_getitem__((one, ...))
+        elif not RunSpec.model_fields[slot.key].is_required():
+            one = one | None
+        fields[slot.key] = _retyped(slot.key, one)
+    fields["input"] = _retyped("input", overrides | None)
     return create_model("RunSpec", __base__=RunSpec, __doc__=RunSpec.__doc__, **fields)
+
+
+def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
+    """A field of RunSpec with another type. The field itself cannot be taken over: it would bring its old type along."""
+    info = RunSpec.model_fields[key]
+    default = ... if info.is_required() else info.default
+    return annotation, Field(default, description=info.description)
 
 
 class _Shorthand:
