@@ -80,5 +80,7 @@ def exit_code(error: FtrunError) -> int:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'momentum'?`, or nothing where no known name is near."""
     by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), by_lower, n=1)
+    near = get_close_matches(name.lower(), by_lower, n=1) or [
+        each for each in by_lower if each.startswith(name.lower())
+    ]
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

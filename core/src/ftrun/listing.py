@@ -7,11 +7,16 @@ from typing import Any
 
 from ftrun.catalogue import Catalogue
 from ftrun.errors import SpecError, did_you_mean
+from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.plugins import part_names
 from ftrun.runspec import SLOTS
 from ftrun.specs import Part
 
 _KEYS = {slot.role.role: slot.key for slot in SLOTS}
+# A role goes by its name, its key in a spec, and its plural as in its hook.
+_ROLE_NAMES = {
+    role.role: (role.role, _KEYS[role.role], hook.removeprefix("ftrun_")) for hook, role in ROLE_OF_HOOK.items()
+}
 
 
 def plugins(catalogue: Catalogue) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def plugins_text(listed: dict[str, Any]) -> str:
 
 def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     """The parts of a role, or those of one name, with their options. Raises SpecError where there are none."""
-    role = next((role for role, key in _KEYS.items() if what in (role, key, f"{role}s")), None)
+    role = next((role for role, names in _ROLE_NAMES.items() if what in names), None)
     found = [
         (each_role, name, part)
         for each_role in _KEYS
