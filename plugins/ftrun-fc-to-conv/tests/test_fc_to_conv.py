@@ -15,6 +15,7 @@ from torchvision.models.convnext import LayerNorm2d
 import ftrun
 from ftrun_fc_to_conv import FcToConv, ftrun_modifiers
 from ftrun_heads import AddLayers, ReplaceHead
+from ftrun_timm import Timm
 from ftrun_torchvision import Torchvision
 
 ONE = {"label": ftrun.Classes(names=("cat", "dog", "owl"))}
@@ -94,42 +95,33 @@ def converted(net: ftrun.Net, *first: ftrun.Modifier) -> tuple[ftrun.Net, ftrun.
     return net.double().eval(), result.double().eval()
 
 
-def tv(model: str, size: int = 64) -> ftrun.Net:
-    net = Torchvision(name="torchvision", model=model, weights=None).build({"size": (size, size)})
+def fresh(backbone: ftrun.Backbone, size: int) -> ftrun.Net:
+    net = backbone.build({"size": (size, size)})
     net.set_targets(ONE)
     return net
 
 
+def tv(model: str, size: int = 64) -> ftrun.Net:
+    return fresh(Torchvision(name="torchvision", model=model, weights=None), size)
+
+
+def of_timm(model: str, size: int = 64) -> ftrun.Net:
+    return fresh(Timm(name="timm", model=model, pretrained=False), size)
+
+
+def mobilenet_v4() -> ftrun.Net:
+    layers = ("global_pool", "conv_head", "norm_head", "act2", "flatten")  # its norm has an activation inside
+    return net_of(timm.create_model("mobilenetv4_conv_small_035"), 64, 1280, "classifier", layers)
+
+
 # Convolutions in float64 are slow on a CPU: what has to be exact is compared from the features on.
 GLOBAL = {
-    "timm resnet10t": lambda: net_of(timm.create_model("resnet10t"), 64, 512, "fc", ("global_pool",)),
-    "timm tf_efficientnet_lite0": lambda: net_of(
-        timm.create_model("tf_efficientnet_lite0"), 64, 1280, "classifier", ("global_pool",)
-    ),
-    "timm convnext_atto": lambda: net_of(
-        timm.create_model("convnext_atto"),
-        64,
-        320,
-        "head.fc",
-        ("head.global_pool", "head.norm", "head.flatten", "head.pre_logits", "head.drop"),
-    ),
+    **{f"timm {name}": partial(of_timm, name) for name in ("resnet10t", "tf_efficientnet_lite0", "convnext_atto")},
     **{f"torchvision {name}": partial(tv, name) for name in ("resnet18", "mobilenet_v2", "convnext_tiny", "swin_t")},
 }
 WINDOWED = {
-    "timm mobilenetv3_small_050": lambda: net_of(
-        timm.create_model("mobilenetv3_small_050"),
-        64,
-        1024,
-        "classifier",
-        ("global_pool", "conv_head", "norm_head", "act2", "flatten"),
-    ),
-    "timm mobilenetv4_conv_small_035": lambda: net_of(
-        timm.create_model("mobilenetv4_conv_small_035"),
-        64,
-        1280,
-        "classifier",
-        ("global_pool", "conv_head", "norm_head", "act2", "flatten"),
-    ),
+    "timm mobilenetv3_small_050": partial(of_timm, "mobilenetv3_small_050"),
+    "timm mobilenetv4_conv_small_035": mobilenet_v4,
     "torchvision mobilenet_v3_small": partial(tv, "mobilenet_v3_small"),
 }
 GRID = {
@@ -479,9 +471,8 @@ class TestRefuses:
             FC_TO_CONV.build(toy(pool=pool))
 
     def test_features_that_are_not_a_map(self) -> None:
-        model = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
         with pytest.raises(ftrun.SpecError, match=r"not a map \[B, C, H, W\] but have shape \[1, 5, 192\]"):
-            FC_TO_CONV.build(net_of(model, 32, 192, "head", ()))
+            FC_TO_CONV.build(of_timm("vit_tiny_patch16_224", 32))
 
     def test_a_pool_without_layers(self) -> None:
         net = toy()
