@@ -80,7 +80,6 @@ def exit_code(error: FtrunError) -> int:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'momentum'?`, or nothing where no known name is near."""
     by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), by_lower, n=1) or [
-        each for each in by_lower if each.startswith(name.lower())
-    ]
+    wanted = name.lower()
+    near = get_close_matches(wanted, by_lower, n=1) or [each for each in by_lower if wanted and each.startswith(wanted)]
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -204,7 +204,7 @@ def _model(catalogue: Catalogue, overrides: Any) -> type[RunSpec]:
 
 
 def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
-    """A field of RunSpec with another type. The field itself cannot be taken over: it would bring its old type along."""
+    """A field of RunSpec with another type. The field itself would bring its old type along, so it is made anew."""
     info = RunSpec.model_fields[key]
     default = ... if info.is_required() else info.default
     return annotation, Field(default, description=info.description)
