@@ -62,7 +62,7 @@ def test_the_plugin_that_the_readme_writes_works(site, ftrun):
 
 
 def test_the_errors_that_the_readme_shows_are_real(site, ftrun):
-    shown = next(block for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if block.startswith("$ ftrun"))
+    (shown,) = blocks("text")
     spec = tiny_spec(optimizer={"name": "sgd", "momentun": 0.9}, train={"epochs": 0})
     assert ftrun(write_spec(spec)).output.strip() == shown.partition("\n")[2].strip()
 
