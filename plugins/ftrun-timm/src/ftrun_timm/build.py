@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from timm.data import resolve_data_config
 from timm.models import PretrainedCfg, get_pretrained_cfg, load_state_dict
+from timm.models.dla import DLA
 from torch import Tensor, nn
 
 import ftrun
@@ -31,7 +31,7 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
     download = pretrained and checkpoint is None
     if download and not config.has_weights:
         raise ftrun.SpecError(
-            f"timm has no pretrained weights for {name!r}.{_near(name, timm.list_pretrained())} "
+            f"timm has no pretrained weights for {name!r}.{ftrun.did_you_mean(name, timm.list_pretrained())} "
             'Give another model, or "pretrained": false for random weights.'
         )
     state = _read(checkpoint) if checkpoint else None
@@ -40,8 +40,8 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
     with _at_size(name, config, size) if size else nullcontext():
         with _fetching(name, config) if download else nullcontext():
             model = timm.create_model(name, pretrained=download, **arguments)
-        if size:
-            _check_patches(model, size)
+        if arguments:
+            _check_patches(name, model, config.input_size[1:], size)
         net = TimmNet(model, prepare)
     if state is not None:
         net = _with_weights(net, state, f"checkpoint {checkpoint}", name, arguments)
@@ -54,7 +54,8 @@ def _config(name: str) -> PretrainedCfg:
     known = timm.list_models()
     if architecture not in known:
         raise ftrun.SpecError(
-            f"timm has no model {architecture!r}.{_near(architecture, known)} `timm.list_models()` lists them all."
+            f"timm has no model {architecture!r}.{ftrun.did_you_mean(architecture, known)} "
+            "`timm.list_models()` lists them all."
         )
     if not tag:
         return get_pretrained_cfg(name)
@@ -63,14 +64,9 @@ def _config(name: str) -> PretrainedCfg:
     except RuntimeError as error:
         tags = [each.partition(".")[2] for each in timm.list_pretrained(f"{architecture}.*")]
         raise ftrun.SpecError(
-            f"timm's {architecture} has no weights with the tag {tag!r}.{_near(tag, tags)} "
+            f"timm's {architecture} has no weights with the tag {tag!r}.{ftrun.did_you_mean(tag, tags)} "
             f"Its tags are: {', '.join(tags) or 'none'}."
         ) from error
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=3)
-    return f" Did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
 
 
 def _input(config: PretrainedCfg) -> ftrun.ImageInput:
@@ -91,28 +87,27 @@ def _at_size(name: str, config: PretrainedCfg, size: tuple[int, int]) -> Iterato
     try:
         yield
     except MISFIT as error:
-        raise _wrong_size(name, config.input_size[1:], size, str(error).splitlines()[:1]) from error
+        raise _wrong_size(name, config.input_size[1:], size, str(error).partition("\n")[0]) from error
 
 
-def _check_patches(model: nn.Module, size: tuple[int, int]) -> None:
-    """Some models cut off what is left over after the last whole patch; nobody would see it."""
-    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
-    if isinstance(patch, tuple) and any(side % each for side, each in zip(size, patch, strict=True)):
-        config = model.pretrained_cfg
-        raise _wrong_size(
-            config["architecture"],
-            config["input_size"][1:],
-            size,
-            [f"its patches are {patch[0]} x {patch[1]}, so the sides must be multiples of that"],
-        )
+def _check_patches(name: str, model: nn.Module, native: tuple[int, int], size: tuple[int, int]) -> None:
+    """A model of patches may cut off what is left over after the last whole patch; nobody would see it."""
+    first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    patch = first.stride
+    if first.kernel_size == patch and (size[0] % patch[0] or size[1] % patch[1]):
+        reason = f"its patches are {_by(patch)}, so the sides must be multiples of that"
+        raise _wrong_size(name, native, size, reason)
 
 
-def _wrong_size(name: str, native: Iterable[int], size: Iterable[int], reasons: Iterable[str]) -> ftrun.SpecError:
-    reason = "; ".join(filter(None, reasons))
+def _wrong_size(name: str, native: Iterable[int], size: Iterable[int], reason: str) -> ftrun.SpecError:
     return ftrun.SpecError(
-        f"timm's {name} does not take images of {_by(size)} pixels{': ' if reason else ''}{reason}. "
-        f"Its own size is {_by(native)}; multiples of that work, and those of 32 in most families."
+        f"timm's {name} does not take images of {_by(size)} pixels{f' ({reason})' if reason else ''}. "
+        f"Its own size is {_by(native)}; multiples of that work, and in most families those of 32."
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _by(size: Iterable[int]) -> str:
@@ -164,7 +159,7 @@ def _read(path: Path) -> State:
     try:
         state = load_state_dict(path, weights_only=True)
     except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ftrun.SpecError(f"checkpoint {path} is not loaded: {str(error).splitlines()[0]}") from error
+        raise ftrun.SpecError(f"checkpoint {path} is not loaded: {_first_line(error)}") from error
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ftrun.SpecError(f"checkpoint {path} holds no state dict (names and tensors).")
     return dict(state)
@@ -174,19 +169,21 @@ def _with_weights(net: TimmNet, state: State, source: str, name: str, arguments:
     """The net with `state`. A head for another number of classes is left out; anything else must fit."""
     own = net.model.state_dict()
     head = f"{net.head_path}."
-    fitting_head = all(key in state and state[key].shape == own[key].shape for key in own if key.startswith(head))
-    if not fitting_head:
-        state = {key: value for key, value in state.items() if not key.startswith(head)}
-        state |= {key: value for key, value in own.items() if key.startswith(head)}
+    own_head, other_head = ({k: v for k, v in each.items() if k.startswith(head)} for each in (own, state))
+    if _differences(own_head, other_head):
+        state = {key: value for key, value in state.items() if key not in other_head} | own_head
     wrong = _differences(own, state)
     if not wrong:
         net.model.load_state_dict(state)
         return net
-    # timm can convert an older layout of names, and position embeddings for another size of input.
+    misfit = ftrun.SpecError(f"{source} does not fit {name}, which has {len(own)} tensors: {wrong}.")
+    if isinstance(net.model, DLA):  # the one family for which timm loads whatever has a name that fits
+        raise misfit
+    # timm can convert other layouts of names, and position embeddings for another size of input.
     try:
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state}, **arguments)
     except (*MISFIT, AttributeError, KeyError) as error:
-        raise ftrun.SpecError(f"{source} does not fit {name}, which has {len(own)} tensors: {wrong}.") from error
+        raise misfit from error
     del model.pretrained_cfg["state_dict"]
     return TimmNet(model, net.input)
 

@@ -61,11 +61,10 @@ class TimmNet(ftrun.Net):
 
     def _pool_layers(self, features: Tensor) -> tuple[str, ...]:
         """The layers of `pool`, if running them one after the other is all that it does."""
-        layers = [
-            path
-            for path in _layers_run(self.model, lambda: self.pool(features))
-            if not isinstance(self.model.get_submodule(path), nn.Identity)
-        ]
+        if features.ndim != 4:
+            return ()
+        run = _outermost(_layers_run(self.model, lambda: self.pool(features)), self.head_path)
+        layers = [path for path in run if not isinstance(self.model.get_submodule(path), nn.Identity)]
         same = _gives(lambda: _run(self.model, layers, features).flatten(1), self.pool(features))
         return tuple(layers) if same else ()
 
@@ -99,7 +98,8 @@ _INSTEAD = {
     "efficientformer": "poolformerv2_s12.sail_in1k",
     "efficientformer_v2": "fastvit_t8.apple_in1k",
     "efficientvim": "efficientvit_m0.r224_in1k",
-    "levit": "levit_256d",
+    "levit": "efficientvit_m0.r224_in1k",
+    "repvit": "repghostnet_050.in1k",
     "pit": "pit_ti_224.in1k",
     "swiftformer": "edgenext_xx_small.in1k",
     "volo": "cait_xxs24_224.fb_dist_in1k",
@@ -107,7 +107,7 @@ _INSTEAD = {
 
 
 def _features(model: nn.Module, images: Tensor) -> Tensor:
-    if not hasattr(model, "forward_head"):
+    if not hasattr(model, "get_classifier"):
         raise unsplittable(model, "it is an encoder without a head")
     features = model.forward_features(images)
     if not isinstance(features, Tensor):
@@ -119,9 +119,11 @@ def _classifier(model: nn.Module, features: Tensor) -> list[str]:
     """Paths of the layers that turn timm's embedding into the output; the last one is to be the head."""
     embedding = _layers_run(model, lambda: model.forward_head(features, pre_logits=True))
     layers = [path for path in _layers_run(model, lambda: model.forward_head(features)) if path not in embedding]
-    if not layers:
-        raise unsplittable(model, "it has no classifier")
-    return layers
+    for kinds in (nn.Linear | nn.Conv2d, nn.Identity):  # a net without classes has nothing in the head's place
+        heads = [path for path in layers if isinstance(model.get_submodule(path), kinds)]
+        if heads:
+            return [*_outermost(layers, heads[-1]), heads[-1]]
+    raise unsplittable(model, "it has no classifier")
 
 
 def _flat_head(head: nn.Module) -> nn.Module:
@@ -134,16 +136,29 @@ def _flat_head(head: nn.Module) -> nn.Module:
 
 
 def _layers_run(model: nn.Module, call: Callable[[], object]) -> list[str]:
-    """Paths of the layers without children that `call` runs, in order."""
+    """Paths of the modules that `call` runs, in order, each before those inside it."""
     run: list[str] = []
-    layers = [(path, layer) for path, layer in model.named_modules() if not any(True for _ in layer.children())]
-    hooks = [layer.register_forward_hook(lambda *_, path=path: run.append(path)) for path, layer in layers]
+    hooks = [
+        module.register_forward_pre_hook(lambda *_, path=path: run.append(path))
+        for path, module in model.named_modules()
+        if path
+    ]
     try:
         call()
     finally:
         for hook in hooks:
             hook.remove()
     return run
+
+
+def _outermost(paths: Iterable[str], head_path: str) -> list[str]:
+    """`paths` without those that are inside another one. The head and what holds it do not count."""
+    outermost: list[str] = []
+    for path in paths:
+        inside_another = any(path.startswith(f"{other}.") for other in outermost)
+        if not inside_another and not f"{head_path}.".startswith(f"{path}."):
+            outermost.append(path)
+    return outermost
 
 
 def _run(model: nn.Module, paths: Iterable[str], x: Tensor) -> Tensor:
@@ -165,25 +180,35 @@ def _gives(call: Callable[[], Tensor], expected: Tensor) -> bool:
 def _stages(model: nn.Module, head_path: str) -> dict[str, list[str]]:
     """timm's coarse groups of parameters from input to output, as paths, each named by its first one."""
     parameters = [name for name, _ in model.named_parameters() if not name.startswith(f"{head_path}.")]
-    if hasattr(model, "group_matcher"):
+    try:
         groups = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
-    else:
+    except (AttributeError, AssertionError):  # a few models have no matcher, or no coarse one
         groups = _groups_by_child(model, parameters)
     group_of = {name: groups[name] for name in parameters}
     stages: dict[int, list[str]] = {group: [] for group in sorted(set(group_of.values()))}
     for path, group in _common_paths(group_of, head_path):
         stages[group].append(path)
-    return {"stem" if i == 0 else paths[0]: paths for i, paths in enumerate(stages.values())}
+    return {_stage_name(i, paths[0]): paths for i, paths in enumerate(stages.values())}
+
+
+def _stage_name(index: int, path: str) -> str:
+    if index == 0:
+        return "stem"
+    return (
+        "neck" if path == "head" else path
+    )  # SelecSLS calls its last convolutions so; here the classifier is the head
 
 
 def _groups_by_child(model: nn.Module, parameters: Iterable[str]) -> dict[str, int]:
-    """A group for each child of the model, or of a Sequential or ModuleList right in it."""
+    """A group for each child of the model, and for each block in a child that is a list of blocks."""
     groups: dict[str, int] = {}
     numbers: dict[str, int] = {}
     for name in parameters:
-        child, *rest = name.split(".")
-        is_list = isinstance(getattr(model, child), nn.Sequential | nn.ModuleList)
-        groups[name] = numbers.setdefault(f"{child}.{rest[0]}" if is_list else child, len(numbers))
+        path = name.split(".")
+        child = getattr(model, path[0])
+        is_list = isinstance(child, nn.Sequential | nn.ModuleList)
+        has_blocks = is_list and all(any(True for _ in block.children()) for block in child)
+        groups[name] = numbers.setdefault(".".join(path[: 2 if has_blocks else 1]), len(numbers))
     return groups
 
 

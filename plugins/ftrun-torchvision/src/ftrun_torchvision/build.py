@@ -4,7 +4,6 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     known = models.list_models(module=models)
     if name not in known:
         raise ftrun.SpecError(
-            f"torchvision has no classification model {name!r}.{_near(name, known)} "
+            f"torchvision has no classification model {name!r}.{ftrun.did_you_mean(name, known)} "
             "`torchvision.models.list_models(module=torchvision.models)` lists them all."
         )
     entries = {key: entry for key, entry in models.get_model_weights(name).__members__.items() if _is_whole(entry)}
@@ -32,22 +31,18 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     entry = entries["DEFAULT"] if source is None or isinstance(source, Path) else source
     prepare = _input(name, entry).changed(**overrides)
     arguments = _arguments(name, prepare.size, entry)
+    state = read(source) if isinstance(source, Path) else _downloaded(source) if source else None
+    if _module(name) in ("googlenet", "inception"):
+        arguments |= {"aux_logits": False, "init_weights": state is None}
     net = net_of(models.get_model(name, weights=None, **arguments), prepare)
-    if isinstance(source, Path):
-        load(net, read(source), f"weight file {source}")
-    elif source is not None:
-        load(net, _downloaded(source), f"torchvision's {source!r}")
+    if state is not None:
+        load(net, state, f"weight file {source}" if isinstance(source, Path) else f"torchvision's file of {source!r}")
     return net
 
 
 def _is_whole(entry: models.WeightsEnum) -> bool:
     """VGG's IMAGENET1K_FEATURES has no fully connected layers: they are NaN in its file."""
     return bool(entry.meta["categories"])
-
-
-def _near(name: str, known: Any) -> str:
-    near = get_close_matches(name, list(known), n=3)
-    return f" Did you mean {' or '.join(repr(each) for each in near)}?" if near else ""
 
 
 def _source(name: str, weights: str | None, entries: Mapping[str, Any]) -> models.WeightsEnum | Path | None:
@@ -60,7 +55,7 @@ def _source(name: str, weights: str | None, entries: Mapping[str, Any]) -> model
     if path.suffix in (".pth", ".pt", ".bin", ".safetensors") or len(path.parts) > 1:
         raise ftrun.SpecError(f"there is no weight file {weights!r} (looked for {path.absolute()}).")
     raise ftrun.SpecError(
-        f"{name} has no weights {weights!r}, and there is no such file.{_near(weights, entries)} "
+        f"{name} has no weights {weights!r}, and there is no such file.{ftrun.did_you_mean(weights, entries)} "
         f"It has {', '.join(entries)}; null makes random ones."
     )
 
@@ -107,7 +102,7 @@ def _arguments(name: str, size: tuple[int, int], entry: models.WeightsEnum) -> d
             smallest = entry.meta["min_size"][0]
     if min(size) < smallest:
         raise _wrong_size(name, size, f"sides from {smallest} up")
-    return {"aux_logits": False, "init_weights": True} if _module(name) in ("googlenet", "inception") else {}
+    return {}
 
 
 def _wrong_size(name: str, size: tuple[int, int], takes: str) -> ftrun.SpecError:
@@ -122,7 +117,7 @@ def _downloaded(entry: models.WeightsEnum) -> dict[str, torch.Tensor]:
             return entry.get_state_dict(
                 progress=sys.stderr.isatty(), check_hash=True, map_location="cpu", weights_only=True
             )
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch.hub raises the latter for a file with a wrong hash
         raise ftrun.FtrunError(
             f"the weights {entry!r} could not be fetched from {entry.url}: {getattr(error, 'reason', error)}. "
             f'Fetch that file elsewhere and put it into {folder}, or give it with "weights": "PATH"; '

@@ -34,7 +34,7 @@ def read(path: Path) -> State:
             "loaded. Save its state dict alone: torch.save(model.state_dict(), path)."
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ftrun.SpecError(f"weight file {path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise ftrun.SpecError(f"weight file {path} is damaged: {_first_line(error)}") from error
     state = state.get("model", state) if isinstance(state, dict) else {}  # torchvision's training script nests it
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise ftrun.SpecError(f"weight file {path} holds no state dict (names and tensors).")
@@ -79,3 +79,7 @@ def _modernise(net: ftrun.Net, state: State) -> None:
 def _listed(what: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     return [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"] if names else []
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
