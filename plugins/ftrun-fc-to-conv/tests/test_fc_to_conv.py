@@ -109,19 +109,13 @@ def of_timm(model: str, size: int = 64) -> ftrun.Net:
     return fresh(Timm(name="timm", model=model, pretrained=False), size)
 
 
-def mobilenet_v4() -> ftrun.Net:
-    layers = ("global_pool", "conv_head", "norm_head", "act2", "flatten")  # its norm has an activation inside
-    return net_of(timm.create_model("mobilenetv4_conv_small_035"), 64, 1280, "classifier", layers)
-
-
 # Convolutions in float64 are slow on a CPU: what has to be exact is compared from the features on.
 GLOBAL = {
     **{f"timm {name}": partial(of_timm, name) for name in ("resnet10t", "tf_efficientnet_lite0", "convnext_atto")},
     **{f"torchvision {name}": partial(tv, name) for name in ("resnet18", "mobilenet_v2", "convnext_tiny", "swin_t")},
 }
 WINDOWED = {
-    "timm mobilenetv3_small_050": partial(of_timm, "mobilenetv3_small_050"),
-    "timm mobilenetv4_conv_small_035": mobilenet_v4,
+    **{f"timm {name}": partial(of_timm, name) for name in ("mobilenetv3_small_050", "mobilenetv4_conv_small_035")},
     "torchvision mobilenet_v3_small": partial(tv, "mobilenet_v3_small"),
 }
 GRID = {
