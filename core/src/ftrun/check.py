@@ -1,8 +1,10 @@
 """From a spec's JSON to a checked RunSpec, or to one message with all of its mistakes. Loads nothing heavy."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +47,7 @@ def check_spec(
 
     data: what the file holds; overrides: `--set` assignments, applied in order; name: how messages call the spec
     """
-    expanded = expand(data, catalogue)
+    expanded = expand(deepcopy(data), catalogue)  # the caller's own stays as it is
     raw: dict[tuple[str, ...], str] = {}
     for assignment in overrides:
         path, text = parse_set(assignment)
@@ -57,9 +59,8 @@ def check_spec(
     try:
         spec = _validate(model, expanded, raw)
     except ValidationError as error:
-        mistakes = list(_mistakes(error, expanded, model, catalogue))
-        _blame_broken_plugins(error, expanded, catalogue, InvalidSpec(name, mistakes))
-        raise InvalidSpec(name, mistakes) from None
+        invalid = InvalidSpec(name, list(_mistakes(error, expanded, model, catalogue)))
+        raise _plugin_error(invalid, expanded, catalogue) or invalid from None
     if mistakes := list(_cross_check(spec)):
         raise InvalidSpec(name, mistakes)
     return spec
@@ -102,20 +103,25 @@ def _named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
                 yield slot, where, part["name"]
 
 
-def _blame_broken_plugins(
-    error: ValidationError, data: dict[str, Any], catalogue: Catalogue, invalid: InvalidSpec
-) -> None:
-    """An unknown name that resembles no installed one may come from a broken plugin: then that is what to mend."""
-    if not catalogue.broken:
-        return
-    unknown = [
-        (slot, name)
+def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalogue) -> PluginError | None:
+    """The same mistakes as a fault of what is installed: a role without parts, a part of a broken plugin."""
+    needed = [slot for slot in SLOTS if data.get(slot.key) or RunSpec.model_fields[slot.key].is_required()]
+    if any(not catalogue.parts(slot.role.role) for slot in needed):
+        return PluginError(f"{invalid}{_broken(catalogue)}")
+    strange = [
+        name
         for slot, _, name in _named_parts(data)
         if name not in catalogue.parts(slot.role.role) and not did_you_mean(name, catalogue.parts(slot.role.role))
     ]
-    if unknown:
-        broken = "\n".join(f"  {plugin}: {plugin.error}" for plugin in catalogue.broken)
-        raise PluginError(f"{invalid}\nThese plugins are installed but broken, and might offer it:\n{broken}")
+    # A name that resembles an installed one is a slip of the pen; another may be that of a broken plugin's part.
+    return PluginError(f"{invalid}{_broken(catalogue)}") if strange and catalogue.broken else None
+
+
+def _broken(catalogue: Catalogue) -> str:
+    if not catalogue.broken:
+        return ""
+    listed = "\n".join(f"  {plugin}: {plugin.error}" for plugin in catalogue.broken)
+    return f"\nThese plugins are installed but broken, and might offer it:\n{listed}"
 
 
 def _mistakes(
@@ -130,7 +136,13 @@ def _mistakes(
         if message not in messages:
             messages.append(message)
     for place, messages in by_place.items():
-        yield Mistake(".".join(place), _either(messages))
+        # A union's other branches complain about the whole of what one branch finds a fault inside of.
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in by_place):
+            yield Mistake(_dotted(place), _either(messages))
+
+
+def _dotted(place: tuple[str, ...]) -> str:
+    return ".".join(step if re.fullmatch(r"[\w$/-]+", step) else json.dumps(step) for step in place)
 
 
 def _either(messages: list[str]) -> str:
@@ -143,9 +155,12 @@ def _either(messages: list[str]) -> str:
 
 
 def _place(error: ErrorDetails, data: Any) -> tuple[str, ...]:
-    """Where in the data an error is: pydantic's location without the names of the union's branches."""
+    """Where in the data an error is: pydantic's location without the names of the unions' branches."""
     place: list[str] = []
+    slot = next((slot for slot in SLOTS if error["loc"][:1] == (slot.key,)), None)
     for position, step in enumerate(error["loc"]):
+        if slot and position == 1 + slot.many:  # the part's name, which may also be a key in it
+            continue
         if isinstance(data, dict) and step in data:
             data = data[str(step)]
         elif isinstance(data, list) and isinstance(step, int) and step < len(data):
@@ -217,8 +232,8 @@ def _options(
 
 
 def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
-    title, keys = options
-    listed = f" {title}: {', '.join(key for key in keys if key != 'name')}." if keys else ""
+    title, keys = options[0], [key for key in options[1] if key != "name"]
+    listed = f" {title}: {', '.join(keys) or 'none'}." if title else ""
     what = "key" if len(place) == 1 else "option"
     return f"no such {what}.{did_you_mean(place[-1], keys)}{listed}"
 
@@ -234,18 +249,32 @@ def _missing(place: tuple[str, ...], slot: Slot | None, catalogue: Catalogue) ->
     return "is required."
 
 
+_WANTED = {
+    "string": "must be a string",
+    "path": "must be a string",
+    "int": "must be an integer",
+    "float": "must be a number",
+    "bool": "must be true or false",
+    "list": "must be a list",
+    "tuple": "must be a list",
+    "set": "must be a list",
+    "dict": "must be an object",
+    "model": "must be an object",
+    "none_required": "must be null",
+}
+
+
 def _wrong_value(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    for theirs, ours in (
-        ("Input should be a valid ", "must be a "),
-        ("Input should ", "must "),
-        ("Input ", ""),
-    ):
-        if message.startswith(theirs):
-            message = ours + message.removeprefix(theirs)
-            break
-    message = message.replace("must be a integer", "must be an integer").replace("must be a array", "must be a list")
-    return f"{message.rstrip('.')}, but it is {_shown(error['input'])}."
+    kind, value = error["type"], error["input"]
+    if kind in ("value_error", "assertion_error"):  # the plugin's own words
+        return f"{error['msg'].partition(', ')[2].rstrip('.')}."
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return f"must be an object with one of several {error['ctx']['discriminator']}, but it is {_shown(value)}."
+    wanted = _WANTED.get(kind.removesuffix("_type")) or re.sub(r"^[A-Z]\w* should ", "must ", error["msg"])
+    wanted = re.sub(r" after validation, not \d+$", "", wanted)
+    choices = re.findall("'([^']*)'", wanted) if kind == "literal_error" else []
+    near = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"{wanted.rstrip('.')}, but it is {_shown(value)}.{near}"
 
 
 def _shown(value: Any) -> str:

@@ -82,7 +82,7 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         _print_json({"valid": True, "spec": checked.resolved()})
     else:
-        click.echo(f"{spec}: valid")
+        click.echo(f"{click.format_filename(spec)}: valid")
 
 
 @main.command()
@@ -128,4 +128,4 @@ def _print(value: Any, as_text: Callable[[Any], str], as_json: bool) -> None:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2))

@@ -66,7 +66,12 @@ def plugins_text(listed: dict[str, Any]) -> str:
 
 
 def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
-    """The parts of a role, or those of one name, with their options. Raises SpecError where there are none."""
+    """The parts of a role, or those of one name, with their options.
+
+    Raises SpecError where there are none, PluginError where plugins clash over the name.
+    """
+    for each_role in _KEYS:
+        catalogue.check_clash(each_role, what)
     role = next((role for role, names in _ROLE_NAMES.items() if what in names), None)
     found = [
         (each_role, name, part)
@@ -77,7 +82,8 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     if not found and role is None:
         names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]
         raise SpecError(
-            f"no role and no part named {what!r}.{did_you_mean(what, [*_KEYS, *names])} Roles: {', '.join(_KEYS)}."
+            f"no role and no part named {what!r}.{did_you_mean(what, [*_KEYS, *names])} Roles: {', '.join(_KEYS)}. "
+            "`ftrun plugins` lists all parts."
         )
     return [_describe(catalogue, *each) for each in found]
 

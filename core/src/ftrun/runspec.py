@@ -148,8 +148,9 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
         if slot.key not in data:
             if default is not None and not slot.many:
                 expanded[slot.key] = {"name": default}
-        elif slot.many and isinstance(data[slot.key], list):
-            expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in data[slot.key]]
+        elif slot.many:
+            if isinstance(data[slot.key], list):
+                expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in data[slot.key]]
         else:
             expanded[slot.key] = _expand_part(data[slot.key], slot.role, catalogue)
     return expanded
@@ -223,7 +224,7 @@ class _Shorthand:
         }
         plain = [name for name, required in needs.items() if not required]
         families = [
-            {"type": "string", "pattern": f"^{name}/."}
+            {"type": "string", "pattern": "^" + name.replace(".", r"\.") + "/."}
             for name, part in self.parts.items()
             if part.family and needs[name] <= {part.family}
         ]

@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ftrun.errors import SpecError, did_you_mean
+
+_DEEPEST = 50  # levels; the parsers that come after Python's own stop at 200
+_LONGEST = 100  # digits
+_TOO_DEEP = f"more than {_DEEPEST} objects and lists stand inside each other"
 
 
 def read_spec(path: Path, commands: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
@@ -16,11 +21,11 @@ def read_spec(path: Path, commands: Sequence[str] = ()) -> tuple[str, dict[str, 
     """
     text = _read_text(path, commands)
     try:
-        data = json.loads(text, object_pairs_hook=_no_repeated_keys, parse_constant=_no_constant)
+        data = _parse(text)
     except json.JSONDecodeError as error:
         raise SpecError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}.") from None
-    except (ValueError, RecursionError) as error:
-        raise SpecError(f"{path}: not JSON: {error}.") from None
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}.") from None
     if not isinstance(data, dict):
         raise SpecError(f"{path}: a spec is a JSON object, {{...}}, but this is {_kind(data)}.")
     return text, data
@@ -30,13 +35,58 @@ def _read_text(path: Path, commands: Sequence[str]) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        names = [str(each) for each in path.parent.glob("*.json")] if path.parent.is_dir() else []
-        raise SpecError(f"{path}: no such file.{did_you_mean(str(path), [*commands, *names])}") from None
+        specs = {each.stem: str(each) for each in path.parent.glob("*.json")}
+        near = get_close_matches(path.stem, specs, n=1)  # the suffix alone makes no likeness
+        hint = did_you_mean(str(path), commands) or did_you_mean(str(path), [specs[stem] for stem in near])
+        raise SpecError(f"{path}: no such file.{hint}") from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text (byte {error.start}).") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SpecError(f"{path}: cannot be read: {reason}.") from None
+
+
+def _parse(text: str) -> Any:
+    """A JSON text's value. Raises ValueError for what is not JSON, and for what a spec has no use for.
+
+    Python takes more than others do: repeated keys, NaN, halves of surrogate pairs, thousands of digits.
+    """
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_no_repeated_keys, parse_constant=_no_constant, parse_int=_no_huge_integer
+        )
+        _check_depth_and_text(value, _DEEPEST)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    return value
+
+
+def _check_depth_and_text(value: Any, levels: int) -> None:
+    if not levels:
+        raise ValueError(_TOO_DEEP)
+    if isinstance(value, str) and not is_text(value):
+        raise ValueError(f"{value!a} is not Unicode text: it holds half of a surrogate pair")
+    if isinstance(value, dict):
+        _check_depth_and_text(list(value), levels)
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check_depth_and_text(each, levels - 1)
+
+
+def is_text(value: str) -> bool:
+    """Whether all of it is Unicode text: neither half a surrogate pair nor a byte that the terminal could not read."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_huge_integer(digits: str) -> int:
+    if len(digits) > _LONGEST:
+        raise ValueError(f"{digits[:10]}... has {len(digits)} digits, which is too many")
+    return int(digits)
 
 
 def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,7 +98,7 @@ def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")
+    raise ValueError(f"not JSON: it has no {name}")
 
 
 def _kind(value: Any) -> str:
@@ -62,14 +112,16 @@ def parse_set(assignment: str) -> tuple[list[str], str]:
     path = key.strip().split(".")
     if not equals or not all(path):
         raise SpecError(f"--set {assignment}: give it as KEY=VALUE, such as optimizer.lr=0.01.")
+    if not is_text(assignment):
+        raise SpecError(f"--set {assignment!a}: not UTF-8 text.")
     return path, raw
 
 
 def json_or_text(raw: str) -> Any:
     """The value of a `--set`: JSON where it is JSON, else the text itself."""
     try:
-        return json.loads(raw, object_pairs_hook=_no_repeated_keys, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return _parse(raw)
+    except ValueError:
         return raw
 
 
@@ -77,7 +129,9 @@ def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None
     """Put `value` at `path` in `data`, making the objects on the way."""
     for step, following in pairwise(path):
         if isinstance(data, dict):
-            data = data.setdefault(step, [] if following == "0" else {})
+            if data.get(step) is None:
+                data[step] = [] if following.isdecimal() else {}
+            data = data[step]
         else:
             data = data[_index(data, step, where)]
     last = path[-1]
@@ -94,6 +148,6 @@ def _index(data: Any, step: str, where: str) -> int:
         raise SpecError(
             f"--set {where}: {step!r} cannot be set, because what holds it is neither an object nor a list."
         )
-    if not (step.isascii() and step.isdigit() and int(step) < len(data)):
-        raise SpecError(f"--set {where}: {step!r} is no place in a list of {len(data)}; the first is 0.")
+    if step not in map(str, range(len(data))):
+        raise SpecError(f"--set {where}: a list of {len(data)} has no place {step!r}; places count from 0.")
     return int(step)
