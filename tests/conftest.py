@@ -39,3 +39,24 @@ def ftrun() -> Callable[..., Result]:
         return result
 
     return invoke
+
+
+@pytest.fixture(scope="session")
+def site_packages_without_plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For each folder of the path with ftrun's own plugins, one that has all else of it, as links."""
+    folders = {}
+    for place in map(Path, sys.path):
+        if any(place.glob("ftrun_*.dist-info")):
+            bare = tmp_path_factory.mktemp("site-packages")
+            for each in place.iterdir():
+                if not each.match("ftrun_*.dist-info"):
+                    (bare / each.name).symlink_to(each)
+            folders[str(place)] = str(bare)
+    return folders
+
+
+@pytest.fixture
+def alone(site: Path, site_packages_without_plugins: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`site`, and for this process no other plugin is installed: lists of parts are known word for word."""
+    monkeypatch.setattr(sys, "path", [site_packages_without_plugins.get(place, place) for place in sys.path])
+    return site

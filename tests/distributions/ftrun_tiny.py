@@ -57,6 +57,7 @@ class TinyBackbone(ftrun.Backbone):
     """One convolution with batch normalisation."""
 
     name: Literal["tiny"]
+    width: int = Field(8, ge=1, description="Channels of the convolution.")
     norm: bool = Field(True, description="Whether there is batch normalisation.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the embedding.")
     exits: bool = Field(False, description="Whether it fails unexpectedly.")
@@ -67,13 +68,13 @@ class TinyBackbone(ftrun.Backbone):
         if self.exits:
             raise ZeroDivisionError("an unexpected fault")
         model = nn.Sequential(
-            nn.Conv2d(3, 8, 3),
-            nn.BatchNorm2d(8) if self.norm else nn.Identity(),
+            nn.Conv2d(3, self.width, 3),
+            nn.BatchNorm2d(self.width) if self.norm else nn.Identity(),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Dropout(self.dropout),
-            nn.Linear(8, 1000),
+            nn.Linear(self.width, 1000),
         )
 
         class TinyNet(ftrun.Net):
@@ -86,7 +87,7 @@ class TinyBackbone(ftrun.Backbone):
         return TinyNet(
             model,
             input=ftrun.ImageInput(size=(8, 8)).changed(**overrides),
-            num_features=8,
+            num_features=self.width,
             head_path="6",
             stages={"stem": ["0", "1"]},
         )
