@@ -17,6 +17,14 @@ OPTIMIZERS = {
 }
 
 
+class Convolutional(Net):
+    def features(self, x):
+        return self.model.conv(x)
+
+    def pool(self, features):
+        return features.mean((2, 3))
+
+
 class Small(Net):
     def features(self, x):
         return x[:, :, None, None]
@@ -92,3 +100,34 @@ def test_tied_weights_are_saved_once_and_come_back_tied(tmp_path):
     checkpoint.load_weights(tmp_path / "best", other)
     assert torch.equal(other.model[1].weight, net.model[0].weight)
     assert other.model[1].weight is other.model[0].weight
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_channels_last_comes_back_as_it_was(name, tmp_path):
+    def convolutional() -> tuple[Convolutional, torch.optim.Optimizer]:
+        model = nn.Module()
+        model.conv, model.top = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+        net = Convolutional(
+            model, input=ImageInput(size=(8, 8)), num_features=4, head_path="top", stages={"stem": ["conv"]}
+        ).to(memory_format=torch.channels_last)
+        return net, OPTIMIZERS[name](net.parameters())
+
+    def step(net: Net, optimizer: torch.optim.Optimizer) -> None:
+        net(torch.ones(2, 3, 8, 8)).pow(2).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    net, optimizer = convolutional()
+    step(net, optimizer)
+    checkpoint.save(tmp_path / "last", net, {}, optimizer, {})
+    other, other_optimizer = convolutional()
+    checkpoint.load_weights(tmp_path / "last", other)
+    checkpoint.load_state(tmp_path / "last", other_optimizer)
+    assert other.model.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    for values in other_optimizer.state.values():
+        for value in values.values():
+            if isinstance(value, torch.Tensor) and value.ndim == 4:
+                assert value.is_contiguous(memory_format=torch.channels_last)
+    step(net, optimizer)
+    step(other, other_optimizer)
+    assert torch.equal(net.model.conv.weight, other.model.conv.weight)

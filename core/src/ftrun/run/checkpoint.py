@@ -54,6 +54,10 @@ def load_state(folder: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]
     """Put a checkpoint's optimizer state into `optimizer`, and give its progress."""
     state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     optimizer.load_state_dict(unpack(load_file(folder / "state.safetensors"), state["optimizer"]))
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():  # files are contiguous; the optimizer's arithmetic follows the parameter
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter).copy_(value)
     progress: dict[str, Any] = state["progress"]
     return progress
 
