@@ -62,7 +62,7 @@ class TinyBackbone(ftrun.Backbone):
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the embedding.")
     exits: bool = Field(False, description="Whether it fails unexpectedly.")
 
-    def build(self, overrides: Mapping[str, Any]) -> ftrun.Net:
+    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         from torch import nn
 
         if self.exits:

@@ -71,7 +71,8 @@ def _as_broken(what: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        raise _Broken(f"{what}: {type(error).__name__}: {error}".rstrip(": ")) from error
+        said = str(error).partition("\n\nFor further information visit")[0]  # pydantic adds links
+        raise _Broken(f"{what}: {type(error).__name__}: {said}".rstrip(": ")) from error
 
 
 def _import(entry_point: EntryPoint) -> ModuleType:
@@ -132,6 +133,7 @@ def _check_part(hook: str, part: Any) -> None:
     if part.family is not None and part.family not in part.model_fields:
         raise _Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
     with _as_broken(f"{part.__name__}: its options cannot be checked"):
+        part.model_rebuild()
         part.model_json_schema()
 
 

@@ -1,0 +1,50 @@
+"""Help, listings, the schema and a spec's check answer without loading what only a run needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support import tiny_spec, write_spec
+
+HEAVY = {
+    "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
+    "tensorboard", "rich", "scipy", "pandas",
+}  # fmt: skip
+CODE = f"""
+import json, sys
+from ftrun.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stopped:
+    code = stopped.code
+print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["run", "--help"], 0),
+        (["plugins"], 0),
+        (["plugins", "--json"], 0),
+        (["plugins", "backbone"], 0),
+        (["plugins", "zzz"], 2),
+        (["schema"], 0),
+        (["check", "right.json"], 0),
+        (["check", "wrong.json"], 2),
+        (["wrong.json"], 2),
+        (["right.json", "--set", "seed=x"], 2),
+        (["nowhere.json"], 2),
+    ],
+    ids=str,
+)
+def test_nothing_heavy_is_loaded(arguments, code, site):
+    write_spec(tiny_spec(scheduler="cosine", metrics=["accuracy"], augment=["horizontal-flip"]), "right.json")
+    write_spec(tiny_spec(optimizer={"name": "sgd", "lr": "x"}), "wrong.json")
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == [code, []]
