@@ -8,7 +8,21 @@ import pytest
 from click.testing import CliRunner, Result
 from support import TINY, install
 
+from ftrun.catalogue import Catalogue, installed
 from ftrun.cli import main
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """ftrun's own plugins and the tiny one, loaded once: for tests that check many specs."""
+    folder = tmp_path_factory.mktemp("site")
+    install(folder, "ftrun-tiny", TINY)
+    sys.path.insert(0, str(folder))
+    try:
+        return installed()
+    finally:
+        sys.path.remove(str(folder))
+        del sys.modules["ftrun_tiny"]  # another test's site has its own
 
 
 @pytest.fixture

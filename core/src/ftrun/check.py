@@ -203,9 +203,12 @@ def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
         return f"needs a name. {listed}"
     if not isinstance(value["name"], str):
         return f"its name must be a string, but it is {_shown(value['name'])}. {listed}"
-    family = value["name"].partition("/")[0]
+    family, _, rest = value["name"].partition("/")
     if "/" in value["name"] and family in names:
-        return f"no {role} named {value['name']!r}: {family!r} takes nothing after a slash."
+        member = names[family].family
+        asked = json.dumps({"name": family, member: rest or "..."}) if member else ""
+        hint = f"as an object it is {asked}" if member else f"{family!r} takes nothing after a slash"
+        return f"no {role} named {value['name']!r}: {hint}."
     return f"no {role} named {value['name']!r}.{did_you_mean(family, names)} {listed}"
 
 

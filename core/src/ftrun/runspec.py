@@ -159,9 +159,9 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
 def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
     if not isinstance(value, str):
         return value
-    name, slash, rest = value.partition("/")
+    name, _, rest = value.partition("/")
     part = catalogue.parts(role.role).get(name)
-    if slash and part is not None and part.family:
+    if rest and part is not None and part.family:
         return {"name": name, part.family: rest}
     return {"name": value}
 
