@@ -271,8 +271,11 @@ def _wrong_value(error: ErrorDetails) -> str:
     kind, value = error["type"], error["input"]
     if kind in ("value_error", "assertion_error"):  # the plugin's own words
         return f"{error['msg'].partition(', ')[2].rstrip('.')}."
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return f"must be an object with one of several {error['ctx']['discriminator']}, but it is {_shown(value)}."
+    if kind == "union_tag_not_found":
+        return f"must be an object with {error['ctx']['discriminator']}, but it is {_shown(value)}."
+    if kind == "union_tag_invalid":
+        wanted = f"must have one of {error['ctx']['expected_tags']} as its {error['ctx']['discriminator']}"
+        return f"{wanted}, but it is {_shown(value)}."
     wanted = _WANTED.get(kind.removesuffix("_type")) or re.sub(r"^[A-Z]\w* should ", "must ", error["msg"])
     wanted = re.sub(r" after validation, not \d+$", "", wanted)
     choices = re.findall("'([^']*)'", wanted) if kind == "literal_error" else []

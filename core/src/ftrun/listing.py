@@ -117,7 +117,7 @@ def _describe(catalogue: Catalogue, role: str, name: str, part: type[Part]) -> d
                 "name": option,
                 "type": _type(field, schema),
                 "required": option in required,
-                **({} if option in required else {"default": field.get("default")}),
+                **({"default": field["default"]} if "default" in field else {}),
                 "description": field.get("description", ""),
             }
             for option, field in schema["properties"].items()
@@ -132,15 +132,17 @@ def _summary(part: type[Part]) -> str:
 
 
 def _default_text(option: dict[str, Any]) -> str:
-    return "required" if option["required"] else f"default {json.dumps(option['default'])}"
+    if "default" in option:
+        return f"default {json.dumps(option['default'])}"
+    return "required" if option["required"] else "optional"
 
 
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     """A JSON Schema type in a few words: `number > 0`, `"macro" or "micro"`, `null or string`."""
     if "$ref" in field:
         return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
-    if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(each, schema) for each in field["anyOf"]))
+    if branches := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(dict.fromkeys(_type(each, schema) for each in branches))
     if "enum" in field or "const" in field:
         return " or ".join(f'"{each}"' for each in field.get("enum", [field.get("const")]))
     kind = str(field.get("type", "value"))
