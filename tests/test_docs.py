@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support import install, tiny_spec, write_spec
 
+from ftrun.catalogue import Catalogue, installed
+from ftrun.check import check_spec
 from ftrun.cli import main
 from ftrun.runspec import RunSpec, Train
 
@@ -68,10 +70,17 @@ def test_the_errors_that_the_readme_shows_are_real(site, ftrun):
 
 
 @pytest.mark.parametrize("readme", sorted(ROOT.glob("plugins/*/README.md")), ids=lambda path: path.parent.name)
-def test_json_in_a_plugins_readme_is_json(readme):
-    """A block holds one value, one a line, or keys of a spec."""
+def test_specs_in_a_plugins_readme_are_valid(readme, catalogue):
+    """A block holds whole specs or keys of one; what it leaves out is filled in here."""
     for block in re.findall(r"```json\n(.*?)```", readme.read_text(), re.DOTALL):
         text = block if block.lstrip().startswith(("{", "[")) else "{" + block.strip().rstrip(",") + "}"
         while text := text.lstrip():
-            _, end = json.JSONDecoder().raw_decode(text)
+            keys, end = json.JSONDecoder().raw_decode(text)
             text = text[end:]
+            rest = {"backbone": "efficientnet-lite0", "loss": "cross-entropy", "optimizer": "sgd"}
+            check_spec({**rest, **keys}, catalogue)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return installed()
