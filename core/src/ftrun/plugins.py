@@ -87,8 +87,11 @@ def _check_hooks(module: ModuleType) -> None:
     """What pluggy would pass over in silence: unknown hooks, unmarked ones, arguments with defaults."""
     for name, member in vars(module).items():
         marked = inspect.isroutine(member) and hasattr(member, f"{hooks.PROJECT}_impl")
+        looks_like_a_hook = name.startswith("ftrun_") and inspect.isfunction(member)
+        if not (marked or looks_like_a_hook):
+            continue
         near = did_you_mean(name, ROLE_OF_HOOK)
-        if not marked and not (inspect.isfunction(member) and name.startswith("ftrun_") and near):
+        if not (marked or near):
             continue
         if name not in ROLE_OF_HOOK:
             if hasattr(events, name):
