@@ -1,5 +1,7 @@
-"""Before torch is imported: one thread a process, since pytest runs a process for each core."""
+"""Before torch is imported: one thread a process, since pytest runs a process for each core. Nothing is left behind."""
 
 import os
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "hypothesis"))

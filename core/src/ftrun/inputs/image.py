@@ -1,5 +1,6 @@
 """Images: resize and crop on the CPU in uint8, normalise on the device."""
 
+import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,7 +22,9 @@ def _pair(value: Any) -> Any:
     """32 means [32, 32]."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return tuple(value)
+    raise ValueError(f"must be a number of pixels, or [height, width], but it is {json.dumps(value)}.")
 
 
 Side = Annotated[int, Field(ge=1, le=8192)]

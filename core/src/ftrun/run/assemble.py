@@ -103,11 +103,9 @@ def choose_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise SpecError(
-            f"--device {name}: no such device here ({reason}). Try cpu, or cuda:0 where there is a GPU."
-        ) from None
+    except (RuntimeError, AssertionError):
+        best = torch.accelerator.current_accelerator(check_available=True) or "cpu"
+        raise SpecError(f"--device {name}: no such device here. Leave it out to have the best one: {best}.") from None
     return device
 
 

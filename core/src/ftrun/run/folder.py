@@ -126,4 +126,6 @@ def _remedy(number: int) -> str:
         return " Free some space, or let --out name a folder elsewhere. What was saved before is still valid."
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return " Let --out name a folder that you may write to."
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        return " Something else is in the way: remove it, or let --out name another folder."
     return ""

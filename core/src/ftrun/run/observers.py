@@ -42,16 +42,16 @@ class Observers:
 
 
 def _register(manager: pluggy.PluginManager, observer: object, key: str) -> None:
-    """Register an observer. Raises PluginError for what pluggy would pass over in silence, and for what it refuses."""
+    """Register an observer. Raises PluginError for what pluggy refuses, and for what it would pass over in silence."""
     known = [name for name in vars(events) if name.startswith("ftrun_")]
     for name, member in inspect.getmembers(type(observer), callable):
         if getattr(member, f"{hooks.PROJECT}_impl", None) is not None:
             if name not in known:
                 raise PluginError(f"the observer has no hook named {name!r}.{did_you_mean(name, known)}")
-            for argument in inspect.signature(member).parameters.values():
+            given = list(inspect.signature(getattr(events, name)).parameters)
+            for argument in list(inspect.signature(member).parameters.values())[1:]:
+                if argument.name not in given:
+                    raise PluginError(f"{name} has no argument {argument.name!r}; it has {', '.join(given)}.")
                 if argument.default is not argument.empty:
                     raise PluginError(f"{name}: argument {argument.name!r} has a default, so it would never be passed.")
-    try:
-        manager.register(observer, name=key)
-    except pluggy.PluginValidationError as error:
-        raise PluginError(str(error)) from error
+    manager.register(observer, name=key)

@@ -105,9 +105,12 @@ def _write_start(request: Request, job: Job, folder: RunFolder) -> None:
 
 
 def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
-    samples = ", ".join(f"{count} {name}" for name, count in job.samples.items())
+    samples = ", ".join(f"{count:,} {name}" for name, count in job.samples.items())
     weights = sum(parameter.numel() for parameter in job.net.parameters())
-    report.say(f"{folder.path}: {job.spec.backbone.name}, {weights / 1e6:.1f} M weights, on {job.device}; {samples}")
+    report.say(
+        f"{folder.path}: {job.spec.backbone.name} ({weights / 1e6:.1f} M weights) on {job.spec.dataset.name} "
+        f"({samples}), on {job.device}"
+    )
     if job.val_was_cut:
         report.say("the dataset has no val split: one is cut from train")
     if job.splits.test is None:

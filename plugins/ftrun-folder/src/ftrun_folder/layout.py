@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 from unicodedata import normalize
 
@@ -151,7 +150,7 @@ def _read_other(path: str, train: Tree) -> Tree:
     unknown = [name for name in tree if name not in train]
     if unknown:
         raise ftrun.DataError(
-            f"{path} holds {_some(unknown)}, but train/ has no such class.{_did_you_mean(unknown[0], train)} "
+            f"{path} holds {_some(unknown)}, but train/ has no such class.{ftrun.did_you_mean(unknown[0], train)} "
             f"Classes in train/: {_some(list(train))}. They are matched by name: rename the folder, or remove it."
         )
     return tree
@@ -232,15 +231,9 @@ def _missing(folder: str) -> str:
     while not os.path.isdir(parent):
         parent, name = os.path.split(parent)
     siblings = _folders(parent)
-    nearest = _did_you_mean(name, siblings)
+    nearest = ftrun.did_you_mean(name, siblings)
     known = f"Folders in {parent}: {_some(siblings)}." if siblings else f"There are no folders in {parent}."
     return f"There is no folder {folder}.{nearest} {known}"
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), by_lower, n=1)
-    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:

@@ -1,7 +1,6 @@
 """Losses `cross-entropy`, `mse`, `bce`."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -86,10 +85,9 @@ def _known(weights: Mapping[str, float], classes: tuple[str, ...]) -> Mapping[st
     """`weights`, if all of their names are classes. Raises SpecError."""
     unknown = [name for name in weights if name not in classes]
     if unknown:
-        near = get_close_matches(unknown[0], classes, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = ftrun.did_you_mean(unknown[0], classes)
         listed = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-        raise ftrun.SpecError(f"class_weights: no class is called {unknown[0]!r}.{hint} The classes are {listed}.")
+        raise ftrun.SpecError(f"class_weights: no class is called {unknown[0]!r}.{near} The classes are {listed}.")
     return weights
 
 
