@@ -98,7 +98,10 @@ MISTAKES = {
     "below the range": (sgd(lr=0), "optimizer.lr: must be greater than 0, but it is 0."),
     "above the range": (sgd(momentum=1), "optimizer.momentum: must be less than 1, but it is 1."),
     "seed": ({"seed": -1}, "seed: must be greater than or equal to 0, but it is -1."),
-    "too many": ({"input": {"size": [8, 8, 3]}}, "input.size: must be a number of pixels, or [height, width], but it is [8, 8, 3]."),
+    "too many": (
+        {"input": {"size": [8, 8, 3]}},
+        "input.size: must be a number of pixels, or [height, width], but it is [8, 8, 3].",
+    ),
     "wrong inside a list": ({"input": {"size": [8, "8"]}}, 'input.size.1: must be an integer, but it is "8".'),
     "none of the choices": (
         {"train": {"precision": "fp23"}},
