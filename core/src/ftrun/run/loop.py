@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from ftrun.errors import DivergedError
+from ftrun.errors import DivergedError, Interrupted
 from ftrun.net import outputs_by_target
 from ftrun.randomness import SampleRandom, reseed, seed_of
 from ftrun.run.assemble import Job, total_loss
 from ftrun.run.evaluate import autocast, evaluate
 from ftrun.run.loader import groups
-from ftrun.run.report import Report
+from ftrun.run.report import Bar, Report
 from ftrun.run.saver import Saver
 from ftrun.run.signals import Signals
 
@@ -34,43 +34,51 @@ class Progress:
 
 
 def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
-    """Train for the spec's epochs, evaluating on val after each; keeps the best checkpoint and the last."""
+    """Train for the spec's epochs, or until patience ends; keeps the best checkpoint and the last."""
     train = job.spec.train
-    while progress.epoch < train.epochs:
-        epoch = progress.epoch + 1
-
-        started = perf_counter()
-        title = f"epoch {epoch}/{train.epochs}"
-        with report.progress(title, job.loaders["train"].samples) as bar:
-            train_loss = train_epoch(job, epoch, progress, save, bar, signals)
-        trained = perf_counter()
-        with report.progress("  val", job.loaders["val"].samples) as bar:
-            val = evaluate(job, "val", bar, signals)
-        evaluated = perf_counter()
-
-        progress.epoch = epoch
-        figures = {
-            "epoch": epoch,
-            "step": progress.step,
-            "lr": max(group["lr"] for group in job.optimizer.param_groups),
-            "train/loss": train_loss,
-            **{f"val/{name}": value for name, value in val.items() if isinstance(value, float)},
-            "seconds/train": round(trained - started, 3),
-            "seconds/eval": round(evaluated - trained, 3),
-        }
-        is_best = _is_best(job, progress, val)
-        if is_best:
-            progress.best_epoch, progress.best_val = epoch, val
-        progress.history.append(figures)
-        save.epoch(progress, is_best)
-        report.epoch(title, figures, is_best)
-
-        if train.patience is not None and epoch - progress.best_epoch >= train.patience:
-            report.say(f"stopped early: no better {job.spec.monitor} in {train.patience} epochs")
-            break
+    try:
+        while progress.epoch < train.epochs:
+            run_epoch(job, progress, save, report, signals)
+            if train.patience is not None and progress.epoch - progress.best_epoch >= train.patience:
+                report.say(f"stopped early: no better {job.spec.monitor} in {train.patience} epochs")
+                break
+    except Interrupted:  # comes between two steps or two batches of val, so all that is saved is whole
+        save.last(progress)
+        raise
 
 
-def train_epoch(job: Job, epoch: int, progress: Progress, save: Saver, bar: Any, signals: Signals) -> float:
+def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
+    """Train one epoch, evaluate on val, save."""
+    epoch = progress.epoch + 1
+    title = f"epoch {epoch}/{job.spec.train.epochs}"
+
+    started = perf_counter()
+    with report.progress(title, job.loaders["train"].samples) as bar:
+        train_loss = train_epoch(job, epoch, progress, bar, signals)
+    trained = perf_counter()
+    with report.progress("  val", job.loaders["val"].samples) as bar:
+        val = evaluate(job, "val", bar, signals)
+    evaluated = perf_counter()
+
+    progress.epoch = epoch
+    figures = {
+        "epoch": epoch,
+        "step": progress.step,
+        "lr": max(group["lr"] for group in job.optimizer.param_groups),
+        "train/loss": train_loss,
+        **{f"val/{name}": value for name, value in val.items() if isinstance(value, float)},
+        "seconds/train": round(trained - started, 3),
+        "seconds/eval": round(evaluated - trained, 3),
+    }
+    is_best = _is_best(job, progress, val)
+    if is_best:
+        progress.best_epoch, progress.best_val = epoch, val
+    progress.history.append(figures)
+    save.epoch(progress, is_best)
+    report.epoch(title, figures, is_best)
+
+
+def train_epoch(job: Job, epoch: int, progress: Progress, bar: Bar, signals: Signals) -> float:
     """One pass over the training samples; the mean loss. Raises DivergedError where that is not finite."""
     train, seed, net, optimizer = job.spec.train, job.spec.seed, job.net, job.optimizer
     total_steps = train.epochs * job.steps_per_epoch
@@ -99,9 +107,7 @@ def train_epoch(job: Job, epoch: int, progress: Progress, save: Saver, bar: Any,
 
         progress.step += 1
         bar.advance(samples, loss)
-        if signals.received:
-            save.last(progress)
-            signals.check()
+        signals.check()
 
     mean_loss = float(loss_sum) / job.loaders["train"].samples
     if not math.isfinite(mean_loss):

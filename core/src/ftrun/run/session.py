@@ -150,7 +150,7 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException) 
     state = "failed"
     if isinstance(error, DivergedError):
         state = "diverged"
-    elif isinstance(error, Interrupted | KeyboardInterrupt):
+    elif isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):
         state = "interrupted"
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)

@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """While this context is entered, the first signal is kept for `check`, and the second raises at once."""
+    """While this context is entered, the first signal is kept for `check`, and the second exits at once."""
 
     def __init__(self) -> None:
         self._received: int | None = None
@@ -30,13 +30,8 @@ class Signals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None:
-            raise Interrupted(number)
+            raise SystemExit(128 + number)
         self._received = number
-
-    @property
-    def received(self) -> bool:
-        """Whether a signal is waiting."""
-        return self._received is not None
 
     def check(self) -> None:
         """Raise Interrupted if a signal is waiting."""
