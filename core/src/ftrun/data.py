@@ -1,6 +1,5 @@
 """What a dataset gives: splits of raw samples, and their targets."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -91,7 +90,7 @@ class Splits:
 
     def with_val(self, train: Split, val: Split) -> "Splits":
         """The same dataset with other train and val splits."""
-        return dataclasses.replace(self, train=train, val=val)
+        return replace(self, train=train, val=val)
 
 
 class TensorSplit:

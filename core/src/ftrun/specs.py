@@ -5,7 +5,7 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -160,5 +160,3 @@ ROLES: tuple[type[Part], ...] = (
     Metric,
     Observer,
 )
-
-Offer = Iterable[type[Part]]

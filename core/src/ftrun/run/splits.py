@@ -18,7 +18,7 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     in_val = stratified(strata, val_fraction, seed_of(seed, "val"))
     if not in_val.any():
         raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
-    train, val = ((chosen).nonzero().flatten() for chosen in (~in_val, in_val))
+    train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
     return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
 
 

@@ -1,6 +1,6 @@
 """Metrics on torchmetrics: accuracy, top-k, precision, recall, F1, confusion matrix, MSE, MAE, R2."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -49,47 +49,13 @@ class TopK(ftrun.Metric):
         return top_k(classes, self.k)
 
 
-class Precision(ftrun.Metric):
-    """Part of a class's predictions that are right."""
+class _Averaged(ftrun.Metric):
+    """A figure of each class, averaged; `torchmetric` is what torchmetrics calls it."""
 
-    name: Literal["precision"]
+    torchmetric: ClassVar[str]
     kinds = ("classes", "labels")
-    average: Average = "macro"
 
-    @property
-    def key(self) -> str:
-        """`precision_macro`."""
-        return f"{self.name}_{self.average}"
-
-    def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import averaged
-
-        return averaged("Precision", target, self.average)
-
-
-class Recall(ftrun.Metric):
-    """Part of a class's samples that are found; its macro average is the balanced accuracy."""
-
-    name: Literal["recall"]
-    kinds = ("classes", "labels")
-    average: Average = "macro"
-
-    @property
-    def key(self) -> str:
-        """`recall_macro`."""
-        return f"{self.name}_{self.average}"
-
-    def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import averaged
-
-        return averaged("Recall", target, self.average)
-
-
-class F1(ftrun.Metric):
-    """Harmonic mean of a class's precision and recall."""
-
-    name: Literal["f1"]
-    kinds = ("classes", "labels")
+    name: str
     average: Average = "macro"
 
     @property
@@ -100,7 +66,28 @@ class F1(ftrun.Metric):
     def build(self, target: ftrun.Target) -> Any:
         from ftrun_metrics.building import averaged
 
-        return averaged("F1Score", target, self.average)
+        return averaged(self.torchmetric, target, self.average)
+
+
+class Precision(_Averaged):
+    """Part of a class's predictions that are right."""
+
+    torchmetric = "Precision"
+    name: Literal["precision"]
+
+
+class Recall(_Averaged):
+    """Part of a class's samples that are found; its macro average is the balanced accuracy."""
+
+    torchmetric = "Recall"
+    name: Literal["recall"]
+
+
+class F1(_Averaged):
+    """Harmonic mean of a class's precision and recall."""
+
+    torchmetric = "F1Score"
+    name: Literal["f1"]
 
 
 class ConfusionMatrix(ftrun.Metric):
