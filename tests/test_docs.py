@@ -22,8 +22,10 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_spec_is_the_example():
-    (spec,) = blocks("json")
+    spec, *parts = blocks("json")
     assert json.loads(spec) == json.loads((ROOT / "examples" / "cifar10-resnet18.json").read_text())
+    for part in parts:
+        check_spec({**json.loads(spec), **json.loads(f"{{{part}}}")}, installed())
 
 
 def test_every_key_of_a_spec_is_explained():

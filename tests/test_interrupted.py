@@ -12,7 +12,8 @@ from ftrun.catalogue import installed
 from ftrun.check import check_spec
 from ftrun.errors import Interrupted
 from ftrun.run.assemble import assemble
-from ftrun.run.loop import Progress, fit
+from ftrun.run.loop import fit
+from ftrun.run.progress import Progress
 from ftrun.run.report import Report
 from ftrun.run.signals import Signals
 
@@ -35,6 +36,9 @@ class Interrupting(Report):
 class Saved:
     def __init__(self) -> None:
         self.steps: list[int] = []
+
+    def due(self) -> bool:
+        return False
 
     def last(self, progress: Progress) -> None:
         self.steps.append(progress.step)

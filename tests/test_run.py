@@ -42,10 +42,12 @@ def test_the_run_folder_has_everything(run):
     folder = run(train={"epochs": 3, "batch_size": 16, "accumulate": 2})
     assert folder == Path("runs/spec-1")
     assert sorted(each.name for each in folder.iterdir()) == [
-        "checkpoints", "log.txt", "metrics.jsonl", "resolved.json", "results.json", "spec.json", "status.json",
+        ".lock", "checkpoints", "log.txt", "metrics.jsonl", "resolved.json", "results.json", "spec.json", "status.json",
     ]  # fmt: skip
     assert (folder / "spec.json").read_text() == Path("spec.json").read_text()
-    assert read("status.json") == {"state": "finished", "epoch": 3, "step": 6, "reason": ""}
+    status = read("status.json")
+    assert (status["state"], status["epoch"], status["step"], status["reason"]) == ("finished", 3, 6, "")
+    assert {"pid", "host", "started"} <= set(status)
     assert [each["epoch"] for each in epochs()] == [1, 2, 3]
     assert set(epochs()[0]) == {"epoch", "step", "lr", "train/loss", "val/loss", "seconds/train", "seconds/eval"}
     results = read("results.json")
@@ -54,7 +56,8 @@ def test_the_run_folder_has_everything(run):
     assert set(results["seconds"]) == {"train", "eval", "total"}
     resolved = read("resolved.json")
     assert resolved["spec"]["optimizer"] == {"name": "tiny-sgd", "lr": 0.1, "momentum": 0.9}
-    assert {"part": "loss", "name": "tiny-loss", "distribution": "ftrun-tiny", "version": "1.0"} in resolved["plugins"]
+    loss = {"part": "loss", "role": "loss", "name": "tiny-loss", "distribution": "ftrun-tiny", "version": "1.0"}
+    assert loss in resolved["plugins"]
     net = read("checkpoints/best/net.json")
     assert net["targets"]["label"]["names"] == ["class 0", "class 1", "class 2"]
     assert net["input"]["size"] == [8, 8]

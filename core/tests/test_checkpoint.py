@@ -48,17 +48,28 @@ def learn(net: Net, optimizer: torch.optim.Optimizer, steps: int) -> None:
         optimizer.zero_grad()
 
 
+def save(folder, net: Net, optimizer: torch.optim.Optimizer, progress: dict) -> None:
+    state = {"progress": progress, "optimizer": checkpoint.optimizer_state(optimizer)}
+    checkpoint.save(folder, net.model, {}, state)
+
+
+def load(folder, net: Net, optimizer: torch.optim.Optimizer) -> dict:
+    state = checkpoint.load_state(folder)
+    checkpoint.load_weights(folder, net.model)
+    checkpoint.load_optimizer(optimizer, state["optimizer"])
+    return state["progress"]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(name, tmp_path):
     net = small()
     optimizer = OPTIMIZERS[name](net.parameters())
     learn(net, optimizer, 3)
-    checkpoint.save(tmp_path / "last", net, {}, optimizer, {"epoch": 2, "history": [{"loss": 0.5}]})
+    save(tmp_path / "last", net, optimizer, {"epoch": 2, "history": [{"loss": 0.5}]})
 
     other = small()
     other_optimizer = OPTIMIZERS[name](other.parameters())
-    checkpoint.load_weights(tmp_path / "last", other)
-    assert checkpoint.load_state(tmp_path / "last", other_optimizer) == {"epoch": 2, "history": [{"loss": 0.5}]}
+    assert load(tmp_path / "last", other, other_optimizer) == {"epoch": 2, "history": [{"loss": 0.5}]}
 
     learn(net, optimizer, 3)
     learn(other, other_optimizer, 3)
@@ -67,8 +78,12 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_stopped(name, tmp_path):
 
 def test_a_checkpoint_is_plain_files_that_anyone_can_read(tmp_path):
     net = small()
-    checkpoint.save(tmp_path / "best", net, {"backbone": {"name": "small"}})
-    assert sorted(each.name for each in (tmp_path / "best").iterdir()) == ["model.safetensors", "net.json"]
+    checkpoint.save(tmp_path / "best", net.model, {"backbone": {"name": "small"}})
+    assert sorted(each.name for each in (tmp_path / "best").iterdir()) == [
+        "manifest.json",
+        "model.safetensors",
+        "net.json",
+    ]
     assert json.loads((tmp_path / "best" / "net.json").read_text()) == {"backbone": {"name": "small"}}
     assert torch.equal(load_file(tmp_path / "best" / "model.safetensors")["0.weight"], net.model[0].weight)
     modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "best").iterdir()}
@@ -78,9 +93,9 @@ def test_a_checkpoint_is_plain_files_that_anyone_can_read(tmp_path):
 def test_saving_again_replaces_the_whole_folder(tmp_path):
     net = small()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    checkpoint.save(tmp_path / "last", net, {}, optimizer, {})
+    save(tmp_path / "last", net, optimizer, {})
     nn.init.ones_(net.head.weight)
-    checkpoint.save(tmp_path / "last", net, {})
+    checkpoint.save(tmp_path / "last", net.model, {})
     assert not (tmp_path / "last" / "state.json").exists()
     assert load_file(tmp_path / "last" / "model.safetensors")["0.weight"].eq(1).all()
     assert [each.name for each in tmp_path.iterdir()] == ["last"]
@@ -96,8 +111,8 @@ def test_tied_weights_are_saved_once_and_come_back_tied(tmp_path):
         return Tied(layers, input=ImageInput(size=(1, 1)), num_features=3, head_path="2", stages={"all": ["0", "1"]})
 
     net, other = tied(), tied()
-    checkpoint.save(tmp_path / "best", net, {})
-    checkpoint.load_weights(tmp_path / "best", other)
+    checkpoint.save(tmp_path / "best", net.model, {})
+    checkpoint.load_weights(tmp_path / "best", other.model)
     assert torch.equal(other.model[1].weight, net.model[0].weight)
     assert other.model[1].weight is other.model[0].weight
 
@@ -119,10 +134,9 @@ def test_channels_last_comes_back_as_it_was(name, tmp_path):
 
     net, optimizer = convolutional()
     step(net, optimizer)
-    checkpoint.save(tmp_path / "last", net, {}, optimizer, {})
+    save(tmp_path / "last", net, optimizer, {})
     other, other_optimizer = convolutional()
-    checkpoint.load_weights(tmp_path / "last", other)
-    checkpoint.load_state(tmp_path / "last", other_optimizer)
+    load(tmp_path / "last", other, other_optimizer)
     assert other.model.conv.weight.is_contiguous(memory_format=torch.channels_last)
     for values in other_optimizer.state.values():
         for value in values.values():

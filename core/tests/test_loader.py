@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from ftrun import Batch, DataError, ImageInput, TensorSplit
-from ftrun.run.loader import Loader, groups
+from ftrun.run.corrupt import CorruptSamples
+from ftrun.run.loader import Loader
 
 CPU = torch.device("cpu")
 INPUT = ImageInput(size=(4, 4))
@@ -29,8 +30,13 @@ def memory(count: int) -> TensorSplit:
     return TensorSplit(images, {"label": torch.arange(count) % 3})
 
 
-def loader(split, batch_size=4, workers=0) -> Loader:
-    return Loader(split, INPUT, batch_size=batch_size, workers=workers, device=CPU)
+def loader(split, batch_size=4, workers=0, corrupt=0) -> Loader:
+    found = CorruptSamples(corrupt, lambda line: None)
+    return Loader("train", split, INPUT, found, batch_size=batch_size, workers=workers, device=CPU)
+
+
+def shuffled(reader: Loader, seed: int, epoch: int) -> list:
+    return [batch for step in reader.shuffled(seed, epoch) for batch in step]
 
 
 def contents(batches) -> list[tuple[list[int], list[int], list[int]]]:
@@ -40,26 +46,26 @@ def contents(batches) -> list[tuple[list[int], list[int], list[int]]]:
 def test_every_sample_once_in_order_or_shuffled():
     reader = loader(memory(10))
     assert [ids for ids, _, _ in contents(reader.in_order())] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    shuffled = contents(reader.shuffled(seed=0, epoch=1))
-    assert sorted(each for ids, _, _ in shuffled for each in ids) == list(range(10))
-    for ids, pixels, labels in shuffled:
+    found = contents(shuffled(reader, 0, 1))
+    assert sorted(each for ids, _, _ in found for each in ids) == list(range(10))
+    for ids, pixels, labels in found:
         assert pixels == ids
         assert labels == [each % 3 for each in ids]
 
 
 def test_the_order_is_a_function_of_seed_and_epoch():
     reader = loader(memory(50))
-    first = contents(reader.shuffled(0, 1))
-    assert contents(loader(memory(50)).shuffled(0, 1)) == first
-    assert contents(reader.shuffled(0, 2)) != first
-    assert contents(reader.shuffled(1, 1)) != first
+    first = contents(shuffled(reader, 0, 1))
+    assert contents(shuffled(loader(memory(50)), 0, 1)) == first
+    assert contents(shuffled(reader, 0, 2)) != first
+    assert contents(shuffled(reader, 1, 1)) != first
 
 
 @pytest.mark.parametrize("split", [memory(11), OneByOne(11)], ids=["in memory", "one by one"])
 def test_workers_change_nothing(split):
     alone, helped = loader(split), loader(split, workers=2)
     for epoch in (1, 2):
-        assert contents(helped.shuffled(0, epoch)) == contents(alone.shuffled(0, epoch))
+        assert contents(shuffled(helped, 0, epoch)) == contents(shuffled(alone, 0, epoch))
     assert contents(helped.in_order()) == contents(alone.in_order())
 
 
@@ -68,8 +74,8 @@ def test_workers_change_nothing(split):
 )
 def test_a_lone_last_sample_joins_the_batch_before_it(samples, size, sizes):
     reader = loader(memory(samples), batch_size=size)
-    assert [len(batch) for batch in reader.shuffled(0, 1)] == sizes
-    assert reader.batches == len(sizes)
+    assert [len(batch) for batch in shuffled(reader, 0, 1)] == sizes
+    assert reader.steps(1) == len(sizes)
     assert sum(len(batch) for batch in reader.in_order()) == samples
 
 
@@ -80,9 +86,26 @@ def test_an_expected_error_comes_out_of_a_worker_as_it_is(workers):
     assert str(caught.value) == "5.png is torn."
 
 
-def test_groups_of_batches():
-    batches = list(loader(memory(10)).in_order())
-    assert [len(group) for group in groups(iter(batches), 2)] == [2, 1]
+def test_the_batches_of_a_step():
+    steps = list(loader(memory(10)).shuffled(0, 1, accumulate=2))
+    assert [len(step) for step in steps] == [2, 1]
+    assert loader(memory(10)).steps(2) == 2
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_may_start_at_any_step(workers):
+    reader = loader(memory(23), workers=workers)
+    steps = [contents(step) for step in reader.shuffled(0, 1, accumulate=2)]
+    for start in range(len(steps) + 1):
+        assert [contents(step) for step in reader.shuffled(0, 1, accumulate=2, start=start)] == steps[start:]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_that_cannot_be_read_are_left_out_where_that_is_allowed(workers):
+    reader = loader(OneByOne(10, torn=5), workers=workers, corrupt=1)
+    assert [batch.ids.tolist() for batch in reader.in_order()] == [[0, 1, 2, 3], [4, 6, 7], [8, 9]]
+    alone = loader(OneByOne(3, torn=2), batch_size=1, workers=workers, corrupt=1)
+    assert [len(step) for step in alone.shuffled(0, 1)].count(0) == 1
 
 
 def test_a_batch_moves_whole():

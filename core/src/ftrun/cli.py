@@ -35,6 +35,7 @@ class _RunByDefault(click.Group):
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
+DEVICE = click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -48,8 +49,14 @@ def main() -> None:
 @SPEC
 @SET
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME-N if not given.")
-@click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
-def run(spec: Path, overrides: tuple[str, ...], out: Path | None, device: str | None) -> None:
+@DEVICE
+@click.option(
+    "--init-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Start from the weights of a run's best epoch, as far as they fit.",
+)
+def run(spec: Path, overrides: tuple[str, ...], out: Path | None, device: str | None, init_from: Path | None) -> None:
     """Train, judge and save the model that SPEC describes."""
     text, checked, catalogue = _checked(spec, overrides)
     if out is not None:
@@ -59,7 +66,59 @@ def run(spec: Path, overrides: tuple[str, ...], out: Path | None, device: str | 
     from ftrun.run.session import Request
     from ftrun.run.session import run as run_session
 
-    run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device))
+    run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device, init_from))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Extend the run to N epochs in all.")
+@DEVICE
+def resume(run: Path, epochs: int | None, device: str | None) -> None:
+    """Go on with RUN, a run folder, from its last checkpoint.
+
+    The spec is the run's own. With --epochs, the learning rate is from here on what it is at this step of a run of N
+    epochs; what is done stays as it is.
+    """
+    from ftrun.run.folder import RunFolder
+
+    folder = RunFolder.existing(run)
+    if folder.read_status().get("state") == "finished" and epochs in (None, folder.epochs):
+        click.echo(f"{run}: already finished; its results: {run / 'results.json'}. --epochs N extends it.")
+        return
+    from ftrun.catalogue import installed
+    from ftrun.run.session import resume as resume_session
+
+    resume_session(folder, installed(), epochs, device)
+
+
+@main.command("verify-resume")
+@SPEC
+@SET
+@DEVICE
+@click.option("--kills", type=click.IntRange(1, 100), default=3, show_default=True, help="How often to kill a run.")
+def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, kills: int) -> None:
+    """See whether a killed and resumed run of SPEC ends as one that was not.
+
+    Runs a short copy (two epochs of four steps, no test), straight and with SIGKILLs, and compares digests. Exit code
+    1 if they differ.
+    """
+    _, checked, _ = _checked(spec, overrides)
+    from ftrun.run import rehearsal
+
+    trials = rehearsal.verify(checked.resolved(), kills, device)
+    rows = [["killed after step", "resumed from step", *rehearsal.ASPECTS]]
+    for trial in trials:
+        verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in rehearsal.ASPECTS]
+        rows.append([str(trial.killed_after), str(trial.resumed_from), *verdicts])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if not all(all(trial.same.values()) for trial in trials):
+        raise FtrunError(
+            "a resumed run of this spec does not end as an uninterrupted one. A part keeps state that is in no "
+            "checkpoint, draws random numbers of its own, or computes on a device that is not exact."
+        )
+    click.echo("a resumed run of this spec ends as an uninterrupted one, to the bit")
 
 
 @main.command()

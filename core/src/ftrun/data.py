@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ftrun.targets import Target
@@ -46,6 +47,18 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def parts(self, size: int | None) -> "list[Batch]":
+        """This batch in parts of nearly equal length, at most `size` samples each; whole, if no size is given."""
+        count = -(-len(self) // size) if size else 1
+        if count <= 1:
+            return [self]
+        ends = [len(self) * part // count for part in range(count + 1)]
+        return [self._part(slice(start, end)) for start, end in pairwise(ends)]
+
+    def _part(self, part: slice) -> "Batch":
+        targets = {name: value[part] for name, value in self.targets.items()}
+        return Batch(self.inputs[part], targets, self.ids[part])
 
 
 class Split(Protocol):

@@ -25,6 +25,8 @@ class RunInfo:
     """Number of samples in each split."""
     epochs: int
     steps_per_epoch: int
+    epochs_done: int = 0
+    """Complete when this process takes the run up: 0, or more if it is resumed."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The one shape of a network that modifiers, losses, caches and exporters see."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,8 @@ class Net(nn.Module):
         self.embeds = embeds
         self.targets: dict[str, Target] = {}
         self._stage_paths = {name: tuple(paths) for name, paths in stages.items()}
+        self._learning: set[str] = set()  # parameters that may learn, once `freeze` has looked
+        self._frozen: list[nn.Module] = []
 
     def features(self, x: Tensor) -> Tensor:
         """Model input, as `input.prepare` gives it -> [B, C, H, W] or [B, T, D]."""
@@ -91,14 +93,39 @@ class Net(nn.Module):
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Ordered, input to output: {stage: names of its parameters in `model`}. Each parameter is in exactly one."""
         found: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
-        paths = {path: name for name, paths in self._stage_paths.items() for path in paths}
-        paths[self.head_path] = "head"
         for parameter, _ in self.model.named_parameters():
-            fits = [path for path in paths if parameter == path or parameter.startswith(f"{path}.")]
-            if not fits:
+            stage = self._stage_of(parameter)
+            if stage is None:
                 raise ValueError(f"parameter {parameter!r} belongs to no stage of {type(self).__name__}")
-            found[paths[max(fits, key=len)]].append(parameter)
+            found[stage].append(parameter)
         return {name: tuple(parameters) for name, parameters in found.items() if parameters}
+
+    def _stage_of(self, name: str) -> str | None:
+        """The stage that a parameter or module of `model` belongs to; None for a module that holds several stages."""
+        paths = {path: stage for stage, paths in self._stage_paths.items() for path in paths}
+        paths[self.head_path] = "head"
+        fits = [path for path in paths if name == path or name.startswith(f"{path}.")]
+        return paths[max(fits, key=len)] if fits else None
+
+    def freeze(self, stages: Collection[str]) -> None:
+        """Let exactly these stages be frozen: no gradient, evaluation mode, and so no change of a buffer either.
+
+        A parameter that a modifier took the gradient from stays without one.
+        """
+        if not self._learning:
+            self._learning = {name for name, each in self.model.named_parameters() if each.requires_grad}
+        frozen = {name for stage in stages for name in self.stages.get(stage, ())}
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self._learning - frozen)
+        self._frozen = [module for name, module in self.model.named_modules() if self._stage_of(name) in stages]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch has it, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.training = False
+        return self
 
 
 class Heads(nn.ModuleDict):

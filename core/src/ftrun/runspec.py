@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Self, Union
 
 from pydantic import (
     BaseModel,
@@ -12,6 +12,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     WithJsonSchema,
     create_model,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -23,12 +24,32 @@ from ftrun.specs import Part
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Phase(BaseModel):
+    """Some epochs in which the same stages learn, at the same rates."""
+
+    model_config = _STRICT
+
+    epochs: int = Field(ge=1, description="Passes over the training samples.")
+    freeze: str | None = Field(
+        None,
+        description="The last stage that does not learn: it and all stages before it are frozen; "
+        "features freezes everything but the head.",
+    )
+    lr_scale: float = Field(1.0, gt=0, description="Factor on the learning rate.")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor on the learning rate from each stage to the one before it; the head has 1."
+    )
+
+
 class Train(BaseModel):
     """How long and in what portions to train."""
 
     model_config = _STRICT
 
-    epochs: int = Field(10, ge=1, description="Passes over the training samples.")
+    epochs: int = Field(10, ge=1, description="Passes over the training samples; with phases, their sum.")
+    phases: tuple[Phase, ...] | None = Field(
+        None, min_length=1, description="What learns when, and how fast; everything does throughout if not given."
+    )
     batch_size: int = Field(64, ge=1, description="Samples that go through the net at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
     monitor: str | None = Field(
@@ -41,8 +62,25 @@ class Train(BaseModel):
     clip: float | None = Field(
         None, gt=0, description="Largest norm of the gradient; longer ones are scaled down to it."
     )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Decay of an average of the weights, which is then what is judged and kept as best.",
+    )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="Number format of the forward pass; weights and optimizer stay in fp32."
+    )
+    on_nonfinite: Literal["stop", "skip", "back"] = Field(
+        "stop",
+        description="What a loss or gradient that is not finite does: stop the run, skip the step, "
+        "or go back to the last checkpoint with half the learning rate.",
+    )
+    on_corrupt: Literal["error"] | Annotated[int, Field(ge=1)] = Field(
+        "error", description="What a sample that cannot be read is: an error, or skipped, up to so many samples."
+    )
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, description="Longest time between two checkpoints; the end of each epoch makes one too."
     )
     workers: int | None = Field(
         None,
@@ -56,6 +94,25 @@ class Train(BaseModel):
         lt=1,
         description="Part of the training samples that becomes val where the dataset has no val.",
     )
+
+    @model_validator(mode="after")
+    def _add_up_phases(self) -> Self:
+        if self.phases is not None:
+            total = sum(phase.epochs for phase in self.phases)
+            if "epochs" not in self.model_fields_set:
+                self.__dict__["epochs"] = total  # the model is frozen for everyone else
+            elif self.epochs != total:
+                raise ValueError(f"epochs is {self.epochs}, but the phases make {total}; leave epochs out")
+        return self
+
+    def extended(self, epochs: int) -> Self:
+        """The same for `epochs` in all, at least as many; the last phase grows."""
+        phases = self.phases
+        if phases:
+            last = phases[-1]
+            longer = last.model_copy(update={"epochs": last.epochs + epochs - self.epochs})
+            phases = (*phases[:-1], longer)
+        return self.model_copy(update={"epochs": epochs, "phases": phases})
 
 
 class RunSpec(BaseModel):

@@ -6,7 +6,7 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -60,6 +60,13 @@ class Backbone(Part):
 
         overrides: the fields of its input that the spec changes, to be applied with `InputSpec.changed`
         """
+
+    def without_weights(self) -> Self:
+        """The same backbone, whose net has whatever weights: for whoever has its weights, as a resumed run does.
+
+        A part that fetches weights gives itself with the option that fetches none.
+        """
+        return self
 
 
 class Modifier(Part):

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,15 @@ def test_the_folder_is_a_path() -> None:
 def test_importing_the_plugin_loads_neither_torch_nor_tensorboard() -> None:
     code = "import ftrun_tensorboard, sys; sys.exit('torch' in sys.modules or 'tensorboard' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_resumed_run_replaces_the_epochs_that_it_repeats(tmp_path):
+    run = run_info(tmp_path)
+    follow(run, None, epochs=2)
+    hook = hooks(TensorBoard(name="tensorboard").build())
+    hook.ftrun_before_run(run=replace(run, epochs_done=1))
+    figures = {"epoch": 2, "step": 10, "val/accuracy": 0.5}
+    hook.ftrun_after_epoch(run=run, epoch=ftrun.EpochInfo(2, 10, figures, True))
+    hook.ftrun_after_run(run=run, results=RESULTS)
+    values = [(each.step, each.value) for each in read(tmp_path / "tensorboard").Scalars("val/accuracy")]
+    assert values == [(1, 0.25), (2, 0.5)]

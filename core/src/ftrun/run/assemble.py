@@ -1,5 +1,6 @@
 """From a checked spec to the live objects of a run."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,10 @@ from ftrun.errors import SpecError, located
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
+from ftrun.run.average import Average
+from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.loader import Loader
+from ftrun.run.phases import Plan
 from ftrun.runspec import RunSpec
 from ftrun.specs import Loss, Metric
 
@@ -28,16 +32,25 @@ class Job:
     net: Net
     losses: Mapping[str, nn.Module]
     metrics: Mapping[str, Mapping[str, Any]]
+    plan: Plan
     optimizer: torch.optim.Optimizer
     learning_rates: list[float]
+    """Of each parameter group, as the optimizer was built."""
     schedule: Callable[[float], float]
+    average: Average | None
     augmentations: list[Callable[[Batch, SampleRandom], Batch]]
     loaders: Mapping[str, Loader]
+    corrupt: CorruptSamples
+
+    @property
+    def judged(self) -> Net:
+        """The net that val and test judge, and that is kept as best: the average of the weights, if there is one."""
+        return self.average.net if self.average else self.net
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch."""
-        return -(-self.loaders["train"].batches // self.spec.train.accumulate)
+        return self.loaders["train"].steps(self.spec.train.accumulate)
 
     @property
     def samples(self) -> dict[str, int]:
@@ -45,15 +58,29 @@ class Job:
         return {name: len(split) for name, split in self.splits.items()}
 
 
-def assemble(spec: RunSpec, device: torch.device) -> Job:
-    """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec."""
+def assemble(
+    spec: RunSpec,
+    device: torch.device,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    saved_input: Mapping[str, Any] | None = None,
+    short: bool = False,
+) -> Job:
+    """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
+
+    say: told what the user should know of as the run goes on
+    saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
+    short: whether a few batches of train and val are enough, as where only the going on is of interest
+    """
     with located("dataset"):
         given = spec.dataset.build()
         splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
+    if short:
+        splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
     _check_kinds(spec, splits)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
     # Channels last is up to four times as fast for depthwise convolutions, and costs nothing elsewhere.
-    net = build_net(spec, splits).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = build_net(spec, splits, saved_input).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     losses: dict[str, nn.Module] = {}
     metrics: dict[str, dict[str, Any]] = {}
     for name, target in splits.targets.items():
@@ -64,8 +91,11 @@ def assemble(spec: RunSpec, device: torch.device) -> Job:
             if target.kind in metric.kinds:
                 with located(f"metrics.{index}"):
                     metrics[name][metric.key] = metric.build(target).to(device)
+    plan = Plan(net, spec.train)
     with located("optimizer"):
-        optimizer = spec.optimizer.build(list(net.parameters()))
+        optimizer = spec.optimizer.build(plan.parameter_groups(net))
+    on_corrupt = spec.train.on_corrupt
+    corrupt = CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
     return Job(
         spec=spec,
         device=device,
@@ -74,21 +104,35 @@ def assemble(spec: RunSpec, device: torch.device) -> Job:
         net=net,
         losses=losses,
         metrics=metrics,
+        plan=plan,
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
         schedule=spec.scheduler.build() if spec.scheduler else lambda progress: 1.0,
+        average=Average(net, spec.train.ema) if spec.train.ema is not None else None,
         augmentations=[augmentation.build() for augmentation in spec.augment],
         loaders={
-            name: Loader(split, net.input, batch_size=spec.train.batch_size, workers=spec.train.workers, device=device)
+            name: Loader(
+                name,
+                split,
+                net.input,
+                corrupt,
+                batch_size=spec.train.batch_size,
+                workers=spec.train.workers,
+                device=device,
+            )
             for name, split in splits.items()
         },
+        corrupt=corrupt,
     )
 
 
-def build_net(spec: RunSpec, splits: Splits) -> Net:
+def build_net(spec: RunSpec, splits: Splits, saved_input: Mapping[str, Any] | None = None) -> Net:
     """The backbone with a fresh head for the targets, changed by the modifiers in order."""
+    backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
     with located("backbone"):
-        net = spec.backbone.build(spec.input_overrides)
+        net = backbone.build(spec.input_overrides)
+    if saved_input is not None:
+        net.input = type(net.input).model_validate_json(json.dumps(saved_input))
     net.set_targets(splits.targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):

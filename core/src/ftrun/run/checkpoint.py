@@ -1,106 +1,168 @@
-"""Weights and training state as safetensors and JSON; written beside, synced, and renamed."""
+"""Weights and training state as safetensors and JSON, with digests; written beside, synced, and renamed into place.
 
+model.safetensors  the net's weights, under their library's names
+net.json           what rebuilds the net, and the epoch and step that it is from
+state.*            optimizer, averaged weights and progress, where they are given
+manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
+"""
+
+import hashlib
 import json
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import Tensor
+from torch import Tensor, nn
 
-from ftrun.net import Net
-from ftrun.run.folder import to_json, writing
+from ftrun.errors import FtrunError
+from ftrun.run.files import put_in_place, sync, writing
+from ftrun.run.folder import to_json
+from ftrun.run.packing import pack, unpack
+
+MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
+STATE_TENSORS, STATE = "state.safetensors", "state.json"
+
+T = TypeVar("T")
+
+
+class Damaged(FtrunError):
+    """A checkpoint that is incomplete, or not what was written; the message names the file."""
 
 
 def save(
     folder: Path,
-    net: Net,
+    model: nn.Module,
     description: Mapping[str, Any],
-    optimizer: torch.optim.Optimizer | None = None,
-    progress: Mapping[str, Any] | None = None,
+    state: Mapping[str, Any] | None = None,
+    *,
+    previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
-    model.safetensors  the net's weights, under their library's names
-    net.json           `description`: what rebuilds the net
-    state.*            optimizer and progress, where they are given
+    description: what net.json holds
+    state: tensors, numbers, text, lists and dicts, as `pack` takes them
+    previous: where the checkpoint goes that was there; it is removed if not given
     """
     beside = folder.with_name(f".{folder.name}.new")
+    aside = previous or folder.with_name(f".{folder.name}.old")
     with writing(folder):
         shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        save_model(net.model, str(beside / "model.safetensors"))
-        _write_json(beside / "net.json", description)
-        if optimizer is not None:
-            tensors, rest = pack(optimizer.state_dict())
-            save_file(tensors, beside / "state.safetensors")
-            _write_json(beside / "state.json", {"progress": progress, "optimizer": rest})
-        for weights in beside.glob("*.safetensors"):
-            shutil.copymode(beside / "net.json", weights)  # safetensors lets nobody but the owner read its files
-        for file in (*beside.iterdir(), beside):
-            _sync(file)
-        _swap(beside, folder)
+        beside.mkdir()
+        try:
+            _write(beside, model, description, state)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
+            raise
+        put_in_place(beside, folder, aside)
+        if previous is None:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_weights(folder: Path, net: Net) -> None:
-    """Put a checkpoint's weights into `net`."""
-    load_model(net.model, folder / "model.safetensors", device=str(next(net.parameters()).device))
-
-
-def load_state(folder: Path, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put a checkpoint's optimizer state into `optimizer`, and give its progress."""
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    optimizer.load_state_dict(unpack(load_file(folder / "state.safetensors"), state["optimizer"]))
-    for parameter, values in optimizer.state.items():
-        for key, value in values.items():  # files are contiguous; the optimizer's arithmetic follows the parameter
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                values[key] = torch.empty_like(parameter).copy_(value)
-    progress: dict[str, Any] = state["progress"]
-    return progress
-
-
-def pack(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimizer's state dict as tensors, named `parameter.key`, and JSON for all else."""
-    tensors: dict[str, Tensor] = {}
-    rest: dict[str, dict[str, Any]] = {}
-    for parameter, values in state["state"].items():
-        rest[str(parameter)] = {key: value for key, value in values.items() if not isinstance(value, Tensor)}
-        tensors |= {
-            f"{parameter}.{key}": value.contiguous() for key, value in values.items() if isinstance(value, Tensor)
-        }
-    return tensors, {"state": rest, "param_groups": state["param_groups"]}
-
-
-def unpack(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> dict[str, Any]:
-    """What `pack` was given."""
-    state: dict[int, dict[str, Any]] = {int(parameter): dict(values) for parameter, values in rest["state"].items()}
-    for name, tensor in tensors.items():
-        parameter, _, key = name.partition(".")
-        state[int(parameter)][key] = tensor
-    return {"state": state, "param_groups": rest["param_groups"]}
+def _write(folder: Path, model: nn.Module, description: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+    save_model(model, str(folder / MODEL))
+    _write_json(folder / NET, description)
+    if state is not None:
+        tensors: dict[str, Tensor] = {}
+        _write_json(folder / STATE, {key: pack(value, key, tensors) for key, value in state.items()})
+        save_file(tensors, folder / STATE_TENSORS)
+    files = sorted(folder.iterdir())
+    for weights in folder.glob("*.safetensors"):
+        shutil.copymode(folder / NET, weights)  # safetensors lets nobody but the owner read its files
+    _write_json(folder / MANIFEST, {"sha256": {file.name: digest(file) for file in files}})
+    for file in (*files, folder / MANIFEST, folder):
+        sync(file)
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(to_json(value), encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def digest(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(folder: Path, *needed: str) -> dict[str, str]:
+    """The digest of each of a checkpoint's files. Raises Damaged where one is missing, or is not as it was written."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        digests = _read_json(folder / MANIFEST)["sha256"]
+        wanted = {MODEL, NET, *needed}
+        if not wanted <= digests.keys() or not digests.keys() <= {MODEL, NET, STATE, STATE_TENSORS}:
+            raise KeyError(wanted)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged(f"{folder / MANIFEST}: {_what(error, 'is not a list of digests')}.") from None
+    for name, written in digests.items():
+        try:
+            present = digest(folder / name)
+        except OSError as error:
+            raise Damaged(f"{folder / name}: {_what(error)}.") from None
+        if present != written:
+            raise Damaged(f"{folder / name}: is damaged: its SHA-256 is not the one in {MANIFEST}.")
+    return dict(digests)
 
 
-def _swap(new: Path, place: Path) -> None:
-    """Rename `new` to `place`. A folder cannot replace a full one, so the old one steps aside first."""
-    aside = place.with_name(f".{place.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
-    if place.exists():
-        place.rename(aside)
-    new.rename(place)
-    _sync(place.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+def load_net(folder: Path) -> dict[str, Any]:
+    """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged."""
+    verify(folder)
+    return _read(folder / NET, _read_json)
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put a checkpoint's weights into `model`. Raises Damaged."""
+    verify(folder)
+    device = str(next(model.parameters()).device)
+    _read(folder / MODEL, lambda path: load_model(model, path, device=device))
+
+
+def load_tensors(folder: Path) -> dict[str, Tensor]:
+    """A checkpoint's weights by name, on the CPU. Raises Damaged."""
+    verify(folder)
+    return _read(folder / MODEL, load_file)
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """The state that was saved, its tensors on the CPU. Raises Damaged."""
+    verify(folder, STATE, STATE_TENSORS)
+    tensors = _read(folder / STATE_TENSORS, load_file)
+    return _read(folder / STATE, lambda path: dict(unpack(_read_json(path), tensors)))
+
+
+def _read(path: Path, how: Callable[[Path], T]) -> T:
+    try:
+        return how(path)
+    except Exception as error:  # its digest is right, so this file was made to fit its manifest, not by ftrun
+        raise Damaged(f"{path}: does not hold what it should: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _what(error: Exception, otherwise: str = "cannot be read") -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else otherwise
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimizer's state, by names that JSON can hold."""
+    state = optimizer.state_dict()
+    return {**state, "state": {str(parameter): values for parameter, values in state["state"].items()}}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Put what `optimizer_state` gave into `optimizer`."""
+    by_index = {int(parameter): values for parameter, values in state["state"].items()}
+    optimizer.load_state_dict({**state, "state": by_index})
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():  # files are contiguous; the optimizer's arithmetic follows the parameter
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter).copy_(value)

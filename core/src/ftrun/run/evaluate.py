@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from ftrun.errors import DataError
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import Job, total_loss
 from ftrun.run.report import Bar
@@ -11,28 +12,34 @@ from ftrun.run.signals import Signals
 
 
 @torch.no_grad()
-def evaluate(job: Job, split: str, bar: Bar | None = None, signals: Signals | None = None) -> dict[str, Any]:
+def evaluate(
+    job: Job, split: str, bar: Bar | None = None, signals: Signals | None = None, *, micro_batch: int | None = None
+) -> dict[str, Any]:
     """{"loss": .., "accuracy": .., ...} on one split, in evaluation mode; with several targets "color/accuracy".
 
     A figure is a float; a metric that is not one figure (a confusion matrix) gives nested lists.
 
-    bar: shown how far it is; signals: heeded after each batch
+    bar: shown how far it is; signals: heeded after each batch; micro_batch: most samples that fit into memory
     """
-    job.net.eval()
-    loss_sum = torch.zeros((), device=job.device)
+    net = job.judged
+    net.eval()
+    loss_sum, samples = torch.zeros((), device=job.device), 0
     for batch in job.loaders[split].in_order():
-        batch = batch.to(job.device)
-        with autocast(job):
-            outputs = outputs_by_target(job.net, job.net(job.net.input.prepare(batch.inputs)))
-        loss_sum += total_loss(job.losses, outputs, batch.targets) * len(batch)
-        for target, metrics in job.metrics.items():
-            for metric in metrics.values():
-                metric.update(outputs[target].float(), batch.targets[target])
+        for part in batch.to(job.device).parts(micro_batch):
+            with autocast(job):
+                outputs = outputs_by_target(net, net(net.input.prepare(part.inputs)))
+            loss_sum += total_loss(job.losses, outputs, part.targets) * len(part)
+            for target, metrics in job.metrics.items():
+                for metric in metrics.values():
+                    metric.update(outputs[target].float(), part.targets[target])
+        samples += len(batch)
         if bar:
             bar.advance(len(batch))
         if signals:
             signals.check()
-    figures: dict[str, Any] = {"loss": float(loss_sum) / job.loaders[split].samples}
+    if not samples:
+        raise DataError(f"no sample of {split} can be read.")
+    figures: dict[str, Any] = {"loss": float(loss_sum) / samples}
     for target, metrics in job.metrics.items():
         prefix = f"{target}/" if len(job.metrics) > 1 else ""
         for key, metric in metrics.items():

@@ -1,16 +1,22 @@
-"""The run folder: readable without ftrun, never overwritten."""
+"""The run folder: readable without ftrun, never overwritten, written by one process at a time."""
 
-import errno
 import json
 import math
 import os
+import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ftrun.errors import FtrunError, SpecError
+from ftrun.errors import FtrunError, SpecError, did_you_mean
+from ftrun.run.files import sync, write_whole, writing
+from ftrun.run.lock import Lock, is_locked
+
+_STARTED = datetime.now(UTC).isoformat(timespec="seconds")
+"""When this process began, or near enough: whatever has its number and began later is another process."""
 
 
 class RunFolder:
@@ -22,27 +28,47 @@ class RunFolder:
     @classmethod
     def create(cls, out: Path | None, name: str) -> "RunFolder":
         """A new folder: `out`, which must not exist, or the next free `runs/<name>-<n>`."""
-        if out is not None:
-            check_new(out)
-            with writing(out):
-                out.mkdir(parents=True)
-            return cls(out)
-        runs = Path("runs")
-        with writing(runs):
-            runs.mkdir(exist_ok=True)
-            number = max((_number(each.name, name) for each in runs.iterdir()), default=0) + 1
-            while True:  # another run may take the number first
-                try:
-                    (runs / f"{name}-{number}").mkdir()
-                except FileExistsError:
-                    number += 1
-                else:
-                    return cls(runs / f"{name}-{number}")
+        folder = cls(_new(out, name))
+        with writing(folder.path):
+            folder.checkpoints.mkdir()
+            sync(folder.path.parent)
+        return folder
+
+    @classmethod
+    def existing(cls, path: Path) -> "RunFolder":
+        """The folder of a run that was started. Raises SpecError where there is none."""
+        if (path / "resolved.json").is_file():
+            return cls(path)
+        if not path.is_dir():
+            near = did_you_mean(path.name, [each.name for each in _folders(path.parent)])
+            raise SpecError(f"{path}: no such run folder.{near}")
+        raise SpecError(f"{path}: not the folder of a run, or of one that ended before it began: no resolved.json.")
 
     @property
     def checkpoints(self) -> Path:
-        """Where `best` and `last` are."""
+        """Where `best` and `last` are, and `previous`, the last one before that."""
         return self.path / "checkpoints"
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs the run is for; None where resolved.json does not say."""
+        train = (self.read_json("resolved.json").get("spec") or {}).get("train") or {}
+        return train.get("epochs")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one process that writes here. Raises FtrunError where another one does."""
+        lock = Lock(self.path / ".lock")
+        try:
+            if not lock.held:
+                status = self.read_status()
+                raise FtrunError(
+                    f"{self.path}: process {status.get('pid')} on {status.get('host')} is at work in this run folder. "
+                    "Wait for it, or stop it first."
+                )
+            yield
+        finally:
+            lock.release()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole: a reader sees the old text or the new one, never a part."""
@@ -52,6 +78,19 @@ class RunFolder:
         """Write a JSON file whole."""
         self.write_text(name, to_json(value))
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """What a JSON file holds. Raises FtrunError where it cannot be read as an object."""
+        path = self.path / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FtrunError(f"{path}: cannot be read: {error.strerror}.") from None
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise FtrunError(f"{path}: is damaged: it does not hold a JSON object.")
+        return value
+
     def append_line(self, name: str, line: str) -> None:
         """Add a line to a file."""
         with writing(self.path / name), (self.path / name).open("a", encoding="utf-8") as file:
@@ -59,16 +98,36 @@ class RunFolder:
 
     def append_metrics(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch's line to metrics.jsonl."""
-        self.append_line("metrics.jsonl", json.dumps(_finite(metrics)))
+        self.append_line("metrics.jsonl", _line(metrics))
+
+    def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Write metrics.jsonl anew: a run that goes on from a checkpoint has the epochs until then."""
+        self.write_text("metrics.jsonl", "".join(_line(metrics) + "\n" for metrics in history))
 
     def write_status(self, state: str, *, epoch: int, step: int, reason: str = "") -> None:
-        """Say where the run is: running, finished, interrupted, failed or diverged."""
-        self.write_json("status.json", {"state": state, "epoch": epoch, "step": step, "reason": reason})
+        """Say where the run is: running, finished, interrupted, failed or diverged; and who says so."""
+        who = {"pid": os.getpid(), "host": platform.node(), "started": _STARTED}
+        self.write_json("status.json", {"state": state, "epoch": epoch, "step": step, "reason": reason, **who})
+
+    def read_status(self) -> dict[str, Any]:
+        """The truth about the run, also where its last word is not: a run whose process was killed is interrupted."""
+        try:
+            status = self.read_json("status.json")
+        except FtrunError as error:
+            status = {"state": "running", "epoch": 0, "step": 0, "reason": str(error)}
+        if status.get("state") == "running" and not is_locked(self.path / ".lock"):
+            reason = "its process ended without a word: it was killed, or the machine went down"
+            return {**status, "state": "interrupted", "reason": reason}
+        return status
 
 
 def to_json(value: Any) -> str:
     """`value` as an indented JSON text."""
     return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
+
+
+def _line(metrics: Mapping[str, float]) -> str:
+    return json.dumps(_finite(metrics))
 
 
 def _finite(value: Any) -> Any:
@@ -86,46 +145,29 @@ def check_new(out: Path) -> None:
         raise SpecError(f"--out {out}: exists already, and a run never overwrites. Name another folder, or remove it.")
 
 
+def _new(out: Path | None, name: str) -> Path:
+    if out is not None:
+        check_new(out)
+        with writing(out):
+            out.mkdir(parents=True)
+        return out
+    runs = Path("runs")
+    with writing(runs):
+        runs.mkdir(exist_ok=True)
+        number = max((_number(each.name, name) for each in runs.iterdir()), default=0) + 1
+        while True:  # another run may take the number first
+            try:
+                (runs / f"{name}-{number}").mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return runs / f"{name}-{number}"
+
+
 def _number(folder: str, name: str) -> int:
     match = re.fullmatch(re.escape(name) + r"-(\d+)", folder)
     return int(match[1]) if match else 0
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, sync it, and rename it into place."""
-    beside = path.with_name(f".{path.name}.new")
-    with writing(path):
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say in one message what could not be written and why; safetensors' errors are the system's in other clothes."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        number = error.errno if isinstance(error, OSError) else _os_error(error)
-        if number is None:
-            raise
-        raise FtrunError(f"{path}: cannot be written: {os.strerror(number)}.{_remedy(number)}") from error
-
-
-def _os_error(error: Exception) -> int | None:
-    match = re.search(r"os error (\d+)", str(error))
-    return int(match[1]) if match else None
-
-
-def _remedy(number: int) -> str:
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return " Free some space, or let --out name a folder elsewhere. What was saved before is still valid."
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return " Let --out name a folder that you may write to."
-    if number in (errno.EEXIST, errno.ENOTDIR):
-        return " Something else is in the way: remove it, or let --out name another folder."
-    return ""
+def _folders(parent: Path) -> list[Path]:
+    return [each for each in parent.iterdir() if each.is_dir()] if parent.is_dir() else []

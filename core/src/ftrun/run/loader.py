@@ -1,76 +1,88 @@
 """Batches of a split. Their order is a pure function of (seed, epoch), whatever the number of workers."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ftrun.data import Batch, Split, get_items
-from ftrun.errors import FtrunError
+from ftrun.errors import DataError, FtrunError
 from ftrun.inputs import InputSpec
 from ftrun.randomness import seed_of
+from ftrun.run.corrupt import CorruptSamples
 
 
 class Loader:
-    """Reads a split in whole batches: in order for evaluation, shuffled anew for each epoch of training."""
+    """Reads a split in whole batches: in order for evaluation, shuffled anew for each epoch of training.
+
+    corrupt: told of samples that cannot be read; only where it allows for some are they skipped
+    """
 
     def __init__(
         self,
+        name: str,
         split: Split,
         input_spec: InputSpec,
+        corrupt: CorruptSamples,
         *,
         batch_size: int,
         workers: int | None,
         device: torch.device,
     ) -> None:
         self.samples = len(split)
+        self._name = name
         self._batch_size = batch_size
+        self._corrupt = corrupt
         self._order = _Order()
         if workers is None:
             workers = 0 if getattr(split, "in_memory", False) else min(os.cpu_count() or 1, 8)
         self._loader: DataLoader[Any] = DataLoader(
-            _BatchReader(split, input_spec),  # type: ignore[arg-type]  # map-style by protocol, not by base class
+            _BatchReader(split, input_spec, skip_corrupt=corrupt.limit > 0),  # type: ignore[arg-type]  # map-style by protocol, not by base class
             batch_sampler=self._order,
             collate_fn=_as_it_is,
             num_workers=workers,
+            worker_init_fn=_set_up_worker,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
         )
 
-    @property
-    def batches(self) -> int:
-        """Number of batches in an epoch of training."""
-        return len(_portions(range(self.samples), self._batch_size, lone_last=False))
+    def steps(self, accumulate: int) -> int:
+        """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
+        return -(-len(_portions(range(self.samples), self._batch_size, lone_last=False)) // accumulate)
 
     def in_order(self) -> Iterator[Batch]:
-        """Every sample once, in the split's own order."""
-        return self._read(_portions(range(self.samples), self._batch_size, lone_last=True))
+        """Every sample once, in the split's own order; without those that cannot be read."""
+        for batch in self._read(_portions(range(self.samples), self._batch_size, lone_last=True)):
+            if batch is not None:
+                yield batch
 
-    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """Every sample once, in an order that depends on (seed, epoch) alone.
+    def shuffled(self, seed: int, epoch: int, *, accumulate: int = 1, start: int = 0) -> Iterator[list[Batch]]:
+        """Every sample once, in an order that depends on (seed, epoch) alone: for each step, its batches.
 
         A lone last sample joins the batch before it: batch normalisation cannot learn from one.
+
+        start: steps to leave out, because they are done
         """
         generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
         order = torch.randperm(self.samples, generator=generator).tolist()
-        return self._read(_portions(order, self._batch_size, lone_last=False))
+        batches = self._read(_portions(order, self._batch_size, lone_last=False)[start * accumulate :])
+        while step := list(islice(batches, accumulate)):
+            yield [batch for batch in step if batch is not None]
 
-    def _read(self, portions: list[list[int]]) -> Iterator[Batch]:
+    def _read(self, portions: list[list[int]]) -> Iterator[Batch | None]:
+        """A batch for each portion, or None where none of its samples can be read."""
         self._order.portions = portions
-        for batch in self._loader:
+        for batch, unreadable in self._loader:
+            for index, reason in unreadable:
+                self._corrupt.add(self._name, index, reason)
             if isinstance(batch, FtrunError):
                 raise batch
             yield batch
-
-
-def groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """The batches in groups of `size`; the last group may be smaller."""
-    while group := list(islice(batches, size)):
-        yield group
 
 
 def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[int]]:
@@ -92,25 +104,52 @@ class _Order:
         return len(self.portions)
 
 
+_Read: TypeAlias = tuple[Batch | FtrunError | None, list[tuple[int, str]]]
+
+
 class _BatchReader:
-    """A split as torch's loader sees it: asked for a list of indices, it gives a Batch.
+    """A split as torch's loader sees it: asked for a list of indices, it gives a Batch, and what could not be read.
 
     An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
     """
 
-    def __init__(self, split: Split, input_spec: InputSpec) -> None:
+    def __init__(self, split: Split, input_spec: InputSpec, skip_corrupt: bool) -> None:
         self.split = split
         self.input_spec = input_spec
+        self.skip_corrupt = skip_corrupt
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitems__(self, indices: Sequence[int]) -> Batch | FtrunError:
+    def __getitems__(self, indices: Sequence[int]) -> _Read:
         try:
-            raw, targets = _columns(get_items(self.split, indices))
-            return Batch(self.input_spec.collate(raw), targets, torch.as_tensor(indices))
+            return self._batch(indices), []
+        except DataError as error:
+            return self._readable(indices) if self.skip_corrupt else (error, [])
         except FtrunError as error:
-            return error
+            return error, []
+
+    def _readable(self, indices: Sequence[int]) -> _Read:
+        """The batch of those samples that can be read, and the index and the reason of each other one."""
+        good, unreadable = [], []
+        for index in indices:
+            try:
+                self._batch([index])
+            except DataError as error:
+                unreadable.append((index, str(error)))
+            else:
+                good.append(index)
+        return self._batch(good) if good else None, unreadable
+
+    def _batch(self, indices: Sequence[int]) -> Batch:
+        raw, targets = _columns(get_items(self.split, indices))
+        return Batch(self.input_spec.collate(raw), targets, torch.as_tensor(indices))
+
+
+def _set_up_worker(worker: int) -> None:
+    """Ctrl-C at a terminal goes to every process of a run, and the run needs its workers to finish the step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _columns(items: Any) -> tuple[Any, dict[str, Tensor]]:

@@ -1,121 +1,174 @@
 """Training, from top to bottom in the order in which things happen."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from ftrun.errors import DivergedError, Interrupted
+from ftrun.data import Batch
+from ftrun.errors import DivergedError, FtrunError, Interrupted
 from ftrun.net import outputs_by_target
 from ftrun.randomness import SampleRandom, reseed, seed_of
+from ftrun.run import memory
 from ftrun.run.assemble import Job, total_loss
 from ftrun.run.evaluate import autocast, evaluate
-from ftrun.run.loader import groups
+from ftrun.run.guard import GoBack, Guard
+from ftrun.run.progress import Progress
 from ftrun.run.report import Bar, Report
 from ftrun.run.saver import Saver
 from ftrun.run.signals import Signals
 
 
-@dataclass
-class Progress:
-    """How far a run is; with the weights and the optimizer, all there is to know of it."""
-
-    epoch: int = 0
-    """Epochs that are complete."""
-    step: int = 0
-    """Optimizer steps that are done."""
-    best_epoch: int = 0
-    best_val: dict[str, Any] = field(default_factory=dict)
-    """What `evaluate` gave for val in the best epoch."""
-    history: list[dict[str, float]] = field(default_factory=list)
-    """Each epoch's figures: the lines of metrics.jsonl."""
-
-
 def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
     """Train for the spec's epochs, or until patience ends; keeps the best checkpoint and the last."""
-    train = job.spec.train
+    if job.spec.train.on_nonfinite == "back" and progress.step == 0:
+        save.last(progress)  # there has to be something to go back to
     try:
-        while progress.epoch < train.epochs:
-            run_epoch(job, progress, save, report, signals)
-            if train.patience is not None and progress.epoch - progress.best_epoch >= train.patience:
-                report.say(f"stopped early: no better {job.spec.monitor} in {train.patience} epochs")
-                break
+        while not is_over(job, progress):
+            try:
+                run_epoch(job, progress, save, report, signals)
+            except GoBack as reason:
+                save.go_back(progress, str(reason))
     except Interrupted:  # comes between two steps or two batches of val, so all that is saved is whole
         save.last(progress)
         raise
+    if progress.epoch < job.spec.train.epochs:
+        report.say(f"stopped early: no better {job.spec.monitor} in {job.spec.train.patience} epochs")
+
+
+def is_over(job: Job, progress: Progress) -> bool:
+    """Whether there is no epoch left to train: all are done, or patience ended."""
+    train = job.spec.train
+    waited = progress.epoch - progress.best_epoch
+    return progress.epoch >= train.epochs or (train.patience is not None and waited >= train.patience)
 
 
 def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
-    """Train one epoch, evaluate on val, save."""
+    """Train one epoch, or what is left of it, evaluate on val, save."""
     epoch = progress.epoch + 1
     title = f"epoch {epoch}/{job.spec.train.epochs}"
 
-    started = perf_counter()
     with report.progress(title, job.loaders["train"].samples) as bar:
-        train_loss = train_epoch(job, epoch, progress, bar, signals)
-    trained = perf_counter()
+        train_loss = train_epoch(job, progress, save, report, bar, signals)
+    started = perf_counter()
     with report.progress("  val", job.loaders["val"].samples) as bar:
-        val = evaluate(job, "val", bar, signals)
-    evaluated = perf_counter()
+        val = evaluate(job, "val", bar, signals, micro_batch=progress.micro_batch)
 
-    progress.epoch = epoch
     figures = {
         "epoch": epoch,
         "step": progress.step,
         "lr": max(group["lr"] for group in job.optimizer.param_groups),
         "train/loss": train_loss,
         **{f"val/{name}": value for name, value in val.items() if isinstance(value, float)},
-        "seconds/train": round(trained - started, 3),
-        "seconds/eval": round(evaluated - trained, 3),
+        "seconds/train": round(progress.seconds, 3),
+        "seconds/eval": round(perf_counter() - started, 3),
     }
     is_best = _is_best(job, progress, val)
     if is_best:
         progress.best_epoch, progress.best_val = epoch, val
+    progress.epoch = epoch
+    progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
     progress.history.append(figures)
     save.epoch(progress, is_best)
     report.epoch(title, figures, is_best)
 
 
-def train_epoch(job: Job, epoch: int, progress: Progress, bar: Bar, signals: Signals) -> float:
-    """One pass over the training samples; the mean loss. Raises DivergedError where that is not finite."""
+def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: Bar, signals: Signals) -> float:
+    """One pass over the training samples, or what is left of it; the mean loss.
+
+    Raises DivergedError, or GoBack, where the loss or the gradient is not finite.
+    """
     train, seed, net, optimizer = job.spec.train, job.spec.seed, job.net, job.optimizer
-    total_steps = train.epochs * job.steps_per_epoch
-    loss_sum = torch.zeros((), device=job.device)
+    epoch, done = progress.epoch + 1, progress.step - progress.epoch * job.steps_per_epoch
+    began = perf_counter() - progress.seconds
+    loss_sum = torch.tensor(progress.loss_sum, device=job.device)
+    bar.advance(progress.samples)
+    guard = Guard(job)
     net.train()
+    rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
 
-    for micro_batches in groups(job.loaders["train"].shuffled(seed, epoch), train.accumulate):
-        samples = sum(len(batch) for batch in micro_batches)
-        factor = job.schedule(progress.step / total_steps)
-        for group, lr in zip(optimizer.param_groups, job.learning_rates, strict=True):
-            group["lr"] = lr * factor
+    for batches in job.loaders["train"].shuffled(seed, epoch, accumulate=train.accumulate, start=done):
+        samples = sum(len(batch) for batch in batches)
+        factor = progress.rate_scale * job.schedule(progress.step / (train.epochs * job.steps_per_epoch))
+        for group, lr, rate in zip(optimizer.param_groups, job.learning_rates, rates, strict=True):
+            group["lr"] = lr * rate * factor
 
-        for position, batch in enumerate(micro_batches):
-            batch = augment(job, batch.to(job.device), epoch)
-            reseed(job.device, seed_of(seed, "step", progress.step, position))  # for dropout and the like
-            with autocast(job):
-                outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
-            loss = total_loss(job.losses, outputs, batch.targets)
-            (loss * (len(batch) / samples)).backward()  # type: ignore[no-untyped-call]
-            loss_sum += loss.detach() * len(batch)  # stays on the device: reading it would make the loop wait
-
-        if train.clip is not None:
-            torch.nn.utils.clip_grad_norm_(net.parameters(), train.clip)
-        optimizer.step()
+        guard.before_step()
+        loss = gradients(job, batches, progress, report)
+        grads = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+        norm = get_total_norm(grads)
+        if guard.passes(loss, norm, progress.step, batches):
+            if train.clip is not None:
+                clip_grads_with_norm_(net.parameters(), train.clip, norm)
+            optimizer.step()
+            if job.average:
+                job.average.update(net, progress.step)
+            loss_sum += loss * samples  # stays on the device: reading it would make the loop wait
+            progress.samples += samples
+        else:
+            progress.skipped.append(progress.step + 1)
+            report.say(f"step {progress.step + 1}: skipped, its loss or gradient is not finite")
         optimizer.zero_grad(set_to_none=True)
 
         progress.step += 1
         bar.advance(samples, loss)
-        signals.check()
+        if signals.waiting or save.due():
+            progress.loss_sum, progress.seconds = float(loss_sum), perf_counter() - began
+            signals.check()
+            save.last(progress)
 
-    mean_loss = float(loss_sum) / job.loaders["train"].samples
-    if not math.isfinite(mean_loss):
-        raise DivergedError(
-            f"training diverged: the mean loss of epoch {epoch} is {mean_loss}. "
-            "Try a lower optimizer.lr, or train.clip to bound the gradient."
-        )
-    return mean_loss
+    progress.loss_sum, progress.seconds = float(loss_sum), perf_counter() - began
+    if not progress.samples:
+        raise DivergedError(f"every step of epoch {epoch} was skipped. Try a lower optimizer.lr, or train.clip.")
+    return progress.loss_sum / progress.samples
+
+
+def gradients(job: Job, batches: Sequence[Batch], progress: Progress, report: Report) -> Tensor:
+    """Leave the gradient of the mean loss over a step's samples in the parameters, and give that loss, a scalar.
+
+    Where memory does not suffice, the batches go through the net in smaller parts, from then on: the gradient is of
+    the same samples. (Batch normalisation sees a part at a time.) Raises FtrunError where one sample is too much.
+    """
+    given = progress.micro_batch
+    while True:
+        try:
+            loss = _gradients(job, batches, progress)
+        except RuntimeError as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            smaller = memory.halved(progress.micro_batch, max(batches, key=len))
+        else:
+            if progress.micro_batch != given:
+                report.say(
+                    f"out of memory: from now on batches go through the net {progress.micro_batch} samples at a time; "
+                    "each step still learns from as many as before"
+                )
+            return loss
+        # Out of the handler, the error and all that its frames held on to are gone.
+        job.optimizer.zero_grad(set_to_none=True)
+        memory.release(job.device)
+        if smaller is None:
+            raise FtrunError("out of memory, even with one sample at a time. Try a smaller input.size or backbone.")
+        progress.micro_batch = smaller
+
+
+def _gradients(job: Job, batches: Sequence[Batch], progress: Progress) -> Tensor:
+    net, samples = job.net, sum(len(batch) for batch in batches)
+    total = torch.zeros((), device=job.device)
+    parts = (part for batch in batches for part in batch.to(job.device).parts(progress.micro_batch))
+    for position, part in enumerate(parts):
+        part = augment(job, part, progress.epoch + 1)
+        reseed(job.device, seed_of(job.spec.seed, "step", progress.step, position))  # for dropout and the like
+        with autocast(job):
+            outputs = outputs_by_target(net, net(net.input.prepare(part.inputs)))
+        loss = total_loss(job.losses, outputs, part.targets) * (len(part) / samples)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
 
 
 def augment(job: Job, batch: Any, epoch: int) -> Any:

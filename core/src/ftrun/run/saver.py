@@ -1,55 +1,141 @@
-"""What is written as a run goes on."""
+"""What is written as a run goes on, and what is read back when it goes on after a break."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, fields
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.run import checkpoint
 from ftrun.run.assemble import Job
+from ftrun.run.checkpoint import Damaged
 from ftrun.run.folder import RunFolder
+from ftrun.run.guard import may_go_back
 from ftrun.run.observers import Observers
-
-if TYPE_CHECKING:
-    from ftrun.run.loop import Progress
+from ftrun.run.progress import Progress
+from ftrun.run.report import Report
+from ftrun.run.signals import Signals
 
 
 class Saver:
     """Keeps a run folder up to date, and tells the observers."""
 
-    def __init__(self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers) -> None:
+    def __init__(
+        self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers, report: Report, signals: Signals
+    ) -> None:
         self.job = job
         self.folder = folder
         self.run = run
         self.observers = observers
+        self.report = report
+        self.signals = signals
+        self._saved = monotonic()
 
-    def epoch(self, progress: "Progress", is_best: bool) -> None:
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint: asked for, or long since the last one."""
+        return self.signals.save_asked or monotonic() - self._saved >= 60 * self.job.spec.train.checkpoint_minutes
+
+    def epoch(self, progress: Progress, is_best: bool) -> None:
         """An epoch is complete: save it, as the best one too if it is."""
         figures = progress.history[-1]
         self.folder.append_metrics(figures)
         if is_best:
-            checkpoint.save(self.folder.checkpoints / "best", self.job.net, describe_net(self.job))
+            best = describe(self.job, progress, progress.best_val)
+            checkpoint.save(self.folder.checkpoints / "best", self.job.judged.model, best)
         self.last(progress)
-        self.folder.write_status("running", epoch=progress.epoch, step=progress.step)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
-    def last(self, progress: "Progress") -> None:
-        """Save the present state as `last`."""
+    def last(self, progress: Progress) -> None:
+        """Save the present state as `last`; the one before stays, as `previous`."""
+        progress.corrupt = self.job.corrupt.found
+        state: dict[str, Any] = {
+            "progress": asdict(progress),
+            "optimizer": checkpoint.optimizer_state(self.job.optimizer),
+            "average": self.job.average.state() if self.job.average else None,
+        }
+        checkpoints = self.folder.checkpoints
         checkpoint.save(
-            self.folder.checkpoints / "last",
-            self.job.net,
-            describe_net(self.job),
-            self.job.optimizer,
-            asdict(progress),
+            checkpoints / "last",
+            self.job.net.model,
+            describe(self.job, progress, {}),
+            state,
+            previous=checkpoints / "previous",
         )
+        self._saved = monotonic()
+        self.folder.write_status("running", epoch=progress.epoch, step=progress.step)
+        if self.signals.save_asked:
+            self.signals.save_asked = False
+            self.report.say(f"saved at step {progress.step}, as SIGUSR1 asks")
+
+    def go_back(self, progress: Progress, reason: str) -> None:
+        """Go on from the last checkpoint at half the learning rate. Raises DivergedError after a few times."""
+        may_go_back(progress.went_back, reason)
+        went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
+        saved = restore(self.job, self.folder, self.report.say)
+        for field in fields(Progress):
+            setattr(progress, field.name, getattr(saved, field.name))
+        progress.went_back, progress.rate_scale = went_back, rate_scale
+        self.folder.write_metrics(progress.history)
+        self.last(progress)
+        self.report.say(f"{reason}: back to step {progress.step}, at {rate_scale:g} of the learning rate")
 
 
-def describe_net(job: Job) -> dict[str, Any]:
-    """What rebuilds the net around its weights: net.json."""
+def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any]:
+    """What rebuilds the net around its weights, and what these are: net.json."""
     spec = job.spec.resolved()
     return {
         "backbone": spec["backbone"],
         "modifiers": spec["modifiers"],
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "val": val,
     }
+
+
+def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
+    """Put `last` into the job, or `previous` where `last` is damaged, and give its progress.
+
+    Raises Damaged where neither is good, and gives progress at 0 where there is none at all.
+    """
+    damaged = []
+    for place in saved(folder):
+        try:
+            progress = _restore(job, place)
+        except Damaged as error:
+            damaged.append(str(error))
+        else:
+            for message in damaged:
+                say(f"{message} Going on from {place}, step {progress.step}.")
+            job.corrupt.found = progress.corrupt
+            return progress
+    if damaged:
+        best = folder.checkpoints / "best"
+        raise Damaged("\n".join([*damaged, f"A new run can start from the weights in {best}: --init-from."]))
+    return Progress()
+
+
+def saved(folder: RunFolder) -> list[Path]:
+    """The checkpoints that a run may go on from, the newest first."""
+    places = (folder.checkpoints / "last", folder.checkpoints / "previous")
+    return [place for place in places if place.exists()]
+
+
+def _restore(job: Job, place: Path) -> Progress:
+    state = checkpoint.load_state(place)
+    try:
+        progress = TypeAdapter(Progress).validate_python(state["progress"])
+        checkpoint.load_weights(place, job.net.model)
+        checkpoint.load_optimizer(job.optimizer, state["optimizer"])
+        if job.average:
+            job.average.load_state(state["average"])
+    except Damaged:
+        raise
+    except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise Damaged(f"{place / checkpoint.STATE}: is not the state of this run: {what}") from None
+    return progress

@@ -1,27 +1,28 @@
-"""A whole run, from a checked spec to its results."""
+"""A whole run, from a checked spec to its results; and one that goes on after a break."""
 
-import platform
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
-import ftrun
 from ftrun.catalogue import Catalogue
-from ftrun.errors import DivergedError, FtrunError, Interrupted
+from ftrun.check import check_spec
+from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
-from ftrun.run import checkpoint
+from ftrun.run import checkpoint, environment, init_from
 from ftrun.run.assemble import Job, assemble, choose_device
+from ftrun.run.average import Average
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
-from ftrun.run.loop import Progress, fit
+from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
+from ftrun.run.progress import Progress
 from ftrun.run.report import Report, line_of
-from ftrun.run.saver import Saver
+from ftrun.run.saver import Saver, restore, saved
 from ftrun.run.signals import Signals
 from ftrun.runspec import RunSpec
 
@@ -37,71 +38,177 @@ class Request:
     catalogue: Catalogue
     out: Path | None
     device: str | None
+    init_from: Path | None = None
+    short: bool = False
+    """Whether a few batches of the data are enough."""
 
 
-def run(request: Request) -> dict[str, Any]:
+def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
     started = perf_counter()
     report = Report()
-    job = assemble(request.spec, choose_device(request.device))
+    weights = init_from.find(request.init_from) if request.init_from else None
+    job = assemble(request.spec, choose_device(request.device), report.say, short=request.short)
+    source = _initialise(job, weights, report) if weights else None
     observers = Observers(request.spec, report.say)
     folder = RunFolder.create(request.out, request.name)
-    progress = Progress()
-    info = _run_info(request, job, folder)
-    with Signals() as signals:
+    with folder.locked():
+        folder.write_text("spec.json", request.text)
+        folder.write_json(
+            "resolved.json",
+            {
+                "spec": request.spec.resolved(),
+                "set": list(request.overrides),
+                "init_from": asdict(source) if source else None,
+                **_description(job, request.catalogue),
+            },
+        )
+        folder.write_status("running", epoch=0, step=0)
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started)
+
+
+def resume(
+    folder: RunFolder,
+    catalogue: Catalogue,
+    epochs: int | None,
+    device: str | None,
+    signals: Signals | None = None,
+    *,
+    short: bool = False,
+) -> dict[str, Any]:
+    """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
+
+    epochs: how long the run is to be in all, if longer than it was
+    short: whether it was started with a few batches of the data
+
+    Raises FtrunError where the environment, the data or the checkpoints do not allow it.
+    """
+    started = perf_counter()
+    resolved = folder.read_json("resolved.json")
+    spec = recorded_spec(folder, resolved, catalogue)
+    environment.check_torch(resolved["versions"]["torch"])
+    if epochs is not None:
+        if epochs < spec.train.epochs:
+            raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
+        spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
+    with folder.locked():
+        report = Report()
+        device = device or _if_here(resolved["device"])
+        saved_input = resolved["input"] if saved(folder) else None
+        job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, short=short)
+        observers = Observers(spec, report.say)
+        now = _description(job, catalogue)
+        _check_data(resolved, now)
+        if resolved.get("init_from") and not saved(folder):
+            init_from.again(job.net, resolved["init_from"])
+            _average_anew(job)
+        progress = restore(job, folder, report.say)
+        if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
+            raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
+        folder.write_json("resolved.json", {**resolved, "spec": spec.resolved()})
+        folder.write_metrics(progress.history)
+        folder.write_status("running", epoch=progress.epoch, step=progress.step)
+        report.log_to(folder)
+        report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
+        for difference in environment.differences(resolved, now):
+            report.say(f"not as it was: {difference}")
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started)
+
+
+def recorded_spec(folder: RunFolder, resolved: dict[str, Any], catalogue: Catalogue) -> RunSpec:
+    """The spec of a run, checked against what is installed now."""
+    try:
+        environment.check_plugins(resolved["plugins"], catalogue)
+        return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
+    except (KeyError, TypeError, AttributeError):
+        raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
+
+
+def _carry_out(
+    job: Job,
+    progress: Progress,
+    folder: RunFolder,
+    observers: Observers,
+    report: Report,
+    signals: Signals,
+    started: float,
+) -> dict[str, Any]:
+    """Train from where `progress` is, judge, and write the results."""
+    info = _run_info(job, progress, folder)
+    with signals:
         try:
-            _write_start(request, job, folder)
             report.log_to(folder)
             _say_start(job, report, folder)
             observers.call("ftrun_before_run", run=info)
-            fit(job, progress, Saver(job, folder, info, observers), report, signals)
+            fit(job, progress, Saver(job, folder, info, observers, report, signals), report, signals)
             results = _judge(job, progress, folder, report, signals, started)
         except BaseException as error:
-            _write_failure(folder, progress, error)
+            _write_failure(folder, progress, error, report)
             observers.call("ftrun_on_error", run=info, error=error)
             raise
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
 
-def _run_info(request: Request, job: Job, folder: RunFolder) -> RunInfo:
+def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
     return RunInfo(
         name=folder.path.name,
         folder=folder.path,
-        spec=request.spec.resolved(),
+        spec=job.spec.resolved(),
         device=str(job.device),
         samples=job.samples,
-        epochs=request.spec.train.epochs,
+        epochs=job.spec.train.epochs,
         steps_per_epoch=job.steps_per_epoch,
+        epochs_done=progress.epoch,
     )
 
 
-def _write_start(request: Request, job: Job, folder: RunFolder) -> None:
-    folder.write_text("spec.json", request.text)
-    plugins = []
-    for where, part in request.spec.parts():
-        owner = request.catalogue.owner(part.role, part.name)
-        plugins.append({"part": where, "name": part.name, "distribution": owner.distribution, "version": owner.version})
-    folder.write_json(
-        "resolved.json",
-        {
-            "spec": request.spec.resolved(),
-            "set": list(request.overrides),
-            "monitor": request.spec.monitor,
-            "input": job.net.input.model_dump(mode="json"),
-            "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
-            "seed": request.spec.seed,
-            "device": str(job.device),
-            "precision": request.spec.train.precision,
-            "plugins": plugins,
-            "versions": {
-                "ftrun": ftrun.__version__,
-                "python": platform.python_version(),
-                "torch": str(torch.__version__),
-            },
-        },
-    )
-    folder.write_status("running", epoch=0, step=0)
+def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
+    """What resolved.json says of a run beside its spec."""
+    return {
+        "monitor": job.spec.monitor,
+        "input": job.net.input.model_dump(mode="json"),
+        "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
+        "samples": job.samples,
+        "seed": job.spec.seed,
+        "device": str(job.device),
+        "threads": torch.get_num_threads(),
+        "precision": job.spec.train.precision,
+        "plugins": environment.plugins_of(job.spec, catalogue),
+        "versions": environment.versions(),
+    }
+
+
+def _initialise(job: Job, weights: Path, report: Report) -> init_from.Source:
+    source, lines = init_from.initialise(job.net, weights)
+    for line in lines:
+        report.say(line)
+    _average_anew(job)
+    return source
+
+
+def _average_anew(job: Job) -> None:
+    if job.average:
+        job.average = Average(job.net, job.average.decay)
+
+
+def _if_here(device: str) -> str | None:
+    """The device of the run, or none, for the best one, where it is not to be had."""
+    try:
+        choose_device(device)
+    except SpecError:
+        return None
+    return device
+
+
+def _check_data(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise DataError where the data is not what the run began with: no place in it would mean the same."""
+    for what in ("targets", "samples"):
+        if then.get(what) != now[what]:
+            raise DataError(
+                f"the data is not what this run began with: its {what} were {then.get(what)}, and are {now[what]}. "
+                "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
+            )
 
 
 def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
@@ -121,17 +228,21 @@ def _judge(
     job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals, started: float
 ) -> dict[str, Any]:
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
-    checkpoint.load_weights(folder.checkpoints / "best", job.net)
+    best = folder.checkpoints / "best"
+    checkpoint.load_weights(best, job.judged.model)
+    saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     began = perf_counter()
-    judged = {"val": progress.best_val}
+    judged = {"val": saved_with["val"]}
     if "test" in job.loaders:
         with report.progress("test", job.loaders["test"].samples) as bar:
-            judged["test"] = evaluate(job, "test", bar, signals)
+            judged["test"] = evaluate(job, "test", bar, signals, micro_batch=progress.micro_batch)
     results = {
-        "best_epoch": progress.best_epoch,
+        "best_epoch": saved_with["epoch"],
         "val": judged["val"],
         "test": judged.get("test"),
         "samples": job.samples,
+        "corrupt": [asdict(each) for each in job.corrupt.found],
+        "skipped_steps": progress.skipped,
         "seconds": {
             "train": round(sum(figures["seconds/train"] for figures in progress.history), 3),
             "eval": round(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began, 3),
@@ -141,12 +252,12 @@ def _judge(
     folder.write_json("results.json", results)
     folder.write_status("finished", epoch=progress.epoch, step=progress.step)
     for split, figures in judged.items():
-        report.say(f"{split} of best epoch {progress.best_epoch}: {line_of(figures)}")
+        report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
     report.say(f"results: {folder.path / 'results.json'}")
     return results
 
 
-def _write_failure(folder: RunFolder, progress: Progress, error: BaseException) -> None:
+def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, report: Report) -> None:
     state = "failed"
     if isinstance(error, DivergedError):
         state = "diverged"
@@ -154,3 +265,5 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException) 
         state = "interrupted"
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
+        if isinstance(error, Interrupted):
+            report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM wait for the end of a step; a second one stops at once."""
+"""SIGINT and SIGTERM wait for the end of a step, and a second one stops at once; SIGUSR1 asks for a checkpoint."""
 
 import signal
 import threading
@@ -7,19 +7,24 @@ from typing import Any, Self
 
 from ftrun.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP = (signal.SIGINT, signal.SIGTERM)
+_SAVE = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 class Signals:
-    """While this context is entered, the first signal is kept for `check`, and the second exits at once."""
+    """While this context is entered, the first signal to stop is kept for `check`, and the second exits at once."""
 
     def __init__(self) -> None:
+        self.save_asked = False
+        """Whether SIGUSR1 came since the last checkpoint."""
         self._received: int | None = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there does Python let us handle signals
-            self._previous = {number: signal.signal(number, self._receive) for number in _SIGNALS}
+            self._previous = {number: signal.signal(number, self._stop) for number in _STOP}
+            if _SAVE is not None:
+                self._previous[_SAVE] = signal.signal(_SAVE, self._save)
         return self
 
     def __exit__(
@@ -28,12 +33,20 @@ class Signals:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         if self._received is not None:
             raise SystemExit(128 + number)
         self._received = number
 
+    def _save(self, number: int, frame: FrameType | None) -> None:
+        self.save_asked = True
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a signal to heed."""
+        return self.save_asked or self._received is not None
+
     def check(self) -> None:
-        """Raise Interrupted if a signal is waiting."""
+        """Raise Interrupted if a signal to stop is waiting."""
         if self._received is not None:
             raise Interrupted(self._received)

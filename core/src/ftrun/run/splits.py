@@ -22,6 +22,19 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
 
 
+def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
+    """At most four steps of train, the last one shorter, and two batches of val; spread over the split, no test."""
+    samples = {"train": 3 * accumulate * batch_size + batch_size // 2, "val": 2 * batch_size}
+    chosen = {name: _spread(split, samples[name]) for name, split in splits.items() if name in samples}
+    return Splits(**chosen, targets=splits.targets)
+
+
+def _spread(split: Split, samples: int) -> Split:
+    if samples >= len(split):
+        return split
+    return Subset(split, torch.arange(samples) * len(split) // samples)
+
+
 def _strata(splits: Splits) -> Tensor:
     """int64 [N]: what the val cut keeps the proportions of: the first target with classes, if there is one."""
     for name, target in splits.targets.items():

@@ -27,6 +27,9 @@ class Writing:
     @ftrun.hookimpl
     def ftrun_before_run(self, run: ftrun.RunInfo) -> None:
         folder = self._folder / run.name if self._folder else run.folder / "tensorboard"
+        if run.epochs_done:  # resumed: what an earlier process wrote of the epochs to come is void
+            self._writer = SummaryWriter(str(folder), purge_step=run.epochs_done + 1)
+            return
         self._writer = SummaryWriter(str(folder))
         self._writer.add_text("spec", f"```json\n{json.dumps(run.spec, indent=2, ensure_ascii=False)}\n```")
         self._writer.flush()

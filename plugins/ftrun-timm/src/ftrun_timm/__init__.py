@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict
 
@@ -29,6 +29,10 @@ class Timm(ftrun.Backbone):
         from ftrun_timm.build import build
 
         return build(self.model, self.pretrained, self.checkpoint, overrides)
+
+    def without_weights(self) -> Self:
+        """The same model with random weights."""
+        return self.model_copy(update={"pretrained": False, "checkpoint": None})
 
 
 @ftrun.hookimpl

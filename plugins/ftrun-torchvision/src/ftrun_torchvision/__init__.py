@@ -1,7 +1,7 @@
 """Backbone `torchvision`: the classification models of torchvision."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
@@ -28,6 +28,10 @@ class Torchvision(ftrun.Backbone):
         from ftrun_torchvision.build import build
 
         return build(self.model, self.weights, overrides)
+
+    def without_weights(self) -> Self:
+        """The same model with random weights."""
+        return self.model_copy(update={"weights": None})
 
 
 @ftrun.hookimpl

@@ -1,0 +1,100 @@
+"""Nothing that is not finite reaches the weights: the loss and the gradient are looked at before each step."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ftrun.data import Batch
+from ftrun.errors import DivergedError
+from ftrun.net import outputs_by_target
+from ftrun.run.assemble import Job, total_loss
+
+_LISTED = 20
+_MOST_RETURNS = 3
+
+
+class GoBack(Exception):
+    """Go on from the last checkpoint with a lower learning rate; the message says why."""
+
+
+class Guard:
+    """`train.on_nonfinite` at work: stop, skip the step, or go back."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.policy = job.spec.train.on_nonfinite
+        self._buffers: list[Tensor] = []
+
+    def before_step(self) -> None:
+        """Keep what the forward pass changes, the statistics of batch normalisation, for a step to be skipped."""
+        if self.policy == "skip":
+            self._buffers = [buffer.clone() for buffer in self.job.net.buffers()]
+
+    def passes(self, loss: Tensor, norm: Tensor, step: int, batches: Sequence[Batch]) -> bool:
+        """Whether the step may be made; the gradients are there.
+
+        Raises DivergedError with the step, the samples and the largest gradient's parameter, or GoBack.
+        """
+        if math.isfinite(float(loss) + float(norm)):
+            return True
+        what = f"step {step + 1}: the loss is {float(loss):.4g}, the gradient's norm {float(norm):.4g}"
+        if self.policy == "skip":
+            for buffer, kept in zip(self.job.net.buffers(), self._buffers, strict=True):
+                buffer.copy_(kept)
+            return False
+        if self.policy == "back":
+            raise GoBack(what)
+        raise DivergedError(
+            f"training diverged at {what}\n"
+            f"  {_blame(self.job, batches)}\n"
+            f"  Largest gradient: {_largest_gradient(self.job)}.\n"
+            "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
+            "fault. train.on_nonfinite can skip such steps, or go back."
+        )
+
+
+def may_go_back(went_back: int, reason: str) -> None:
+    """Raise DivergedError where a run went back often enough."""
+    if went_back >= _MOST_RETURNS:
+        raise DivergedError(
+            f"training diverged again at {reason}, after going back {went_back} times, each time to half the "
+            "learning rate. Try a lower optimizer.lr, or train.clip to bound the gradient."
+        )
+
+
+def _largest_gradient(job: Job) -> str:
+    """Name and norm of the gradient that is largest; one that is not finite counts as larger than any that is."""
+    norms = {
+        name: float(parameter.grad.float().norm())
+        for name, parameter in job.net.model.named_parameters()
+        if parameter.grad is not None
+    }
+    if not norms:
+        return "there is none"
+    name = max(norms, key=lambda each: norms[each] if math.isfinite(norms[each]) else math.inf)
+    return f"{name}, of norm {norms[name]:.4g}"
+
+
+@torch.no_grad()
+def _blame(job: Job, batches: Sequence[Batch]) -> str:
+    """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
+    job.net.eval()  # a sample alone has no statistics for batch normalisation
+    every = [int(each) for batch in batches for each in batch.ids]
+    culprits = [
+        int(sample.ids[0])
+        for batch in batches
+        for sample in batch.to(job.device).parts(1)
+        if not total_loss(
+            job.losses, outputs_by_target(job.net, job.net(job.net.input.prepare(sample.inputs))), sample.targets
+        ).isfinite()
+    ]
+    if culprits and len(culprits) < len(every):
+        return f"Training samples whose own loss is not finite: {_listed(culprits)}."
+    return f"Training samples of the step: {_listed(every)}."
+
+
+def _listed(samples: list[int]) -> str:
+    rest = len(samples) - _LISTED
+    return ", ".join(map(str, samples[:_LISTED])) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,65 @@
+"""What learns when, and how fast: a pure function of the epoch, so that there is nothing to restore."""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from ftrun.errors import SpecError, did_you_mean
+from ftrun.net import Net
+from ftrun.runspec import Phase, Train
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the net in one phase."""
+
+    frozen: bool
+    rate: float
+    """Factor on the learning rate."""
+
+
+class Plan:
+    """The phases of a run, laid out for the stages of its net.
+
+    Stages whose rates never differ share a parameter group of the optimizer: one group, if no phase has a decay.
+    """
+
+    def __init__(self, net: Net, train: Train) -> None:
+        phases = train.phases or (Phase(epochs=train.epochs),)
+        self.ends = list(accumulate(phase.epochs for phase in phases))
+        stages = list(net.stages)
+        self.phases = [_lay_out(stages, phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
+        self._groups: dict[tuple[float, ...], list[str]] = {}  # its stages, by their rate in each phase
+        for stage in stages:
+            self._groups.setdefault(tuple(phase[stage].rate for phase in self.phases), []).append(stage)
+
+    def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
+        """Every parameter of the net, as torch's optimizers take them."""
+        names = net.stages
+        return [
+            {"params": [net.model.get_parameter(name) for stage in stages for name in names[stage]]}
+            for stages in self._groups.values()
+        ]
+
+    def begin(self, net: Net, epoch: int) -> list[float]:
+        """Freeze what is frozen in `epoch` (from 1), and give the factor on the learning rate of each group."""
+        number = next((index for index, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
+        net.freeze([name for name, stage in self.phases[number].items() if stage.frozen])
+        return [rates[number] for rates in self._groups]
+
+
+def _lay_out(stages: list[str], phase: Phase, where: str) -> dict[str, Stage]:
+    """Each stage in one phase. Raises SpecError where it freezes a stage that there is not, or all of them."""
+    last = phase.freeze
+    if last not in (None, "features", *stages[:-1]):
+        raise SpecError(
+            f"{last!r} is no stage that can be frozen.{did_you_mean(str(last), ['features', *stages[:-1]])} "
+            f"Stages of this backbone: {', '.join(stages[:-1])}; features is all of them.",
+            where=f"{where}.freeze",
+        )
+    frozen = len(stages) - 1 if last == "features" else 0 if last is None else stages.index(last) + 1
+    deepest = len(stages) - 1
+    return {
+        stage: Stage(index < frozen, phase.lr_scale * phase.layer_decay ** (deepest - index))
+        for index, stage in enumerate(stages)
+    }

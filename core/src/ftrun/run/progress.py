@@ -1,0 +1,43 @@
+"""How far a run is."""
+
+from dataclasses import field
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from ftrun.run.corrupt import Corrupt
+
+
+@dataclass(config=ConfigDict(extra="forbid"))
+class Progress:
+    """With the weights, their average and the optimizer's state, all there is to know of a run at any step."""
+
+    epoch: Annotated[int, Field(ge=0)] = 0
+    """Epochs that are complete."""
+    step: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps that are done, those that were skipped included: the place in the order of samples."""
+
+    loss_sum: float = 0.0
+    """Of the epoch that is going on: the sum over its samples so far; up to date where the run is saved."""
+    samples: int = 0
+    """Of the epoch that is going on: samples that it has learnt from."""
+    seconds: float = 0.0
+    """Of the epoch that is going on: time that its training took in processes that have ended."""
+
+    best_epoch: int = 0
+    best_val: dict[str, Any] = field(default_factory=dict)
+    """What `evaluate` gave for val in the best epoch."""
+    history: list[dict[str, int | float]] = field(default_factory=list)
+    """Each epoch's figures: the lines of metrics.jsonl."""
+
+    rate_scale: float = 1.0
+    """Factor on every learning rate: less than 1 once the run went back from where it diverged."""
+    went_back: int = 0
+    """How often it did."""
+    skipped: list[int] = field(default_factory=list)
+    """Steps that changed nothing, because their loss or gradient was not finite."""
+    micro_batch: int | None = None
+    """Samples that fit into memory at once, where a whole batch did not."""
+    corrupt: list[Corrupt] = field(default_factory=list)
+    """Samples that cannot be read."""
