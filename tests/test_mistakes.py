@@ -42,6 +42,15 @@ MISTAKES = {
         {"loss": {"name": "tiny-loss", "weight": 1}},
         "loss.weight: no such option. Options of tiny-loss: none.",
     ),
+    "unknown option of a phase": (
+        {"train": {"phases": [{"epochs": 1, "frieze": "stem"}]}},
+        "train.phases.0.frieze: no such option. Did you mean 'freeze'? "
+        "Options of a phase: epochs, freeze, lr_scale, layer_decay.",
+    ),
+    "epochs and phases that contradict each other": (
+        {"train": {"epochs": 2, "phases": [{"epochs": 1}, {"epochs": 3}]}},
+        "train: epochs is 2, but the phases make 4; leave epochs out.",
+    ),
     "unknown option of train": (
         {"train": {"epoch": 1}},
         f"train.epoch: no such option. Did you mean 'epochs'? {TRAIN}",

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ftrun.catalogue import Catalogue
 from ftrun.errors import PluginError, SpecError, did_you_mean
-from ftrun.runspec import SLOTS, RunSpec, Slot, Train, expand, run_spec_model
+from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
 from ftrun.specfile import json_or_text, parse_set, set_value
 
 
@@ -222,6 +222,8 @@ def _options(
     """What the object that holds `place` is called, and the keys that it takes."""
     if len(place) == 1:
         return "Keys of a spec", [info.alias or name for name, info in model.model_fields.items()]
+    if place[:2] == ("train", "phases"):
+        return "Options of a phase", list(Phase.model_fields)
     if place[0] == "train":
         return "Options of train", list(Train.model_fields)
     if place[0] == "input":

@@ -1,13 +1,27 @@
 """One run, from a checked spec to a run folder: assemble the parts, train, judge, save. Needs torch.
 
+session     a whole run, and one that goes on after a break
 assemble    the live objects of a run, built from the parts of the spec
-splits      the val cut, and the checks of the data
-loader      batches of a split, in an order that is a function of (seed, epoch)
+  splits      the val cut, and the checks of the data
+  loader      batches of a split, in an order that is a function of (seed, epoch)
+  corrupt     samples that cannot be read
+  phases      what learns when, and how fast
+  average     a moving average of the weights
+  init_from   another run's weights to start from
 loop        training, from top to bottom
-evaluate    loss and metrics on one split
-checkpoint  weights and training state as safetensors and JSON
-folder      the run folder
+  evaluate    loss and metrics on one split
+  guard       nothing that is not finite reaches the weights
+  memory      what to do where it is short
+  signals     SIGINT and SIGTERM wait for the end of a step
+  progress    how far a run is
+saver       what is written as a run goes on, and read back
+  checkpoint  weights and training state, with digests
+  packing     any state as JSON and tensors
+  folder      the run folder
+  lock        one process at a time in it
+  files       whole writes, syncs and renames
 report      what is shown and logged
 observers   the observers that the spec names
-signals     SIGINT and SIGTERM wait for the end of a step
+environment what a run was made with, and whether it can go on here
+rehearsal   `ftrun verify-resume`
 """

@@ -35,6 +35,8 @@ class Report:
         self._folder = folder
         for line in self._waiting:
             folder.append_line("log.txt", line)
+        self._waiting.clear()
+        self._waiting.clear()
 
     def say(self, line: str) -> None:
         """Show a line and log it."""
