@@ -84,6 +84,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     """
     train, seed, net, optimizer = job.spec.train, job.spec.seed, job.net, job.optimizer
     epoch, done = progress.epoch + 1, progress.step - progress.epoch * job.steps_per_epoch
+    all_steps = train.epochs * job.steps_per_epoch
     began = perf_counter() - progress.seconds
     loss_sum = torch.tensor(progress.loss_sum, device=job.device)
     bar.advance(progress.samples)
@@ -93,7 +94,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
     for batches in job.loaders["train"].shuffled(seed, epoch, accumulate=train.accumulate, start=done):
         samples = sum(len(batch) for batch in batches)
-        factor = progress.rate_scale * job.schedule(progress.step / (train.epochs * job.steps_per_epoch))
+        factor = progress.rate_scale * job.schedule(progress.step / all_steps)
         for group, lr, rate in zip(optimizer.param_groups, job.learning_rates, rates, strict=True):
             group["lr"] = lr * rate * factor
 
