@@ -91,6 +91,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     guard = Guard(job)
     net.train()
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
+    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
 
     for batches in job.loaders["train"].shuffled(seed, epoch, accumulate=train.accumulate, start=done):
         samples = sum(len(batch) for batch in batches)
@@ -100,11 +101,10 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
         guard.before_step()
         loss = gradients(job, batches, progress, report)
-        grads = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
-        norm = get_total_norm(grads)
+        norm = get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
         if guard.passes(loss, norm, progress.step, batches):
             if train.clip is not None:
-                clip_grads_with_norm_(net.parameters(), train.clip, norm)
+                clip_grads_with_norm_(learning, train.clip, norm)
             optimizer.step()
             if job.average:
                 job.average.update(net, progress.step)
