@@ -36,7 +36,6 @@ class Report:
         for line in self._waiting:
             folder.append_line("log.txt", line)
         self._waiting.clear()
-        self._waiting.clear()
 
     def say(self, line: str) -> None:
         """Show a line and log it."""
