@@ -75,6 +75,7 @@ class Saver:
         may_go_back(progress.went_back, reason)
         went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
         saved = restore(self.job, self.folder, self.report.say)
+        self.job.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there
         for field in fields(Progress):
             setattr(progress, field.name, getattr(saved, field.name))
         progress.went_back, progress.rate_scale = went_back, rate_scale
