@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ftrun.data import Batch
-from ftrun.errors import DivergedError, FtrunError, Interrupted
+from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted
 from ftrun.net import outputs_by_target
 from ftrun.randomness import SampleRandom, reseed, seed_of
 from ftrun.run import memory
@@ -124,6 +124,8 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
     progress.loss_sum, progress.seconds = float(loss_sum), perf_counter() - began
     if not progress.samples:
+        if sum(each.split == "train" for each in job.corrupt.found) == job.loaders["train"].samples:
+            raise DataError("no sample of train can be read.")
         raise DivergedError(f"every step of epoch {epoch} was skipped. Try a lower optimizer.lr, or train.clip.")
     return progress.loss_sum / progress.samples
 
