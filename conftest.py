@@ -5,3 +5,4 @@ import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "hypothesis"))
+os.environ.setdefault("FTRUN_CACHE", os.path.join(tempfile.gettempdir(), "ftrun-test-cache"))

@@ -32,7 +32,7 @@ def memory(count: int) -> TensorSplit:
 
 def loader(split, batch_size=4, workers=0, corrupt=0) -> Loader:
     found = CorruptSamples(corrupt, lambda line: None)
-    return Loader("train", split, INPUT, found, batch_size=batch_size, workers=workers, device=CPU)
+    return Loader("train", split, INPUT.collate, found, batch_size=batch_size, workers=workers, device=CPU)
 
 
 def shuffled(reader: Loader, seed: int, epoch: int) -> list:

@@ -160,6 +160,19 @@ def plugins(what: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--clear", is_flag=True, help="Remove everything from it.")
+@AS_JSON
+def cache(clear: bool, as_json: bool) -> None:
+    """Show what is kept to be quick: samples from files, decoded."""
+    from ftrun import cachefolder, listing
+
+    if clear:
+        click.echo(f"removed {listing.size(cachefolder.clear())} from {cachefolder.folder()}")
+    else:
+        _print(cachefolder.as_json(), listing.cache_text, as_json)
+
+
+@main.command()
 @AS_JSON
 def schema(as_json: bool) -> None:
     """Print the JSON Schema of a spec, given what is installed."""

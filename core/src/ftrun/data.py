@@ -67,7 +67,8 @@ class Split(Protocol):
     `split[i]` is (raw input, {target's name: value}). A raw image is a uint8 tensor [C, H, W] with C 1 or 3, a
     raw text is a str; nothing is normalised or augmented. A split may also have
     `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
-    whole batch at once: (raw inputs, {target's name: tensor [B, ...]}).
+    whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
+    another one whenever its inputs are others: then they are decoded once, and shared by runs.
     """
 
     @property
@@ -142,6 +143,7 @@ class Subset:
         self.indices = indices
         self.targets = {name: values[indices] for name, values in split.targets.items()}
         self.in_memory = getattr(split, "in_memory", False)
+        self.collated = getattr(split, "collated", False)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -169,3 +169,23 @@ def _columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> list[str]:
         + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
         for row in rows
     ]
+
+
+def cache_text(cache: dict[str, Any]) -> str:
+    """What the cache holds, a line each, the longest unused first."""
+    entries = cache["entries"]
+    lines = [
+        f"{size(each['bytes']):>9}  {each['name']}: {each['samples']:,} samples of {each['shape']}, used {each['used']}"
+        for each in entries
+    ]
+    total = sum(each["bytes"] for each in entries)
+    lines.append(f"{size(total)} of at most {size(cache['limit'])} (FTRUN_CACHE_GB) in {cache['folder']}")
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: `1.2 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"

@@ -25,6 +25,18 @@ class InputSpec(BaseModel):
     def prepare(self, batch: Any) -> Any:
         """What `Net.features` takes, from what `collate` gave, once it is on the device."""
 
+    @property
+    def collated_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.
+
+        With it, samples from files are prepared once and kept (see `Split`'s fingerprint).
+        """
+        return None
+
+    def collate_options(self) -> Any:
+        """The options that what `collate` gives depends on, as JSON values."""
+        return self.model_dump(mode="json")
+
     def changed(self, **fields: Any) -> Self:
         """This input with the fields that a spec's `input` overrides; the result is validated again."""
         return type(self).model_validate({**self.model_dump(), **fields})

@@ -53,6 +53,15 @@ class ImageInput(InputSpec):
         """As in InputSpec. A new `size` alone also means the whole image: a crop goes with the size it was tuned at."""
         return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
 
+    @property
+    def collated_shape(self) -> tuple[int, ...]:
+        """[channels, height, width]."""
+        return (len(self.mean), *self.size)
+
+    def collate_options(self) -> Any:
+        """All but the normalisation, which comes later."""
+        return [len(self.mean), self.model_dump(mode="json", include={"kind", "size", "interpolation", "crop"})]
+
     def collate(self, raw: "Sequence[Tensor] | Tensor") -> "Tensor":
         """uint8 [B, channels, *size] from uint8 images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
         import torch

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ftrun.data import Batch, Splits
-from ftrun.errors import SpecError, located
+from ftrun.errors import FtrunError, SpecError, located
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
 from ftrun.run.average import Average
+from ftrun.run.cache import cached
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.loader import Loader
 from ftrun.run.phases import Plan
@@ -81,6 +82,9 @@ def assemble(
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
     # Channels last is up to four times as fast for depthwise convolutions, and costs nothing elsewhere.
     net = build_net(spec, splits, saved_input).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    skip = spec.train.on_corrupt != "error"
+    if not short:
+        splits = cached(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
     losses: dict[str, nn.Module] = {}
     metrics: dict[str, dict[str, Any]] = {}
     for name, target in splits.targets.items():
@@ -114,7 +118,7 @@ def assemble(
             name: Loader(
                 name,
                 split,
-                net.input,
+                net.input.collate,
                 corrupt,
                 batch_size=spec.train.batch_size,
                 workers=spec.train.workers,
@@ -132,7 +136,10 @@ def build_net(spec: RunSpec, splits: Splits, saved_input: Mapping[str, Any] | No
     with located("backbone"):
         net = backbone.build(spec.input_overrides)
     if saved_input is not None:
-        net.input = type(net.input).model_validate_json(json.dumps(saved_input))
+        try:
+            net.input = type(net.input).model_validate_json(json.dumps(saved_input))
+        except ValueError:
+            raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
     net.set_targets(splits.targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):

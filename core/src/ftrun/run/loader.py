@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -12,14 +12,17 @@ from torch.utils.data import DataLoader
 
 from ftrun.data import Batch, Split, get_items
 from ftrun.errors import DataError, FtrunError
-from ftrun.inputs import InputSpec
 from ftrun.randomness import seed_of
 from ftrun.run.corrupt import CorruptSamples
+
+Collate: TypeAlias = Callable[[Any], Any]
+"""What makes a batch of raw inputs: `InputSpec.collate`."""
 
 
 class Loader:
     """Reads a split in whole batches: in order for evaluation, shuffled anew for each epoch of training.
 
+    collate: makes a batch of raw inputs, as `InputSpec.collate` does; not used where the split's are collated already
     corrupt: told of samples that cannot be read; only where it allows for some are they skipped
     """
 
@@ -27,7 +30,7 @@ class Loader:
         self,
         name: str,
         split: Split,
-        input_spec: InputSpec,
+        collate: Collate,
         corrupt: CorruptSamples,
         *,
         batch_size: int,
@@ -39,10 +42,12 @@ class Loader:
         self._batch_size = batch_size
         self._corrupt = corrupt
         self._order = _Order()
+        if getattr(split, "collated", False):
+            collate = _as_it_is
         if workers is None:
             workers = 0 if getattr(split, "in_memory", False) else min(os.cpu_count() or 1, 8)
         self._loader: DataLoader[Any] = DataLoader(
-            _BatchReader(split, input_spec, skip_corrupt=corrupt.limit > 0),  # type: ignore[arg-type]  # map-style by protocol, not by base class
+            _BatchReader(split, collate, skip_corrupt=corrupt.limit > 0),  # type: ignore[arg-type]  # map-style by protocol, not by base class
             batch_sampler=self._order,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -113,9 +118,9 @@ class _BatchReader:
     An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
     """
 
-    def __init__(self, split: Split, input_spec: InputSpec, skip_corrupt: bool) -> None:
+    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool) -> None:
         self.split = split
-        self.input_spec = input_spec
+        self.collate = collate
         self.skip_corrupt = skip_corrupt
 
     def __len__(self) -> int:
@@ -143,7 +148,7 @@ class _BatchReader:
 
     def _batch(self, indices: Sequence[int]) -> Batch:
         raw, targets = _columns(get_items(self.split, indices))
-        return Batch(self.input_spec.collate(raw), targets, torch.as_tensor(indices))
+        return Batch(self.collate(raw), targets, torch.as_tensor(indices))
 
 
 def _set_up_worker(worker: int) -> None:

@@ -1,0 +1,95 @@
+"""The folder in which runs keep what is slow to make anew: what is in it, how large it may get. Needs no torch."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ftrun.errors import SpecError
+
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder in it."""
+
+    path: Path
+    about: dict[str, Any]
+    """What it holds: {"name": .., "samples": .., "shape": ..}."""
+    bytes: int
+    used: float
+    """When it was last used, in seconds since 1970."""
+
+
+def folder() -> Path:
+    """$FTRUN_CACHE, or ftrun's part of the user's cache folder."""
+    given = os.environ.get("FTRUN_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftrun"
+
+
+def limit() -> int:
+    """Most bytes that it may hold: $FTRUN_CACHE_GB gigabytes, 50 if not given; 0 for no cache at all."""
+    given = os.environ.get("FTRUN_CACHE_GB", "50")
+    try:
+        return int(float(given) * 1e9)
+    except (ValueError, OverflowError):
+        raise SpecError(f"FTRUN_CACHE_GB is {given!r}, but should be a number of gigabytes, such as 50.") from None
+
+
+def entries() -> list[Entry]:
+    """What is in it, the longest unused first."""
+    found = []
+    for path in folder().glob(f"*/{ABOUT}"):
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            size = sum(each.stat().st_size for each in path.parent.iterdir())
+            found.append(Entry(path.parent, about, size, path.stat().st_mtime))
+        except (OSError, ValueError):  # another process removes it just now
+            continue
+    return sorted(found, key=lambda entry: entry.used)
+
+
+def as_json() -> dict[str, Any]:
+    """The folder, its limit and what is in it."""
+    return {
+        "folder": str(folder()),
+        "limit": limit(),
+        "entries": [
+            {
+                "name": entry.about.get("name", entry.path.name),
+                "samples": entry.about.get("samples"),
+                "shape": entry.about.get("shape"),
+                "bytes": entry.bytes,
+                "used": datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds"),
+            }
+            for entry in entries()
+        ],
+    }
+
+
+def make_room(needed: int) -> bool:
+    """Remove what was used longest ago until `needed` more bytes fit, and say whether they do."""
+    kept = entries()
+    while kept and sum(entry.bytes for entry in kept) + needed > limit():
+        shutil.rmtree(kept.pop(0).path, ignore_errors=True)  # a run that has it open keeps it
+    return needed <= limit() and needed < shutil.disk_usage(_existing(folder())).free
+
+
+def clear() -> int:
+    """Remove everything, and give the number of bytes that it took."""
+    size = sum(entry.bytes for entry in entries())
+    for each in folder().glob("*"):
+        shutil.rmtree(each, ignore_errors=True)
+    return size
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

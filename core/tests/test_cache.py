@@ -1,0 +1,156 @@
+"""Samples that are decoded once: what comes out is what went in, for as long as the files are the same."""
+
+import json
+
+import pytest
+import torch
+
+from ftrun import Classes, DataError, ImageInput, Splits, Subset, cachefolder
+from ftrun.run.cache import CachedSplit, cached
+
+INPUT = ImageInput(size=(4, 6))
+
+
+class Files:
+    """Images in all sizes that count how often they are read."""
+
+    def __init__(self, count: int = 150, fingerprint: str | None = "a", torn: tuple[int, ...] = ()) -> None:
+        self.targets = {"label": torch.arange(count) % 3}
+        self.torn = torn
+        self.reads = 0
+        if fingerprint:
+            self.fingerprint = fingerprint
+
+    in_memory = True  # so that reads are counted in this process
+
+    def __len__(self) -> int:
+        return len(self.targets["label"])
+
+    def __getitem__(self, index: int):
+        self.reads += 1
+        if index in self.torn:
+            raise DataError(f"{index}.png is torn.")
+        generator = torch.Generator().manual_seed(index)
+        image = torch.randint(0, 256, (3, 4 + index % 5, 7), generator=generator, dtype=torch.uint8)
+        return image, {"label": self.targets["label"][index]}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("FTRUN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def through(split, prepare=INPUT, skip=False):
+    splits = Splits(train=split, targets={"label": Classes(names=("a", "b", "c"))})
+    lines: list[str] = []
+    return cached(splits, prepare, dataset="files", skip=skip, say=lines.append).train, lines
+
+
+def test_what_comes_out_is_what_the_input_makes_of_it():
+    files = Files()
+    split, lines = through(files)
+    assert isinstance(split, CachedSplit)
+    inputs, targets = split.__getitems__([5, 149, 0])
+    assert torch.equal(inputs, INPUT.collate([files[index][0] for index in (5, 149, 0)]))
+    assert targets["label"].tolist() == [2, 2, 0]
+    assert torch.equal(split[7][0], INPUT.collate([files[7][0]])[0])
+    assert lines[0].startswith("files, train: decoding 150 samples, once, into ")
+
+
+def test_files_are_decoded_once_until_they_or_the_input_change():
+    through(Files())
+    again = Files()
+    through(again)
+    through(again, INPUT.changed(mean=(0.5, 0.5, 0.5)))  # comes after decoding
+    assert again.reads == 0
+    through(again, INPUT.changed(size=(5, 5)))
+    assert again.reads == 150
+    changed = Files(fingerprint="b")
+    through(changed)
+    assert changed.reads == 150
+
+
+def test_a_split_without_a_fingerprint_stays_as_it_is(folder):
+    files = Files(fingerprint=None)
+    assert through(files) == (files, [])
+    assert not folder.exists()
+
+
+def test_train_and_a_val_that_is_cut_from_it_share_one():
+    files = Files()
+    parts = Subset(files, torch.arange(0, 100)), Subset(files, torch.arange(100, 150))
+    splits = Splits(*parts[:1], val=parts[1], targets={"label": Classes(names=("a", "b", "c"))})
+    ready = cached(splits, INPUT, dataset="files", skip=False, say=lambda line: None)
+    assert files.reads == 150
+    assert ready.train.split is ready.val.split
+    assert ready.val.collated
+    assert torch.equal(ready.val[3][0], INPUT.collate([files[103][0]])[0])
+
+
+def test_a_sample_that_cannot_be_read_is_an_error_at_once_or_when_it_is_wanted(folder):
+    with pytest.raises(DataError, match=r"^70\.png is torn\.$"):
+        through(Files(torn=(70,)))
+    assert list(folder.iterdir()) == []
+    for _ in range(2):  # decoded, and from the cache
+        files = Files(torn=(70, 71))
+        split, _ = through(files, skip=True)
+        with pytest.raises(DataError, match=r"^71\.png is torn\.$"):
+            split.__getitems__([69, 71])
+        assert torch.equal(split[69][0], INPUT.collate([files[69][0]])[0])
+
+
+@pytest.mark.parametrize("damage", ["about", "data", "garbage"])
+def test_an_entry_that_is_not_whole_is_made_anew(folder, damage):
+    through(Files())
+    (entry,) = folder.iterdir()
+    if damage == "data":
+        with (entry / "inputs.uint8").open("ab") as file:
+            file.truncate(100)
+    elif damage == "about":
+        (entry / "about.json").unlink()
+    else:
+        (entry / "about.json").write_text("[")
+    files = Files()
+    split, _ = through(files)
+    assert torch.equal(split[3][0], INPUT.collate([files[3][0]])[0])
+
+
+def test_what_was_used_longest_ago_makes_room(folder, monkeypatch):
+    import os
+
+    for index, fingerprint in enumerate("abc"):
+        through(Files(fingerprint=fingerprint))
+        os.utime(max(folder.glob("*/about.json"), key=os.path.getctime), (index, index))
+    size = sum(entry.bytes for entry in cachefolder.entries())
+    monkeypatch.setenv("FTRUN_CACHE_GB", str(size / 1e9))
+    through(Files(fingerprint="d"))
+    assert [entry.used for entry in cachefolder.entries()][:2] == [1, 2]
+    assert len(cachefolder.entries()) == 3
+
+
+def test_without_room_samples_are_decoded_each_time(monkeypatch):
+    monkeypatch.setenv("FTRUN_CACHE_GB", "0.000001")
+    split, (line,) = through(Files())
+    assert isinstance(split, Files)
+    assert "no room in the cache for 150 samples" in line
+    monkeypatch.setenv("FTRUN_CACHE_GB", "0")
+    assert through(Files())[1] == []
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(folder):
+    folder.write_text("in the way")
+    split, lines = through(Files())
+    assert isinstance(split, Files)
+    assert "decoded anew in each epoch" in lines[-1]
+
+
+def test_the_entry_says_what_it_is(folder):
+    through(Files())
+    (about,) = folder.glob("*/about.json")
+    assert json.loads(about.read_text()) == {
+        "name": "files, train",
+        "samples": 150,
+        "shape": [3, 4, 6],
+        "unreadable": [],
+    }

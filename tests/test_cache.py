@@ -1,0 +1,56 @@
+"""Runs on image files, with the cache and without: the same results; and what `ftrun cache` shows."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import tiny_spec, write_spec
+
+
+@pytest.fixture
+def images(site, monkeypatch):
+    monkeypatch.setenv("FTRUN_CACHE", str(Path("cache").absolute()))
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 20), ("test", 4)):
+        for number, name in enumerate(("dark", "light")):
+            folder = Path("images") / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.integers(0, 120, (9 + index % 3, 12, 3)) + 120 * number
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+    return write_spec(tiny_spec(dataset={"name": "image-folder", "path": "images"}, augment=["horizontal-flip"]))
+
+
+def model(number: int) -> bytes:
+    return Path(f"runs/spec-{number}/checkpoints/last/model.safetensors").read_bytes()
+
+
+def test_results_are_the_same_with_a_full_an_empty_and_no_cache(images, ftrun, monkeypatch):
+    first, second = ftrun(images), ftrun(images)
+    assert "image-folder, train: decoding 40 samples, once" in first.output
+    assert "decoding" not in second.output
+    monkeypatch.setenv("FTRUN_CACHE_GB", "0")
+    assert ftrun(images, "--set", "train.workers=2").exit_code == 0
+    assert model(1) == model(2) == model(3)
+
+
+def test_the_command_shows_it_and_empties_it(images, ftrun):
+    ftrun(images)
+    shown = ftrun("cache").output.splitlines()
+    assert [line.split(", used")[0] for line in shown[:-1]] == [
+        "   7.8 kB  image-folder, train: 40 samples of [3, 8, 8]",
+        "   1.6 kB  image-folder, test: 8 samples of [3, 8, 8]",
+    ]
+    assert shown[-1] == f"9.4 kB of at most 50.0 GB (FTRUN_CACHE_GB) in {Path('cache').absolute()}"
+    assert [entry["samples"] for entry in json.loads(ftrun("cache", "--json").output)["entries"]] == [40, 8]
+    assert ftrun("cache", "--clear").output == f"removed 9.4 kB from {Path('cache').absolute()}\n"
+    assert json.loads(ftrun("cache", "--json").output)["entries"] == []
+
+
+def test_a_wrong_limit(images, ftrun, monkeypatch):
+    monkeypatch.setenv("FTRUN_CACHE_GB", "much")
+    result = ftrun("cache")
+    assert result.output == ("Error: FTRUN_CACHE_GB is 'much', but should be a number of gigabytes, such as 50.\n")
+    assert result.exit_code == 2
