@@ -1,0 +1,282 @@
+"""Signals to real processes: how they end, what they leave, and that nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support import install, tiny_spec, write_spec
+
+from ftrun.randomness import seed_of
+
+SLOW = """
+import time
+from pathlib import Path
+from typing import Literal
+
+import ftrun
+from ftrun_tiny import TinyDataset
+
+
+class Slow(ftrun.Dataset):
+    name: Literal["slow"]
+
+    def build(self):
+        hold("build")
+        splits = TinyDataset(name="tiny", samples=40, val=True).build()
+        for name, split in splits.items():
+            split.__class__ = Held
+            split.name = name
+        return splits
+
+
+class Held(ftrun.TensorSplit):
+    in_memory = False
+
+    def __getitems__(self, indices):
+        for index in indices:
+            hold(f"{self.name} {index}")
+        return super().__getitems__(indices)
+
+
+def hold(what):
+    told = Path("hold")
+    while told.exists() and told.read_text() == what:
+        Path("held").touch()
+        time.sleep(0.01)
+
+
+@ftrun.hookimpl
+def ftrun_datasets():
+    return [Slow]
+"""
+
+
+def spec(workers: int) -> dict[str, Any]:
+    return tiny_spec(
+        dataset="slow",
+        backbone={"name": "tiny", "dropout": 0.3},
+        train={"epochs": 2, "batch_size": 8, "workers": workers, "ema": 0.9},
+    )
+
+
+def batch_of_first_epoch(number: int) -> str:
+    """Where to hold the run before that step, from 1, of five."""
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(seed_of(0, "order", 1)))
+    return f"train {int(order[8 * (number - 1)])}"
+
+
+class Process:
+    """`ftrun ARGUMENTS` in a shell and a process group of its own; stopped where the data is held."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = ["sh", "-c", 'trap : INT TERM; "$@"; echo "code $?"', "sh", sys.executable, "-m", "ftrun"]
+        self.shell = subprocess.Popen(
+            [*command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            if self.shell.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"{self.shell.poll()}: {self.shell.communicate()}")
+            time.sleep(0.02)
+
+    def until_held(self) -> None:
+        self.until(Path("held").exists)
+
+    @property
+    def number(self) -> int:
+        """The process in the shell."""
+        return self._children()[0]
+
+    def _children(self) -> list[int]:
+        listed = Path(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children")
+        return [int(each) for each in listed.read_text().split()] if self.shell.poll() is None else []
+
+    def signal_twice(self, first: int, second: int) -> None:
+        """The second once the first is taken; again where it was not yet, since of two that wait a process gets one."""
+        os.kill(self.number, first)
+        time.sleep(0.2)
+        while children := self._children():
+            os.kill(children[0], second)
+            with suppress(subprocess.TimeoutExpired):
+                self.shell.wait(30)
+
+    def ended(self) -> tuple[int, str, str]:
+        """Exit code as the shell has it, and what was written to stdout and stderr."""
+        try:
+            out, err = self.shell.communicate(timeout=120)
+        finally:
+            self.kill()
+        out, _, code = out.rpartition("code ")
+        return int(code), out, err
+
+    def kill(self) -> None:
+        if self.shell.poll() is None:
+            os.killpg(self.shell.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def run(site, request):
+    """Start a run that is held where it says."""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("needs /proc")
+    install(site, "ftrun-slow", SLOW)
+    started = []
+
+    def start(held_at: str, workers: int = 0, *arguments: str) -> Process:
+        Path("hold").write_text(held_at)
+        write_spec(spec(workers))
+        started.append(Process("spec.json", "--out", "run", *arguments))
+        started[-1].until_held()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def straight(ftrun):
+    """What a run that nothing stops leaves behind."""
+
+    def start() -> dict[str, Any]:
+        assert ftrun(write_spec(spec(0)), "--out", "straight").exit_code == 0
+        return outcome(Path("straight"))
+
+    return start
+
+
+def let_go() -> None:
+    Path("hold").unlink()
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def status() -> dict[str, Any]:
+    return read(Path("run/status.json"))
+
+
+def without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_seconds(each) for key, each in value.items() if not key.startswith("seconds")}
+    return [without_seconds(each) for each in value] if isinstance(value, list) else value
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All that a run leaves behind but the time that it took."""
+    last = folder / "checkpoints" / "last"
+    return {
+        "best": (folder / "checkpoints" / "best" / "model.safetensors").read_bytes(),
+        "last": (last / "model.safetensors").read_bytes(),
+        "tensors": (last / "state.safetensors").read_bytes(),
+        "state": without_seconds(read(last / "state.json")),
+        "results": without_seconds(read(folder / "results.json")),
+    }
+
+
+SIGNALS = pytest.mark.parametrize(
+    ("number", "code", "what"),
+    [(signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
+    ids=["SIGINT", "SIGTERM"],
+)
+
+
+@SIGNALS
+@pytest.mark.parametrize(("held_at", "step"), [(batch_of_first_epoch(2), 2), ("val 3", 5)], ids=["train", "val"])
+def test_the_first_signal_ends_the_run_after_its_step(number, code, what, held_at, step, run, straight, ftrun):
+    process = run(held_at)
+    assert status()["state"] == "running"
+    os.kill(process.number, number)
+    let_go()
+    ended, out, err = process.ended()
+    assert (ended, err) == (code, f"Error: {what}\n")
+    assert status() | {"state": "interrupted", "epoch": 0, "step": step, "reason": what} == status()
+    assert out.splitlines()[-1] == f"saved at step {step}; to go on: ftrun resume run"
+    assert read(Path("run/checkpoints/last/net.json"))["step"] == step
+    assert ftrun("resume", "run").exit_code == 0
+    assert outcome(Path("run")) == straight()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "what"),
+    [
+        pytest.param(signal.SIGINT, 130, "stopped by Ctrl-C", id="SIGINT"),
+        pytest.param(
+            signal.SIGTERM,
+            143,
+            "stopped by SIGTERM",
+            id="SIGTERM",
+            marks=pytest.mark.xfail(reason="the workers end at SIGTERM, and the run with them"),
+        ),
+    ],
+)
+def test_a_signal_to_every_process_of_a_run_with_workers_ends_it_after_its_step(
+    number, code, what, run, straight, ftrun
+):
+    """A terminal sends Ctrl-C, and a batch system SIGTERM, to the data loader's workers too."""
+    process = run(batch_of_first_epoch(2), 2)
+    os.killpg(process.shell.pid, number)
+    let_go()
+    ended, out, err = process.ended()
+    assert (ended, err) == (code, f"Error: {what}\n")
+    assert status()["step"] in (1, 2)
+    assert f"saved at step {status()['step']}; to go on: ftrun resume run" in out
+    assert ftrun("resume", "run").exit_code == 0
+    assert outcome(Path("run")) == straight()
+
+
+@pytest.mark.parametrize(
+    ("second", "code", "workers"), [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 0), (signal.SIGINT, 130, 2)]
+)
+def test_a_second_signal_ends_the_run_at_once(second, code, workers, run, straight, ftrun):
+    process = run(batch_of_first_epoch(1), workers)
+    process.signal_twice(signal.SIGINT, second)
+    ended, _, err = process.ended()
+    assert (ended, err) == (code, "")
+    assert status()["state"] == "interrupted"
+    assert not Path("run/checkpoints/last").exists(), "the step has not ended: its data is still held"
+    let_go()
+    assert ftrun("resume", "run").exit_code == 0
+    assert outcome(Path("run")) == straight()
+
+
+def test_sigusr1_saves_now_and_the_run_goes_on(run, straight):
+    process = run(batch_of_first_epoch(2))
+    assert not Path("run/checkpoints/last").exists()
+    os.kill(process.number, signal.SIGUSR1)
+    Path("held").unlink()
+    Path("hold").write_text(batch_of_first_epoch(5))
+    process.until_held()
+    saved = read(Path("run/checkpoints/last/net.json"))
+    assert (saved["epoch"], saved["step"]) == (0, 2)
+    assert status() | {"state": "running", "epoch": 0, "step": 2} == status()
+    let_go()
+    ended, out, err = process.ended()
+    assert (ended, err) == (0, "")
+    assert "saved at step 2, as SIGUSR1 asks" in out
+    assert outcome(Path("run")) == straight()
+
+
+def test_before_training_a_signal_ends_the_run_and_leaves_nothing(run):
+    process = run("build")
+    os.kill(process.number, signal.SIGINT)
+    ended, out, err = process.ended()
+    assert (ended, out, "Traceback" in err) == (130, "", False)
+    assert not Path("run").exists()
