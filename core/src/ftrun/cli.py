@@ -110,9 +110,7 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
     for trial in trials:
         verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in rehearsal.ASPECTS]
         rows.append([str(trial.killed_after), str(trial.resumed_from), *verdicts])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo("\n".join(_columns(rows)))
     if not all(all(trial.same.values()) for trial in trials):
         raise FtrunError(
             "a resumed run of this spec does not end as an uninterrupted one. A part keeps state that is in no "
@@ -126,11 +124,12 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
 @SET
 @AS_JSON
 def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check SPEC, without loading data or weights."""
+    """Check SPEC, without loading data or weights; with train.phases, show what learns when."""
     from ftrun.check import InvalidSpec
 
     try:
         _, checked, _ = _checked(spec, overrides)
+        plan = _plan(checked)
     except FtrunError as error:
         if not as_json:
             raise
@@ -139,9 +138,9 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         _print_json({"valid": False, "errors": listed or [{"where": error.where, "message": error.message}]})
         sys.exit(exit_code(error))
     if as_json:
-        _print_json({"valid": True, "spec": checked.resolved()})
+        _print_json({"valid": True, "spec": checked.resolved(), "plan": plan})
     else:
-        click.echo(f"{click.format_filename(spec)}: valid")
+        click.echo("\n".join([f"{click.format_filename(spec)}: valid", *_columns(plan or [])]))
 
 
 @main.command()
@@ -190,6 +189,20 @@ def _checked(path: Path, overrides: tuple[str, ...]) -> "tuple[str, RunSpec, Cat
     text, data = read_spec(path, list(main.commands))
     catalogue = installed()
     return text, check_spec(data, catalogue, name=str(path), overrides=overrides), catalogue
+
+
+def _plan(spec: "RunSpec") -> list[list[str]] | None:
+    """What learns when: it is the net that knows its stages, so this loads torch, if there are phases."""
+    if spec.train.phases is None:
+        return None
+    from ftrun.run.phases import table_of
+
+    return table_of(spec)
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _print(value: Any, as_text: Callable[[Any], str], as_json: bool) -> None:

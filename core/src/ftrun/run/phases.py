@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from ftrun.errors import SpecError, did_you_mean
+from ftrun.errors import SpecError, did_you_mean, located
 from ftrun.net import Net
-from ftrun.runspec import Phase, Train
+from ftrun.runspec import Phase, RunSpec, Train
+from ftrun.targets import Classes
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,29 @@ class Plan:
         number = next((index for index, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
         net.freeze([name for name, stage in self.phases[number].items() if stage.frozen])
         return [rates[number] for rates in self._groups]
+
+    def table(self, net: Net, lr: float) -> list[list[str]]:
+        """For people: each stage's parameters, and its learning rate in each phase before the scheduler's factor."""
+        starts = [1, *(end + 1 for end in self.ends)]
+        epochs = [f"epoch {a}" if a == b else f"epochs {a}-{b}" for a, b in zip(starts, self.ends, strict=False)]
+        rows = [["stage", "parameters", *epochs]]
+        for stage, names in net.stages.items():
+            count = sum(net.model.get_parameter(name).numel() for name in names)
+            shown = "by the dataset" if stage == "head" else f"{count:,}"
+            phases = [phase[stage] for phase in self.phases]
+            rows.append([stage, shown, *("frozen" if each.frozen else f"{lr * each.rate:.3g}" for each in phases)])
+        return rows
+
+
+def table_of(spec: RunSpec) -> list[list[str]]:
+    """`Plan.table` of a spec's net, whose head is made for two classes, since the dataset is not read."""
+    with located("backbone"):
+        net = spec.backbone.without_weights().build(spec.input_overrides)
+    net.set_targets({"label": Classes(names=("one", "other"))})
+    for index, modifier in enumerate(spec.modifiers):
+        with located(f"modifiers.{index}"):
+            net = modifier.build(net)
+    return Plan(net, spec.train).table(net, getattr(spec.optimizer, "lr", 1.0))
 
 
 def _lay_out(stages: list[str], phase: Phase, where: str) -> dict[str, Stage]:
