@@ -15,11 +15,13 @@ def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     as lists. Raises FtrunError for what is none of this.
     """
     if isinstance(value, Tensor):
+        while name in tensors:  # {"a": {"b": ..}, "a.b": ..}
+            name += "'"
         tensors[name] = value.detach().contiguous()
         return {"$tensor": name}
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": str(value)}
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if isinstance(value, dict) and all(isinstance(key, str) and key[:1] != "$" for key in value):
         return {key: pack(each, f"{name}.{key}", tensors) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
