@@ -351,7 +351,7 @@ def test_a_sample_that_cannot_be_read(workers, site, ftrun):
     assert (status()["state"], status()["reason"]) == ("failed", "sample 7 cannot be read: it is torn.")
 
 
-def test_an_image_folder_that_is_not_there_and_an_image_that_is_torn(site, ftrun):
+def test_an_image_folder_that_is_not_there_and_an_image_that_is_torn(site, ftrun, monkeypatch):
     spec = tiny_spec(dataset={"name": "image-folder", "path": "imagse"})
     folders = [Path("images/train/a"), Path("images/train/b")]
     for folder in folders:
@@ -366,7 +366,14 @@ def test_an_image_folder_that_is_not_there_and_an_image_that_is_torn(site, ftrun
 
     result = ftrun(write_spec(spec), "--set", "dataset.path=images")
     assert result.exit_code == 4
-    assert re.search(r"^Error: .*images/train/[ab]/[012]\.png cannot be read", result.output, re.MULTILINE)
+    torn = r"^Error: .*images/train/[ab]/[012]\.png cannot be read"
+    assert re.search(torn, result.output, re.MULTILINE)
+    assert not Path("runs").exists()  # found while the cache was filled, before the run began
+
+    monkeypatch.setenv("FTRUN_CACHE_GB", "0")
+    result = ftrun(write_spec(spec), "--set", "dataset.path=images")
+    assert result.exit_code == 4
+    assert re.search(torn, result.output, re.MULTILINE)
     assert status()["state"] == "failed"
 
 

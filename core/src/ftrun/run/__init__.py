@@ -4,6 +4,7 @@ session     a whole run, and one that goes on after a break
 assemble    the live objects of a run, built from the parts of the spec
   splits      the val cut, and the checks of the data
   loader      batches of a split, in an order that is a function of (seed, epoch)
+  cache       samples from files, decoded once and shared by runs
   corrupt     samples that cannot be read
   phases      what learns when, and how fast
   average     a moving average of the weights

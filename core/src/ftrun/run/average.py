@@ -35,8 +35,10 @@ class Average:
 
     @torch.no_grad()
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Put in what `state` gave. Raises KeyError where a tensor is missing."""
+        """Put in what `state` gave. Raises KeyError where a tensor is missing, ValueError where it is another one."""
         for name, tensor in self.state().items():
+            if (state[name].shape, state[name].dtype) != (tensor.shape, tensor.dtype):
+                raise ValueError(f"{name} is {state[name].dtype} {list(state[name].shape)}")
             tensor.copy_(state[name])
 
 

@@ -108,7 +108,12 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
 def load_net(folder: Path) -> dict[str, Any]:
     """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged."""
     verify(folder)
-    return _read(folder / NET, _read_json)
+    return _read(folder / NET, _read_net)
+
+
+def _read_net(path: Path) -> dict[str, Any]:
+    net = _read_json(path)
+    return {**net, "epoch": int(net["epoch"]), "val": dict(net["val"])}
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:

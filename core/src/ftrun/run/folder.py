@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -69,6 +70,11 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def remove_leftovers(self) -> None:
+        """Remove what a kill in the middle of a checkpoint's writing has left."""
+        for leftover in self.checkpoints.glob(".*"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole: a reader sees the old text or the new one, never a part."""

@@ -3,7 +3,9 @@
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
+from threading import Thread
 from typing import Any, TypeAlias
 
 import torch
@@ -51,7 +53,7 @@ class Loader:
             batch_sampler=self._order,
             collate_fn=_as_it_is,
             num_workers=workers,
-            worker_init_fn=_set_up_worker,
+            worker_init_fn=partial(_set_up_worker, os.getpid()),
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
         )
@@ -151,10 +153,22 @@ class _BatchReader:
         return Batch(self.collate(raw), targets, torch.as_tensor(indices))
 
 
-def _set_up_worker(worker: int) -> None:
-    """Ctrl-C at a terminal goes to every process of a run, and the run needs its workers to finish the step."""
+def _set_up_worker(run: int, worker: int) -> None:
+    """A terminal's Ctrl-C and a batch system's SIGTERM go to every process of a run, which needs us to finish the step.
+
+    run: its process, which alone may end us
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_end_when_told, args=(run,), daemon=True).start()
+
+
+def _end_when_told(run: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
+        continue
+    os._exit(128 + signal.SIGTERM)
 
 
 def _columns(items: Any) -> tuple[Any, dict[str, Tensor]]:

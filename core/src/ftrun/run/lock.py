@@ -4,6 +4,7 @@ import os
 import sys
 import weakref
 from pathlib import Path
+from time import sleep
 
 from ftrun.run.files import writing
 
@@ -21,7 +22,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         with writing(path):
             self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        self.held = _lock(self._file)
+        self.held = _lock_patiently(self._file)
         """Whether we have it; another process does otherwise."""
         _locks.add(self)
 
@@ -54,6 +55,15 @@ def _lock(file: int, *, shared: bool = False) -> bool:
     except OSError:  # a file system without locks
         return True
     return True
+
+
+def _lock_patiently(file: int) -> bool:
+    """Try again for a while, because who only looks (is_locked) has a share of the lock for a moment."""
+    for seconds in (0.01, 0.03, 0.1):
+        if _lock(file):
+            return True
+        sleep(seconds)
+    return _lock(file)
 
 
 _locks: "weakref.WeakSet[Lock]" = weakref.WeakSet()

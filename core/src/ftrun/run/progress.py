@@ -20,7 +20,7 @@ class Progress:
 
     loss_sum: float = 0.0
     """Of the epoch that is going on: the sum over its samples so far; up to date where the run is saved."""
-    samples: int = 0
+    samples: Annotated[int, Field(ge=0)] = 0
     """Of the epoch that is going on: samples that it has learnt from."""
     seconds: float = 0.0
     """Of the epoch that is going on: time that its training took in processes that have ended."""
@@ -31,13 +31,13 @@ class Progress:
     history: list[dict[str, int | float]] = field(default_factory=list)
     """Each epoch's figures: the lines of metrics.jsonl."""
 
-    rate_scale: float = 1.0
+    rate_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on every learning rate: less than 1 once the run went back from where it diverged."""
     went_back: int = 0
     """How often it did."""
     skipped: list[int] = field(default_factory=list)
     """Steps that changed nothing, because their loss or gradient was not finite."""
-    micro_batch: int | None = None
+    micro_batch: Annotated[int, Field(ge=1)] | None = None
     """Samples that fit into memory at once, where a whole batch did not."""
     corrupt: list[Corrupt] = field(default_factory=list)
     """Samples that cannot be read."""

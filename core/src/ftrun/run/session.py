@@ -105,6 +105,7 @@ def resume(
         progress = restore(job, folder, report.say)
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
+        folder.remove_leftovers()
         folder.write_json("resolved.json", {**resolved, "spec": spec.resolved()})
         folder.write_metrics(progress.history)
         folder.write_status("running", epoch=progress.epoch, step=progress.step)

@@ -1,0 +1,96 @@
+import pytest
+import torch
+from torch import nn
+
+from ftrun import Classes, ImageInput, Net
+from ftrun.run.average import Average
+
+
+class Small(Net):
+    def features(self, x):
+        return self.model[:2](x)
+
+    def pool(self, features):
+        return features.mean((2, 3))
+
+
+def small() -> Small:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 1000))
+    net = Small(model, input=ImageInput(size=(8, 8)), num_features=4, head_path="2", stages={"all": ["0", "1"]})
+    net.set_targets({"label": Classes(names=("a", "b"))})
+    return net
+
+
+@torch.no_grad()
+def move(net: Net, step: int) -> dict[str, torch.Tensor]:
+    """Other weights, statistics and counts; a copy of all of them."""
+    for tensor in (*net.model.parameters(), *net.model.buffers()):
+        tensor.add_(torch.randn_like(tensor) if tensor.is_floating_point() else step)
+    return {name: value.clone() for name, value in net.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("decay", [0.2, 0.9])
+def test_the_average_is_what_the_formula_says(decay):
+    net = small()
+    average = Average(net, decay)
+    expected = {name: value.clone() for name, value in net.model.state_dict().items()}
+    for step in range(1, 30):
+        now = move(net, step)
+        average.update(net, step)
+        keep = min(decay, (1 + step) / (10 + step))
+        for name, value in now.items():
+            expected[name] = keep * expected[name] + (1 - keep) * value if value.is_floating_point() else value
+    found = average.net.model.state_dict()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, atol=1e-5)
+    assert found["1.num_batches_tracked"] == sum(range(1, 30)), "a count has no average: it is the latest"
+    assert found["1.running_mean"].abs().sum() > 0
+
+
+def test_the_first_steps_weigh_more_than_the_decay_says():
+    net = small()
+    average = Average(net, 0.999)
+    now = move(net, 1)
+    average.update(net, 0)
+    assert (average.net.model.state_dict()["0.bias"] - now["0.bias"]).abs().max() < 0.5
+
+
+def test_the_average_has_tensors_of_its_own_without_gradient():
+    net = small()
+    average = Average(net, 0.9)
+    assert not any(each.requires_grad for each in average.net.parameters())
+    assert all(each.requires_grad for each in net.parameters())
+    own = {each.data_ptr() for each in (*net.parameters(), *net.buffers())}
+    assert not own & {each.data_ptr() for each in (*average.net.parameters(), *average.net.buffers())}
+
+
+def test_averaging_leaves_the_net_alone():
+    net = small()
+    average = Average(net, 0.5)
+    before = move(net, 1)
+    average.update(net, 1)
+    assert all(torch.equal(value, before[name]) for name, value in net.model.state_dict().items())
+
+
+def test_the_state_comes_back_whole():
+    net = small()
+    average, other = Average(net, 0.9), Average(small(), 0.9)
+    move(net, 3)
+    average.update(net, 3)
+    state = {name: value.clone() for name, value in average.state().items()}
+    assert state.keys() == net.model.state_dict().keys()
+    other.load_state(state)
+    assert all(torch.equal(value, state[name]) for name, value in other.net.model.state_dict().items())
+    move(net, 4)
+    average.update(net, 4)
+    other.update(net, 4)
+    assert all(torch.equal(value, other.state()[name]) for name, value in average.state().items())
+
+
+def test_a_state_with_a_tensor_missing_is_refused():
+    average = Average(small(), 0.9)
+    state = average.state()
+    del state["1.running_var"]
+    with pytest.raises(KeyError, match="running_var"):
+        Average(small(), 0.9).load_state(state)

@@ -1,0 +1,193 @@
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from ftrun import Classes, ImageInput, Net, SpecError
+from ftrun.run.phases import Plan
+from ftrun.runspec import Phase, Train
+
+
+class Deep(Net):
+    def features(self, x):
+        return self.model.late(self.model.middle(self.model.stem(x)))
+
+    def pool(self, features):
+        return features.mean((2, 3))
+
+
+def deep() -> Deep:
+    """Three stages and the head, each with what behaves differently in training; dropout belongs to no stage."""
+    model = nn.Module()
+    model.stem = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    model.middle = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    model.late = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    model.dropout = nn.Dropout(0.5)
+    model.head = nn.Linear(4, 1000)
+    stages = {"stem": ["stem"], "middle": ["middle"], "late": ["late"]}
+    net = Deep(model, input=ImageInput(size=(8, 8)), num_features=4, head_path="head", stages=stages)
+    net.set_targets({"label": Classes(names=("a", "b"))})
+    return net
+
+
+def plan(net: Net, *phases: Phase, epochs: int = 10) -> Plan:
+    return Plan(net, Train(phases=phases) if phases else Train(epochs=epochs))
+
+
+def learning(net: Net) -> list[str]:
+    """The stages whose parameters all have a gradient; the others must have none at all."""
+    found = []
+    for stage, names in net.stages.items():
+        wanted = {net.model.get_parameter(name).requires_grad for name in names}
+        assert len(wanted) == 1, f"{stage} is frozen in part"
+        found += [stage] if wanted == {True} else []
+    return found
+
+
+def grouped(net: Net, made: Plan) -> list[list[str]]:
+    """The stages of each parameter group."""
+    place = {id(net.model.get_parameter(name)): stage for stage, names in net.stages.items() for name in names}
+    return [list(dict.fromkeys(place[id(each)] for each in group["params"])) for group in made.parameter_groups(net)]
+
+
+def test_without_phases_everything_learns_in_one_group():
+    net = deep()
+    made = plan(net)
+    assert grouped(net, made) == [["stem", "middle", "late", "head"]]
+    assert made.begin(net, 1) == made.begin(net, 10) == [1.0]
+    assert learning(net) == ["stem", "middle", "late", "head"]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "expected"),
+    [
+        (None, ["stem", "middle", "late", "head"]),
+        ("stem", ["middle", "late", "head"]),
+        ("middle", ["late", "head"]),
+        ("late", ["head"]),
+        ("features", ["head"]),
+    ],
+)
+def test_a_stage_is_frozen_with_all_before_it(freeze, expected):
+    net = deep()
+    plan(net, Phase(epochs=1, freeze=freeze)).begin(net, 1)
+    assert learning(net) == expected
+
+
+def test_each_epoch_is_in_its_phase():
+    net = deep()
+    made = plan(net, Phase(epochs=2, freeze="features"), Phase(epochs=1, freeze="stem"), Phase(epochs=3))
+    frozen = {}
+    for epoch in (1, 2, 3, 4, 6, 7):
+        made.begin(net, epoch)
+        frozen[epoch] = 4 - len(learning(net))
+    assert frozen == {1: 3, 2: 3, 3: 1, 4: 0, 6: 0, 7: 0}, "what comes after the last phase belongs to it"
+
+
+def test_a_phase_does_not_depend_on_those_before_it():
+    """A resumed run begins in the middle."""
+    phases = Phase(epochs=1, freeze="features"), Phase(epochs=1, freeze="stem", layer_decay=0.5)
+    straight, resumed = deep(), deep()
+    made = plan(straight, *phases)
+    made.begin(straight, 1)
+    rates = made.begin(straight, 2)
+    assert plan(resumed, *phases).begin(resumed, 2) == rates
+    assert learning(resumed) == learning(straight)
+
+
+def test_layer_decay_lowers_the_rate_from_stage_to_stage():
+    net = deep()
+    made = plan(net, Phase(epochs=1, lr_scale=0.1, layer_decay=0.5))
+    assert grouped(net, made) == [["stem"], ["middle"], ["late"], ["head"]]
+    assert made.begin(net, 1) == pytest.approx([0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])
+
+
+def test_groups_are_shared_by_stages_whose_rates_never_differ():
+    net = deep()
+    made = plan(net, Phase(epochs=1, freeze="features"), Phase(epochs=1, lr_scale=0.1))
+    assert grouped(net, made) == [["stem", "middle", "late", "head"]]
+    assert (made.begin(net, 1), made.begin(net, 2)) == ([1.0], [0.1])
+    apart = plan(net, Phase(epochs=1, freeze="features"), Phase(epochs=1, layer_decay=0.5))
+    assert (apart.begin(net, 1), apart.begin(net, 2)) == ([1.0] * 4, [0.125, 0.25, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("decay", [0.5, 1.0])
+def test_every_parameter_is_in_one_group(decay):
+    net = deep()
+    groups = plan(net, Phase(epochs=1, layer_decay=decay)).parameter_groups(net)
+    listed = [id(each) for group in groups for each in group["params"]]
+    assert sorted(listed) == sorted(id(each) for each in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        ("midle", "'midle' is no stage that can be frozen. Did you mean 'middle'?"),
+        ("head", "'head' is no stage that can be frozen."),
+        ("", "'' is no stage that can be frozen. Stages"),
+    ],
+)
+def test_a_stage_that_there_is_not_is_named_with_those_that_there_are(freeze, message):
+    with pytest.raises(SpecError) as caught:
+        plan(deep(), Phase(epochs=1), Phase(epochs=1, freeze=freeze))
+    assert str(caught.value).startswith(f"train.phases.1.freeze: {message}")
+    assert str(caught.value).endswith("Stages of this backbone: stem, middle, late; features is all of them.")
+
+
+def test_frozen_stages_change_in_nothing():
+    """Not by batch normalisation's statistics, either, and their dropout is off."""
+    net = deep()
+    net.freeze(["stem", "middle"])
+    net.train()
+    before = {name: value.clone() for name, value in net.model.state_dict().items()}
+    x = torch.randn(8, 3, 8, 8)
+    net(x).sum().backward()
+    changed = {name for name, value in net.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"late.1.running_mean", "late.1.running_var", "late.1.num_batches_tracked"}
+    with_gradient = {name for name, each in net.model.named_parameters() if each.grad is not None}
+    assert with_gradient == {"late.0.weight", "late.0.bias", "late.1.weight", "late.1.bias", "head.weight", "head.bias"}
+    assert torch.equal(net.model.middle(net.model.stem(x)), net.model.middle(net.model.stem(x)))
+
+
+def test_training_mode_is_for_what_is_not_frozen():
+    net = deep()
+    net.eval()
+    net.freeze(["stem"])
+    assert not net.model.late[1].training, "freezing is no reason to train"
+    net.train()
+    modes = [net.model.stem[1].training, net.model.middle[2].training, net.model.dropout.training, net.model.training]
+    assert modes == [False, True, True, True]
+    net.eval()
+    assert not any(module.training for module in net.modules())
+
+
+def test_what_was_frozen_learns_again():
+    net = deep()
+    net.freeze(["stem", "middle", "late"])
+    net.train()
+    net.freeze([])
+    assert learning(net) == ["stem", "middle", "late", "head"]
+    assert all(module.training for module in net.modules())
+
+
+def test_what_a_modifier_took_the_gradient_from_stays_without():
+    net = deep()
+    net.model.late[0].weight.requires_grad_(False)
+    for stages in (["stem"], ["late"], []):
+        net.freeze(stages)
+        assert not net.model.late[0].weight.requires_grad
+    assert net.model.late[0].bias.requires_grad
+
+
+def test_phases_say_how_long_a_run_is():
+    two = (Phase(epochs=2, freeze="features"), Phase(epochs=3))
+    assert Train(phases=two).epochs == Train(phases=two, epochs=5).epochs == 5
+    with pytest.raises(ValidationError, match="epochs is 6, but the phases make 5; leave epochs out"):
+        Train(phases=two, epochs=6)
+
+
+def test_the_last_phase_grows_where_a_run_is_extended():
+    longer = Train(phases=(Phase(epochs=2, freeze="features"), Phase(epochs=3, lr_scale=0.5))).extended(9)
+    assert longer.epochs == 9
+    assert longer.phases == (Phase(epochs=2, freeze="features"), Phase(epochs=7, lr_scale=0.5))
+    assert Train(epochs=3).extended(4) == Train(epochs=4)
