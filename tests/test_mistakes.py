@@ -18,8 +18,8 @@ KEYS = (
     "observers, train, seed."
 )
 TRAIN = (
-    "Options of train: epochs, phases, batch_size, accumulate, monitor, patience, clip, ema, precision, on_nonfinite, "
-    "on_corrupt, checkpoint_minutes, workers, val_fraction."
+    "Options of train: epochs, phases, batch_size, accumulate, monitor, patience, clip, ema, precision, "
+    "memory_format, compile, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
 )
 NO_METRIC = 'No metric is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
 SGD = "tiny-sgd"
@@ -45,7 +45,7 @@ MISTAKES = {
     "unknown option of a phase": (
         {"train": {"phases": [{"epochs": 1, "frieze": "stem"}]}},
         "train.phases.0.frieze: no such option. Did you mean 'freeze'? "
-        "Options of a phase: epochs, freeze, lr_scale, layer_decay.",
+        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay.",
     ),
     "epochs and phases that contradict each other": (
         {"train": {"epochs": 2, "phases": [{"epochs": 1}, {"epochs": 3}]}},
@@ -117,7 +117,7 @@ MISTAKES = {
     "wrong inside a list": ({"input": {"size": [8, "8"]}}, 'input.size.1: must be an integer, but it is "8".'),
     "none of the choices": (
         {"train": {"precision": "fp23"}},
-        "train.precision: must be 'fp32' or 'bf16', but it is \"fp23\". Did you mean 'fp32'?",
+        "train.precision: must be 'auto', 'fp32' or 'bf16', but it is \"fp23\". Did you mean 'fp32'?",
     ),
     "monitor": (
         {"train": {"monitor": "val/lost"}},

@@ -102,11 +102,13 @@ def test_layer_decay_lowers_the_rate_from_stage_to_stage():
     assert made.begin(net, 1) == pytest.approx([0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])
 
 
-def test_groups_are_shared_by_stages_whose_rates_never_differ():
+def test_groups_are_shared_by_stages_that_always_learn_alike():
     net = deep()
-    made = plan(net, Phase(epochs=1, freeze="features"), Phase(epochs=1, lr_scale=0.1))
-    assert grouped(net, made) == [["stem", "middle", "late", "head"]]
-    assert (made.begin(net, 1), made.begin(net, 2)) == ([1.0], [0.1])
+    made = plan(net, Phase(epochs=1, freeze="stem"), Phase(epochs=1, lr_scale=0.1))
+    assert grouped(net, made) == [["stem"], ["middle", "late", "head"]]
+    assert (made.begin(net, 1), made.begin(net, 2)) == ([1.0, 1.0], [0.1, 0.1])
+    alike = plan(net, Phase(epochs=1), Phase(epochs=1, lr_scale=0.1))
+    assert grouped(net, alike) == [["stem", "middle", "late", "head"]]
     apart = plan(net, Phase(epochs=1, freeze="features"), Phase(epochs=1, layer_decay=0.5))
     assert (apart.begin(net, 1), apart.begin(net, 2)) == ([1.0] * 4, [0.125, 0.25, 0.5, 1.0])
 

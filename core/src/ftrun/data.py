@@ -21,11 +21,13 @@ class Batch:
     inputs: what `InputSpec.collate` gave: for images uint8 [B, C, H, W]
     targets: by target's name, each [B, ...]
     ids: int64 [B], each sample's index in its split
+    embedded: whether the inputs are embeddings, which only the head has to see
     """
 
     inputs: Any
     targets: "Mapping[str, Tensor]"
     ids: "Tensor"
+    embedded: bool = False
 
     def to(self, device: "torch.device") -> "Batch":
         """This batch on `device`; the copy overlaps with computing where the memory is pinned."""
@@ -58,7 +60,7 @@ class Batch:
 
     def _part(self, part: slice) -> "Batch":
         targets = {name: value[part] for name, value in self.targets.items()}
-        return Batch(self.inputs[part], targets, self.ids[part])
+        return Batch(self.inputs[part], targets, self.ids[part], self.embedded)
 
 
 class Split(Protocol):

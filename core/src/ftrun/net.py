@@ -110,6 +110,7 @@ class Net(nn.Module):
     def freeze(self, stages: Collection[str]) -> None:
         """Let exactly these stages be frozen: no gradient, evaluation mode, and so no change of a buffer either.
 
+        Where all but the head is, so is what belongs to no stage, such as dropout before the head.
         A parameter that a modifier took the gradient from stays without one.
         """
         if not self._learning:
@@ -117,7 +118,12 @@ class Net(nn.Module):
         frozen = {name for stage in stages for name in self.stages.get(stage, ())}
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self._learning - frozen)
-        self._frozen = [module for name, module in self.model.named_modules() if self._stage_of(name) in stages]
+        only_head = set(self.stages) - {"head"} <= set(stages)
+        self._frozen = [
+            module
+            for name, module in self.model.named_modules()
+            if (self._stage_of(name) != "head" if only_head else self._stage_of(name) in stages)
+        ]
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:

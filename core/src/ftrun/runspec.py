@@ -35,6 +35,12 @@ class Phase(BaseModel):
         description="The last stage that does not learn: it and all stages before it are frozen; "
         "features freezes everything but the head.",
     )
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="Augmented views of each sample that the epochs use in turn; each epoch draws its own if not "
+        "given. Where all but the head is frozen, the backbone then runs only once on each view.",
+    )
     lr_scale: float = Field(1.0, gt=0, description="Factor on the learning rate.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="Factor on the learning rate from each stage to the one before it; the head has 1."
@@ -68,8 +74,16 @@ class Train(BaseModel):
         lt=1,
         description="Decay of an average of the weights, which is then what is judged and kept as best.",
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="Number format of the forward pass; weights and optimizer stay in fp32."
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of the forward pass; weights and optimizer stay in fp32. "
+        "auto takes what is fastest here.",
+    )
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
+        "auto", description="Order of an image's values in memory. auto takes what is fastest here."
+    )
+    compile: bool = Field(
+        False, description="Compile the net (torch.compile): a minute before the first step, faster steps after it."
     )
     on_nonfinite: Literal["stop", "skip", "back"] = Field(
         "stop",

@@ -73,11 +73,9 @@ class ImageInput(InputSpec):
         return torch.cat([self._fit(image[None]) for image in raw])
 
     def prepare(self, batch: "Tensor") -> "Tensor":
-        """float32 [B, channels, H, W], normalised, from uint8 of the same shape; channels last in memory."""
-        import torch
-
+        """float32 [B, channels, H, W], normalised, from uint8 of the same shape."""
         mean, std = _normalisation(self.mean, self.std, batch.device)
-        return batch.to(torch.float32, memory_format=torch.channels_last).sub_(mean).div_(std)
+        return batch.float().sub_(mean).div_(std)
 
     def _fit(self, images: "Tensor") -> "Tensor":
         """Resize and crop as timm does for evaluation: shorter side to floor(size / crop), then the centre."""

@@ -4,13 +4,17 @@ session     a whole run, and one that goes on after a break
 assemble    the live objects of a run, built from the parts of the spec
   splits      the val cut, and the checks of the data
   loader      batches of a split, in an order that is a function of (seed, epoch)
-  cache       samples from files, decoded once and shared by runs
+  decoded     samples from files, decoded once
+  embedded    embeddings of a frozen backbone, computed once
+  mapped      what both are kept in, shared by runs
   corrupt     samples that cannot be read
   phases      what learns when, and how fast
+  tuning      the fastest precision and memory format
   average     a moving average of the weights
   init_from   another run's weights to start from
 loop        training, from top to bottom
   evaluate    loss and metrics on one split
+  loss        of all targets together
   guard       nothing that is not finite reaches the weights
   memory      what to do where it is short
   signals     SIGINT and SIGTERM wait for the end of a step

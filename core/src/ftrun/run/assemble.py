@@ -1,23 +1,28 @@
 """From a checked spec to the live objects of a run."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ftrun.data import Batch, Splits
 from ftrun.errors import FtrunError, SpecError, located
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
+from ftrun.run import tuning
 from ftrun.run.average import Average
-from ftrun.run.cache import cached
 from ftrun.run.corrupt import CorruptSamples
+from ftrun.run.decoded import decoded
+from ftrun.run.embedded import Embeddings
 from ftrun.run.loader import Loader
 from ftrun.run.phases import Plan
+from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 from ftrun.specs import Loss, Metric
 
@@ -39,8 +44,11 @@ class Job:
     """Of each parameter group, as the optimizer was built."""
     schedule: Callable[[float], float]
     average: Average | None
+    setting: Setting
+    """Precision and memory format."""
     augmentations: list[Callable[[Batch, SampleRandom], Batch]]
     loaders: Mapping[str, Loader]
+    embeddings: Embeddings
     corrupt: CorruptSamples
 
     @property
@@ -58,6 +66,16 @@ class Job:
         """Number of samples in each split."""
         return {name: len(split) for name, split in self.splits.items()}
 
+    def augment(self, batch: Batch, epoch: int) -> Batch:
+        """The batch after each augmentation in order, as drawn for an epoch (from 1).
+
+        What a sample draws depends on (seed, epoch, sample) alone; with `views`, epochs share it in turn.
+        """
+        draw = self.plan.draw(epoch)
+        for position, augmentation in enumerate(self.augmentations):
+            batch = augmentation(batch, SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids))
+        return batch
+
 
 def assemble(
     spec: RunSpec,
@@ -65,12 +83,14 @@ def assemble(
     say: Callable[[str], None] = lambda line: None,
     *,
     saved_input: Mapping[str, Any] | None = None,
+    setting: Setting | None = None,
     short: bool = False,
 ) -> Job:
     """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
 
     say: told what the user should know of as the run goes on
     saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
+    setting: precision and memory format that the run had before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
     """
     with located("dataset"):
@@ -80,11 +100,10 @@ def assemble(
         splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
     _check_kinds(spec, splits)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    # Channels last is up to four times as fast for depthwise convolutions, and costs nothing elsewhere.
-    net = build_net(spec, splits, saved_input).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = build_net(spec, splits, saved_input).to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
-        splits = cached(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
+        splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
     losses: dict[str, nn.Module] = {}
     metrics: dict[str, dict[str, Any]] = {}
     for name, target in splits.targets.items():
@@ -95,11 +114,33 @@ def assemble(
             if target.kind in metric.kinds:
                 with located(f"metrics.{index}"):
                     metrics[name][metric.key] = metric.build(target).to(device)
-    plan = Plan(net, spec.train)
-    with located("optimizer"):
-        optimizer = spec.optimizer.build(plan.parameter_groups(net))
     on_corrupt = spec.train.on_corrupt
     corrupt = CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
+    loaders = {
+        name: Loader(
+            name,
+            split,
+            net.input.collate,
+            corrupt,
+            batch_size=spec.train.batch_size,
+            workers=spec.train.workers,
+            device=device,
+        )
+        for name, split in splits.items()
+    }
+    plan = Plan(net, spec.train)
+    if setting is None:
+        plan.begin(net, plan.busiest)
+        batches = spec.train.epochs * loaders["train"].steps(1)
+        setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, say)
+    setting.apply(net)
+    with located("optimizer"):
+        optimizer = spec.optimizer.build(plan.parameter_groups(net))
+    average = Average(net, spec.train.ema) if spec.train.ema is not None else None
+    if spec.train.compile:
+        _check_compiler(device)
+        for each in (net, average.net) if average else (net,):
+            each.compile()  # in place: names of weights stay
     return Job(
         spec=spec,
         device=device,
@@ -112,20 +153,11 @@ def assemble(
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
         schedule=spec.scheduler.build() if spec.scheduler else lambda progress: 1.0,
-        average=Average(net, spec.train.ema) if spec.train.ema is not None else None,
+        average=average,
         augmentations=[augmentation.build() for augmentation in spec.augment],
-        loaders={
-            name: Loader(
-                name,
-                split,
-                net.input.collate,
-                corrupt,
-                batch_size=spec.train.batch_size,
-                workers=spec.train.workers,
-                device=device,
-            )
-            for name, split in splits.items()
-        },
+        setting=setting,
+        loaders=loaders,
+        embeddings=Embeddings(say),
         corrupt=corrupt,
     )
 
@@ -160,6 +192,16 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
+def _check_compiler(device: torch.device) -> None:
+    """Raise SpecError where torch.compile would find no C++ compiler."""
+    known = (os.environ.get("CXX") or "g++", "clang++", "c++", "cl")
+    if device.type == "cpu" and not any(shutil.which(each) for each in known):
+        raise SpecError(
+            "needs a C++ compiler, and there is none here. Install g++ or clang, or leave compile out.",
+            where="train.compile",
+        )
+
+
 def _check_kinds(spec: RunSpec, splits: Splits) -> None:
     """Raise SpecError where the loss or a metric does not work on what the dataset asks for."""
     for name, target in splits.targets.items():
@@ -173,8 +215,3 @@ def _check_kinds(spec: RunSpec, splits: Splits) -> None:
 
 def _mismatch(part: Loss | Metric, target: str, kind: str) -> str:
     return f"{part.name!r} works on {' and '.join(part.kinds)}, but the dataset's target {target!r} has {kind}."
-
-
-def total_loss(losses: Mapping[str, nn.Module], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-    """The sum over targets of each one's loss: a scalar, computed in float32."""
-    return torch.stack([loss(outputs[name].float(), targets[name]) for name, loss in losses.items()]).sum()

@@ -20,6 +20,12 @@ class Average:
         self.decay = decay
 
     @torch.no_grad()
+    def start(self, net: Net) -> None:
+        """Start anew, from the weights of `net`."""
+        for old, new in _pairs(self.net, net):
+            old.copy_(new)
+
+    @torch.no_grad()
     def update(self, net: Net, step: int) -> None:
         """Take in the weights after `step` optimizer steps."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))

@@ -40,7 +40,7 @@ class Loader:
         device: torch.device,
     ) -> None:
         self.samples = len(split)
-        self._name = name
+        self.name = name
         self._batch_size = batch_size
         self._corrupt = corrupt
         self._order = _Order()
@@ -48,8 +48,9 @@ class Loader:
             collate = _as_it_is
         if workers is None:
             workers = 0 if getattr(split, "in_memory", False) else min(os.cpu_count() or 1, 8)
+        self._reader = _BatchReader(split, collate, skip_corrupt=corrupt.limit > 0)
         self._loader: DataLoader[Any] = DataLoader(
-            _BatchReader(split, collate, skip_corrupt=corrupt.limit > 0),  # type: ignore[arg-type]  # map-style by protocol, not by base class
+            self._reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
             batch_sampler=self._order,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -61,6 +62,13 @@ class Loader:
     def steps(self, accumulate: int) -> int:
         """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
         return -(-len(_portions(range(self.samples), self._batch_size, lone_last=False)) // accumulate)
+
+    def sample(self) -> Batch | None:
+        """One whole batch, to try things on; None where there is none, or it cannot be read."""
+        if self.samples < self._batch_size:
+            return None
+        batch, _ = self._reader.__getitems__(range(self._batch_size))
+        return batch if isinstance(batch, Batch) else None
 
     def in_order(self) -> Iterator[Batch]:
         """Every sample once, in the split's own order; without those that cannot be read."""
@@ -86,7 +94,7 @@ class Loader:
         self._order.portions = portions
         for batch, unreadable in self._loader:
             for index, reason in unreadable:
-                self._corrupt.add(self._name, index, reason)
+                self._corrupt.add(self.name, index, reason)
             if isinstance(batch, FtrunError):
                 raise batch
             yield batch
@@ -123,6 +131,7 @@ class _BatchReader:
     def __init__(self, split: Split, collate: Collate, skip_corrupt: bool) -> None:
         self.split = split
         self.collate = collate
+        self.embedded = getattr(split, "embedded", False)
         self.skip_corrupt = skip_corrupt
 
     def __len__(self) -> int:
@@ -150,7 +159,7 @@ class _BatchReader:
 
     def _batch(self, indices: Sequence[int]) -> Batch:
         raw, targets = _columns(get_items(self.split, indices))
-        return Batch(self.collate(raw), targets, torch.as_tensor(indices))
+        return Batch(self.collate(raw), targets, torch.as_tensor(indices), self.embedded)
 
 
 def _set_up_worker(run: int, worker: int) -> None:

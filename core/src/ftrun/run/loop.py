@@ -12,11 +12,13 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from ftrun.data import Batch
 from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted
 from ftrun.net import outputs_by_target
-from ftrun.randomness import SampleRandom, reseed, seed_of
+from ftrun.randomness import reseed, seed_of
 from ftrun.run import memory
-from ftrun.run.assemble import Job, total_loss
-from ftrun.run.evaluate import autocast, evaluate
+from ftrun.run.assemble import Job
+from ftrun.run.embedded import output
+from ftrun.run.evaluate import evaluate
 from ftrun.run.guard import GoBack, Guard
+from ftrun.run.loss import total_loss
 from ftrun.run.progress import Progress
 from ftrun.run.report import Bar, Report
 from ftrun.run.saver import Saver
@@ -56,7 +58,8 @@ def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals
         train_loss = train_epoch(job, progress, save, report, bar, signals)
     started = perf_counter()
     with report.progress("  val", job.loaders["val"].samples) as bar:
-        val = evaluate(job, "val", bar, signals, micro_batch=progress.micro_batch)
+        loader = job.embeddings.loader(job, "val", epoch, signals) or job.loaders["val"]
+        val = evaluate(job, loader, bar, signals, micro_batch=progress.micro_batch)
 
     figures = {
         "epoch": epoch,
@@ -89,11 +92,12 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     loss_sum = torch.tensor(progress.loss_sum, device=job.device)
     bar.advance(progress.samples)
     guard = Guard(job)
-    net.train()
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
+    loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
+    net.train()
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
 
-    for batches in job.loaders["train"].shuffled(seed, epoch, accumulate=train.accumulate, start=done):
+    for batches in loader.shuffled(seed, epoch, accumulate=train.accumulate, start=done):
         samples = sum(len(batch) for batch in batches)
         factor = progress.rate_scale * job.schedule(progress.step / all_steps)
         for group, lr, rate in zip(optimizer.param_groups, job.learning_rates, rates, strict=True):
@@ -164,21 +168,15 @@ def _gradients(job: Job, batches: Sequence[Batch], progress: Progress) -> Tensor
     total = torch.zeros((), device=job.device)
     parts = (part for batch in batches for part in batch.to(job.device).parts(progress.micro_batch))
     for position, part in enumerate(parts):
-        part = augment(job, part, progress.epoch + 1)
+        if not part.embedded:
+            part = job.augment(part, progress.epoch + 1)
         reseed(job.device, seed_of(job.spec.seed, "step", progress.step, position))  # for dropout and the like
-        with autocast(job):
-            outputs = outputs_by_target(net, net(net.input.prepare(part.inputs)))
+        with job.setting.autocast(job.device):
+            outputs = outputs_by_target(net, output(net, part))
         loss = total_loss(job.losses, outputs, part.targets) * (len(part) / samples)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     return total
-
-
-def augment(job: Job, batch: Any, epoch: int) -> Any:
-    """The batch after each augmentation in order; a sample's draws depend on (seed, epoch, sample) alone."""
-    for position, augmentation in enumerate(job.augmentations):
-        batch = augmentation(batch, SampleRandom(seed_of(job.spec.seed, "augment", epoch, position), batch.ids))
-    return batch
 
 
 def _is_best(job: Job, progress: Progress, val: dict[str, Any]) -> bool:

@@ -22,17 +22,19 @@ class Stage:
 class Plan:
     """The phases of a run, laid out for the stages of its net.
 
-    Stages whose rates never differ share a parameter group of the optimizer: one group, if no phase has a decay.
+    Stages that always learn alike share a parameter group of the optimizer: one group, if there is one phase with no
+    decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
     """
 
     def __init__(self, net: Net, train: Train) -> None:
         phases = train.phases or (Phase(epochs=train.epochs),)
+        self._views = [phase.views for phase in phases]
         self.ends = list(accumulate(phase.epochs for phase in phases))
         stages = list(net.stages)
         self.phases = [_lay_out(stages, phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
-        self._groups: dict[tuple[float, ...], list[str]] = {}  # its stages, by their rate in each phase
+        self._groups: dict[tuple[Stage, ...], list[str]] = {}  # its stages, by what they do in each phase
         for stage in stages:
-            self._groups.setdefault(tuple(phase[stage].rate for phase in self.phases), []).append(stage)
+            self._groups.setdefault(tuple(phase[stage] for phase in self.phases), []).append(stage)
 
     def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
         """Every parameter of the net, as torch's optimizers take them."""
@@ -42,11 +44,33 @@ class Plan:
             for stages in self._groups.values()
         ]
 
+    @property
+    def busiest(self) -> int:
+        """An epoch (from 1) of the phase in which the least is frozen."""
+        frozen = [sum(stage.frozen for stage in phase.values()) for phase in self.phases]
+        return self.ends[frozen.index(min(frozen))]
+
     def begin(self, net: Net, epoch: int) -> list[float]:
         """Freeze what is frozen in `epoch` (from 1), and give the factor on the learning rate of each group."""
-        number = next((index for index, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
+        number = self._number(epoch)
         net.freeze([name for name, stage in self.phases[number].items() if stage.frozen])
-        return [rates[number] for rates in self._groups]
+        return [phases[number].rate for phases in self._groups]
+
+    def only_head(self, epoch: int) -> bool:
+        """Whether every stage but the head is frozen."""
+        return all(stage.frozen for name, stage in self.phases[self._number(epoch)].items() if name != "head")
+
+    def views(self, epoch: int) -> int | None:
+        """How many views of a sample the epochs around this one use in turn; None where each draws its own."""
+        return self._views[self._number(epoch)]
+
+    def draw(self, epoch: int) -> int:
+        """The epoch (from 1) whose augmentation is seen in `epoch`: itself, or with views one of the first."""
+        views = self.views(epoch)
+        return epoch if views is None else (epoch - 1) % views + 1
+
+    def _number(self, epoch: int) -> int:
+        return next((index for index, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
 
     def table(self, net: Net, lr: float) -> list[list[str]]:
         """For people: each stage's parameters, and its learning rate in each phase before the scheduler's factor."""

@@ -15,7 +15,6 @@ from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted, Spec
 from ftrun.events import RunInfo
 from ftrun.run import checkpoint, environment, init_from
 from ftrun.run.assemble import Job, assemble, choose_device
-from ftrun.run.average import Average
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loop import fit, is_over
@@ -24,6 +23,7 @@ from ftrun.run.progress import Progress
 from ftrun.run.report import Report, line_of
 from ftrun.run.saver import Saver, restore, saved
 from ftrun.run.signals import Signals
+from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 
 
@@ -95,13 +95,15 @@ def resume(
         report = Report()
         device = device or _if_here(resolved["device"])
         saved_input = resolved["input"] if saved(folder) else None
-        job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, short=short)
+        setting = Setting(resolved["precision"], resolved["memory_format"])
+        job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
         observers = Observers(spec, report.say)
         now = _description(job, catalogue)
         _check_data(resolved, now)
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.net, resolved["init_from"])
-            _average_anew(job)
+            if job.average:
+                job.average.start(job.net)
         progress = restore(job, folder, report.say)
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
@@ -120,6 +122,8 @@ def recorded_spec(folder: RunFolder, resolved: dict[str, Any], catalogue: Catalo
     """The spec of a run, checked against what is installed now."""
     try:
         environment.check_plugins(resolved["plugins"], catalogue)
+        for key in ("versions", "device", "precision", "memory_format", "input"):
+            resolved[key]
         return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
     except (KeyError, TypeError, AttributeError):
         raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
@@ -174,7 +178,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "seed": job.spec.seed,
         "device": str(job.device),
         "threads": torch.get_num_threads(),
-        "precision": job.spec.train.precision,
+        **asdict(job.setting),
         "plugins": environment.plugins_of(job.spec, catalogue),
         "versions": environment.versions(),
     }
@@ -184,13 +188,9 @@ def _initialise(job: Job, weights: Path, report: Report) -> init_from.Source:
     source, lines = init_from.initialise(job.net, weights)
     for line in lines:
         report.say(line)
-    _average_anew(job)
-    return source
-
-
-def _average_anew(job: Job) -> None:
     if job.average:
-        job.average = Average(job.net, job.average.decay)
+        job.average.start(job.net)
+    return source
 
 
 def _if_here(device: str) -> str | None:
@@ -236,7 +236,7 @@ def _judge(
     judged = {"val": saved_with["val"]}
     if "test" in job.loaders:
         with report.progress("test", job.loaders["test"].samples) as bar:
-            judged["test"] = evaluate(job, "test", bar, signals, micro_batch=progress.micro_batch)
+            judged["test"] = evaluate(job, job.loaders["test"], bar, signals, micro_batch=progress.micro_batch)
     results = {
         "best_epoch": saved_with["epoch"],
         "val": judged["val"],

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ftrun import Classes, DataError, ImageInput, Splits, Subset, cachefolder
-from ftrun.run.cache import CachedSplit, cached
+from ftrun.run.decoded import decoded
+from ftrun.run.mapped import MappedSplit
 
 INPUT = ImageInput(size=(4, 6))
 
@@ -44,13 +45,13 @@ def folder(tmp_path, monkeypatch):
 def through(split, prepare=INPUT, skip=False):
     splits = Splits(train=split, targets={"label": Classes(names=("a", "b", "c"))})
     lines: list[str] = []
-    return cached(splits, prepare, dataset="files", skip=skip, say=lines.append).train, lines
+    return decoded(splits, prepare, dataset="files", skip=skip, say=lines.append).train, lines
 
 
 def test_what_comes_out_is_what_the_input_makes_of_it():
     files = Files()
     split, lines = through(files)
-    assert isinstance(split, CachedSplit)
+    assert isinstance(split, MappedSplit)
     inputs, targets = split.__getitems__([5, 149, 0])
     assert torch.equal(inputs, INPUT.collate([files[index][0] for index in (5, 149, 0)]))
     assert targets["label"].tolist() == [2, 2, 0]
@@ -81,7 +82,7 @@ def test_train_and_a_val_that_is_cut_from_it_share_one():
     files = Files()
     parts = Subset(files, torch.arange(0, 100)), Subset(files, torch.arange(100, 150))
     splits = Splits(*parts[:1], val=parts[1], targets={"label": Classes(names=("a", "b", "c"))})
-    ready = cached(splits, INPUT, dataset="files", skip=False, say=lambda line: None)
+    ready = decoded(splits, INPUT, dataset="files", skip=False, say=lambda line: None)
     assert files.reads == 150
     assert ready.train.split is ready.val.split
     assert ready.val.collated
@@ -105,7 +106,7 @@ def test_an_entry_that_is_not_whole_is_made_anew(folder, damage):
     through(Files())
     (entry,) = folder.iterdir()
     if damage == "data":
-        with (entry / "inputs.uint8").open("ab") as file:
+        with (entry / "data").open("ab") as file:
             file.truncate(100)
     elif damage == "about":
         (entry / "about.json").unlink()
@@ -152,5 +153,6 @@ def test_the_entry_says_what_it_is(folder):
         "name": "files, train",
         "samples": 150,
         "shape": [3, 4, 6],
+        "dtype": "torch.uint8",
         "unreadable": [],
     }

@@ -1,0 +1,201 @@
+"""Which precision and memory format is the fastest here: measured on the run's own net and batch, and remembered.
+
+What is fastest depends on the processor, the net and the size of the input: bf16 doubles the speed of ResNet-18 on a
+processor that has instructions for it, and halves that of EfficientNet-Lite's backward pass on the same one.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from ftrun import cachefolder
+from ftrun.data import Batch
+from ftrun.net import Net, outputs_by_target
+from ftrun.run.loss import total_loss
+from ftrun.runspec import Train
+
+_FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
+_ROUNDS = 5
+_WORTH = 1.05  # bf16 has fewer digits: it has to be faster by this factor
+_SLICE = 0.05  # seconds: what is timed at once
+_MOST_SECONDS = 10.0
+_HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a net computes: number format of the forward pass, and order of an image's values in memory."""
+
+    precision: str = "fp32"
+    """fp32 or bf16."""
+    memory_format: str = "channels_last"
+    """contiguous or channels_last."""
+
+    def apply(self, net: nn.Module) -> None:
+        """Put the weights into the memory format; the inputs follow them."""
+        last = self.memory_format == "channels_last"
+        net.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The precision, around a forward pass."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def __str__(self) -> str:
+        return f"{self.precision}, {self.memory_format}"
+
+
+def choose(
+    train: Train,
+    net: Net,
+    losses: Mapping[str, nn.Module],
+    batches: int,
+    first: Callable[[], Batch | None],
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Setting:
+    """The setting for a run of so many batches: what the spec fixes, and for the rest what is fastest.
+
+    net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
+    """
+    settings = _allowed(train)
+    if len(settings) == 1 or batches < _FEWEST_BATCHES or (batch := first()) is None:
+        return settings[0]
+    place = cachefolder.folder() / "speed" / f"{_key(net, batch, device, settings)}.json"
+    known = _recall(place, settings)
+    if known is not None:
+        say(f"precision: {known}, the fastest here as measured before")
+        return known
+    began = perf_counter()
+    seconds = _measure(net, losses, batch.to(device), device, settings)
+    if not seconds:
+        return settings[0]
+    fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
+    chosen, remembered = _remember(place, fastest, seconds)
+    say(
+        f"precision: {chosen}, the fastest here: {seconds[slowest] / seconds[fastest]:.1f} times as fast as {slowest} "
+        f"(measured in {perf_counter() - began:.1f} s, {'and remembered' if remembered else 'but not remembered'})"
+    )
+    return chosen
+
+
+def _allowed(train: Train) -> list[Setting]:
+    """What the spec allows; first what a run takes that does not measure."""
+    precisions = ("fp32", "bf16") if train.precision == "auto" else (train.precision,)
+    formats = ("channels_last", "contiguous") if train.memory_format == "auto" else (train.memory_format,)
+    return [Setting(*each) for each in product(precisions, formats)]
+
+
+def _measure(
+    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, settings: list[Setting]
+) -> dict[Setting, float]:
+    """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
+
+    The settings take turns, so that what else the machine does slows all of them. Leaves the net as it was.
+    """
+    buffers = [buffer.clone() for buffer in net.buffers()]
+    least: dict[Setting, float] = {}
+    began = perf_counter()
+    net.train()
+    for turn in range(_ROUNDS + 1):
+        hopeless = _HOPELESS_COLD if turn == 1 else _HOPELESS
+        for setting in settings if turn == 0 else _hopeful(least, hopeless):
+            setting.apply(net)
+            try:
+                seconds = _seconds(net, losses, batch, device, setting, turn)
+            except RuntimeError:  # no kernel in this precision, or no memory: the run itself will say so if it matters
+                least.pop(setting, None)
+                continue
+            least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
+        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > _MOST_SECONDS):
+            break
+    net.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, before in zip(net.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+    return least
+
+
+def _hopeful(seconds: Mapping[Setting, float], hopeless: float) -> list[Setting]:
+    return [each for each, value in seconds.items() if value <= hopeless * min(seconds.values())]
+
+
+def _cost(setting: Setting, seconds: Mapping[Setting, float]) -> float:
+    return seconds[setting] * (_WORTH if setting.precision == "bf16" else 1)
+
+
+def _seconds(
+    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, setting: Setting, turn: int
+) -> float:
+    """Of one training step, the mean over as many as fill a slice of time; the first turn only warms up."""
+    steps, began, taken = 0, perf_counter(), 0.0
+    while taken < _SLICE and not (turn == 0 and steps == 2):
+        with setting.autocast(device):
+            outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
+        total_loss(losses, outputs, batch.targets).backward()  # type: ignore[no-untyped-call]
+        net.zero_grad(set_to_none=True)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+        steps, taken = steps + 1, perf_counter() - began
+    return taken / steps
+
+
+def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) -> str:
+    """What the choice depends on."""
+    parameters = [(name, list(each.shape), each.requires_grad) for name, each in net.named_parameters()]
+    what = [
+        _processor() if device.type == "cpu" else torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        device.type,
+        torch.get_num_threads(),
+        torch.__version__,
+        hashlib.sha256(repr((net, parameters)).encode()).hexdigest(),
+        _shape(batch.inputs),
+        [str(each) for each in settings],
+    ]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+
+
+def _shape(inputs: Any) -> Any:
+    return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _recall(place: Path, settings: list[Setting]) -> Setting | None:
+    try:
+        about = json.loads(place.read_text(encoding="utf-8"))
+        setting = Setting(about["precision"], about["memory_format"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return setting if setting in settings else None
+
+
+def _remember(place: Path, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
+    """Write it down, and give what is to be used: where another run has been quicker, what that one has found."""
+    about = {**asdict(chosen), "seconds": {str(each): value for each, value in seconds.items()}}
+    beside = place.with_name(f"{place.name}.{os.getpid()}.new")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(about), encoding="utf-8")
+        with suppress(FileExistsError):
+            os.link(beside, place)
+        beside.unlink()
+    except OSError:
+        return chosen, False
+    return _recall(place, list(seconds)) or chosen, True
