@@ -1,0 +1,85 @@
+"""Results: a JSON file for each row, and RESULTS.md, which is made from all of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rows import ROWS, Row
+
+_HEAD = """# Results
+
+Made by `benchmarks/run.py` from `results/*.json`; a row that is run again replaces only its own section. Each figure is
+the median of the rounds, in which the contenders take turns, each in a process of its own.
+"""
+
+
+def save(folder: Path, row: Row, about: Mapping[str, Any], rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write the row's file. `rounds`: the figures of each contender, round by round."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"row": row.name, **about, "rounds": rounds}
+    (folder / f"{row.name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def render(folder: Path) -> str:
+    """RESULTS.md, in the order of the rows."""
+    found = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    sections = [_section(row, found[name]) for name, row in ROWS.items() if name in found]
+    return "\n".join([_HEAD, *sections])
+
+
+def table(row: Row, rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+    """A heading and a line for each contender."""
+    ratio = [f"ratio to {row.contenders[0].name}"] if row.ratio else []
+    lines = [["", *ratio, *(column.title for column in row.columns)]]
+    for name, runs in rounds.items():
+        ratios = [_ratio(row, rounds, runs)] if row.ratio else []
+        lines.append(
+            [name, *ratios, *(_shown([run.get(column.key) for run in runs], column.form) for column in row.columns)]
+        )
+    return lines
+
+
+def _ratio(row: Row, rounds: Mapping[str, Sequence[Mapping[str, Any]]], runs: Sequence[Mapping[str, Any]]) -> str:
+    """Of each round, then the median: what else the machine does slows the contenders of one round alike."""
+    first = rounds.get(row.contenders[0].name, [])
+    ratios = [run[row.ratio] / base[row.ratio] for run, base in zip(runs, first, strict=False)]
+    return _shown(ratios, "{:.2f}")
+
+
+def _shown(values: Sequence[Any], form: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    if isinstance(known[0], str):
+        return ", ".join(sorted(set(known)))
+    return form.format(median(known))
+
+
+def _section(row: Row, found: Mapping[str, Any]) -> str:
+    heading, *lines = table(row, found["rounds"])
+    columns = " | ".join(heading), "|".join(["---", *["---:"] * (len(heading) - 1)])
+    most = max(map(len, found["rounds"].values()), default=0)
+    missing = [f"Not run: {name} ({why})." for name, why in found["missing"].items()]
+    return "\n".join(
+        [
+            f"## {row.title}",
+            "",
+            f"`{found['command']}`, {found['data']}, {most} rounds. {_about(found['machine'])}",
+            "",
+            f"| {columns[0]} |",
+            f"|{columns[1]}|",
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+            *([" ".join([row.note, *missing]), ""] if row.note or missing else []),
+        ]
+    )
+
+
+def _about(machine: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    return (
+        f"{machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['memory_gb']} GB, {machine['system']}; Python {machine['python']}, {versions}."
+    )
