@@ -4,9 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 from rows import ROWS, Row
+
+Runs: TypeAlias = Sequence[Mapping[str, Any]]
+"""The figures of one contender, round by round."""
+Rounds: TypeAlias = Mapping[str, Runs]
+"""Those of each contender."""
 
 _HEAD = """# Results
 
@@ -15,8 +20,8 @@ the median of the rounds, in which the contenders take turns, each in a process 
 """
 
 
-def save(folder: Path, row: Row, about: Mapping[str, Any], rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Write the row's file. `rounds`: the figures of each contender, round by round."""
+def save(folder: Path, row: Row, about: Mapping[str, Any], rounds: Rounds) -> None:
+    """Write the row's file."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"row": row.name, **about, "rounds": rounds}
     (folder / f"{row.name}.json").write_text(json.dumps(content, indent=1) + "\n")
@@ -29,23 +34,20 @@ def render(folder: Path) -> str:
     return "\n".join([_HEAD, *sections])
 
 
-def table(row: Row, rounds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[list[str]]:
+def table(row: Row, rounds: Rounds) -> list[list[str]]:
     """A heading and a line for each contender."""
-    ratio = [f"ratio to {row.contenders[0].name}"] if row.ratio else []
-    lines = [["", *ratio, *(column.title for column in row.columns)]]
+    titles = {column.key: column.title for column in row.columns}
+    ratios = [f"{titles[key]}, ratio to {row.contenders[0].name}" for key in row.ratios]
+    lines = [["", *ratios, *titles.values()]]
     for name, runs in rounds.items():
-        ratios = [_ratio(row, rounds, runs)] if row.ratio else []
-        lines.append(
-            [name, *ratios, *(_shown([run.get(column.key) for run in runs], column.form) for column in row.columns)]
-        )
+        own = [_ratio(key, rounds.get(row.contenders[0].name, []), runs) for key in row.ratios]
+        lines.append([name, *own, *(_shown([run.get(each.key) for run in runs], each.form) for each in row.columns)])
     return lines
 
 
-def _ratio(row: Row, rounds: Mapping[str, Sequence[Mapping[str, Any]]], runs: Sequence[Mapping[str, Any]]) -> str:
+def _ratio(key: str, first: Runs, runs: Runs) -> str:
     """Of each round, then the median: what else the machine does slows the contenders of one round alike."""
-    first = rounds.get(row.contenders[0].name, [])
-    ratios = [run[row.ratio] / base[row.ratio] for run, base in zip(runs, first, strict=False)]
-    return _shown(ratios, "{:.2f}")
+    return _shown([run[key] / base[key] for run, base in zip(runs, first, strict=False)], "{:.2f}")
 
 
 def _shown(values: Sequence[Any], form: str) -> str:

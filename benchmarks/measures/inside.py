@@ -1,0 +1,64 @@
+"""ftrun from the inside, for what cannot be seen from the command line. Its inner names may change: mend this file."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftrun.run.assemble import Job
+
+TESTS = Path(__file__).parents[2] / "tests"
+
+
+def install(distribution: str, code: str) -> None:
+    """Install a plugin for this process alone."""
+    sys.path.insert(0, str(TESTS))
+    from support import install as install_into
+
+    site = Path(tempfile.mkdtemp(dir="."))
+    install_into(site, distribution, code)
+    sys.path.insert(0, str(site.absolute()))
+
+
+def assembled(spec: Mapping[str, Any], device: str = "cpu") -> "Job":
+    """A job as `ftrun run` would make it of `spec`."""
+    import torch
+    from ftrun.catalogue import installed
+    from ftrun.check import check_spec
+    from ftrun.run.assemble import assemble
+
+    return assemble(check_spec(dict(spec), installed()), torch.device(device), print)
+
+
+class Epochs:
+    """Epochs of a job's training, without evaluation and checkpoints."""
+
+    def __init__(self, job: "Job") -> None:
+        self.job, self.done = job, 0
+
+    def seconds(self) -> float:
+        """Train one epoch, and give the seconds that a step took."""
+        from ftrun.run.loop import train_epoch
+        from ftrun.run.progress import Progress
+
+        steps = self.job.steps_per_epoch
+        progress = Progress(epoch=self.done, step=self.done * steps)
+        began = time.perf_counter()
+        train_epoch(self.job, progress, _Nothing(), None, _Nothing(), _Nothing())
+        self.done += 1
+        return (time.perf_counter() - began) / steps
+
+
+class _Nothing:
+    """What asks an epoch to save, to show itself or to stop: none of it."""
+
+    waiting = False
+
+    def due(self) -> bool:
+        return False
+
+    def advance(self, samples: int, loss: Any = None) -> None:
+        pass
