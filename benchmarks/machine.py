@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 PACKAGES = ("ftrun", "torch", "torchvision", "timm", "lightning", "transformers", "accelerate", "fastai")
 
 
@@ -17,7 +15,7 @@ def describe(threads: int) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": threads,
         "python": platform.python_version(),

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 HERE = Path(__file__).parent
 _RSS_EVERY = 0.1  # seconds
 _PSS_EVERY = 2.0  # reading it walks all pages, which takes some milliseconds
@@ -67,7 +65,7 @@ def _watched(pid: int) -> Iterator[dict[str, int]]:
     """
     peaks = {"peak_rss": 0, "peak_pss": 0}
     over = threading.Event()
-    thread = threading.Thread(target=_sample, args=(psutil.Process(pid), peaks, over))
+    thread = threading.Thread(target=_sample, args=(pid, peaks, over))
     thread.start()
     try:
         yield peaks
@@ -76,29 +74,34 @@ def _watched(pid: int) -> Iterator[dict[str, int]]:
         thread.join()
 
 
-def _sample(process: psutil.Process, peaks: dict[str, int], over: threading.Event) -> None:
+def _sample(pid: int, peaks: dict[str, int], over: threading.Event) -> None:
     next_pss = time.monotonic() + 1
     while not over.wait(_RSS_EVERY):
-        try:
-            tree = [process, *process.children(recursive=True)]
-        except psutil.Error:
-            return
-        peaks["peak_rss"] = max(peaks["peak_rss"], sum(_rss(each) for each in tree))
+        tree = _tree(pid)
+        peaks["peak_rss"] = max(peaks["peak_rss"], sum(map(_rss, tree)))
         if time.monotonic() >= next_pss:
-            peaks["peak_pss"] = max(peaks["peak_pss"], sum(_pss(each.pid) for each in tree))
+            peaks["peak_pss"] = max(peaks["peak_pss"], sum(map(_pss, tree)))
             next_pss = time.monotonic() + _PSS_EVERY
 
 
-def _rss(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:  # it has just ended
-        return 0
+def _tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = "".join(_read(path) for path in Path(f"/proc/{pid}/task").glob("*/children")).split()
+    return [pid, *(each for child in children for each in _tree(int(child)))]
+
+
+def _rss(pid: int) -> int:
+    fields = _read(Path(f"/proc/{pid}/statm")).split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else 0
 
 
 def _pss(pid: int) -> int:
+    lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _read(path: Path) -> str:
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:  # it has just ended, or this is no Linux
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:")), 0)
+        return path.read_text()
+    except OSError:  # the process has just ended, or this is no Linux
+        return ""

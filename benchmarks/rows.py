@@ -51,6 +51,8 @@ class Row:
     ratios: Sequence[str] = ()
     """Figures whose ratio to the first contender's is shown; of each round, then the median."""
     rounds: int = 5
+    warm_up: bool = True
+    """Whether ftrun's cache is filled before the first round."""
     quick: Mapping[str, Any] = field(default_factory=dict)
     """What is less in a quick try: `images`, and fields of the work."""
     note: str = ""
@@ -69,6 +71,7 @@ class Row:
             images=images,
             contenders=contenders,
             rounds=1,
+            warm_up=False,
         )
 
 
@@ -266,7 +269,10 @@ def _folder(size: int) -> Row:
     )
 
 
-_FROZEN = [{"epochs": 10, "freeze": "features"}]
+def _frozen(name: str, *, cold: bool = False, spec: Mapping[str, Any] | None = None, **work: Any) -> Contender:
+    return Contender(name, FTRUN, work, {"freeze": "features", "spec": spec or {}}, cold=cold)
+
+
 _PAIR = [Contender(name, TENSORS, options={"memory_format": name}) for name in ("contiguous", "channels_last")]
 
 ROWS = {
@@ -301,13 +307,9 @@ ROWS = {
                 "frozen",
                 "Frozen EfficientNet-Lite0, 10 epochs on 10,000 JPEGs, 96 px",
                 (
-                    ftrun("ftrun", cold=True, phases=_FROZEN),
-                    ftrun("ftrun, second run", phases=_FROZEN),
-                    ftrun(
-                        "ftrun, augmented: not cached, 1 epoch",
-                        spec={"augment": ["horizontal-flip"]},
-                        phases=[{"epochs": 1, "freeze": "features"}],
-                    ),
+                    _frozen("ftrun", cold=True),
+                    _frozen("ftrun, second run"),
+                    _frozen("ftrun, flips: not cached, 1 epoch", epochs=1, spec={"augment": ["horizontal-flip"]}),
                     Contender("hand-written frozen loop", "peers/frozen_loop.py", needs=LITE0),
                 ),
                 10000,
@@ -321,7 +323,7 @@ ROWS = {
             rounds=3,
             note="No augmentation. The ratio is of the whole time of the process: `ftrun` starts with an empty cache, "
             "and decodes and runs the backbone once; `ftrun, second run` finds both in it. The cost of an epoch that "
-            "is not cached shows in the augmented run.",
+            "is not cached shows in the run with flips.",
         ),
         _accuracy_time(),
         _auto(),

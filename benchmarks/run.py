@@ -20,6 +20,8 @@ from rows import ROWS, Contender, Row
 
 CONSOLE = Console(highlight=False)
 HERE = Path(__file__).parent
+FILL_CACHE = ("peers/ftrun_spec.py", "measures/size.py")
+"""Scripts that find in their rounds what a run before left in ftrun's cache."""
 
 
 @click.command()
@@ -90,8 +92,8 @@ class Race:
     def run(self, keep: Path | None) -> None:
         """All rounds; what is there is kept after each."""
         CONSOLE.rule(self.row.title)
-        for each in self.contenders:
-            if (not each.cold and each.script == "peers/ftrun_spec.py") or each.script == "measures/size.py":
+        for each in list(self.contenders) if self.row.warm_up else []:
+            if each.script in FILL_CACHE and not each.cold:
                 self._try(each, "warm-up")
         for number in range(1, self.row.rounds + 1):
             for each in list(self.contenders):
@@ -135,10 +137,10 @@ def _derived(figures: Mapping[str, Any], batch: int) -> dict[str, Any]:
     derived: dict[str, Any] = {
         f"peak_{kind}_mb": figures.get(f"peak_{kind}", 0) / 1e6 or None for kind in ("rss", "pss")
     }
-    if figures.get("train_seconds"):
-        derived["images_per_second"] = figures["steps"] * batch / figures["train_seconds"]
-    if figures.get("epoch_seconds"):
-        derived["epoch_last"] = figures["epoch_seconds"][-1]
+    if epochs := figures.get("epoch_seconds"):
+        derived["train_seconds"] = sum(epochs)
+        derived["images_per_second"] = figures["steps"] * batch / sum(epochs)
+        derived["epoch_last"] = epochs[-1]
     return derived
 
 

@@ -52,7 +52,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.steps = self.parameters = 0
         self.first_step: float | None = None
-        self.train_seconds = 0.0
+        self.epoch_seconds: list[float] = []
         self._began: float | None = None
 
     def watch(self) -> None:
@@ -68,7 +68,7 @@ class Stopwatch:
     def end(self) -> None:
         """It is over; evaluation is not counted."""
         if self._began is not None:
-            self.train_seconds += time.perf_counter() - self._began
+            self.epoch_seconds.append(time.perf_counter() - self._began)
         self._began = None
 
     @contextmanager
@@ -94,7 +94,7 @@ def contend(run: Callable[[Work, Stopwatch], Mapping[str, Any]]) -> None:
         "first_step": watch.first_step,
         "steps": watch.steps,
         "parameters": watch.parameters,
-        "train_seconds": watch.train_seconds,
+        "epoch_seconds": watch.epoch_seconds,
         **figures,
     }
     Path(sys.argv[2]).write_text(json.dumps(report))

@@ -1,6 +1,7 @@
 """ftrun: a spec, through the real command line.
 
-Options: `train`, keys of the spec's train; `spec`, keys of the spec itself.
+Options: `train`, keys of the spec's train; `spec`, keys of the spec itself; `freeze`, the last stage that does not
+learn.
 """
 
 import json
@@ -22,7 +23,6 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     resolved = json.loads(Path("run/resolved.json").read_text())
     return {
         "accuracy": results["test"]["accuracy"],
-        "train_seconds": sum(epochs),
         "epoch_seconds": epochs,
         "seconds": results["seconds"],
         "setting": [resolved.get("precision"), resolved.get("memory_format")],
@@ -32,6 +32,8 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
 def spec_of(work: Work) -> dict[str, Any]:
     """The spec of the work; what is not in it is ftrun's default."""
     train = {"batch_size": work.batch, "epochs": work.epochs, **work.options.get("train", {})}
+    if "freeze" in work.options:
+        train["phases"] = [{"epochs": work.epochs, "freeze": work.options["freeze"]}]
     if "phases" in train:
         del train["epochs"]
     return {
