@@ -33,14 +33,12 @@ class Slow(ftrun.Dataset):
         hold("build")
         splits = TinyDataset(name="tiny", samples=40, val=True).build()
         for name, split in splits.items():
-            split.__class__ = Held
+            split.__class__, split.in_memory = Held, False
             split.name = name
         return splits
 
 
 class Held(ftrun.TensorSplit):
-    in_memory = False
-
     def __getitems__(self, indices):
         for index in indices:
             hold(f"{self.name} {index}")

@@ -56,11 +56,19 @@ class Batch:
         if count <= 1:
             return [self]
         ends = [len(self) * part // count for part in range(count + 1)]
-        return [self._part(slice(start, end)) for start, end in pairwise(ends)]
+        return self.split([end - start for start, end in pairwise(ends)])
 
-    def _part(self, part: slice) -> "Batch":
-        targets = {name: value[part] for name, value in self.targets.items()}
-        return Batch(self.inputs[part], targets, self.ids[part], self.embedded)
+    def split(self, lengths: Sequence[int]) -> "list[Batch]":
+        """This batch in parts of these lengths, nothing copied."""
+        import torch
+
+        lengths = list(lengths)
+        inputs, ids = torch.split(self.inputs, lengths), torch.split(self.ids, lengths)
+        targets = {name: torch.split(values, lengths) for name, values in self.targets.items()}
+        return [
+            Batch(inputs[part], {name: values[part] for name, values in targets.items()}, ids[part], self.embedded)
+            for part in range(len(lengths))
+        ]
 
 
 class Split(Protocol):

@@ -1,10 +1,11 @@
 """From a checked spec to the live objects of a run."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -66,15 +67,19 @@ class Job:
         """Number of samples in each split."""
         return {name: len(split) for name, split in self.splits.items()}
 
-    def augment(self, batch: Batch, epoch: int) -> Batch:
-        """The batch after each augmentation in order, as drawn for an epoch (from 1).
+    def ready(self, batch: Batch, epoch: int | None = None) -> Batch:
+        """A batch as the net takes it, on its device: augmented as drawn for an epoch (from 1) if one is given.
 
         What a sample draws depends on (seed, epoch, sample) alone; with `views`, epochs share it in turn.
         """
-        draw = self.plan.draw(epoch)
-        for position, augmentation in enumerate(self.augmentations):
-            batch = augmentation(batch, SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids))
-        return batch
+        batch = batch.to(self.device)
+        if batch.embedded:
+            return batch
+        if epoch is not None:
+            draw = self.plan.draw(epoch)
+            for position, augmentation in enumerate(self.augmentations):
+                batch = augmentation(batch, SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids))
+        return replace(batch, inputs=self.net.input.prepare(batch.inputs))
 
 
 def assemble(
@@ -125,6 +130,7 @@ def assemble(
             batch_size=spec.train.batch_size,
             workers=spec.train.workers,
             device=device,
+            sample_bytes=math.prod(net.input.collated_shape) if net.input.collated_shape else None,
         )
         for name, split in splits.items()
     }

@@ -77,18 +77,19 @@ class Embeddings:
         source, split = job.loaders[name], dict(job.splits.items())[name]
         started = perf_counter()
 
+        def ready(batch: Batch) -> Batch:
+            return job.ready(batch, epoch if augmented else None)
+
         def embed(batch: Batch) -> Tensor:
-            batch = batch.to(job.device)
-            if augmented:
-                batch = job.augment(batch, epoch)
             with job.setting.autocast(job.device):
-                return net.pool(net.features(net.input.prepare(batch.inputs)))
+                return net.pool(net.features(batch.inputs))
 
         def fill(inputs: Tensor) -> Unreadable:
             missing = torch.ones(len(split), dtype=torch.bool)
-            for batch in source.in_order():
-                inputs[batch.ids] = embed(batch).cpu()
-                missing[batch.ids] = False
+            for batch in source.in_order(ready):
+                ids = batch.ids.cpu()
+                inputs[ids] = embed(batch).cpu()
+                missing[ids] = False
                 if signals:
                     signals.check()
             self._say(
@@ -100,7 +101,7 @@ class Embeddings:
 
         with torch.no_grad():
             net.eval()
-            first = next(source.in_order(), None)
+            first = next(source.in_order(ready), None)
             if first is None:
                 return None
             example = embed(first)
@@ -121,12 +122,13 @@ class Embeddings:
             batch_size=job.spec.train.batch_size,
             workers=None,
             device=job.device,
+            sample_bytes=mapped.inputs[0].nbytes,
         )
 
 
 def output(net: Net, batch: Batch) -> Any:
-    """What the net makes of a batch; of embeddings, what its head does."""
-    return net.head(batch.inputs) if batch.embedded else net(net.input.prepare(batch.inputs))
+    """What the net makes of a batch that is ready; of embeddings, what its head does."""
+    return net.head(batch.inputs) if batch.embedded else net(batch.inputs)
 
 
 def _digest(net: Net) -> str:

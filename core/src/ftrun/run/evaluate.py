@@ -28,8 +28,8 @@ def evaluate(
     net = job.judged
     net.eval()
     loss_sum, samples = torch.zeros((), device=job.device), 0
-    for batch in loader.in_order():
-        for part in batch.to(job.device).parts(micro_batch):
+    for batch in loader.in_order(job.ready):
+        for part in batch.parts(micro_batch):
             with job.setting.autocast(job.device):
                 outputs = outputs_by_target(net, output(net, part))
             loss_sum += total_loss(job.losses, outputs, part.targets) * len(part)

@@ -87,7 +87,7 @@ def _blame(job: Job, batches: Sequence[Batch]) -> str:
     culprits = [
         int(sample.ids[0])
         for batch in batches
-        for sample in batch.to(job.device).parts(1)
+        for sample in batch.parts(1)
         if not total_loss(job.losses, outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
     ]
     if culprits and len(culprits) < len(every):

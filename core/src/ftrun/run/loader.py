@@ -19,6 +19,11 @@ from ftrun.run.corrupt import CorruptSamples
 
 Collate: TypeAlias = Callable[[Any], Any]
 """What makes a batch of raw inputs: `InputSpec.collate`."""
+Ready: TypeAlias = Callable[[Batch], Batch]
+"""What makes a batch ready for the net, on its device: each sample on its own, so that batches may go together."""
+
+_CHUNK = 2**20  # bytes that are read and made ready at once: what each operation costs by itself is shared by batches
+_MOST_BATCHES = 64
 
 
 class Loader:
@@ -26,6 +31,8 @@ class Loader:
 
     collate: makes a batch of raw inputs, as `InputSpec.collate` does; not used where the split's are collated already
     corrupt: told of samples that cannot be read; only where it allows for some are they skipped
+    sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
+        at once
     """
 
     def __init__(
@@ -38,26 +45,22 @@ class Loader:
         batch_size: int,
         workers: int | None,
         device: torch.device,
+        sample_bytes: int | None = None,
     ) -> None:
-        self.samples = len(split)
         self.name = name
+        self.samples = len(split)
         self._batch_size = batch_size
         self._corrupt = corrupt
-        self._order = _Order()
+        in_memory = getattr(split, "in_memory", False)
+        if workers is None:
+            workers = 0 if in_memory else min(os.cpu_count() or 1, 8)
+        together = _CHUNK // (sample_bytes * batch_size) if in_memory and sample_bytes else 1
+        self._together = max(1, min(together, _MOST_BATCHES))
+        self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
             collate = _as_it_is
-        if workers is None:
-            workers = 0 if getattr(split, "in_memory", False) else min(os.cpu_count() or 1, 8)
         self._reader = _BatchReader(split, collate, skip_corrupt=corrupt.limit > 0)
-        self._loader: DataLoader[Any] = DataLoader(
-            self._reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
-            batch_sampler=self._order,
-            collate_fn=_as_it_is,
-            num_workers=workers,
-            worker_init_fn=partial(_set_up_worker, os.getpid()),
-            persistent_workers=workers > 0,
-            pin_memory=device.type == "cuda",
-        )
+        self._workers = _Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:
         """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
@@ -70,34 +73,81 @@ class Loader:
         batch, _ = self._reader.__getitems__(range(self._batch_size))
         return batch if isinstance(batch, Batch) else None
 
-    def in_order(self) -> Iterator[Batch]:
+    def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:
         """Every sample once, in the split's own order; without those that cannot be read."""
-        for batch in self._read(_portions(range(self.samples), self._batch_size, lone_last=True)):
+        for batch in self._read(_portions(range(self.samples), self._batch_size, lone_last=True), 0, ready):
             if batch is not None:
                 yield batch
 
-    def shuffled(self, seed: int, epoch: int, *, accumulate: int = 1, start: int = 0) -> Iterator[list[Batch]]:
+    def shuffled(
+        self, seed: int, epoch: int, ready: Ready | None = None, *, accumulate: int = 1, start: int = 0
+    ) -> Iterator[list[Batch]]:
         """Every sample once, in an order that depends on (seed, epoch) alone: for each step, its batches.
 
         A lone last sample joins the batch before it: batch normalisation cannot learn from one.
 
-        start: steps to leave out, because they are done
+        ready: applied to what is read; start: steps to leave out, because they are done
         """
         generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
         order = torch.randperm(self.samples, generator=generator).tolist()
-        batches = self._read(_portions(order, self._batch_size, lone_last=False)[start * accumulate :])
+        portions = _portions(order, self._batch_size, lone_last=False)
+        batches = self._read(portions, start * accumulate, ready)
         while step := list(islice(batches, accumulate)):
             yield [batch for batch in step if batch is not None]
 
-    def _read(self, portions: list[list[int]]) -> Iterator[Batch | None]:
-        """A batch for each portion, or None where none of its samples can be read."""
+    def _read(self, portions: list[list[int]], start: int, ready: Ready | None) -> Iterator[Batch | None]:
+        """A batch for each portion from number `start` on, or None where none of its samples can be read."""
+        ready = ready or _as_it_is
+        if self._workers:
+            for read in self._workers.read(portions[start:]):
+                batch = self._checked(read)
+                yield batch and ready(batch)
+            return
+        # Chunks begin at the same places wherever one starts, so that a resumed epoch computes what the whole one did.
+        for first in range(start - start % self._together, len(portions), self._together):
+            chunk = portions[first : first + self._together]
+            yield from self._read_chunk(chunk, ready)[max(0, start - first) :]
+
+    def _read_chunk(self, portions: list[list[int]], ready: Ready) -> list[Batch | None]:
+        read = self._reader.__getitems__([index for portion in portions for index in portion])
+        batch, unreadable = read
+        if len(portions) > 1 and (unreadable or not isinstance(batch, Batch)):  # find out which it is
+            return [self._read_chunk([portion], ready)[0] for portion in portions]
+        batch = self._checked(read)
+        if batch is None:
+            return [None]
+        batch = ready(batch.pin_memory() if self._pin else batch)
+        return list(batch.split([len(portion) for portion in portions])) if len(portions) > 1 else [batch]
+
+    def _checked(self, read: "_Read") -> Batch | None:
+        """The batch; raises what was raised where it was read."""
+        batch, unreadable = read
+        for index, reason in unreadable:
+            self._corrupt.add(self.name, index, reason)
+        if isinstance(batch, FtrunError):
+            raise batch
+        return batch
+
+
+class _Workers:
+    """Processes that read batches ahead; they live on from epoch to epoch."""
+
+    def __init__(self, reader: "_BatchReader", workers: int, *, pin: bool) -> None:
+        self._order = _Order()
+        self._loader: DataLoader[Any] = DataLoader(
+            reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
+            batch_sampler=self._order,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            worker_init_fn=partial(_set_up_worker, os.getpid()),
+            persistent_workers=True,
+            pin_memory=pin,
+        )
+
+    def read(self, portions: list[list[int]]) -> "Iterator[_Read]":
+        """What the reader gives for each portion."""
         self._order.portions = portions
-        for batch, unreadable in self._loader:
-            for index, reason in unreadable:
-                self._corrupt.add(self.name, index, reason)
-            if isinstance(batch, FtrunError):
-                raise batch
-            yield batch
+        yield from self._loader
 
 
 def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[int]]:

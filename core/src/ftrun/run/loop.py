@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_
 
 from ftrun.data import Batch
 from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted
@@ -89,15 +90,15 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     epoch, done = progress.epoch + 1, progress.step - progress.epoch * job.steps_per_epoch
     all_steps = train.epochs * job.steps_per_epoch
     began = perf_counter() - progress.seconds
-    loss_sum = torch.tensor(progress.loss_sum, device=job.device)
     bar.advance(progress.samples)
     guard = Guard(job)
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
     loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
     net.train()
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    ready = partial(job.ready, epoch=epoch)  # augments and normalises
 
-    for batches in loader.shuffled(seed, epoch, accumulate=train.accumulate, start=done):
+    for batches in progress.timed("data", loader.shuffled(seed, epoch, ready, accumulate=train.accumulate, start=done)):
         samples = sum(len(batch) for batch in batches)
         factor = progress.rate_scale * job.schedule(progress.step / all_steps)
         for group, lr, rate in zip(optimizer.param_groups, job.learning_rates, rates, strict=True):
@@ -105,14 +106,14 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
         guard.before_step()
         loss = gradients(job, batches, progress, report)
-        norm = get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
+        norm = gradient_norm(learning)
         if guard.passes(loss, norm, progress.step, batches):
             if train.clip is not None:
                 clip_grads_with_norm_(learning, train.clip, norm)
             optimizer.step()
             if job.average:
                 job.average.update(net, progress.step)
-            loss_sum += loss * samples  # stays on the device: reading it would make the loop wait
+            progress.loss_sum += float(loss) * samples
             progress.samples += samples
         else:
             progress.skipped.append(progress.step + 1)
@@ -120,13 +121,12 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
         optimizer.zero_grad(set_to_none=True)
 
         progress.step += 1
+        progress.seconds = perf_counter() - began
         bar.advance(samples, loss)
         if signals.waiting or save.due():
-            progress.loss_sum, progress.seconds = float(loss_sum), perf_counter() - began
             signals.check()
             save.last(progress)
 
-    progress.loss_sum, progress.seconds = float(loss_sum), perf_counter() - began
     if not progress.samples:
         if sum(each.split == "train" for each in job.corrupt.found) == job.loaders["train"].samples:
             raise DataError("no sample of train can be read.")
@@ -165,18 +165,27 @@ def gradients(job: Job, batches: Sequence[Batch], progress: Progress, report: Re
 
 def _gradients(job: Job, batches: Sequence[Batch], progress: Progress) -> Tensor:
     net, samples = job.net, sum(len(batch) for batch in batches)
-    total = torch.zeros((), device=job.device)
-    parts = (part for batch in batches for part in batch.to(job.device).parts(progress.micro_batch))
+    parts = (part for batch in batches for part in batch.parts(progress.micro_batch))
+    losses = []
     for position, part in enumerate(parts):
-        if not part.embedded:
-            part = job.augment(part, progress.epoch + 1)
         reseed(job.device, seed_of(job.spec.seed, "step", progress.step, position))  # for dropout and the like
         with job.setting.autocast(job.device):
             outputs = outputs_by_target(net, output(net, part))
-        loss = total_loss(job.losses, outputs, part.targets) * (len(part) / samples)
+        loss = total_loss(job.losses, outputs, part.targets)
+        if len(part) < samples:
+            loss = loss * (len(part) / samples)
         loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
-    return total
+        losses.append(loss.detach())
+    return losses[0] if len(losses) == 1 else sum(losses, torch.zeros((), device=job.device))
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """The Euclidean norm of all gradients together, a scalar."""
+    gradients = [gradient for each in parameters if (gradient := each.grad) is not None]
+    if not gradients:  # no sample of the step can be read
+        return torch.zeros(())
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 def _is_best(job: Job, progress: Progress, val: dict[str, Any]) -> bool:

@@ -1,12 +1,16 @@
 """How far a run is."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import field
-from typing import Annotated, Any
+from time import perf_counter
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from ftrun.run.corrupt import Corrupt
+
+T = TypeVar("T")
 
 
 @dataclass(config=ConfigDict(extra="forbid"))
@@ -25,6 +29,9 @@ class Progress:
     seconds: float = 0.0
     """Of the epoch that is going on: time that its training took in processes that have ended."""
 
+    seconds_waited: dict[str, float] = field(default_factory=dict)
+    """Seconds of the whole run that training and judging spent waiting: for data, for checkpoints."""
+
     best_epoch: int = 0
     best_val: dict[str, Any] = field(default_factory=dict)
     """What `evaluate` gave for val in the best epoch."""
@@ -41,3 +48,18 @@ class Progress:
     """Samples that fit into memory at once, where a whole batch did not."""
     corrupt: list[Corrupt] = field(default_factory=list)
     """Samples that cannot be read."""
+
+    def wait(self, what: str, began: float) -> None:
+        """Note the time since `began`, by perf_counter."""
+        self.seconds_waited[what] = self.seconds_waited.get(what, 0.0) + perf_counter() - began
+
+    def timed(self, what: str, items: Iterable[T]) -> Iterator[T]:
+        """The items, with the time that it takes to get each of them noted."""
+        iterator = iter(items)
+        while True:
+            began = perf_counter()
+            item = next(iterator, None)
+            self.wait(what, began)
+            if item is None:
+                return
+            yield item

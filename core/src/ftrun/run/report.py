@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ftrun.run.folder import RunFolder
 
+_SHOWN_EVERY = 0.05  # seconds
 _LOSS_EVERY = 0.5  # seconds; reading the loss waits for the device
 
 
@@ -79,13 +80,16 @@ class _LiveBar:
     def __init__(self, display: Progress, what: str, samples: int) -> None:
         self._display = display
         self._task = display.add_task(what, total=samples, rate="", loss="")
-        self._started = self._loss_read = monotonic()
-        self._done = 0
+        self._started = self._shown = self._loss_read = monotonic()
+        self._done, self._samples = 0, samples
 
     def advance(self, samples: int, loss: Tensor | None = None) -> None:
         self._done += samples
-        fields: dict[str, Any] = {}
         now = monotonic()
+        if now - self._shown < _SHOWN_EVERY and self._done < self._samples:
+            return
+        self._shown = now
+        fields: dict[str, Any] = {}
         if now - self._loss_read >= _LOSS_EVERY:
             self._loss_read = now
             fields["rate"] = f"{self._done / (now - self._started):.0f}/s"

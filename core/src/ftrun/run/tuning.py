@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -47,9 +47,9 @@ class Setting:
         last = self.memory_format == "channels_last"
         net.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
-    def autocast(self, device: torch.device) -> torch.autocast:
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """The precision, around a forward pass."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     def __str__(self) -> str:
         return f"{self.precision}, {self.memory_format}"
