@@ -53,7 +53,9 @@ def test_the_run_folder_has_everything(run):
     results = read("results.json")
     assert results["samples"] == {"train": 54, "val": 6, "test": 12}
     assert results["val"]["loss"] == epochs()[results["best_epoch"] - 1]["val/loss"]
-    assert set(results["seconds"]) == {"train", "eval", "total"}
+    seconds = results["seconds"]
+    assert set(seconds) == {"first_step", "data", "train", "eval", "checkpoint", "total"}
+    assert all(0 < value <= seconds["total"] for value in seconds.values())
     resolved = read("resolved.json")
     assert resolved["spec"]["optimizer"] == {"name": "tiny-sgd", "lr": 0.1, "momentum": 0.9}
     loss = {"part": "loss", "role": "loss", "name": "tiny-loss", "distribution": "ftrun-tiny", "version": "1.0"}

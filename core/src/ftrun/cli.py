@@ -1,9 +1,11 @@
 """The command line. Loads torch for `run` alone, after the spec is checked."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from ftrun.runspec import RunSpec
 
 
+_STARTED = perf_counter()
+
+
 class _RunByDefault(click.Group):
     """`ftrun SPEC` is `ftrun run SPEC`."""
 
@@ -24,6 +29,9 @@ class _RunByDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        # OpenMP's threads spin while they wait. On a machine that others use too, each spins on a core that another one
+        # needs, and training slows down ten times and more. It has to be told before torch loads.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             return super().invoke(ctx)
         except FtrunError as error:
@@ -66,7 +74,7 @@ def run(spec: Path, overrides: tuple[str, ...], out: Path | None, device: str | 
     from ftrun.run.session import Request
     from ftrun.run.session import run as run_session
 
-    run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device, init_from))
+    run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device, init_from, started=_STARTED))
 
 
 @main.command()

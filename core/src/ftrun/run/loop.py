@@ -121,6 +121,8 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
         optimizer.zero_grad(set_to_none=True)
 
         progress.step += 1
+        if progress.step == 1:
+            progress.took("first_step", report.started)
         progress.seconds = perf_counter() - began
         bar.advance(samples, loss)
         if signals.waiting or save.due():

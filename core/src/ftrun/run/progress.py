@@ -29,8 +29,8 @@ class Progress:
     seconds: float = 0.0
     """Of the epoch that is going on: time that its training took in processes that have ended."""
 
-    seconds_waited: dict[str, float] = field(default_factory=dict)
-    """Seconds of the whole run that training and judging spent waiting: for data, for checkpoints."""
+    seconds_of: dict[str, float] = field(default_factory=dict)
+    """Of the whole run, in all its processes: until the first step, waiting for data, writing checkpoints."""
 
     best_epoch: int = 0
     best_val: dict[str, Any] = field(default_factory=dict)
@@ -49,17 +49,17 @@ class Progress:
     corrupt: list[Corrupt] = field(default_factory=list)
     """Samples that cannot be read."""
 
-    def wait(self, what: str, began: float) -> None:
-        """Note the time since `began`, by perf_counter."""
-        self.seconds_waited[what] = self.seconds_waited.get(what, 0.0) + perf_counter() - began
+    def took(self, what: str, began: float) -> None:
+        """Count the time since `began`, by perf_counter, as spent on `what`."""
+        self.seconds_of[what] = self.seconds_of.get(what, 0.0) + perf_counter() - began
 
     def timed(self, what: str, items: Iterable[T]) -> Iterator[T]:
-        """The items, with the time that it takes to get each of them noted."""
+        """The items; the time that it takes to get them is counted as spent on `what`."""
         iterator = iter(items)
         while True:
             began = perf_counter()
             item = next(iterator, None)
-            self.wait(what, began)
+            self.took(what, began)
             if item is None:
                 return
             yield item

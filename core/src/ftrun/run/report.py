@@ -24,9 +24,13 @@ class Bar(Protocol):
 
 
 class Report:
-    """Where a run's lines go. Lines said before there is a folder are logged once there is one."""
+    """Where a run's lines go. Lines said before there is a folder are logged once there is one.
 
-    def __init__(self) -> None:
+    started: when the command was given, by perf_counter
+    """
+
+    def __init__(self, started: float) -> None:
+        self.started = started
         self._console = Console(highlight=False, soft_wrap=True)
         self._folder: RunFolder | None = None
         self._waiting: list[str] = []

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -42,14 +42,17 @@ class Saver:
         figures = progress.history[-1]
         self.folder.append_metrics(figures)
         if is_best:
+            began = perf_counter()
             best = describe(self.job, progress, progress.best_val)
             checkpoint.save(self.folder.checkpoints / "best", self.job.judged.model, best)
+            progress.took("checkpoint", began)
         self.last(progress)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
     def last(self, progress: Progress) -> None:
         """Save the present state as `last`; the one before stays, as `previous`."""
+        began = perf_counter()
         progress.corrupt = self.job.corrupt.found
         state: dict[str, Any] = {
             "progress": asdict(progress),
@@ -64,6 +67,7 @@ class Saver:
             state,
             previous=checkpoints / "previous",
         )
+        progress.took("checkpoint", began)
         self._saved = monotonic()
         self.folder.write_status("running", epoch=progress.epoch, step=progress.step)
         if self.signals.save_asked:

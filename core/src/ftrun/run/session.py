@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -41,12 +41,14 @@ class Request:
     init_from: Path | None = None
     short: bool = False
     """Whether a few batches of the data are enough."""
+    started: float = field(default_factory=perf_counter)
+    """When the command was given, by perf_counter: before torch was loaded."""
 
 
 def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
-    started = perf_counter()
-    report = Report()
+    started = request.started
+    report = Report(started)
     weights = init_from.find(request.init_from) if request.init_from else None
     job = assemble(request.spec, choose_device(request.device), report.say, short=request.short)
     source = _initialise(job, weights, report) if weights else None
@@ -92,7 +94,7 @@ def resume(
             raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
         spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
     with folder.locked():
-        report = Report()
+        report = Report(started)
         device = device or _if_here(resolved["device"])
         saved_input = resolved["input"] if saved(folder) else None
         setting = Setting(resolved["precision"], resolved["memory_format"])
@@ -245,17 +247,26 @@ def _judge(
         "corrupt": [asdict(each) for each in job.corrupt.found],
         "skipped_steps": progress.skipped,
         "seconds": {
-            "train": round(sum(figures["seconds/train"] for figures in progress.history), 3),
-            "eval": round(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began, 3),
-            "total": round(perf_counter() - started, 3),
+            "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
+            "data": _rounded(progress.seconds_of.get("data", 0.0)),
+            "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
+            "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
+            "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
+            "total": _rounded(perf_counter() - started),
         },
     }
     folder.write_json("results.json", results)
     folder.write_status("finished", epoch=progress.epoch, step=progress.step)
     for split, figures in judged.items():
         report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+    took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())
+    report.say(took.replace("_", " "))
     report.say(f"results: {folder.path / 'results.json'}")
     return results
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
 
 
 def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, report: Report) -> None:
