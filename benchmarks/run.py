@@ -18,7 +18,7 @@ import process
 import results
 from rows import ROWS, Contender, Row
 
-CONSOLE = Console(highlight=False)
+CONSOLE = Console(highlight=False, soft_wrap=True)
 HERE = Path(__file__).parent
 FILL_CACHE = ("peers/ftrun_spec.py", "measures/size.py")
 """Scripts that find in their rounds what a run before left in ftrun's cache."""
@@ -127,7 +127,7 @@ class Race:
         shown = Table(*heading)
         for line in lines:
             shown.add_row(*line)
-        CONSOLE.print(shown)
+        CONSOLE.print(shown, width=max(CONSOLE.width, 200), crop=False)
         for name, why in self.missing.items():
             CONSOLE.print(f"{name}: {why}")
 

@@ -29,9 +29,11 @@ class _RunByDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        # OpenMP's threads spin while they wait. On a machine that others use too, each spins on a core that another one
-        # needs, and training slows down ten times and more. It has to be told before torch loads.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if "OMP_WAIT_POLICY" not in os.environ:
+            # OpenMP's threads spin for milliseconds while they wait. On a machine that others use too, they spin on
+            # cores that somebody needs, and training slows down ten times and more. This is what libgomp itself takes
+            # where it knows that it has more threads than cores. It has to be told before torch loads.
+            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             return super().invoke(ctx)
         except FtrunError as error:
