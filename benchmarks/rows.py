@@ -243,7 +243,7 @@ def _overhead() -> Row:
         ],
         work={"batch": 10},
         quick={"batch": 10},
-        note="One thread. In each process the bare loop and the contender's take turns; the medians of 15 turns.",
+        note="One thread. In each process the bare loop and the contender's take turns; the least of 15 turns.",
     )
 
 

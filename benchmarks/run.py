@@ -1,6 +1,7 @@
 """ftrun and its peers on the same work, in turn: `uv run --group benchmarks python benchmarks/run.py --help`."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ import process
 import results
 from rows import ROWS, Contender, Row
 
-CONSOLE = Console(highlight=False, soft_wrap=True)
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 220)
 HERE = Path(__file__).parent
 FILL_CACHE = ("peers/ftrun_spec.py", "measures/size.py")
 """Scripts that find in their rounds what a run before left in ftrun's cache."""
@@ -127,7 +128,7 @@ class Race:
         shown = Table(*heading)
         for line in lines:
             shown.add_row(*line)
-        CONSOLE.print(shown, width=max(CONSOLE.width, 200), crop=False)
+        CONSOLE.print(shown)
         for name, why in self.missing.items():
             CONSOLE.print(f"{name}: {why}")
 
