@@ -156,3 +156,14 @@ def test_the_entry_says_what_it_is(folder):
         "dtype": "torch.uint8",
         "unreadable": [],
     }
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(folder):
+    import os
+
+    old, young = folder / "a.1.new", folder / "b.2.new"
+    for each in (old, young):
+        each.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    through(Files())
+    assert (old.exists(), young.exists()) == (False, True)

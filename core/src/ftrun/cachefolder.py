@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import Any
 
 from ftrun.errors import SpecError
 
 ABOUT = "about.json"
+_LEFTOVER = 24 * 60 * 60  # seconds; what is younger may still be written
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ def as_json() -> dict[str, Any]:
 
 def make_room(needed: int) -> bool:
     """Remove what was used longest ago until `needed` more bytes fit, and say whether they do."""
+    for leftover in folder().glob("*.new"):  # of a process that was killed while it wrote
+        with suppress(OSError):
+            if time() - leftover.stat().st_mtime > _LEFTOVER:
+                shutil.rmtree(leftover, ignore_errors=True)
     kept = entries()
     while kept and sum(entry.bytes for entry in kept) + needed > limit():
         shutil.rmtree(kept.pop(0).path, ignore_errors=True)  # a run that has it open keeps it
