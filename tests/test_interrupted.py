@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import contextmanager
+from time import perf_counter
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ class Interrupting(Report):
     """Sends this process a real signal when the named part of an epoch begins."""
 
     def __init__(self, part: str) -> None:
-        super().__init__()
+        super().__init__(perf_counter())
         self.part = part
 
     @contextmanager

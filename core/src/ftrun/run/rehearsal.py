@@ -52,7 +52,7 @@ def verify(spec: dict[str, Any], kills: int, device: str | None) -> list[Trial]:
         expected = _outcome(straight)
         steps = _progress(straight)["step"]
         trials = []
-        for step in sorted({max(1, (each + 1) * steps // (kills + 1)) for each in range(kills)}):
+        for step in _kills(kills, steps):
             folder = Path(scratch) / f"killed-{step}"
             _process(_Part(spec, str(folder), device, save_at=step - 1, kill_at=step), killed=True)
             resumed_from = _progress(folder)["step"] if (folder / "checkpoints" / "last").exists() else 0
@@ -70,6 +70,14 @@ def shortened(spec: dict[str, Any]) -> dict[str, Any]:
     epochs = max(2, len(phases))
     train = {**spec["train"], "epochs": epochs, "phases": phases or None, "patience": None, "checkpoint_minutes": 1e6}
     return {**spec, "train": train, "observers": []}
+
+
+def _kills(kills: int, steps: int) -> list[int]:
+    """The steps to kill after: spread out, and the last in a later epoch than the first.
+
+    In the first epoch a part that counts its calls has counted as little after the kill as before it.
+    """
+    return sorted({max(1, (2 * each + 3) * steps // (2 * kills + 2)) for each in range(kills)})
 
 
 def _process(part: _Part, *, killed: bool = False) -> None:
