@@ -102,3 +102,17 @@ def test_images_of_a_folder_are_shared_out_without_overlap(tmp_path, monkeypatch
     found = {split: [each.resolve() for each in (tmp_path / "linked" / split).rglob("*.jpg")] for split in counts}
     assert {split: len(each) for split, each in found.items()} == {"train": 20, "val": 10, "test": 10}
     assert len({path for each in found.values() for path in each}) == 40
+
+
+@pytest.mark.parametrize("row", ["overhead", "auto", "size", "folder-96"])
+def test_ftrun_is_measured_from_the_inside(row, tmp_path, monkeypatch):
+    """These measures use ftrun's inner names, which change."""
+    first = {"overhead": "ftrun", "auto": "torchvision/resnet18, 32 px", "size": "1,000", "folder-96": "ftrun"}[row]
+    command = [sys.executable, BENCHMARKS / "run.py", "--quick", "--threads", "1", "--rows", row]
+    command += ["--results", tmp_path / "results", "--contenders", first]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert ended.returncode == 0, ended.stderr
+    kept = json.loads((tmp_path / "results" / f"{row}.json").read_text())
+    assert first in kept["rounds"], ended.stdout
+    columns = load("rows", monkeypatch).ROWS[row].columns
+    assert all(kept["rounds"][first][0][column.key] is not None for column in columns), kept

@@ -43,11 +43,12 @@ class Epochs:
         """Train one epoch, and give the seconds that a step took."""
         from ftrun.run.loop import train_epoch
         from ftrun.run.progress import Progress
+        from ftrun.run.report import Report
 
         steps = self.job.steps_per_epoch
         progress = Progress(epoch=self.done, step=self.done * steps)
         began = time.perf_counter()
-        train_epoch(self.job, progress, _Nothing(), None, _Nothing(), _Nothing())
+        train_epoch(self.job, progress, _Nothing(), Report(began), _Nothing(), _Nothing())
         self.done += 1
         return (time.perf_counter() - began) / steps
 
