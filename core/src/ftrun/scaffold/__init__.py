@@ -1,0 +1,140 @@
+"""What `ftrun new-plugin` makes: a distribution with one working part, and the test that it keeps the contract."""
+
+import ast
+import keyword
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+
+from ftrun.catalogue import Catalogue, installed
+from ftrun.errors import FtrunError, SpecError, did_you_mean
+from ftrun.hooks import ROLE_OF_HOOK
+from ftrun.runspec import SLOTS
+from ftrun.scaffold.texts import PYPROJECT, README, TEST
+
+_PREFIX = "ftrun-"
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST = 40  # characters; then every line of the module stays as short as it should be
+
+
+@dataclass(frozen=True)
+class NewPlugin:
+    """A plugin that has just been made."""
+
+    role: str
+    name: str
+    folder: Path
+    fragment: str
+    """The key of a spec that uses it: `"optimizer": "lion"`."""
+
+
+def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
+    """Make the folder `ftrun-<name>` in the folder `into`, with a plugin that offers one part of `role`.
+
+    Raises SpecError for a role that there is not, for a name that will not do or is taken, and where the folder exists;
+    FtrunError where it cannot be written. Then nothing has changed.
+    """
+    role = _role(role)
+    name = _name(name)
+    _check_free(role, name, installed())
+    folder = into / f"{_PREFIX}{name}"
+    if not os.path.isdir(into):  # unlike Path's, these two take what may not be looked at for what is not there
+        raise SpecError(f"--into {into}: there is no such folder.")
+    if os.path.lexists(folder):
+        raise SpecError(f"{folder}: exists already, and is left as it is. Choose another name, or remove it.")
+    made = NewPlugin(role, name, folder, _fragment(role, name))
+    _write(folder, _files(made))
+    return made
+
+
+def _role(name: str) -> str:
+    """The role that goes by `name`: its own, its key in a spec, or its plural."""
+    keys = {slot.role.role: slot.key for slot in SLOTS}
+    for hook, role in ROLE_OF_HOOK.items():
+        if name in (role.role, keys[role.role], hook.removeprefix("ftrun_")):
+            return role.role
+    raise SpecError(f"no role named {name!r}.{did_you_mean(name, keys)} Roles: {', '.join(keys)}.")
+
+
+def _name(given: str) -> str:
+    """The plugin's name, without `ftrun-`. Raises SpecError where it will not do."""
+    name = given.removeprefix(_PREFIX)
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+        hint = f" Did you mean {near!r}?" if _NAME.fullmatch(near) else ""
+        raise SpecError(
+            f"{given!r} is no name for a plugin: it has to be lower-case letters and digits, in parts joined by '-', "
+            f"and begin with a letter.{hint}"
+        )
+    if len(name) > _LONGEST:
+        raise SpecError(f"{given!r} is too long for a plugin's name: at most {_LONGEST} characters.")
+    if keyword.iskeyword(name):
+        raise SpecError(f"{given!r} is no name for a plugin: it is a word of Python's own. Choose another name.")
+    return name
+
+
+def _check_free(role: str, name: str, catalogue: Catalogue) -> None:
+    """Raise SpecError where the distribution is installed, or another one offers a part of this name."""
+    distribution = f"{_PREFIX}{name}"
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        pass
+    else:
+        raise SpecError(f"{distribution} {version} is installed already. Choose another name.")
+    catalogue.check_clash(role, name)
+    if name in catalogue.parts(role):
+        owner = catalogue.owner(role, name)
+        raise SpecError(f"{owner} offers {role} {name!r} already, and two of a name clash. Choose another name.")
+
+
+def _fragment(role: str, name: str) -> str:
+    slot = next(slot for slot in SLOTS if slot.role.role == role)
+    return f'"{slot.key}": ["{name}"]' if slot.many else f'"{slot.key}": "{name}"'
+
+
+def _files(plugin: NewPlugin) -> dict[str, str]:
+    """The text of each file, by its path in the plugin's folder."""
+    module = f"ftrun_{plugin.name.replace('-', '_')}"
+    template = resources.files(__name__).joinpath("templates", f"{plugin.role}.py").read_text(encoding="utf-8")
+    code = re.sub(r"\btemplate\b", plugin.name, template)
+    code = re.sub(r"\bTemplate\b", _class_name(plugin), code)
+    dependencies = ["ftrun", "torch>=2.11"] if re.search(r"(from|import) torch", code) else ["ftrun"]
+    values = {
+        "distribution": plugin.folder.name,
+        "name": plugin.name,
+        "module": module,
+        "summary": (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0],
+        "dependencies": "\n".join(f'    "{each}",' for each in dependencies),
+        "fragment": plugin.fragment,
+    }
+    return {
+        "pyproject.toml": PYPROJECT.format_map(values),
+        "README.md": README.format_map(values),
+        f"{module}.py": code,
+        "tests/test_contract.py": TEST.format_map(values),
+    }
+
+
+def _class_name(plugin: NewPlugin) -> str:
+    """`FocalLoss` for the loss `focal`: with its role at the end, it is no word of Python's or of the module's own."""
+    role = plugin.role.capitalize()
+    return "".join(word.capitalize() for word in plugin.name.split("-")).removesuffix(role) + role
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write a folder whole or not at all: beside its place, then renamed. Raises FtrunError where that cannot be."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        for path, text in files.items():
+            (beside / path).parent.mkdir(parents=True, exist_ok=True)
+            (beside / path).write_text(text, encoding="utf-8")
+        beside.rename(folder)
+    except OSError as error:
+        raise FtrunError(f"{folder}: cannot be written: {error.strerror}. Nothing was left behind.") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)  # gone already, unless something went wrong
