@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +180,30 @@ def cache(clear: bool, as_json: bool) -> None:
         click.echo(f"removed {listing.size(cachefolder.clear())} from {cachefolder.folder()}")
     else:
         _print(cachefolder.as_json(), listing.cache_text, as_json)
+
+
+@main.command("new-plugin")
+@click.argument("role")
+@click.argument("name")
+@click.option(
+    "--into", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to make it; here if not given."
+)
+def new_plugin(role: str, name: str, into: Path) -> None:
+    """Make the folder ftrun-NAME: a plugin with one part of ROLE that works, to be changed into yours.
+
+    ROLE is dataset, backbone, modifier, augmentation, loss, optimizer, scheduler, metric or observer.
+    """
+    from ftrun.scaffold import new_plugin as make
+
+    made = make(role, name, into)
+    click.echo(
+        f"{made.folder}: made, with {made.role} {made.name!r}. To install and test it:\n\n"
+        f"  cd {shlex.quote(str(made.folder))}\n"
+        f"  pip install -e . pytest\n"
+        f"  pytest\n\n"
+        f"In a spec:\n\n"
+        f"  {made.fragment}"
+    )
 
 
 @main.command()
