@@ -29,7 +29,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
             "dataset": {"name": "tiny", "samples": work.batch * steps, "val": True},
             "backbone": "tiny",
             "loss": "tiny-loss",
-            "optimizer": "tiny-sgd",
+            "optimizer": {"name": "tiny-sgd", "lr": 0.01, "momentum": 0.0},  # as in `sgd` below
             "train": train,
         }
     )

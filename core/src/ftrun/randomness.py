@@ -7,6 +7,7 @@ in the same way on every device.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@lru_cache(maxsize=1024)
 def seed_of(seed: int, *path: int | str) -> int:
     """A seed, 0 to 2^63 - 1, for one place: `seed_of(0, "order", epoch)`."""
     digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()

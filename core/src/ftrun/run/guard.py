@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ftrun.data import Batch
 from ftrun.errors import DivergedError
@@ -28,20 +28,27 @@ class Guard:
         self.job = job
         self.policy = job.spec.train.on_nonfinite
         self._buffers: list[Tensor] = []
+        self._found = torch.zeros((), device=job.device)  # 1 where a gradient is not finite
+        self._one = torch.ones((), device=job.device)
 
     def before_step(self) -> None:
         """Keep what the forward pass changes, the statistics of batch normalisation, for a step to be skipped."""
         if self.policy == "skip":
             self._buffers = [buffer.clone() for buffer in self.job.net.buffers()]
 
-    def passes(self, loss: Tensor, norm: Tensor, step: int, batches: Sequence[Batch]) -> bool:
-        """Whether the step may be made; the gradients are there.
+    def passes(self, loss: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> bool:
+        """Whether the step may be made; the gradients are in the parameters that are learning.
 
         Raises DivergedError with the step, the samples and the largest gradient's parameter, or GoBack.
         """
-        if math.isfinite(float(loss) + float(norm)):
+        gradients = [gradient for each in learning if (gradient := each.grad) is not None]
+        if gradients:  # there are none where no sample of the step can be read
+            # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
+            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found.zero_(), self._one)
+        if math.isfinite(loss) and not float(self._found):
             return True
-        what = f"step {step + 1}: the loss is {float(loss):.4g}, the gradient's norm {float(norm):.4g}"
+        norm = float(gradient_norm(learning))
+        what = f"step {step + 1}: the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
         if self.policy == "skip":
             for buffer, kept in zip(self.job.net.buffers(), self._buffers, strict=True):
                 buffer.copy_(kept)
@@ -55,6 +62,15 @@ class Guard:
             "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
             "fault. train.on_nonfinite can skip such steps, or go back."
         )
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """The Euclidean norm of all gradients together, a scalar."""
+    gradients = [gradient for each in parameters if (gradient := each.grad) is not None]
+    if not gradients:  # no sample of the step can be read
+        return torch.zeros(())
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 def may_go_back(went_back: int, reason: str) -> None:

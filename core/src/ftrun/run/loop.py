@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 
 from ftrun.data import Batch
@@ -18,7 +18,7 @@ from ftrun.run import memory
 from ftrun.run.assemble import Job
 from ftrun.run.embedded import output
 from ftrun.run.evaluate import evaluate
-from ftrun.run.guard import GoBack, Guard
+from ftrun.run.guard import GoBack, Guard, gradient_norm
 from ftrun.run.loss import total_loss
 from ftrun.run.progress import Progress
 from ftrun.run.report import Bar, Report
@@ -105,15 +105,15 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
             group["lr"] = lr * rate * factor
 
         guard.before_step()
-        loss = gradients(job, batches, progress, report)
-        norm = gradient_norm(learning)
-        if guard.passes(loss, norm, progress.step, batches):
+        loss = gradients(job, batches, samples, progress, report)
+        mean_loss = float(loss)  # on a GPU this waits for the step: what is not finite must not reach the weights
+        if guard.passes(mean_loss, learning, progress.step, batches):
             if train.clip is not None:
-                clip_grads_with_norm_(learning, train.clip, norm)
+                clip_grads_with_norm_(learning, train.clip, gradient_norm(learning))
             optimizer.step()
             if job.average:
                 job.average.update(net, progress.step)
-            progress.loss_sum += float(loss) * samples
+            progress.loss_sum += mean_loss * samples
             progress.samples += samples
         else:
             progress.skipped.append(progress.step + 1)
@@ -136,7 +136,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     return progress.loss_sum / progress.samples
 
 
-def gradients(job: Job, batches: Sequence[Batch], progress: Progress, report: Report) -> Tensor:
+def gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progress, report: Report) -> Tensor:
     """Leave the gradient of the mean loss over a step's samples in the parameters, and give that loss, a scalar.
 
     Where memory does not suffice, the batches go through the net in smaller parts, from then on: the gradient is of
@@ -145,7 +145,7 @@ def gradients(job: Job, batches: Sequence[Batch], progress: Progress, report: Re
     given = progress.micro_batch
     while True:
         try:
-            loss = _gradients(job, batches, progress)
+            loss = _gradients(job, batches, samples, progress)
         except RuntimeError as error:
             if not memory.is_out_of_memory(error):
                 raise
@@ -165,12 +165,14 @@ def gradients(job: Job, batches: Sequence[Batch], progress: Progress, report: Re
         progress.micro_batch = smaller
 
 
-def _gradients(job: Job, batches: Sequence[Batch], progress: Progress) -> Tensor:
-    net, samples = job.net, sum(len(batch) for batch in batches)
-    parts = (part for batch in batches for part in batch.parts(progress.micro_batch))
+def _gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progress) -> Tensor:
+    net, parts = job.net, batches
+    if progress.micro_batch is not None:
+        parts = [part for batch in batches for part in batch.parts(progress.micro_batch)]
     losses = []
     for position, part in enumerate(parts):
-        reseed(job.device, seed_of(job.spec.seed, "step", progress.step, position))  # for dropout and the like
+        place = progress.step * 2**16 + position
+        reseed(job.device, (seed_of(job.spec.seed, "step") + place) % 2**63)  # for dropout and the like
         with job.setting.autocast(job.device):
             outputs = outputs_by_target(net, output(net, part))
         loss = total_loss(job.losses, outputs, part.targets)
@@ -179,15 +181,6 @@ def _gradients(job: Job, batches: Sequence[Batch], progress: Progress) -> Tensor
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return losses[0] if len(losses) == 1 else sum(losses, torch.zeros((), device=job.device))
-
-
-def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """The Euclidean norm of all gradients together, a scalar."""
-    gradients = [gradient for each in parameters if (gradient := each.grad) is not None]
-    if not gradients:  # no sample of the step can be read
-        return torch.zeros(())
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
 
 
 def _is_best(job: Job, progress: Progress, val: dict[str, Any]) -> bool:
