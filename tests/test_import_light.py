@@ -33,6 +33,8 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["plugins", "backbone"], 0),
         (["plugins", "zzz"], 2),
         (["schema"], 0),
+        (["new-plugin", "backbone", "mine"], 0),
+        (["new-plugin", "backbon", "mine"], 2),
         (["check", "right.json"], 0),
         (["check", "wrong.json"], 2),
         (["wrong.json"], 2),
