@@ -87,6 +87,11 @@ def test_the_backbone_takes_any_size_and_keeps_the_nets_promises(size):
     assert net.input.mean == (0.5, 0.5, 0.5)
 
 
+def test_the_backbone_takes_as_many_channels_as_its_input_has():
+    net = backbone.Template(**NAME, width=4).build({"mean": (0.5,), "std": (0.5,)})
+    assert net(net.input.prepare(noise(2, 1, 8, 8))).shape == (2, 1000)
+
+
 def test_the_backbones_net_can_be_copied():
     net = backbone.Template(**NAME, width=4).build({})
     x = normal(2, 3, 8, 8)

@@ -42,7 +42,7 @@ class Template(ftrun.Backbone):
 
         class ThreeConvolutions(ftrun.Net):
             def features(self, x: "Tensor") -> "Tensor":
-                """float32 [B, 3, H, W], as `input` prepares it -> [B, D, H/4, W/4]."""
+                """float32 [B, C, H, W], as `input` prepares it -> [B, D, H/4, W/4]."""
                 for layer in ("stem", "middle", "top"):
                     x = self.model.get_submodule(layer)(x)
                 return x
@@ -52,11 +52,17 @@ class Template(ftrun.Backbone):
                 pooled: Tensor = self.model.get_submodule("pool")(features)
                 return pooled.flatten(1)
 
+        # How the images were prepared that the weights were trained on.
+        images = ftrun.ImageInput(
+            size=(32, 32),
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+        ).changed(**overrides)
         # Weights are saved under these names. Where the model is a library's, they are
         # that library's, and what ftrun trains can be loaded there.
         model = nn.Sequential(
             OrderedDict(
-                stem=_convolution(3, self.width, stride=1),
+                stem=_convolution(len(images.mean), self.width, stride=1),
                 middle=_convolution(self.width, 2 * self.width, stride=2),
                 top=_convolution(2 * self.width, 4 * self.width, stride=2),
                 pool=nn.AdaptiveAvgPool2d(1),
@@ -65,15 +71,9 @@ class Template(ftrun.Backbone):
         )
         if self.weights is not None:
             _load(model, self.weights)
-        # How the images were prepared that the weights were trained on.
-        prepared = ftrun.ImageInput(
-            size=(32, 32),
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-        )
         return ThreeConvolutions(
             model,
-            input=prepared.changed(**overrides),
+            input=images,
             num_features=4 * self.width,  # D
             head_path="head",
             # From input to output: what a spec may freeze, and where rates differ.
