@@ -279,6 +279,11 @@ def test_the_metric_is_the_brier_score_in_one_batch_or_many():
         torch.testing.assert_close(score.compute(), expected)
         assert score.compute().shape == ()
         score.reset()
+    halves = [metric.Template(**NAME).build(TARGET) for _ in range(2)]
+    for half, logits, labels in zip(halves, output.split((20, 30)), values.split((20, 30)), strict=True):
+        half.update(logits, labels)
+    halves[0].merge_state(halves[1])
+    torch.testing.assert_close(halves[0].compute(), expected)
     score.update(torch.tensor([[100.0, 0, 0]]), torch.tensor([0]))
     assert score.compute() == 0
     score.update(torch.tensor([[100.0, 0, 0]]), torch.tensor([2]))

@@ -56,6 +56,11 @@ class BrierScore:
         self.total = self.total + (output.softmax(dim=1) - truth).square().sum()
         self.count = self.count + len(values)
 
+    def merge_state(self, other: Self) -> None:
+        """Take in what another process has seen."""
+        self.total = self.total + other.total
+        self.count = self.count + other.count
+
     def compute(self) -> "Tensor":
         """A scalar: the figure on all batches since the last reset."""
         return self.total / self.count
