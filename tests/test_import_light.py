@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from support import tiny_spec, write_spec
+from support import TINY, tiny_spec, write_spec
 
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
@@ -32,11 +33,15 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["plugins", "--json"], 0),
         (["plugins", "backbone"], 0),
         (["plugins", "zzz"], 2),
+        (["plugins", "--why", "optim"], 0),
+        (["plugins", "--parts", "own_parts.py"], 0),
         (["schema"], 0),
         (["new-plugin", "backbone", "mine"], 0),
         (["new-plugin", "backbon", "mine"], 2),
+        (["schema", "--parts", "own_parts.py"], 0),
         (["check", "right.json"], 0),
         (["check", "wrong.json"], 2),
+        (["check", "local.json"], 0),
         (["wrong.json"], 2),
         (["right.json", "--set", "seed=x"], 2),
         (["nowhere.json"], 2),
@@ -46,6 +51,8 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
 def test_nothing_heavy_is_loaded(arguments, code, site):
     write_spec(tiny_spec(scheduler="cosine", metrics=["accuracy"], augment=["horizontal-flip"]), "right.json")
     write_spec(tiny_spec(optimizer={"name": "sgd", "lr": "x"}), "wrong.json")
+    Path("own_parts.py").write_text(TINY.replace('Literal["tiny', 'Literal["mine').replace('"recorder"', '"mine"'))
+    write_spec(tiny_spec(dataset="mine", parts="own_parts.py"), "local.json")
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, timeout=60
     )

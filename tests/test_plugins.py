@@ -260,6 +260,7 @@ ftrun-tiny 1.0
         "distribution": "ftrun-slow",
         "version": "2.1",
         "parts": [{"role": "optimizer", "name": "slow", "summary": "Takes its time."}],
+        "warnings": [],
     }
 
 

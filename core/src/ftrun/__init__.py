@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ftrun.apiversion import API_VERSION
 from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit
 from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "API_VERSION",
     "Augmentation",
     "Backbone",
     "Batch",

@@ -1,19 +1,28 @@
 """What is installed: parts by role and name, who offers them, and who is broken or clashes."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 
+from ftrun import selection
+from ftrun.contract import part_names
 from ftrun.errors import PluginError
-from ftrun.plugins import Plugin, load_plugins, part_names
+from ftrun.localparts import PartsFile
+from ftrun.plugins import Plugin, load_local, load_plugins
 from ftrun.specs import ROLES, Part
 
 
 class Catalogue:
-    """The parts of some plugins. A name that two of them offer for one role is left out, and kept in `clashes`."""
+    """The parts of some plugins. A name that two of them offer for one role is left out, and kept in `clashes`.
+
+    left_out: those that FTRUN_PLUGINS leaves out, which are not among `plugins`
+    """
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
-        self.plugins = tuple(plugins)
+        given = tuple(plugins)
+        self.plugins = tuple(plugin for plugin in given if not plugin.left_out)
+        self.left_out = tuple(plugin for plugin in given if plugin.left_out)
         offers: dict[tuple[str, str], list[tuple[Plugin, type[Part]]]] = defaultdict(list)
         for plugin in self.plugins:
             for part in plugin.parts:
@@ -44,16 +53,68 @@ class Catalogue:
         """The plugins that could not be loaded."""
         return [plugin for plugin in self.plugins if plugin.error]
 
+    @property
+    def local(self) -> PartsFile | None:
+        """The file of local parts, if there is one."""
+        return next((plugin.local for plugin in self.plugins if plugin.local), None)
+
+    @property
+    def not_here(self) -> str:
+        """The plugins that might offer what is not found: lines to put after a message, or nothing."""
+        lines = ""
+        if self.broken:
+            listed = "\n".join(f"  {plugin}: {plugin.error}" for plugin in self.broken)
+            lines += f"\nThese plugins are installed but broken, and might offer it:\n{listed}"
+        if self.left_out:
+            listed = ", ".join(sorted({plugin.distribution for plugin in self.left_out}))
+            lines += f"\nThese plugins are installed but left out by {selection.ONLY}, and might offer it: {listed}"
+        return lines
+
     def check_clash(self, role: str, name: str) -> None:
         """Raise PluginError where two plugins offer this part."""
         if (role, name) in self.clashes:
-            first, second, *_ = self.clashes[role, name]
-            raise PluginError(
-                f"{role} {name!r} comes from both {first} and {second}. "
-                f"Uninstall one of them: pip uninstall {first.distribution}, or pip uninstall {second.distribution}."
-            )
+            raise PluginError(self._clash(role, name))
+
+    def _clash(self, role: str, name: str) -> str:
+        first, *_, last = self.clashes[role, name]  # local parts come last
+        if last.local:
+            way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
+            way_out += f"pip uninstall {first.distribution}."
+        else:
+            way_out = f"Uninstall one of them: pip uninstall {first.distribution}, or "
+            way_out += f"pip uninstall {last.distribution}."
+        return f"{role} {name!r} comes from both {first} and {last}. {way_out}"
+
+    def check_all(self) -> None:
+        """Raise PluginError where anything is broken or clashes, whether or not it is needed."""
+        faults = [f"{plugin}: {plugin.error}" for plugin in self.broken]
+        faults += [self._clash(role, name) for role, name in self.clashes]
+        if faults:
+            listed = "".join(f"\n  {fault}" for fault in faults)
+            raise PluginError(f"{selection.STRICT} refuses what is broken or clashes:{listed}")
 
 
-def installed() -> Catalogue:
-    """The catalogue of what is installed, loaded afresh."""
-    return Catalogue(load_plugins())
+def installed(local: PartsFile | None = None) -> Catalogue:
+    """The catalogue of what is installed, loaded afresh, and of a file of local parts.
+
+    Raises PluginError where the local parts are broken, and where FTRUN_STRICT_PLUGINS is set and anything is.
+    """
+    strict = selection.is_strict()
+    catalogue = as_found(local)
+    for plugin in catalogue.broken:
+        if plugin.local:  # named on purpose, so needed
+            raise PluginError(f"{plugin.file}{_line(plugin)}: {plugin.error}")
+    if strict:
+        catalogue.check_all()
+    return catalogue
+
+
+def as_found(local: PartsFile | None = None) -> Catalogue:
+    """The same, but what is broken is only listed, also where `installed` refuses it."""
+    return Catalogue([*load_plugins(), *([load_local(local)] if local else [])])
+
+
+def _line(plugin: Plugin) -> str:
+    """`:12`, where a line of local parts raised what broke them."""
+    lines = re.findall(rf'File ".*{re.escape(plugin.distribution)}", line (\d+)', plugin.traceback)
+    return f":{lines[-1]}" if lines else ""

@@ -104,24 +104,20 @@ def _named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
 
 
 def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalogue) -> PluginError | None:
-    """The same mistakes as a fault of what is installed: a role without parts, a part of a broken plugin."""
-    needed = [slot for slot in SLOTS if data.get(slot.key) or RunSpec.model_fields[slot.key].is_required()]
-    if any(not catalogue.parts(slot.role.role) for slot in needed):
-        return PluginError(f"{invalid}{_broken(catalogue)}")
-    strange = [
-        name
-        for slot, _, name in _named_parts(data)
-        if name not in catalogue.parts(slot.role.role) and not did_you_mean(name, catalogue.parts(slot.role.role))
-    ]
+    """The same mistakes as a fault of what is installed: a role without parts, a part of a plugin not loaded."""
+    required = [slot for slot in SLOTS if RunSpec.model_fields[slot.key].is_required()]
+    needed = [slot for slot in SLOTS if data.get(slot.key) or slot in required]
+    unknown = [(slot, name) for slot, _, name in _named_parts(data) if name not in catalogue.parts(slot.role.role)]
     # A name that resembles an installed one is a slip of the pen; another may be that of a broken plugin's part.
-    return PluginError(f"{invalid}{_broken(catalogue)}") if strange and catalogue.broken else None
-
-
-def _broken(catalogue: Catalogue) -> str:
-    if not catalogue.broken:
-        return ""
-    listed = "\n".join(f"  {plugin}: {plugin.error}" for plugin in catalogue.broken)
-    return f"\nThese plugins are installed but broken, and might offer it:\n{listed}"
+    strange = [name for slot, name in unknown if not did_you_mean(name, catalogue.parts(slot.role.role))]
+    if (
+        any(not catalogue.parts(slot.role.role) for slot in needed)
+        or (strange and catalogue.broken)
+        # What is left out on purpose may well offer what resembles the rest, or what a role has by default.
+        or (catalogue.left_out and (unknown or any(slot.key not in data for slot in required)))
+    ):
+        return PluginError(f"{invalid}{catalogue.not_here}")
+    return None
 
 
 def _mistakes(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.errors import FtrunError, exit_code
+from ftrun.errors import FtrunError, SpecError, exit_code, located
 
 if TYPE_CHECKING:
     from ftrun.catalogue import Catalogue
+    from ftrun.localparts import PartsFile
     from ftrun.runspec import RunSpec
 
 
@@ -47,6 +48,12 @@ class _RunByDefault(click.Group):
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
 DEVICE = click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
+PARTS = click.option(
+    "--parts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Python file with parts of your own; wins over the spec's.",
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -67,9 +74,17 @@ def main() -> None:
     metavar="RUN",
     help="Start from the weights of a run's best epoch, as far as they fit.",
 )
-def run(spec: Path, overrides: tuple[str, ...], out: Path | None, device: str | None, init_from: Path | None) -> None:
+@PARTS
+def run(
+    spec: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    device: str | None,
+    init_from: Path | None,
+    parts: Path | None,
+) -> None:
     """Train, judge and save the model that SPEC describes."""
-    text, checked, catalogue = _checked(spec, overrides)
+    text, checked, catalogue = _checked(spec, overrides, parts)
     if out is not None:
         from ftrun.run.folder import check_new
 
@@ -99,7 +114,7 @@ def resume(run: Path, epochs: int | None, device: str | None) -> None:
     from ftrun.catalogue import installed
     from ftrun.run.session import resume as resume_session
 
-    resume_session(folder, installed(), epochs, device)
+    resume_session(folder, installed(folder.local_parts()), epochs, device)
 
 
 @main.command("verify-resume")
@@ -107,16 +122,18 @@ def resume(run: Path, epochs: int | None, device: str | None) -> None:
 @SET
 @DEVICE
 @click.option("--kills", type=click.IntRange(1, 100), default=3, show_default=True, help="How often to kill a run.")
-def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, kills: int) -> None:
+@PARTS
+def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, kills: int, parts: Path | None) -> None:
     """See whether a killed and resumed run of SPEC ends as one that was not.
 
     Runs a short copy (two epochs of four steps, no test), straight and with SIGKILLs, and compares digests. Exit code
     1 if they differ.
     """
-    _, checked, _ = _checked(spec, overrides)
+    _, checked, catalogue = _checked(spec, overrides, parts)
     from ftrun.run import rehearsal
 
-    trials = rehearsal.verify(checked.resolved(), kills, device)
+    local = catalogue.local.path if catalogue.local else None
+    trials = rehearsal.verify(checked.resolved(), kills, device, local)
     rows = [["killed after step", "resumed from step", *rehearsal.ASPECTS]]
     for trial in trials:
         verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in rehearsal.ASPECTS]
@@ -133,13 +150,14 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
 @main.command()
 @SPEC
 @SET
+@PARTS
 @AS_JSON
-def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: bool) -> None:
     """Check SPEC, without loading data or weights; with train.phases, show what learns when."""
     from ftrun.check import InvalidSpec
 
     try:
-        _, checked, _ = _checked(spec, overrides)
+        _, checked, _ = _checked(spec, overrides, parts)
         plan = _plan(checked)
     except FtrunError as error:
         if not as_json:
@@ -156,13 +174,25 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.argument("what", required=False)
+@click.option("--why", metavar="NAME", help="Say where a plugin, module or part is from, or why it is not loaded.")
+@PARTS
 @AS_JSON
-def plugins(what: str | None, as_json: bool) -> None:
-    """List the installed plugins; WHAT, a role or a part's name, shows options."""
-    from ftrun import listing
-    from ftrun.catalogue import installed
+def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool) -> None:
+    """List the installed plugins; WHAT, a role or a part's name, shows options.
 
-    catalogue = installed()
+    FTRUN_PLUGINS=a,b loads only these. With FTRUN_STRICT_PLUGINS=1, any plugin that is broken or clashes is an error.
+    """
+    from ftrun import listing
+    from ftrun.catalogue import as_found, installed
+
+    if why is not None:
+        from ftrun import why as reasons
+
+        if what is not None:
+            raise SpecError(f"give WHAT or --why NAME, not both: ftrun plugins --why {why}")
+        _print(reasons.why(as_found(_given_parts(parts)), why), reasons.why_text, as_json)
+        return
+    catalogue = installed(_given_parts(parts))
     if what is None:
         _print(listing.plugins(catalogue), listing.plugins_text, as_json)
     else:
@@ -207,23 +237,45 @@ def new_plugin(role: str, name: str, into: Path) -> None:
 
 
 @main.command()
+@PARTS
 @AS_JSON
-def schema(as_json: bool) -> None:
+def schema(parts: Path | None, as_json: bool) -> None:
     """Print the JSON Schema of a spec, given what is installed."""
     from ftrun.catalogue import installed
     from ftrun.runspec import json_schema
 
-    _print_json(json_schema(installed()))
+    _print_json(json_schema(installed(_given_parts(parts))))
 
 
-def _checked(path: Path, overrides: tuple[str, ...]) -> "tuple[str, RunSpec, Catalogue]":
+def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "tuple[str, RunSpec, Catalogue]":
     from ftrun.catalogue import installed
     from ftrun.check import check_spec
     from ftrun.specfile import read_spec
 
     text, data = read_spec(path, list(main.commands))
-    catalogue = installed()
+    catalogue = installed(_given_parts(parts) or _named_parts(path, data, overrides))
     return text, check_spec(data, catalogue, name=str(path), overrides=overrides), catalogue
+
+
+def _given_parts(parts: Path | None) -> "PartsFile | None":
+    """The file that --parts names."""
+    from ftrun.localparts import PartsFile
+
+    with located("--parts"):
+        return PartsFile.read(parts) if parts is not None else None
+
+
+def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -> "PartsFile | None":
+    """The file that a spec names, relative to the folder that the spec is in."""
+    from ftrun.check import InvalidSpec, Mistake
+    from ftrun.localparts import PartsFile
+    from ftrun.specfile import parts_named
+
+    name = parts_named(data, overrides)
+    try:
+        return PartsFile.read(spec.parent / name) if name else None
+    except SpecError as error:
+        raise InvalidSpec(str(spec), [Mistake("parts", str(error))]) from None
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ftrun.catalogue import Catalogue
+from ftrun.contract import part_names
 from ftrun.errors import SpecError, did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
-from ftrun.plugins import part_names
 from ftrun.runspec import SLOTS
+from ftrun.selection import ONLY
 from ftrun.specs import Part
 
 _KEYS = {slot.role.role: slot.key for slot in SLOTS}
@@ -20,7 +21,7 @@ _ROLE_NAMES = {
 
 
 def plugins(catalogue: Catalogue) -> dict[str, Any]:
-    """Every plugin with its parts, the broken ones with the reason, and the clashes."""
+    """Every plugin with its parts, the broken ones with the reason, the clashes, and what FTRUN_PLUGINS leaves out."""
     return {
         "plugins": [
             {
@@ -31,6 +32,7 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
                     for part in plugin.parts
                     for name in part_names(part)
                 ],
+                "warnings": list(plugin.warnings),
             }
             for plugin in catalogue.plugins
             if not plugin.error
@@ -41,12 +43,17 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
                 "version": plugin.version,
                 "module": plugin.module,
                 "reason": plugin.error,
+                "warnings": list(plugin.warnings),
             }
             for plugin in catalogue.broken
         ],
         "clashes": [
             {"role": role, "name": name, "plugins": [str(plugin) for plugin in clashing]}
             for (role, name), clashing in catalogue.clashes.items()
+        ],
+        "left_out": [
+            {"distribution": plugin.distribution, "version": plugin.version, "module": plugin.module}
+            for plugin in catalogue.left_out
         ],
     }
 
@@ -57,12 +64,21 @@ def plugins_text(listed: dict[str, Any]) -> str:
     for plugin in listed["plugins"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}")
         lines += _columns([(part["role"], part["name"], part["summary"]) for part in plugin["parts"]])
+        lines += _warnings(plugin)
     for plugin in listed["broken"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}: BROKEN")
         lines.append(f"  {plugin['module']} {plugin['reason']}")
+        lines += _warnings(plugin)
     for clash in listed["clashes"]:
         lines.append(f"CLASH: {clash['role']} {clash['name']!r} comes from both {' and '.join(clash['plugins'])}")
+    if listed["left_out"]:
+        names = dict.fromkeys(plugin["distribution"] for plugin in listed["left_out"])
+        lines.append(f"Left out by {ONLY}: {', '.join(names)}")
     return "\n".join(lines) or 'No plugins are installed: pip install "ftrun[all]" brings ftrun\'s own.'
+
+
+def _warnings(plugin: dict[str, Any]) -> list[str]:
+    return [f"  WARNING: {warning}" for warning in plugin["warnings"]]
 
 
 def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
@@ -83,7 +99,7 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
         names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]
         raise SpecError(
             f"no role and no part named {what!r}.{did_you_mean(what, [*_KEYS, *names])} Roles: {', '.join(_KEYS)}. "
-            "`ftrun plugins` lists all parts."
+            f"`ftrun plugins` lists all parts.{catalogue.not_here if catalogue.left_out else ''}"
         )
     return [_describe(catalogue, *each) for each in found]
 

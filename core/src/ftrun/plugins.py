@@ -1,28 +1,37 @@
-"""Installed plugins: found by entry point, loaded one by one, each failure kept with its cause."""
+"""Installed plugins: found by entry point, loaded one by one, each failure kept with its cause. So are local parts."""
 
-import inspect
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import importlib
+import os
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
 
 import pluggy
+import pydantic
 
-from ftrun import events, hooks
-from ftrun.errors import did_you_mean
-from ftrun.hooks import ROLE_OF_HOOK
+from ftrun import apiversion, hooks, selection
+from ftrun.contract import Broken, as_broken, check_hooks, offered, register
+from ftrun.contract import part_names as part_names
+from ftrun.localparts import PartsFile
 from ftrun.specs import Part
 
 GROUP = "ftrun"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+# Between a plugin's mistake and ours to catch it.
+_MACHINERY = tuple(
+    str(Path(file).parent) + os.sep for file in (__file__, importlib.__file__, pluggy.__file__, pydantic.__file__)
+)
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point of an installed distribution: what it offers or, in `error`, why it is broken."""
+    """One entry point of an installed distribution: what it offers or, in `error`, why it is broken.
+
+    Local parts are a plugin too: `distribution` is the name of their file.
+    """
 
     distribution: str
     version: str
@@ -30,34 +39,60 @@ class Plugin:
     module: str
     parts: tuple[type[Part], ...] = ()
     error: str = ""
+    warnings: tuple[str, ...] = ()
+    """What it uses that is deprecated."""
+    traceback: str = ""
+    """Where in it an exception came from, if that is why it is broken."""
+    file: str = ""
+    """Where its module is, if that is a file."""
+    api: object = None
+    """What it states as FTRUN_API."""
+    left_out: bool = False
+    """Whether FTRUN_PLUGINS leaves it out: it is installed, and was not imported."""
+    local: PartsFile | None = None
+    """The file, if these are local parts."""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}"
 
 
-class _Broken(Exception):
-    """Why a plugin cannot be used."""
-
-
 def load_plugins() -> list[Plugin]:
-    """Every installed plugin, by distribution; the broken ones too."""
+    """Every installed plugin, by distribution; the broken ones too, and those that FTRUN_PLUGINS leaves out.
+
+    Raises PluginError where FTRUN_PLUGINS names one that is not installed.
+    """
+    manager = _manager()
+    found = [(_record(entry_point), entry_point) for entry_point in entry_points(group=GROUP)]
+    chosen = selection.chosen({record.distribution for record, _ in found})
+    plugins = [
+        _loaded(manager, record, partial(_import, entry_point))
+        if record.distribution in chosen
+        else replace(record, left_out=True)
+        for record, entry_point in found
+    ]
+    return sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.entry_point))
+
+
+def load_local(file: PartsFile) -> Plugin:
+    """The parts of a project's own file, under the same contract as an installed plugin's."""
+    record = Plugin(file.name, "(local)", file.module, file.module, file=str(file.path), local=file)
+    stated = apiversion.stated_in(file.source.decode(errors="replace"))
+    return _loaded(_manager(), replace(record, api=stated), file.load)
+
+
+def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
-    found = [_load(manager, entry_point) for entry_point in entry_points(group=GROUP)]
-    return sorted(found, key=lambda plugin: (plugin.distribution, plugin.entry_point))
+    return manager
 
 
-def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
+def _record(entry_point: EntryPoint) -> Plugin:
+    """What is known of a plugin before it is imported."""
     distribution, version = _name_and_version(entry_point)
-    record = Plugin(distribution, version, entry_point.name, entry_point.value)
-    try:
-        module = _import(entry_point)
-        _check_hooks(module)
-        # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
-        manager.register(module, name=f"{distribution}:{entry_point.name}")
-        return replace(record, parts=tuple(_offered(manager, module)))
-    except _Broken as broken:
-        return replace(record, error=str(broken))
+    spec = apiversion.module_spec(entry_point.module)
+    stated = apiversion.stated_in(apiversion.source_of(spec))
+    file = spec.origin if spec and spec.has_location else None
+    return Plugin(distribution, version, entry_point.name, entry_point.value, file=file or "", api=stated)
 
 
 def _name_and_version(entry_point: EntryPoint) -> tuple[str, str]:
@@ -65,81 +100,48 @@ def _name_and_version(entry_point: EntryPoint) -> tuple[str, str]:
     return metadata.get("Name", "(unnamed)"), metadata.get("Version", "(no version)")
 
 
-@contextmanager
-def _as_broken(what: str) -> Iterator[None]:
-    """Whatever a plugin's own code raises is a fault of the plugin, with its cause."""
+def _loaded(manager: pluggy.PluginManager, record: Plugin, import_module: Callable[[], ModuleType]) -> Plugin:
+    """The record of a plugin with its parts or, if it is broken, with the reason."""
     try:
-        yield
-    except (Exception, SystemExit) as error:
-        said = str(error).partition("\n\nFor further information visit")[0]  # pydantic adds links
-        raise _Broken(f"{what}: {type(error).__name__}: {said}".rstrip(": ")) from error
+        _check_api(record)  # before the import: what is written for another API may do anything
+        with as_broken("failed to import"):
+            module = import_module()
+        if record.api is None:  # it may be said in a way that only running it tells
+            record = replace(record, api=vars(module).get(apiversion.STATED))
+            _check_api(record)
+        check_hooks(module)
+        if other := manager.get_name(module):
+            raise Broken(f"its module is offered by {other.partition(':')[0]} already")
+        with as_broken("failed to register"):
+            # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
+            deprecated = register(manager, module, f"{record.distribution}:{record.entry_point}")
+        record = replace(record, warnings=tuple(deprecated))
+        return replace(record, parts=tuple(offered(manager, module)))
+    except Broken as broken:
+        return replace(record, error=str(broken), traceback=_frames(broken.__cause__))
+
+
+def _check_api(record: Plugin) -> None:
+    older = f"Change {record.file}" if record.local else f"Upgrade it: pip install --upgrade {record.distribution}"
+    if reason := apiversion.mismatch(record.api, older):
+        raise Broken(reason)
 
 
 def _import(entry_point: EntryPoint) -> ModuleType:
-    with _as_broken("failed to import"):
-        module = entry_point.load()
+    module = entry_point.load()
     if not isinstance(module, ModuleType):
-        raise _Broken(f"its entry point must name a module, but {entry_point.value!r} is something else")
+        raise Broken(f"its entry point must name a module, but {entry_point.value!r} is something else")
     return module
 
 
-def _check_hooks(module: ModuleType) -> None:
-    """What pluggy would pass over in silence: unknown hooks, unmarked ones, arguments with defaults."""
-    for name, member in vars(module).items():
-        marked = inspect.isroutine(member) and hasattr(member, f"{hooks.PROJECT}_impl")
-        looks_like_a_hook = name.startswith("ftrun_") and inspect.isfunction(member)
-        if not (marked or looks_like_a_hook):
-            continue
-        near = did_you_mean(name, ROLE_OF_HOOK)
-        if not (marked or near):
-            continue
-        if name not in ROLE_OF_HOOK:
-            if hasattr(events, name):
-                raise _Broken(f"{name} belongs on the object that an observer builds, not on a plugin's module")
-            raise _Broken(f"no hook named {name!r}.{near}")
-        if not marked:
-            raise _Broken(f"{name} is not marked with @ftrun.hookimpl, so it would never be called")
-        for argument in inspect.signature(member).parameters.values():
-            # pluggy refuses one without a default, and never passes one that has a default.
-            raise _Broken(f"{name} takes no argument {argument.name!r}: hooks that offer parts have none")
-
-
-def _offered(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[type[Part]]:
-    names: set[tuple[str, str]] = set()
-    for caller in manager.get_hookcallers(module) or ():
-        (implementation,) = (each for each in caller.get_hookimpls() if each.plugin is module)
-        with _as_broken(f"{caller.name} failed"):
-            parts: list[Any] = list(implementation.function())  # type: ignore[call-overload]
-        for part in parts:
-            _check_part(caller.name, part)
-            for name in part_names(part):
-                if (part.role, name) in names:
-                    raise _Broken(f"{caller.name} offers {name!r} twice")
-                names.add((part.role, name))
-            yield part
-
-
-def _check_part(hook: str, part: Any) -> None:
-    role = ROLE_OF_HOOK[hook]
-    if not (inspect.isclass(part) and issubclass(part, role)):
-        raise _Broken(f"{hook} must offer subclasses of ftrun.{role.__name__}, not {part!r}")
-    if inspect.isabstract(part):
-        missing = ", ".join(sorted(part.__abstractmethods__))
-        raise _Broken(f"{part.__name__} does not define {missing}()")
-    names = part_names(part)
-    if not names:
-        raise _Broken(f'{part.__name__} has no name: give it `name: Literal["..."]`')
-    if not part.model_fields["name"].is_required():
-        raise _Broken(f"{part.__name__}: its name must have no default, for a spec always gives it")
-    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
-        raise _Broken(f"{part.__name__}: a name is lower-case letters, digits, '-', '_' and '.', unlike {names[0]!r}")
-    if part.family is not None and part.family not in part.model_fields:
-        raise _Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
-    with _as_broken(f"{part.__name__}: its options cannot be checked"):
-        part.model_rebuild()
-        part.model_json_schema()
-
-
-def part_names(part: type[Part]) -> tuple[str, ...]:
-    """The names that a part is known by: what its `name: Literal[...]` holds."""
-    return get_args(part.model_fields["name"].annotation)
+def _frames(error: BaseException | None) -> str:
+    """The traceback of what a plugin raised: its own frames, not those that led to them."""
+    if error is None:
+        return ""
+    told = traceback.TracebackException.from_exception(error)
+    each: traceback.TracebackException | None = told
+    while each:
+        frames = [frame for frame in each.stack if not frame.filename.startswith((*_MACHINERY, "<frozen importlib"))]
+        each.stack = traceback.StackSummary.from_list(frames)
+        each = each.__cause__ or each.__context__
+    return "".join(told.format()).rstrip()

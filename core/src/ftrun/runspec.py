@@ -135,6 +135,12 @@ class RunSpec(BaseModel):
     model_config = _STRICT
 
     schema_: str | None = Field(None, alias="$schema", description="For editors: where `ftrun schema` was written to.")
+    parts_: str | None = Field(
+        None,
+        alias="parts",
+        min_length=1,
+        description="Python file with parts of this project's own, relative to the spec's folder.",
+    )
     dataset: specs.Dataset = Field(description="What to learn from.")
     backbone: specs.Backbone = Field(description="The pretrained net.")
     input: BaseModel | None = Field(

@@ -117,6 +117,17 @@ def parse_set(assignment: str) -> tuple[list[str], str]:
     return path, raw
 
 
+def parts_named(data: dict[str, Any], overrides: Sequence[str]) -> str | None:
+    """The file of local parts that a spec names, `--set` included; None also for what is no name, as a check tells."""
+    named = data.get("parts")
+    for assignment in overrides:
+        path, raw = parse_set(assignment)
+        if path == ["parts"]:
+            value = json_or_text(raw)
+            named = value if isinstance(value, str) or value is None else raw
+    return named if isinstance(named, str) and named else None
+
+
 def json_or_text(raw: str) -> Any:
     """The value of a `--set`: JSON where it is JSON, else the text itself."""
     try:

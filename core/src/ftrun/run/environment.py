@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from ftrun import selection
 from ftrun.catalogue import Catalogue
 from ftrun.errors import FtrunError, PluginError
 from ftrun.runspec import RunSpec
@@ -20,6 +21,7 @@ def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
             "name": part.name,
             "distribution": owner.distribution,
             "version": owner.version,
+            **({"sha256": owner.local.sha256} if owner.local else {}),
         }
         for where, part, owner in owners
     ]
@@ -37,6 +39,16 @@ def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -
             continue
         catalogue.check_clash(each["role"], each["name"])
         distribution = each["distribution"]
+        if catalogue.local and distribution == catalogue.local.name:
+            raise PluginError(
+                f"this run's {each['role']} {each['name']!r} comes from {distribution}, and {catalogue.local.path} "
+                "does not offer it any more."
+            )
+        if any(plugin.distribution == distribution for plugin in catalogue.left_out):
+            raise PluginError(
+                f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
+                f"{selection.ONLY} leaves out. Add it there: {selection.ONLY}=...,{distribution}"
+            )
         reasons = [plugin.error for plugin in catalogue.broken if plugin.distribution == distribution]
         raise PluginError(
             f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
@@ -61,11 +73,16 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name, version in now["versions"].items()
         if then["versions"].get(name) != version
     ]
-    before = {each["distribution"]: each["version"] for each in then["plugins"]}
-    after = {each["distribution"]: each["version"] for each in now["plugins"]}
+    before = {each["distribution"]: _state(each) for each in then["plugins"]}
+    after = {each["distribution"]: _state(each) for each in now["plugins"]}
     found += [
         f"{name} was {before[name]}, is {after[name]}" for name in after if before.get(name, after[name]) != after[name]
     ]
     return found + [
         f"{what} was {then.get(what)}, is {now[what]}" for what in ("device", "threads") if then.get(what) != now[what]
     ]
+
+
+def _state(plugin: Mapping[str, str]) -> str:
+    """A plugin's version, or what tells one state of local parts from another."""
+    return f"the file of SHA-256 {plugin['sha256'][:12]}..." if "sha256" in plugin else plugin["version"]

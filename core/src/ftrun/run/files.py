@@ -18,13 +18,13 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file beside its place, sync it, and rename it into place: a reader sees the old text or the new one."""
     beside = path.with_name(f".{path.name}.new")
     with writing(path):
         try:
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with beside.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)

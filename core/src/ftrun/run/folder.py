@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ftrun.errors import FtrunError, SpecError, did_you_mean
+from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
+from ftrun.localparts import PartsFile
 from ftrun.run.files import sync, write_whole, writing
 from ftrun.run.lock import Lock, is_locked
 
@@ -56,6 +57,21 @@ class RunFolder:
         train = (self.read_json("resolved.json").get("spec") or {}).get("train") or {}
         return train.get("epochs")
 
+    def local_parts(self) -> PartsFile | None:
+        """The copy of the local parts that the run was started with, if it was.
+
+        Raises PluginError where it is gone, SpecError where it cannot be read.
+        """
+        spec = self.read_json("resolved.json").get("spec")
+        name = spec.get("parts") if isinstance(spec, dict) else None
+        if name is None:
+            return None
+        if not isinstance(name, str) or Path(name).name != name or Path(name).suffix != ".py":
+            raise FtrunError(f"{self.path / 'resolved.json'}: is damaged: its parts are no file of this folder.")
+        if not (self.path / name).exists():
+            raise PluginError(f"{self.path / name}: is missing, and this run has parts from it. Bring it back.")
+        return PartsFile.read(self.path / name, renamable=False)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one process that writes here. Raises FtrunError where another one does."""
@@ -79,6 +95,10 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole: a reader sees the old text or the new one, never a part."""
         write_whole(self.path / name, text)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole, byte for byte."""
+        write_whole(self.path / name, content)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole."""

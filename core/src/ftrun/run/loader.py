@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from ftrun.data import Batch, Split, get_items
 from ftrun.errors import DataError, FtrunError
+from ftrun.localparts import Carried
 from ftrun.randomness import seed_of
 from ftrun.run.corrupt import CorruptSamples
 
@@ -179,6 +180,7 @@ class _BatchReader:
     """
 
     def __init__(self, split: Split, collate: Collate, skip_corrupt: bool) -> None:
+        self.local_parts = Carried()  # the first to be unpickled: the split may be of them
         self.split = split
         self.collate = collate
         self.embedded = getattr(split, "embedded", False)

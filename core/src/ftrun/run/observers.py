@@ -7,6 +7,7 @@ from typing import Any
 import pluggy
 
 from ftrun import events, hooks
+from ftrun.contract import register
 from ftrun.errors import PluginError, did_you_mean, located
 from ftrun.runspec import RunSpec
 
@@ -14,7 +15,7 @@ from ftrun.runspec import RunSpec
 class Observers:
     """Calls lifecycle hooks in a manager made for one run. Installed is not active: only what the spec names is here.
 
-    warn: told of an observer that raised
+    warn: told of an observer that raised, or that uses what is deprecated
     """
 
     def __init__(self, spec: RunSpec, warn: Callable[[str], None]) -> None:
@@ -26,7 +27,8 @@ class Observers:
             with located(f"observers.{index}"):
                 observer = part.build()
                 key = f"{part.name} (observers.{index})"
-                _register(self._manager, observer, key)
+                for deprecated in _register(self._manager, observer, key):
+                    warn(f"observer {key}: {deprecated}")
             self._names[key] = observer
 
     def call(self, hook: str, **records: Any) -> None:
@@ -41,8 +43,11 @@ class Observers:
                 del self._names[key]
 
 
-def _register(manager: pluggy.PluginManager, observer: object, key: str) -> None:
-    """Register an observer. Raises PluginError for what pluggy refuses, and for what it would pass over in silence."""
+def _register(manager: pluggy.PluginManager, observer: object, key: str) -> list[str]:
+    """Register an observer, and give what pluggy says is deprecated.
+
+    Raises PluginError for what pluggy refuses, and for what it would pass over in silence.
+    """
     known = [name for name in vars(events) if name.startswith("ftrun_")]
     for name, member in inspect.getmembers(type(observer), callable):
         if getattr(member, f"{hooks.PROJECT}_impl", None) is not None:
@@ -54,4 +59,4 @@ def _register(manager: pluggy.PluginManager, observer: object, key: str) -> None
                     raise PluginError(f"{name} has no argument {argument.name!r}; it has {', '.join(given)}.")
                 if argument.default is not argument.empty:
                     raise PluginError(f"{name}: argument {argument.name!r} has a default, so it would never be passed.")
-    manager.register(observer, name=key)
+    return register(manager, observer, key)

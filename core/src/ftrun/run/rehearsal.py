@@ -38,23 +38,29 @@ class _Part:
     folder: str
     device: str | None
     resume: bool = False
+    parts: str | None = None
+    """The file of local parts, for a run that starts; one that goes on has its copy."""
     save_at: int = 0
     kill_at: int = 0
     """Steps in this process after which it saves, and after which it kills itself; 0 for never."""
 
 
-def verify(spec: dict[str, Any], kills: int, device: str | None) -> list[Trial]:
-    """Try a short copy of `spec` (resolved) with that many kills. Raises FtrunError where a run fails by itself."""
+def verify(spec: dict[str, Any], kills: int, device: str | None, local: Path | None = None) -> list[Trial]:
+    """Try a short copy of `spec` (resolved) with that many kills. Raises FtrunError where a run fails by itself.
+
+    local: the file of local parts
+    """
     spec = shortened(spec)
+    parts = str(local) if local else None
     with TemporaryDirectory(prefix="ftrun-verify-resume-") as scratch:
         straight = Path(scratch) / "straight"
-        _process(_Part(spec, str(straight), device))
+        _process(_Part(spec, str(straight), device, parts=parts))
         expected = _outcome(straight)
         steps = _progress(straight)["step"]
         trials = []
         for step in _kills(kills, steps):
             folder = Path(scratch) / f"killed-{step}"
-            _process(_Part(spec, str(folder), device, save_at=step - 1, kill_at=step), killed=True)
+            _process(_Part(spec, str(folder), device, parts=parts, save_at=step - 1, kill_at=step), killed=True)
             resumed_from = _progress(folder)["step"] if (folder / "checkpoints" / "last").exists() else 0
             _process(_Part(spec, str(folder), device, resume=True))
             outcome = _outcome(folder)
@@ -116,6 +122,7 @@ def _outcome(folder: Path) -> dict[str, Any]:
 def _do(part: _Part) -> None:
     from ftrun.catalogue import installed
     from ftrun.check import check_spec
+    from ftrun.localparts import PartsFile
     from ftrun.run.folder import RunFolder
     from ftrun.run.session import Request, resume, run
     from ftrun.run.signals import Signals
@@ -133,10 +140,11 @@ def _do(part: _Part) -> None:
             self.save_asked |= self.steps == part.save_at
             return super().waiting
 
-    catalogue = installed()
     if part.resume:
-        resume(RunFolder.existing(Path(part.folder)), catalogue, None, part.device, Fate(), short=True)
+        folder = RunFolder.existing(Path(part.folder))
+        resume(folder, installed(folder.local_parts()), None, part.device, Fate(), short=True)
         return
+    catalogue = installed(PartsFile.read(Path(part.parts)) if part.parts else None)
     spec = check_spec(part.spec, catalogue, name="spec")
     text = json.dumps(part.spec)
     run(Request(spec, "short", text, (), catalogue, Path(part.folder), part.device, short=True), Fate())

@@ -50,16 +50,21 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     started = request.started
     report = Report(started)
     weights = init_from.find(request.init_from) if request.init_from else None
-    job = assemble(request.spec, choose_device(request.device), report.say, short=request.short)
+    local = request.catalogue.local
+    # From here on, the local parts are the copy in the run folder.
+    spec = request.spec.model_copy(update={"parts_": local.name if local else None})
+    job = assemble(spec, choose_device(request.device), report.say, short=request.short)
     source = _initialise(job, weights, report) if weights else None
-    observers = Observers(request.spec, report.say)
+    observers = Observers(spec, report.say)
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
+        if local:
+            folder.write_bytes(local.name, local.source)
         folder.write_text("spec.json", request.text)
         folder.write_json(
             "resolved.json",
             {
-                "spec": request.spec.resolved(),
+                "spec": spec.resolved(),
                 "set": list(request.overrides),
                 "init_from": asdict(source) if source else None,
                 **_description(job, request.catalogue),

@@ -1,0 +1,83 @@
+"""The version of what plugins are written against, and what a plugin states of it, read before it is imported."""
+
+import ast
+import re
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+
+API_VERSION = "1.0"
+# Of the contracts between ftrun and its plugins: the roles, the hooks, and the names that `ftrun` exports.
+#   major: a contract changed, so that plugins written for the one before must change
+#   minor: something was added; a plugin for an earlier minor works as it is, one for a later minor may miss something
+
+STATED = "FTRUN_API"
+
+
+def module_spec(module: str) -> ModuleSpec | None:
+    """Where a module is. Unlike importlib's own find_spec, it does not import the packages that the module is in."""
+    name, *inner = module.split(".")
+    try:
+        spec = find_spec(name)
+        for step in inner:
+            name = f"{name}.{step}"
+            spec = _inside(spec, name) if spec else None
+    except (ImportError, ValueError, AttributeError):  # what a broken module or a strange finder may raise
+        return None
+    return spec
+
+
+def _inside(package: ModuleSpec, name: str) -> ModuleSpec | None:
+    if package.submodule_search_locations is None:
+        return None
+    found = (finder.find_spec(name, package.submodule_search_locations) for finder in sys.meta_path)
+    return next((spec for spec in found if spec), None)
+
+
+def source_of(spec: ModuleSpec | None) -> str:
+    """A module's source text; none where it has none, or none that can be read."""
+    get_source = getattr(spec.loader, "get_source", None) if spec else None
+    try:
+        return (get_source(spec.name) if spec and get_source else None) or ""
+    except (ImportError, SyntaxError, OSError):
+        return ""
+
+
+def stated_in(source: str) -> object:
+    """What FTRUN_API is in a module's source; None where it says nothing, or not in so many words."""
+    if STATED not in source:
+        return None
+    stated = None
+    try:
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and STATED in _assigned(statement):
+                stated = ast.literal_eval(statement.value)  # type: ignore[arg-type]  # None is refused as any other
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return None  # the import will say what is wrong, or what it is
+    return stated
+
+
+def _assigned(statement: ast.Assign | ast.AnnAssign) -> list[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def mismatch(stated: object, older: str) -> str:
+    """Why a plugin that states this API cannot be used here; nothing where it can.
+
+    older: what to do about a plugin for an older API
+    """
+    if stated is None:
+        return ""
+    if not (isinstance(stated, str) and re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", stated)):
+        return f'{STATED} must be a version such as "{API_VERSION}", but it is {stated!r}'
+    ours, theirs = _numbers(API_VERSION), _numbers(stated)
+    if theirs[0] == ours[0] and theirs[1] <= ours[1]:
+        return ""
+    what_to_do = "Upgrade ftrun: pip install --upgrade ftrun" if theirs > ours else older
+    return f"is written for ftrun's API {stated}, and this ftrun has {API_VERSION}. {what_to_do}"
+
+
+def _numbers(api: str) -> tuple[int, int]:
+    major, minor = api.split(".")
+    return int(major), int(minor)
