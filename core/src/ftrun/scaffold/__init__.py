@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
-from ftrun.catalogue import Catalogue, installed
+from ftrun.catalogue import Catalogue, as_found
 from ftrun.errors import FtrunError, SpecError, did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.runspec import SLOTS
@@ -40,7 +40,7 @@ def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
     """
     role = _role(role)
     name = _name(name)
-    _check_free(role, name, installed())
+    _check_free(role, name, as_found())
     folder = into / f"{_PREFIX}{name}"
     if not os.path.isdir(into):  # unlike Path's, these two take what may not be looked at for what is not there
         raise SpecError(f"--into {into}: there is no such folder.")
