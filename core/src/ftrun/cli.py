@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.errors import FtrunError, SpecError, exit_code, located
+from ftrun.errors import FtrunError, PluginError, SpecError, exit_code, located
 
 if TYPE_CHECKING:
     from ftrun.catalogue import Catalogue
@@ -234,6 +234,35 @@ def new_plugin(role: str, name: str, into: Path) -> None:
         f"In a spec:\n\n"
         f"  {made.fragment}"
     )
+
+
+@main.command("check-plugin")
+@click.argument("name")
+@click.option(
+    "--set",
+    "options",
+    metavar="PART.OPTION=VALUE",
+    multiple=True,
+    help="Options to try a part with: my-data.path=photos.",
+)
+@click.option("--input", "input_", metavar="JSON", help='What a spec would say as `input`: {"size": 64}.')
+@click.option("--backbone", default="tiny-net", show_default=True, help="The backbone that modifiers are tried on.")
+@AS_JSON
+def check_plugin(name: str, options: tuple[str, ...], input_: str | None, backbone: str, as_json: bool) -> None:
+    """Check that the plugin NAME, an installed distribution or its module, keeps ftrun's contract.
+
+    Says of each part and property whether it holds and, if not, what is wrong and how to mend it; exit code 3 then.
+    """
+    from ftrun.testing import command
+
+    results = command.check(name, options, input_, backbone, None if as_json else click.echo)
+    if as_json:
+        _print_json(results)
+    failed = [result for result in results if not result["passed"]]
+    if failed:
+        raise PluginError(f"{name} does not keep the contract: {len(failed)} of {len(results)} checks failed.")
+    if not as_json:
+        click.echo(f"{name} keeps the contract: {len(results)} checks passed")
 
 
 @main.command()

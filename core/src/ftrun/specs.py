@@ -49,10 +49,14 @@ class Dataset(Part):
 
 
 class Backbone(Part):
-    """A pretrained network. `input_type` is the kind of input that its nets take."""
+    """A pretrained network. `input_type` is the kind of input that its nets take.
+
+    any_size: whether all its nets take images of any size, such that are not square too
+    """
 
     role = "backbone"
     input_type: ClassVar[type[InputSpec]] = ImageInput
+    any_size: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, overrides: Mapping[str, Any]) -> "Net":
@@ -70,9 +74,13 @@ class Backbone(Part):
 
 
 class Modifier(Part):
-    """A change to the net: another head, layers, convolutions instead of fully connected layers."""
+    """A change to the net: another head, layers, convolutions instead of fully connected layers.
+
+    keeps_features: whether the net's features stay those of the pretrained weights
+    """
 
     role = "modifier"
+    keeps_features: ClassVar[bool] = True
 
     @abstractmethod
     def build(self, net: "Net") -> "Net":

@@ -21,6 +21,7 @@ import torchvision
 
 import ftrun
 import ftrun_cifar.reading
+from ftrun.testing import check_plugin
 from ftrun_cifar import Cifar10, Cifar100
 
 PER_BATCH = 4
@@ -150,6 +151,27 @@ def archive(part: Any, monkeypatch: pytest.MonkeyPatch) -> Archive:
 @pytest.fixture
 def source(part: Any, archive: Archive) -> Any:
     return getattr(torchvision.datasets, part.source)
+
+
+def archives(place: Path) -> dict[str, Any]:
+    """A folder with both archives, as `small_archives` has torchvision expect them."""
+    root = place / "data"
+    root.mkdir(exist_ok=True)
+    for source in (torchvision.datasets.CIFAR10, torchvision.datasets.CIFAR100):
+        (root / source.filename).write_bytes(make_archive(source).content)
+    return {"root": str(root)}
+
+
+@pytest.fixture
+def _small_archives(monkeypatch: pytest.MonkeyPatch) -> None:
+    for source in (torchvision.datasets.CIFAR10, torchvision.datasets.CIFAR100):
+        for name, value in make_archive(source).settings.items():
+            monkeypatch.setattr(source, name, value)
+
+
+test_contract = pytest.mark.usefixtures("_small_archives")(
+    check_plugin("ftrun_cifar", options={"cifar10": archives, "cifar100": archives})
+)
 
 
 def place(content: bytes, part: Any, source: Any) -> Path:

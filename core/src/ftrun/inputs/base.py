@@ -25,6 +25,10 @@ class InputSpec(BaseModel):
     def prepare(self, batch: Any) -> Any:
         """What `Net.features` takes, from what `collate` gave, once it is on the device."""
 
+    @abstractmethod
+    def example(self, count: int) -> Any:
+        """`count` made-up raw inputs, always the same: to try a net on."""
+
     @property
     def collated_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.

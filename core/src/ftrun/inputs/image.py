@@ -53,6 +53,13 @@ class ImageInput(InputSpec):
         """As in InputSpec. A new `size` alone also means the whole image: a crop goes with the size it was tuned at."""
         return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
 
+    def example(self, count: int) -> "Tensor":
+        """Images of noise, uint8 [count, channels, height, width]."""
+        import torch
+
+        generator = torch.Generator().manual_seed(0)
+        return torch.randint(0, 256, (count, *self.collated_shape), dtype=torch.uint8, generator=generator)
+
     @property
     def collated_shape(self) -> tuple[int, ...]:
         """[channels, height, width]."""

@@ -1,14 +1,46 @@
 """torchmetrics' classification metrics, set up for a net's outputs."""
 
+from typing import Self
+
+import torch
+from torch import Tensor
 from torchmetrics import Metric, classification
-from torchmetrics.wrappers import LambdaInputTransformer
 
 import ftrun
 
 # `validate_args=False` below: a dataset's values are checked once, when it is read, and not again with each batch.
 
 
-def averaged(figure: str, target: ftrun.Target, average: str) -> Metric:
+class OfDecisions:
+    """`metric` on what is decided about each label: logits float [B, L], labels float [B, L].
+
+    A probability above 0.5 is a logit above 0. Given logits, torchmetrics takes a batch of them that happen to lie
+    in [0, 1] for probabilities; given the decisions, it has nothing to guess. (Its own LambdaInputTransformer neither
+    merges nor goes to another process.)
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        self.metric.update(logits > 0, labels)
+
+    def compute(self) -> Tensor:
+        figure: Tensor = self.metric.compute()
+        return figure
+
+    def reset(self) -> None:
+        self.metric.reset()
+
+    def to(self, device: torch.device) -> Self:
+        self.metric = self.metric.to(device)
+        return self
+
+    def merge_state(self, other: "OfDecisions") -> None:
+        self.metric.merge_state(other.metric)
+
+
+def averaged(figure: str, target: ftrun.Target, average: str) -> Metric | OfDecisions:
     """torchmetrics' `Multiclass...` or `Multilabel...` metric called `figure`.
 
     It takes logits: float [B, K] and labels int64 [B], or float [B, L] and labels float [B, L].
@@ -16,9 +48,7 @@ def averaged(figure: str, target: ftrun.Target, average: str) -> Metric:
     labels = isinstance(target, ftrun.Labels)
     make = getattr(classification, f"{'Multilabel' if labels else 'Multiclass'}{figure}")
     metric: Metric = make(len(target.names), average=average, validate_args=False)
-    # A probability above 0.5 is a logit above 0. Given logits, torchmetrics takes a batch of them that happen to lie
-    # in [0, 1] for probabilities; given the decisions, it has nothing to guess.
-    return LambdaInputTransformer(metric, transform_pred=lambda logits: logits > 0) if labels else metric
+    return OfDecisions(metric) if labels else metric
 
 
 def top_k(classes: int, k: int) -> Metric:

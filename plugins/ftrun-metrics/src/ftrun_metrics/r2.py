@@ -17,6 +17,7 @@ class R2Score(Metric):
     gives NaN.
     """
 
+    full_state_update = False  # so that torchmetrics merges it
     outputs: list[Tensor]
     values: list[Tensor]
 

@@ -1,0 +1,71 @@
+"""What holds for backbones alone."""
+
+from pathlib import Path
+
+import torch
+
+from ftrun.inputs import ImageInput, InputSpec
+from ftrun.targets import Classes
+from ftrun.testing.subject import Subject, expect, ready_inputs
+from ftrun.testing.suite import holds_for
+
+
+@holds_for("backbone")
+def input_spec(subject: Subject, place: Path) -> None:
+    """The net says how its inputs are prepared, of the type that the part names, and that survives JSON."""
+    net = subject.net(place)
+    expect(
+        isinstance(net.input, InputSpec) and isinstance(net.input, subject.part.input_type),  # type: ignore[attr-defined]
+        f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
+        "Give Net the InputSpec of the weights, and set `input_type` where it is not an ImageInput.",
+    )
+    again = type(net.input).model_validate_json(net.input.model_dump_json())
+    expect(again == net.input, "its input changes on the way to JSON and back.", "Use types that JSON has.")
+
+
+@holds_for("backbone")
+def overrides_applied(subject: Subject, place: Path) -> None:
+    """What a spec's `input` changes is changed in the net's input."""
+    if not issubclass(subject.part.input_type, ImageInput):  # type: ignore[attr-defined]
+        return
+    net = subject.make(place).build({**subject.input, "crop": 0.5})
+    expect(
+        net.input.crop == 0.5,
+        f"with the override crop 0.5, the net's input has {net.input.crop}.",
+        "Give Net `input=ImageInput(...).changed(**overrides)`.",
+    )
+
+
+@holds_for("backbone")
+@torch.no_grad()
+def head_replaced(subject: Subject, place: Path) -> None:
+    """The net takes a head for 1, 2, 10 and 1000 classes."""
+    net = subject.net(place).eval()
+    x = ready_inputs(net)
+    for count in (1, 2, 10, 1000):
+        net.set_targets({"label": Classes(names=tuple(f"class {index}" for index in range(count)))})
+        shape = list(net(x).shape)
+        expect(
+            shape == [2, count],
+            f"with a head for {count} classes it gives {shape}.",
+            "Let head_path lead to the layer that gives the classes, and new_output make one for [B, num_features].",
+        )
+
+
+@holds_for("backbone")
+@torch.no_grad()
+def any_size(subject: Subject, place: Path) -> None:
+    """A backbone that says `any_size = True` takes odd sizes, and such that are not square."""
+    if not subject.part.any_size:  # type: ignore[attr-defined]
+        return
+    net = subject.net(place)
+    assert isinstance(net.input, ImageInput)
+    height, width = net.input.size
+    size = [height + height // 2 | 1, width * 2 + 1]
+    other = subject.make(place).build({**subject.input, "size": size})
+    x = ready_inputs(other.eval())
+    expect(
+        list(x.shape[2:]) == size and list(other.pool(other.features(x)).shape[:1]) == [2],
+        f"at {size} the net gets {list(x.shape[2:])}.",
+        "Leave `any_size` out where the net has one size.",
+    )

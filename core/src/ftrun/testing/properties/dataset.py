@@ -1,0 +1,153 @@
+"""What holds for datasets."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftrun.data import Split, get_items
+from ftrun.testing.subject import Subject, digest, expect, fail
+from ftrun.testing.suite import holds_for
+
+_LOOKED_AT = 64
+"""Samples of a split that are read."""
+_MOST_SHARED = 0.1
+"""Part of a split's samples that may stand in another one too: real data has doubles."""
+
+
+@holds_for("dataset")
+def lengths(subject: Subject, place: Path) -> None:
+    """A split has as many targets as samples, and at least one."""
+    for name, split in subject.splits(place):
+        expect(len(split) > 0, f"{name} has no samples.", "Leave a split out, as None, where there is none.")
+        for target, values in split.targets.items():
+            expect(
+                len(values) == len(split),
+                f"{name} has {len(split)} samples, but {len(values)} values of {target!r}.",
+                "Give one value for each sample, in the order of the samples.",
+            )
+
+
+@holds_for("dataset")
+def classes_aligned(subject: Subject, place: Path) -> None:
+    """All splits have the same targets, and every value is one that its target allows."""
+    splits = subject.make(place).build()
+    for name, split in splits.items():
+        expect(
+            set(split.targets) == set(splits.targets),
+            f"{name} has the targets {sorted(split.targets)}, the dataset {sorted(splits.targets)}.",
+            "Let every split have all targets.",
+        )
+        for target, kind in splits.targets.items():
+            try:
+                kind.check(split.targets[target], f"{name}/{target}")
+            except Exception as error:
+                fail(
+                    f"{error}",
+                    "Order the classes once, by name, and let every split's labels be positions in that order.",
+                )
+    for target, kind in splits.targets.items():
+        if kind.kind == "classes":
+            expect(
+                len(set(kind.names)) == len(kind.names),
+                f"classes of {target!r} stand twice: {kind.names}.",
+                "Let each class have a name of its own.",
+            )
+
+
+@holds_for("dataset")
+def sample_types(subject: Subject, place: Path) -> None:
+    """A sample is (raw input, targets): an image uint8 [C, H, W], C 1 or 3, or a text str; targets as in `targets`."""
+    for name, split in subject.splits(place):
+        for index in _some(split):
+            sample = split[index]
+            expect(
+                isinstance(sample, tuple) and len(sample) == 2 and hasattr(sample[1], "items"),
+                f"{name}[{index}] is {type(sample).__name__}, not (input, {{target: value}}).",
+                "Return the raw input and a dict of its targets.",
+            )
+            _check_raw(f"{name}[{index}]", sample[0])
+            for target, values in split.targets.items():
+                expect(
+                    target in sample[1] and torch.equal(torch.as_tensor(sample[1][target]), values[index]),
+                    f"{name}[{index}] says {sample[1].get(target)} of {target!r}, but targets say {values[index]}.",
+                    "Let a sample and `targets` say the same of each target.",
+                )
+
+
+def _check_raw(where: str, raw: Any) -> None:
+    if isinstance(raw, str):
+        return
+    expect(
+        isinstance(raw, torch.Tensor),
+        f"the input of {where} is {type(raw).__name__}.",
+        "Give an image as a uint8 tensor [C, H, W], a text as a str.",
+    )
+    expect(
+        raw.dtype == torch.uint8 and raw.ndim == 3 and raw.shape[0] in (1, 3),
+        f"the image of {where} is {raw.dtype} {list(raw.shape)}.",
+        "Give it as uint8 [C, H, W], C 1 or 3, 0 to 255: the backbone's input scales and normalises it.",
+    )
+
+
+@holds_for("dataset")
+def batches_equal_samples(subject: Subject, place: Path) -> None:
+    """`__getitems__(indices)`, where there is one, gives what `__getitem__` gives for each index."""
+    for name, split in subject.splits(place):
+        if not hasattr(split, "__getitems__"):
+            continue
+        indices = list(reversed(_some(split)[:8]))
+        batch = get_items(split, indices)
+        for position, index in enumerate(indices):
+            raw, targets = split[index]
+            if isinstance(batch, tuple):
+                other, others = batch[0][position], {key: values[position] for key, values in batch[1].items()}
+            else:
+                other, others = batch[position]
+            same = digest(raw) == digest(other) and all(
+                torch.equal(torch.as_tensor(value), torch.as_tensor(others[key])) for key, value in targets.items()
+            )
+            expect(
+                same,
+                f"{name}.__getitems__({indices})[{position}] is not {name}[{index}].",
+                "Let __getitems__ give the samples of exactly these indices, in this order.",
+            )
+
+
+@holds_for("dataset")
+def no_overlap(subject: Subject, place: Path) -> None:
+    """No split holds the samples of another one: what is judged on must not be learnt from."""
+    digests = {
+        name: {digest(split[index][0]) for index in range(min(len(split), 1000))}
+        for name, split in subject.splits(place)
+    }
+    names = list(digests)
+    for position, one in enumerate(names):
+        for other in names[position + 1 :]:
+            shared = len(digests[one] & digests[other]) / min(len(digests[one]), len(digests[other]))
+            expect(
+                shared <= _MOST_SHARED,
+                f"{shared:.0%} of the samples looked at stand both in {one} and in {other}.",
+                "Share the samples out, or leave val as None: the core then cuts it from train.",
+            )
+
+
+@holds_for("dataset")
+def same_order_twice(subject: Subject, place: Path) -> None:
+    """Built again, it is the same: the same samples in the same order."""
+    first, second = subject.make(place).build(), subject.make(place).build()
+    expect(first.targets == second.targets, "its targets differ when it is built again.", "Sort the classes by name.")
+    for (name, one), (_, other) in zip(first.items(), second.items(), strict=True):
+        same = len(one) == len(other) and all(torch.equal(one.targets[key], other.targets[key]) for key in one.targets)
+        same = same and all(digest(one[index][0]) == digest(other[index][0]) for index in _some(one))
+        expect(
+            same,
+            f"{name} differs when it is built again.",
+            "Sort what a folder or a database lists, and draw from a torch.Generator with a seed from the options.",
+        )
+
+
+def _some(split: Split) -> list[int]:
+    """Indices all over a split."""
+    step = max(1, len(split) // _LOOKED_AT)
+    return list(range(0, len(split), step))[:_LOOKED_AT]

@@ -1,0 +1,234 @@
+"""What holds for nets, whether a backbone made them or a modifier changed them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftrun.net import Net
+from ftrun.run.checkpoint import digest as file_digest
+from ftrun.testing.run import TinyRun
+from ftrun.testing.subject import Subject, close, digest, expect, fail, ready_inputs, target_of
+from ftrun.testing.suite import holds_for
+
+
+@holds_for("backbone", "modifier")
+@torch.no_grad()
+def composes(subject: Subject, place: Path) -> None:
+    """`forward(x)` is `head(pool(features(x)))`."""
+    net = subject.net(place).eval()
+    x = ready_inputs(net)
+    expect(
+        close(net(x), net.head(net.pool(net.features(x)))),
+        "forward(x) is not head(pool(features(x))).",
+        "Leave forward to ftrun.Net, and let features and pool do all that comes before the head.",
+    )
+
+
+@holds_for("backbone", "modifier")
+@torch.no_grad()
+def num_features_true(subject: Subject, place: Path) -> None:
+    """`num_features` is the length of the embedding that `pool` gives."""
+    net = subject.net(place).eval()
+    embedding = net.pool(net.features(ready_inputs(net)))
+    wanted = [2, net.num_features]
+    shape = list(embedding.shape) if net.embeds else list(embedding.shape[:2])
+    expect(
+        shape == wanted and (net.embeds or embedding.ndim == 4),
+        f"pool gives {list(embedding.shape)}, but num_features is {net.num_features}"
+        f"{'' if net.embeds else ' and embeds is False, which is for maps [B, D, H, W]'}.",
+        "Set num_features to what pool really gives, [B, num_features].",
+    )
+
+
+@holds_for("backbone", "modifier")
+def stages_cover(subject: Subject, place: Path) -> None:
+    """Every parameter is in exactly one stage, the head's in `head`, and there is another stage."""
+    net = subject.net(place)
+    mend = "Name in `stages` the paths of all that has weights, in order from input to output; not the head."
+    try:
+        stages = net.stages
+    except ValueError as error:
+        fail(f"{error}.", mend)
+    named = [name for names in stages.values() for name in names]
+    every = [name for name, _ in net.model.named_parameters()]
+    expect(sorted(named) == sorted(every), f"stages name {len(named)} parameters of {len(every)}.", mend)
+    expect("head" in stages and len(stages) > 1, f"its only stages are {', '.join(stages)}.", mend)
+    inside = set(dict(net.head.named_parameters()))
+    heads = {name.removeprefix(f"{net.head_path}.") for name in stages["head"]}
+    expect(
+        heads == inside, "the stage `head` is not what `head_path` leads to.", "Let head_path lead to the last layer."
+    )
+
+
+@holds_for("backbone", "modifier")
+@torch.no_grad()
+def samples_apart(subject: Subject, place: Path) -> None:
+    """In evaluation mode, what comes out for a sample does not depend on the others of its batch."""
+    net = subject.net(place).eval()
+    x = ready_inputs(net, 3)
+    expect(
+        close(net(x)[:1], net(x[:1]), 1e-3),
+        "a sample alone gives another output than in a batch.",
+        "Let nothing but batch normalisation in training look across the batch.",
+    )
+
+
+@holds_for("backbone", "modifier")
+def same_seed_same_weights(subject: Subject, place: Path) -> None:
+    """What is not pretrained starts from torch's seed: built again, the weights are the same."""
+    one, other = (subject.net(place, seed=3).model.state_dict() for _ in range(2))
+    differing = [name for name in one if digest(one[name]) != digest(other.get(name))]
+    expect(
+        one.keys() == other.keys() and not differing,
+        f"built twice from one seed, these differ: {', '.join(differing[:3]) or 'the names of weights'}.",
+        "Draw from torch's own generator (torch.nn.init does), and from no other.",
+    )
+
+
+@holds_for("backbone", "modifier")
+def freezing(subject: Subject, place: Path) -> None:
+    """With all but the head frozen, a step of training changes no parameter and no buffer before the head."""
+    net = subject.net(place)
+    if set(net.stages) == {"head"}:
+        return
+    net.freeze([stage for stage in net.stages if stage != "head"])
+    net.train()
+    before = {name: value.clone() for name, value in net.model.state_dict().items()}
+    _step(net)
+    after = net.model.state_dict()
+    changed = [
+        name
+        for name in before
+        if not name.startswith(f"{net.head_path}.") and not torch.equal(before[name], after[name])
+    ]
+    expect(
+        not changed,
+        f"frozen, and changed all the same: {', '.join(changed[:3])}.",
+        "Keep statistics in modules that stop in evaluation mode, and let train() and freeze() be ftrun.Net's own.",
+    )
+
+
+@holds_for("backbone", "modifier")
+def head_learns(subject: Subject, place: Path) -> None:
+    """A gradient reaches every parameter of the head, and it is finite."""
+    net = subject.net(place)
+    net.train()
+    _step(net)
+    for name, parameter in net.head.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        expect(
+            parameter.grad is not None and bool(parameter.grad.isfinite().all()),
+            f"the head's {name} has {'no' if parameter.grad is None else 'no finite'} gradient.",
+            "Let what the head gives depend on all of its parameters, without detach() on the way.",
+        )
+
+
+@holds_for("backbone", "modifier")
+def safetensors_round_trip(subject: Subject, place: Path) -> None:
+    """`model`'s weights go to a safetensors file and back into a net built without weights: the same output."""
+    from safetensors.torch import load_model, save_model
+
+    net = subject.net(place).eval()
+    save_model(net.model, str(place / "weights.safetensors"))
+    again = _without_weights(subject, place).eval()
+    try:
+        load_model(again.model, place / "weights.safetensors")
+    except RuntimeError as error:
+        fail(
+            f"the weights do not fit: {str(error).splitlines()[0]}",
+            "Let build() give the same layers, whatever the seed.",
+        )
+    x = ready_inputs(net)
+    with torch.no_grad():
+        same = close(net(x), again(x))
+    expect(
+        same,
+        "with the same weights, the net gives another output.",
+        "Register all that it computes with as parameters or persistent buffers of `model`.",
+    )
+
+
+@holds_for("backbone", "modifier")
+def survives_resume(subject: Subject, place: Path) -> None:
+    """A run that is broken off and resumed ends with the same weights, to the bit."""
+    expect_same(subject.run(place), subject.interrupted(place))
+
+
+@holds_for("backbone", "modifier")
+def exports(subject: Subject, place: Path) -> None:
+    """torch.export takes the net, with any number of samples, and what it gives computes the same."""
+    net = subject.net(place).eval()
+    x = ready_inputs(net)
+    try:
+        program = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},))
+    except Exception as error:
+        fail(
+            f"torch.export does not take it: {str(error).strip().splitlines()[0]}",
+            "Compute with tensors alone in features and pool: no branch on values, no numpy, no sizes of a batch "
+            "written down.",
+        )
+    three = ready_inputs(net, 3)
+    with torch.no_grad():
+        same = close(program.module()(three), net(three), 1e-3)
+    expect(same, "what torch.export makes of it computes something else.", "Keep no state between calls.")
+
+
+@holds_for("backbone", "modifier")
+@torch.no_grad()
+def several_targets(subject: Subject, place: Path) -> None:
+    """With two targets, it has a head for each: {target: output}."""
+    kinds = {"one": target_of("classes"), "two": target_of("values")}
+    if subject.part.role == "backbone":
+        net = subject.make(place).build(subject.input)
+        net.set_targets(kinds)
+    else:
+        host = subject.host()
+        host.set_targets(kinds)
+        net = subject.make(place).build(host)
+    output = net.eval()(ready_inputs(net))
+    shapes = {name: list(value.shape[:2]) for name, value in output.items()} if isinstance(output, dict) else None
+    expect(
+        shapes == {name: [2, target.outputs] for name, target in kinds.items()},
+        f"with the targets one and two it gives {shapes or type(output).__name__}.",
+        "Make the last layer with `net.output_layer(in_features)`, which has a head for each target.",
+    )
+
+
+def expect_same(whole: TinyRun, other: TinyRun, mend: str = "") -> None:
+    """Both runs left the same weights, state and figures."""
+    files = ("last/model.safetensors", "last/state.safetensors", "best/model.safetensors")
+    differing = [
+        name
+        for name in files
+        if file_digest(whole.folder / "checkpoints" / name) != file_digest(other.folder / "checkpoints" / name)
+    ]
+    if _figures(whole) != _figures(other):
+        differing.append("metrics.jsonl")
+    expect(
+        not differing,
+        f"these differ: {', '.join(differing)}.",
+        mend or "Keep no state but in parameters, buffers and the optimizer, and draw from no generator of its own.",
+    )
+
+
+def _figures(run: TinyRun) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if not key.startswith("seconds")} for line in run.metrics]
+
+
+def _step(net: Net) -> None:
+    """A step of gradient descent that makes everything move."""
+    outputs = net(ready_inputs(net, 4))
+    outputs.square().sum().backward()
+    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    torch.optim.SGD(learning, lr=0.1).step()
+
+
+def _without_weights(subject: Subject, place: Path) -> Net:
+    torch.manual_seed(1)
+    if subject.part.role == "modifier":
+        return subject.net(place, seed=1)
+    net: Net = subject.make(place).without_weights().build(subject.input)
+    net.set_targets({"label": target_of("classes")})
+    return net

@@ -1,0 +1,234 @@
+"""What holds for losses, optimizers and schedulers."""
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ftrun.run.checkpoint import load_optimizer, optimizer_state
+from ftrun.run.packing import pack, unpack
+from ftrun.targets import Target
+from ftrun.testing.properties.net import expect_same
+from ftrun.testing.subject import Subject, close, expect, fail, predictions, target_of
+from ftrun.testing.suite import holds_for
+
+# Losses
+
+
+@holds_for("loss")
+def scalar_and_finite(subject: Subject, place: Path) -> None:
+    """A loss is one finite number, for every kind of target that it names, for sure predictions too."""
+    for kind in subject.make(place).kinds:
+        loss, target = loss_of(subject, place, kind)
+        outputs, values = predictions(target, 6)
+        for scale in (1.0, 1e4):
+            value = loss(outputs * scale, values)
+            expect(
+                value.ndim == 0 and bool(value.isfinite()),
+                f"on {kind} with outputs up to {float(outputs.abs().max()) * scale:.3g} it is {value.tolist()}.",
+                "Give the mean over the batch as a scalar, from logits: log_softmax and logsigmoid do not overflow.",
+            )
+
+
+@holds_for("loss")
+def differentiable(subject: Subject, place: Path) -> None:
+    """It has a finite gradient that is not nothing."""
+    for kind in subject.make(place).kinds:
+        loss, target = loss_of(subject, place, kind)
+        outputs, values = predictions(target, 6)
+        outputs.requires_grad_()
+        value = loss(outputs, values)
+        if value.grad_fn is None:
+            fail(
+                f"on {kind} nothing can be learnt from it: it has no gradient.", "Leave out detach(), item(), argmax()."
+            )
+        value.backward()
+        gradient = outputs.grad
+        expect(
+            gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any()),
+            f"on {kind} its gradient is {'not finite' if gradient is not None and gradient.any() else 'zero'}.",
+            "Let it depend smoothly on the outputs.",
+        )
+
+
+@holds_for("loss")
+def mean_over_batch(subject: Subject, place: Path) -> None:
+    """A batch in two halves gives the mean of theirs: accumulated gradients are those of the whole batch."""
+    for kind in subject.make(place).kinds:
+        loss, target = loss_of(subject, place, kind)
+        outputs, values = predictions(target, 8)
+        whole, halves = loss(outputs, values), (loss(outputs[:4], values[:4]) + loss(outputs[4:], values[4:])) / 2
+        expect(
+            close(whole, halves, 1e-4),
+            f"on {kind} a batch has {float(whole):.5g}, the mean of its halves is {float(halves):.5g}.",
+            "Divide the sum over samples by their number, and by nothing else.",
+        )
+
+
+@holds_for("loss")
+def loss_state_round_trip(subject: Subject, place: Path) -> None:
+    """Built again with the same state, it is the same loss."""
+    for kind in subject.make(place).kinds:
+        loss, target = loss_of(subject, place, kind)
+        again, _ = loss_of(subject, place, kind)
+        again.load_state_dict(loss.state_dict())
+        outputs, values = predictions(target, 6)
+        first = loss(outputs, values)
+        expect(
+            close(first, again(outputs, values)) and close(first, loss(outputs, values)),
+            f"on {kind} the same outputs give another loss the second time.",
+            "Keep no state between calls but in registered buffers and parameters.",
+        )
+
+
+@holds_for("loss", "optimizer", "scheduler")
+def run_survives_resume(subject: Subject, place: Path) -> None:
+    """A run that is broken off and resumed ends with the same weights, to the bit."""
+    changes: dict[str, Any] = {}
+    if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
+        return  # the tiny dataset has classes
+    expect_same(
+        subject.run(place, **changes),
+        subject.interrupted(place, **changes),
+        "Keep all state where a checkpoint finds it: an optimizer's in `self.state`, a loss's nowhere, and let a "
+        "schedule be a function of progress alone.",
+    )
+
+
+def loss_of(subject: Subject, place: Path, kind: str) -> tuple[nn.Module, Target]:
+    """The loss on a target of that kind."""
+    target = target_of(kind)
+    _, values = predictions(target, 60)
+    loss: nn.Module = subject.make(place).build(target, values)
+    return loss, target
+
+
+# Optimizers
+
+
+@holds_for("optimizer")
+def learns(subject: Subject, place: Path) -> None:
+    """With its defaults it makes a simple loss smaller, and weights stay finite."""
+    net = tiny_problem()
+    before = float(_problem_loss(net).detach())
+    _steps(net, subject.make(place).build(net.parameters()), 50)
+    after = float(_problem_loss(net).detach())
+    expect(
+        math.isfinite(after) and after < before,
+        f"after 50 steps a least-squares loss is {after:.4g}; it was {before:.4g}.",
+        "Step against the gradient, by lr.",
+    )
+
+
+@holds_for("optimizer")
+def parameter_groups(subject: Subject, place: Path) -> None:
+    """It takes torch's parameter groups, and reads each group's `lr` at each step: at 0 nothing moves."""
+    net = tiny_problem()
+    optimizer = subject.make(place).build([{"params": [net.weight]}, {"params": [net.bias]}])
+    expect(
+        len(optimizer.param_groups) == 2 and all("lr" in group for group in optimizer.param_groups),
+        f"given two parameter groups, it has {len(optimizer.param_groups)}, with the keys "
+        f"{sorted(optimizer.param_groups[0])}.",
+        "Hand `params` and the default `lr` on to torch.optim.Optimizer.__init__.",
+    )
+    weight, bias = net.weight.detach().clone(), net.bias.detach().clone()
+    for group, lr in zip(optimizer.param_groups, (0.0, 0.05), strict=True):
+        group["lr"] = lr
+    _steps(net, optimizer, 2)
+    expect(
+        torch.equal(net.weight, weight) and not torch.equal(net.bias, bias),
+        "a group with lr 0 moves, or one with lr 0.05 does not.",
+        'Use `group["lr"]` in step(), not the option itself: the scheduler and the phases change it.',
+    )
+
+
+@holds_for("optimizer")
+def frozen_left_alone(subject: Subject, place: Path) -> None:
+    """A parameter without gradient, because it is frozen, stays as it is, whatever the weight decay."""
+    net = tiny_problem()
+    net.weight.requires_grad_(False)
+    before = net.weight.clone()
+    _steps(net, subject.make(place).build(net.parameters()), 3)
+    expect(
+        torch.equal(net.weight, before),
+        "a parameter whose gradient is None is changed.",
+        "Pass over parameters whose grad is None.",
+    )
+
+
+@holds_for("optimizer")
+def state_round_trip(subject: Subject, place: Path) -> None:
+    """Its state goes to a checkpoint (tensors, numbers, text, lists, dicts) and back: it goes on as if nothing was."""
+    net = tiny_problem()
+    optimizer = subject.make(place).build(net.parameters())
+    _steps(net, optimizer, 3)
+    other = copy.deepcopy(net)
+    again = subject.make(place).build(other.parameters())
+    tensors: dict[str, Tensor] = {}
+    try:
+        packed = json.loads(json.dumps(pack(optimizer_state(optimizer), "optimizer", tensors)))
+    except Exception as error:
+        fail(f"{error}", "Keep tensors, numbers, text, lists and dicts in `self.state` and in the groups.")
+    load_optimizer(again, unpack(packed, {name: value.clone() for name, value in tensors.items()}))
+    _steps(net, optimizer, 3)
+    _steps(other, again, 3)
+    expect(
+        torch.equal(net.weight, other.weight) and torch.equal(net.bias, other.bias),
+        "with its state put back, it goes on differently.",
+        "Keep everything that step() remembers in `self.state[parameter]` or in the groups.",
+    )
+
+
+def tiny_problem() -> nn.Linear:
+    """A linear layer to be fitted."""
+    torch.manual_seed(0)
+    return nn.Linear(4, 3)
+
+
+def _problem_loss(net: nn.Linear) -> Tensor:
+    x = torch.linspace(-1, 1, 40).reshape(10, 4)
+    return torch.nn.functional.mse_loss(net(x), x[:, :3] * 2 + 1)
+
+
+def _steps(net: nn.Linear, optimizer: torch.optim.Optimizer, count: int) -> None:
+    for _ in range(count):
+        optimizer.zero_grad()
+        _problem_loss(net).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+# Schedulers
+
+_PROGRESS = [step / 100 for step in range(101)]
+
+
+@holds_for("scheduler")
+def finite_factor(subject: Subject, place: Path) -> None:
+    """From progress 0 to 1 it gives a finite factor that is not negative, and not always 0."""
+    schedule = subject.make(place).build()
+    factors = {progress: schedule(progress) for progress in _PROGRESS}
+    for progress, factor in factors.items():
+        expect(
+            isinstance(factor, int | float) and math.isfinite(factor) and factor >= 0,
+            f"at progress {progress} it gives {factor!r}.",
+            "Give a number, 1 for the optimizer's own learning rate.",
+        )
+    expect(any(factors.values()), "it is 0 throughout, so nothing is learnt.", "Give 1 where the rate is to be full.")
+
+
+@holds_for("scheduler")
+def function_of_progress(subject: Subject, place: Path) -> None:
+    """It is a pure function of progress: in whatever order, how often, or built anew, it gives the same."""
+    schedule = subject.make(place).build()
+    forward = [schedule(progress) for progress in _PROGRESS]
+    backward = [schedule(progress) for progress in reversed(_PROGRESS)][::-1]
+    anew = [subject.make(place).build()(progress) for progress in _PROGRESS]
+    expect(
+        forward == backward == anew,
+        "the factor depends on what was asked before.",
+        "Keep no state: a resumed run asks from the middle on.",
+    )

@@ -1,0 +1,186 @@
+"""What is under test: one part with the options that it is tried with, and what its checks build it on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from ftrun.plugins import Plugin
+from ftrun.runspec import SLOTS, RunSpec
+from ftrun.specs import Part
+from ftrun.targets import Classes, Labels, Target, Values
+from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ftrun.data import Split
+    from ftrun.net import Net
+
+Options: TypeAlias = Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]
+"""Options of a part, or a function that makes them, given a folder to put data in."""
+
+
+class ContractError(AssertionError):
+    """A part does not keep the contract: the part, the property, what is wrong, and how to mend it."""
+
+
+class Fault(Exception):
+    """What a property found, and how to mend it."""
+
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(found)
+        self.found, self.mend = found, mend
+
+
+def fail(found: str, mend: str) -> NoReturn:
+    """The property does not hold."""
+    raise Fault(found, mend)
+
+
+def expect(holds: bool, found: str, mend: str) -> None:
+    """The property does not hold unless this does."""
+    if not holds:
+        fail(found, mend)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One part under test.
+
+    options: what a spec would say of it; input: what a spec's `input` would say, for backbones
+    backbone: the part that modifiers are tried on, as in a spec
+    installed: the plugins that its runs and companions come from
+    """
+
+    plugin: Plugin
+    part: type[Part]
+    name: str
+    options: Options = field(default_factory=dict)
+    input: Mapping[str, Any] = field(default_factory=dict)
+    backbone: Any = "tiny-net"
+    installed: Sequence[Plugin] = ()
+
+    def in_spec(self, place: Path) -> dict[str, Any]:
+        """The part as an object of a spec."""
+        options = self.options(place) if callable(self.options) else self.options
+        return {"name": self.name, **options}
+
+    def make(self, place: Path, **changes: Any) -> Any:
+        """The part, checked as a spec checks it."""
+        return self.part.model_validate_json(json.dumps({**self.in_spec(place), **changes}))
+
+    # What the roles' parts are built on
+
+    def host(self) -> "Net":
+        """A net with a fresh head for three classes, for a modifier to change."""
+        spec = self.checked({"backbone": self.backbone})
+        net = spec.backbone.build(self.input)
+        net.set_targets({"label": target_of("classes")})
+        return net
+
+    def net(self, place: Path, seed: int = 0, **options: Any) -> "Net":
+        """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`."""
+        import torch
+
+        torch.manual_seed(seed)
+        if self.part.role == "backbone":
+            net: Net = self.make(place, **options).build(self.input)
+            net.set_targets({"label": target_of("classes")})
+            return net
+        changed: Net = self.make(place, **options).build(self.host())
+        return changed
+
+    def splits(self, place: Path) -> "list[tuple[str, Split]]":
+        """The dataset's splits, by name."""
+        built: list[tuple[str, Split]] = self.make(place).build().items()
+        return built
+
+    # Whole runs
+
+    def run(self, place: Path, **changes: Any) -> TinyRun:
+        """A tiny run with the part in its place."""
+        (place / "whole").mkdir()
+        return tiny_run(place / "whole", plugins=self._plugins, **{**self.spec(place), **changes})
+
+    def interrupted(self, place: Path, **changes: Any) -> TinyRun:
+        """The same, broken off in its second epoch and resumed."""
+        (place / "broken").mkdir()
+        steps = 6 if self.part.role != "dataset" else 2
+        spec = {**self.spec(place), **changes}
+        return interrupted_run(place / "broken", stop_at=steps, plugins=self._plugins, **spec)
+
+    def spec(self, place: Path) -> dict[str, Any]:
+        """What a spec says of the part, and of what it needs beside it."""
+        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)
+        own = self.in_spec(place)
+        spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
+        if self.part.role == "modifier":
+            spec["backbone"] = self.backbone
+        if self.part.role in ("backbone", "modifier") and self.input:
+            spec["input"] = dict(self.input)
+        return spec
+
+    def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
+        """A tiny spec with these changes."""
+        from ftrun.check import check_spec
+        from ftrun.testing.run import tiny_spec
+
+        return check_spec(tiny_spec(**changes), catalogue_with(self._plugins))
+
+    @property
+    def _plugins(self) -> list[Plugin]:
+        others = [each for each in self.installed if each.module != self.plugin.module]
+        return [self.plugin, *others]
+
+
+# Things to try parts on
+
+
+def target_of(kind: str) -> Target:
+    """A small target of a kind."""
+    names = ("first", "second", "third")
+    if kind == "classes":
+        return Classes(names=names)
+    return Labels(names=names) if kind == "labels" else Values(names=names[:2])
+
+
+def predictions(target: Target, count: int, seed: int = 0) -> "tuple[Tensor, Tensor]":
+    """Outputs float32 [count, outputs] and the target's values for them."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    outputs = torch.randn(count, target.outputs, generator=generator)
+    if isinstance(target, Classes):
+        return outputs, torch.arange(count) % target.outputs
+    if isinstance(target, Labels):
+        return outputs, (torch.rand(count, target.outputs, generator=generator) < 0.5).float()
+    return outputs, torch.randn(count, target.outputs, generator=generator)
+
+
+def ready_inputs(net: "Net", count: int = 2) -> Any:
+    """Made-up inputs as `net.features` takes them."""
+    return net.input.prepare(net.input.collate(net.input.example(count)))
+
+
+def digest(value: Any) -> str:
+    """Equal for equal raw inputs: tensors, texts, and what holds them."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        return hashlib.sha256(repr((value.dtype, tuple(value.shape))).encode() + content).hexdigest()
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
+    """Whether two outputs are equal but for rounding: tensors, or tensors by target's name."""
+    import torch
+
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(close(one[key], other[key], tolerance) for key in one)
+    if one.shape != other.shape:
+        return False
+    return bool(torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance, equal_nan=True))

@@ -1,0 +1,34 @@
+"""The net of the backbone `tiny-net`."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+import ftrun
+
+
+class _TinyNet(ftrun.Net):
+    def features(self, x: Tensor) -> Any:
+        return self.model.get_submodule("features")(x)
+
+    def pool(self, features: Tensor) -> Any:
+        return self.model.get_submodule("pool")(features)
+
+
+def tiny_net(width: int, dropout: float, input: ftrun.ImageInput) -> ftrun.Net:  # noqa: A002  (the contract's word)
+    """Convolution, batch normalisation, mean over the image, dropout, linear head."""
+    model = nn.Sequential()
+    model.add_module(
+        "features",
+        nn.Sequential(nn.Conv2d(len(input.mean), width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()),
+    )
+    model.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)))
+    model.add_module("head", nn.Linear(width, 1000))
+    return _TinyNet(
+        model,
+        input=input,
+        num_features=width,
+        head_path="head",
+        stages={"stem": ["features"]},
+        pool_layers=("pool.0",),
+    )
