@@ -66,7 +66,7 @@ class Check:
         except Fault as fault:
             raise ContractError(self._message(fault.found, fault.mend)) from None
         except (Exception, SystemExit) as error:
-            found = f"{type(error).__name__}: {error}".rstrip(": ")
+            found = f"{type(error).__name__}: {error}".rstrip(":. ")
             raise ContractError(
                 self._message(f"raised {found}.", f"It has to hold that: {self.property.says}")
             ) from error

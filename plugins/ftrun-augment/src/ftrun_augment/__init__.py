@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field
 
 import ftrun
 
+FTRUN_API = "1.0"
+
 Augment = Callable[[ftrun.Batch, ftrun.SampleRandom], ftrun.Batch]
 Strength = Annotated[float, Field(ge=0, le=1)]
 

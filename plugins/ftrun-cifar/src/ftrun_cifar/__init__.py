@@ -8,6 +8,8 @@ from pydantic import Field
 
 import ftrun
 
+FTRUN_API = "1.0"
+
 
 class _Cifar(ftrun.Dataset):
     source: ClassVar[str]  # its class in torchvision.datasets

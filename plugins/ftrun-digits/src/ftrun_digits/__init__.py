@@ -5,6 +5,8 @@ from typing import ClassVar, Literal
 
 import ftrun
 
+FTRUN_API = "1.0"
+
 TEST_FRACTION = 0.2
 
 

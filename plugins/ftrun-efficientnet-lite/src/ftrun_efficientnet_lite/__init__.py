@@ -8,6 +8,8 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
+FTRUN_API = "1.0"
+
 
 class EfficientNetLite(ftrun.Backbone):
     """What the three have in common; `number` tells them apart."""

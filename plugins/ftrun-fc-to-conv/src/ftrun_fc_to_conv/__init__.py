@@ -7,6 +7,8 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
+FTRUN_API = "1.0"
+
 
 class FcToConv(ftrun.Modifier):
     """Turns the fully connected head into convolutions: any image size in, a map of class scores out."""

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 import ftrun
 from ftrun_folder import layout
 
+FTRUN_API = "1.0"
+
 
 class Split(BaseModel):
     """How one tree of class folders is split: stratified, and the same in every run."""

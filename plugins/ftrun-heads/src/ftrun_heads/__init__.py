@@ -9,6 +9,8 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
+FTRUN_API = "1.0"
+
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -10,6 +10,8 @@ import ftrun
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+FTRUN_API = "1.0"
+
 Weight = Annotated[float, Field(gt=0)]
 
 

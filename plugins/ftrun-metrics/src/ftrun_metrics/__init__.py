@@ -6,6 +6,8 @@ from pydantic import Field
 
 import ftrun
 
+FTRUN_API = "1.0"
+
 # torchmetrics takes seconds to import: only `build()` imports it, through ftrun_metrics.building.
 
 Average = Annotated[

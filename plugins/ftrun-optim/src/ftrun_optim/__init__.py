@@ -12,6 +12,8 @@ import ftrun
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+FTRUN_API = "1.0"
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
 _BETAS = "Decay rates of the running means of the gradient and of its square."

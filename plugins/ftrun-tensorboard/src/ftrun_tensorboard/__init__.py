@@ -7,6 +7,8 @@ from pydantic import Field
 
 import ftrun
 
+FTRUN_API = "1.0"
+
 
 class TensorBoard(ftrun.Observer):
     """Writes each epoch's figures, the spec and the results for TensorBoard."""

@@ -11,6 +11,8 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
+FTRUN_API = "1.0"
+
 
 class Timm(ftrun.Backbone):
     """A model of timm, with the weights that its tag names."""

@@ -10,6 +10,8 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
+FTRUN_API = "1.0"
+
 
 class Torchvision(ftrun.Backbone):
     """A classification model of torchvision, with its ImageNet weights."""

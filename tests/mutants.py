@@ -1,0 +1,710 @@
+"""A deliberately wrong part for each property of the contract: each is a right one with one fault.
+
+Importing this module loads torch, which is the first fault, of all of them.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict, Field, field_serializer
+from torch import nn
+
+import ftrun
+from ftrun.scaffold.templates import augmentation, loss, metric, modifier, observer, optimizer, scheduler
+from ftrun.testing import tiny
+from ftrun.testing.tinynet import tiny_net
+
+RIGHT: Mapping[str, type[ftrun.Part]] = {
+    "dataset": tiny.TinyImages,
+    "backbone": tiny.TinyNet,
+    "modifier": modifier.Template,
+    "augmentation": augmentation.Template,
+    "loss": loss.Template,
+    "optimizer": optimizer.Template,
+    "scheduler": scheduler.Template,
+    "metric": metric.Template,
+    "observer": observer.Template,
+}
+MUTANTS: list[tuple[str, str, type[ftrun.Part]]] = []
+"""Role, the property that is broken, the part."""
+
+
+def breaks(name: str) -> Any:
+    """Note the part as a mutant that breaks this property."""
+
+    def mark(part: type[ftrun.Part]) -> type[ftrun.Part]:
+        MUTANTS.append((part.role, name, part))
+        return part
+
+    return mark
+
+
+# Every part
+
+
+@breaks("import-light")
+class Heavy(scheduler.Template):
+    """This module loads torch."""
+
+
+@breaks("lower-case-name")
+class Capital(scheduler.Template):
+    """Named in capitals."""
+
+    name: Literal["Template"]  # type: ignore[assignment]
+
+
+@breaks("docstring")
+class Silent(scheduler.Template):
+    __doc__ = None
+
+
+@breaks("options-described")
+class Undescribed(scheduler.Template):
+    """An option that nobody explains."""
+
+    warmup: float = 0.1
+
+
+@breaks("options-round-trip")
+class Rounded(scheduler.Template):
+    """Forgets what it was told on the way to JSON."""
+
+    warmup: float = Field(0.1, description="Part of the run.")
+
+    @field_serializer("warmup")
+    def _rounded(self, value: float) -> float:
+        return round(value)
+
+
+@breaks("extra-keys-refused")
+class Lenient(scheduler.Template):
+    """Takes any option."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+@breaks("defaults-build")
+class Demanding(scheduler.Template):
+    """Has no default."""
+
+    warmup: float = Field(description="Part of the run.")
+
+
+@breaks("defaults-build")
+class Nothing(scheduler.Template):
+    """Builds nothing."""
+
+    def build(self) -> Any:
+        return None
+
+
+@breaks("defaults-build")
+class Raising(scheduler.Template):
+    """Raises."""
+
+    def build(self) -> Any:
+        raise RuntimeError("out of order")
+
+
+# Datasets
+
+
+class _Wrong(tiny.TinyImages):
+    name: Literal["tiny-images"]
+
+    def changed(self, **splits: Any) -> ftrun.Splits:
+        return replace(super().build(), **splits)
+
+    def images(self, count: int = 12, seed: int = 9) -> ftrun.TensorSplit:
+        return self._split(count, seed)
+
+
+@breaks("picklable")
+class LocalSplit(_Wrong):
+    """Splits of a class that exists only in build()."""
+
+    def build(self) -> ftrun.Splits:
+        class Here(ftrun.TensorSplit):
+            pass
+
+        one = self.images()
+        return self.changed(val=Here(one.inputs, one.targets))
+
+
+class _Short(ftrun.TensorSplit):
+    def __len__(self) -> int:
+        return super().__len__() - 1
+
+
+@breaks("lengths")
+class ShortSplit(_Wrong):
+    """A split that says it is shorter than its targets."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=_Short(one.inputs, one.targets))
+
+
+@breaks("classes-aligned")
+class OtherLabels(_Wrong):
+    """Labels of val that count from another place."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=ftrun.TensorSplit(one.inputs, {"label": one.targets["label"] + 1}))
+
+
+@breaks("classes-aligned")
+class OtherTargets(_Wrong):
+    """A split with another target."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=ftrun.TensorSplit(one.inputs, {"class": one.targets["label"]}))
+
+
+@breaks("sample-types")
+class FloatImages(_Wrong):
+    """Images that are scaled already."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=ftrun.TensorSplit(one.inputs / 255, one.targets))
+
+
+@breaks("sample-types")
+class ChannelsLast(_Wrong):
+    """Images [H, W, C]."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=ftrun.TensorSplit(one.inputs.movedim(1, 3), one.targets))
+
+
+class _Unordered(ftrun.TensorSplit):
+    def __getitems__(self, indices: Any) -> Any:
+        return super().__getitems__(sorted(indices))
+
+
+@breaks("batches-equal-samples")
+class SortedBatches(_Wrong):
+    """Batches in another order than asked for."""
+
+    def build(self) -> ftrun.Splits:
+        one = self.images()
+        return self.changed(val=_Unordered(one.inputs, one.targets))
+
+
+@breaks("no-overlap")
+class Leaking(_Wrong):
+    """The test split is the first part of train."""
+
+    def build(self) -> ftrun.Splits:
+        return self.changed(test=ftrun.Subset(super().build().train, torch.arange(12)))
+
+
+@breaks("same-order-twice")
+class Shuffled(_Wrong):
+    """In another order each time."""
+
+    def build(self) -> ftrun.Splits:
+        return self.changed(train=ftrun.Subset(super().build().train, torch.tensor(random.sample(range(48), 48))))
+
+
+# Nets: a backbone and a modifier for each
+
+
+def _net(kind: type[ftrun.Net], overrides: Mapping[str, Any], **changes: Any) -> ftrun.Net:
+    right = tiny_net(8, 0.0, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
+    given = {
+        "input": right.input,
+        "num_features": 8,
+        "head_path": "head",
+        "stages": {"stem": ["features"]},
+        "pool_layers": ("pool.0",),
+        **changes,
+    }
+    return kind(right.model, **given)
+
+
+class _Net(ftrun.Net):
+    def features(self, x: Any) -> Any:
+        return self.model.features(x)
+
+    def pool(self, features: Any) -> Any:
+        return self.model.pool(features)
+
+
+def net_mutant(name: str, kind: type[ftrun.Net] = _Net, **changes: Any) -> None:
+    """A backbone whose net is of a wrong kind, or is told something wrong."""
+
+    class Wrong(tiny.TinyNet):
+        """A backbone with a fault."""
+
+        name: Literal["mutant-net"]  # beside the right one, in a run
+
+        def build(self, overrides: Mapping[str, Any]) -> ftrun.Net:
+            return _net(kind, overrides, **changes)
+
+    breaks(name)(Wrong)
+
+
+class _OtherForward(_Net):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x) * 2
+
+
+class _LooksAround(_Net):
+    def features(self, x: Any) -> Any:
+        features = super().features(x)
+        return features - features.mean(0, keepdim=True)
+
+
+class _OwnSeed(_Net):
+    def set_targets(self, targets: Any) -> None:
+        super().set_targets(targets)
+        nn.init.normal_(self.head.weight, generator=torch.Generator().manual_seed(random.getrandbits(30)))
+
+
+class _Counting(_Net):
+    """Counts in a buffer, whether it is frozen or not."""
+
+    def __init__(self, model: nn.Module, **given: Any) -> None:
+        super().__init__(model, **given)
+        model.features.register_buffer("seen", torch.zeros(()))
+
+    def features(self, x: Any) -> Any:
+        self.model.features.seen += len(x)
+        return super().features(x)
+
+
+class _Detached(_Net):
+    def forward(self, x: Any) -> Any:
+        output = self.head(self.pool(self.features(x)))
+        return output.detach() + self.model.features[0].weight.sum() * 0
+
+
+class _Forgetful(_Net):
+    """Computes with a tensor that is in no state dict."""
+
+    def __init__(self, model: nn.Module, **given: Any) -> None:
+        super().__init__(model, **given)
+        self.scale = torch.rand(()) + 0.5
+
+    def features(self, x: Any) -> Any:
+        return super().features(x) * self.scale
+
+
+class _CountsCalls(_Net):
+    """Remembers how often it was called, in no checkpoint."""
+
+    calls = 0
+
+    def features(self, x: Any) -> Any:
+        if self.training:
+            self.calls += 1
+        return super().features(x) * (1 + self.calls / 10)
+
+
+class _Branching(_Net):
+    def features(self, x: Any) -> Any:
+        return super().features(x) if float(x.sum()) > 1e9 else super().features(x) * 1.0
+
+
+class _OneHead(_Net):
+    def set_targets(self, targets: Any) -> None:
+        self.targets = dict(targets)
+        self.replace_head(nn.Linear(8, next(iter(targets.values())).outputs))
+
+
+class _FixedHead(_Net):
+    def new_output(self, in_features: int, outputs: int) -> nn.Module:
+        return nn.Linear(in_features, max(outputs, 2))
+
+
+class _OneSize(_Net):
+    def features(self, x: Any) -> Any:
+        return super().features(x.reshape(-1, 3, 8, 8))
+
+
+net_mutant("composes", _OtherForward)
+net_mutant("num-features-true", num_features=7)
+net_mutant("stages-cover", stages={"stem": ["features.0"]})
+net_mutant("samples-apart", _LooksAround)
+net_mutant("same-seed-same-weights", _OwnSeed)
+net_mutant("freezing", _Counting)
+net_mutant("head-learns", _Detached)
+net_mutant("safetensors-round-trip", _Forgetful)
+net_mutant("survives-resume", _CountsCalls)
+net_mutant("exports", _Branching)
+net_mutant("several-targets", _OneHead)
+net_mutant("head-replaced", _FixedHead)
+net_mutant("any-size", _OneSize)
+net_mutant("overrides-applied", input=ftrun.ImageInput(size=(8, 8)))
+
+
+@breaks("input-spec")
+class OtherInput(tiny.TinyNet):
+    """Says that its inputs are of another type than they are."""
+
+    name: Literal["tiny-net"]
+
+    class Other(ftrun.ImageInput):
+        """Another one."""
+
+    input_type = Other
+
+
+def modifier_mutant(name: str, change: Any, **attributes: Any) -> None:
+    """A modifier that does something wrong to the net."""
+
+    class Wrong(modifier.Template):
+        """A modifier with a fault."""
+
+        name: Literal["template"]
+
+        def build(self, net: ftrun.Net) -> ftrun.Net:
+            return change(super().build(net)) or net
+
+    for key, value in attributes.items():
+        setattr(Wrong, key, value)
+    breaks(name)(Wrong)
+
+
+def _as(kind: type[ftrun.Net]) -> Any:
+    def change(net: ftrun.Net) -> ftrun.Net:
+        new = kind(
+            net.model,
+            input=net.input,
+            num_features=net.num_features,
+            head_path=net.head_path,
+            stages={"stem": ["features"]},
+            pool_layers=net.pool_layers,
+        )
+        new.targets = net.targets
+        return new
+
+    return change
+
+
+class _OwnSeedHead(_Net):
+    def __init__(self, model: nn.Module, **given: Any) -> None:
+        super().__init__(model, **given)
+        nn.init.normal_(model.features[0].bias, generator=torch.Generator().manual_seed(random.getrandbits(30)))
+
+
+def _one_head(net: ftrun.Net) -> None:
+    net.replace_head(nn.Linear(net.num_features, next(iter(net.targets.values())).outputs))
+
+
+def _no_targets(net: ftrun.Net) -> None:
+    net.targets = {}
+
+
+def _zeroed(net: ftrun.Net) -> None:
+    nn.init.zeros_(net.model.features[0].weight)
+
+
+def _deaf(net: ftrun.Net) -> None:
+    net.replace_head(nn.Sequential(nn.Linear(8, 3), _Stop()))
+
+
+class _Stop(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.detach() + torch.zeros(3, requires_grad=True)
+
+
+modifier_mutant("composes", _as(_OtherForward))
+modifier_mutant("num-features-true", lambda net: setattr(net, "num_features", 7))
+modifier_mutant("stages-cover", lambda net: net.model.add_module("extra", nn.Linear(2, 2)))
+modifier_mutant("samples-apart", _as(_LooksAround))
+modifier_mutant("same-seed-same-weights", _as(_OwnSeedHead))
+modifier_mutant("freezing", _as(_Counting))
+modifier_mutant("head-learns", _deaf)
+modifier_mutant("safetensors-round-trip", _as(_Forgetful))
+modifier_mutant("survives-resume", _as(_CountsCalls))
+modifier_mutant("exports", _as(_Branching))
+modifier_mutant("several-targets", _one_head)
+modifier_mutant("keeps-targets", _no_targets)
+modifier_mutant("keeps-features", _zeroed)
+
+
+@breaks("composes-with-others")
+class Presuming(modifier.Template):
+    """Takes for granted that the head is one linear layer."""
+
+    name: Literal["template"]
+
+    def build(self, net: ftrun.Net) -> ftrun.Net:
+        net.replace_head(nn.Linear(net.head.in_features, net.head.out_features))
+        return net
+
+
+# Augmentations
+
+
+def augmentation_mutant(name: str, change: Any) -> None:
+    """An augmentation that does something wrong to (images, random)."""
+
+    class Wrong(augmentation.Template):
+        """An augmentation with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> Any:
+            return lambda batch, random: replace(batch, inputs=change(batch.inputs, random))
+
+    breaks(name)(Wrong)
+
+
+def _flipped(images: Any, which: Any) -> Any:
+    return torch.where(which[:, None, None, None], images.flip(3), images)
+
+
+augmentation_mutant("shape-and-type", lambda images, random: images.float())
+augmentation_mutant("shape-and-type", lambda images, random: images[:, :, 1:])
+augmentation_mutant("draws-for-each-sample", lambda images, random: images.flip(3) if random.chance(0.5)[0] else images)
+augmentation_mutant(
+    "batch-does-not-matter", lambda images, random: _flipped(images, torch.arange(len(images)) % 2 == 1)
+)
+augmentation_mutant("same-seed-same-result", lambda images, random: _flipped(images, torch.rand(len(images)) < 0.5))
+augmentation_mutant("input-left-alone", lambda images, random: images.mul_(random.chance(0.5)[:, None, None, None]))
+
+
+# Losses
+
+
+def loss_mutant(name: str, forward: Any) -> None:
+    """A loss with a wrong forward(self, output, values)."""
+
+    class Wrong(loss.Template):
+        """A loss with a fault."""
+
+        name: Literal["template"]
+
+        def build(self, target: ftrun.Target, values: Any) -> nn.Module:
+            kind = type("Wrong", (nn.Module,), {"forward": forward, "calls": 0})
+            return kind()
+
+    breaks(name)(Wrong)
+
+
+def _counting_loss(self: Any, output: Any, values: Any) -> Any:
+    self.calls += 1
+    return nn.functional.cross_entropy(output, values) * (1 + self.calls / 10)
+
+
+loss_mutant(
+    "scalar-and-finite", lambda self, output, values: nn.functional.cross_entropy(output, values, reduction="none")
+)
+loss_mutant("scalar-and-finite", lambda self, output, values: -output.softmax(1)[:, 0].log().mean())
+loss_mutant("differentiable", lambda self, output, values: (output.argmax(1) != values).float().mean())
+loss_mutant(
+    "mean-over-batch", lambda self, output, values: nn.functional.cross_entropy(output, values, reduction="sum")
+)
+loss_mutant("loss-state-round-trip", _counting_loss)
+loss_mutant("run-survives-resume", _counting_loss)
+
+
+# Optimizers
+
+
+def optimizer_mutant(name: str, step: Any) -> None:
+    """An optimizer that does step(self, group, weight) to each weight."""
+
+    class Wrong(optimizer.Template):
+        """An optimizer with a fault."""
+
+        name: Literal["template"]
+
+        def build(self, params: Any) -> Any:
+            class Stepping(torch.optim.Optimizer):
+                calls = 0
+
+                @torch.no_grad()
+                def step(self, closure: Any = None) -> None:
+                    self.calls += 1
+                    for group in self.param_groups:
+                        for weight in group["params"]:
+                            step(self, group, weight)
+
+            return Stepping(params, {"lr": 0.05})
+
+    breaks(name)(Wrong)
+
+
+def _up(self: Any, group: Any, weight: Any) -> None:
+    if weight.grad is not None:
+        weight.add_(weight.grad, alpha=group["lr"])
+
+
+def _own_rate(self: Any, group: Any, weight: Any) -> None:
+    if weight.grad is not None:
+        weight.sub_(weight.grad, alpha=0.05)
+
+
+def _decays_all(self: Any, group: Any, weight: Any) -> None:
+    weight.mul_(1 - group["lr"])
+    if weight.grad is not None:
+        weight.sub_(weight.grad, alpha=group["lr"])
+
+
+def _remembers(self: Any, group: Any, weight: Any) -> None:
+    if weight.grad is not None:
+        weight.sub_(weight.grad, alpha=group["lr"] / self.calls)
+
+
+def _keeps_objects(self: Any, group: Any, weight: Any) -> None:
+    self.state[weight]["what"] = object()
+
+
+optimizer_mutant("learns", _up)
+optimizer_mutant("parameter-groups", _own_rate)
+optimizer_mutant("frozen-left-alone", _decays_all)
+optimizer_mutant("state-round-trip", _remembers)
+optimizer_mutant("state-round-trip", _keeps_objects)
+optimizer_mutant("run-survives-resume", _remembers)
+
+
+# Schedulers
+
+
+def scheduler_mutant(name: str, build: Any) -> None:
+    """A scheduler of which `build()` makes the function."""
+
+    class Wrong(scheduler.Template):
+        """A scheduler with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> Any:
+            return build()
+
+    breaks(name)(Wrong)
+
+
+def _counting_schedule() -> Any:
+    calls = [0]
+
+    def factor(progress: float) -> float:
+        calls[0] += 1
+        return 1 / calls[0]
+
+    return factor
+
+
+scheduler_mutant("finite-factor", lambda: lambda progress: 0.5 - progress)
+scheduler_mutant("finite-factor", lambda: lambda progress: 0.0)
+scheduler_mutant("finite-factor", lambda: lambda progress: float("nan"))
+scheduler_mutant("function-of-progress", _counting_schedule)
+scheduler_mutant("run-survives-resume", _counting_schedule)
+
+
+# Metrics
+
+
+def metric_mutant(name: str, kind: type | None = None, **attributes: Any) -> None:
+    """A metric of a wrong kind, or with something wrong said of it."""
+
+    class Wrong(metric.Template):
+        """A metric with a fault."""
+
+        name: Literal["template"]
+
+        def build(self, target: ftrun.Target) -> Any:
+            return kind() if kind else metric.BrierScore()
+
+    for key, value in attributes.items():
+        setattr(Wrong, key, value)
+    breaks(name)(Wrong)
+
+
+class _OfLast(metric.BrierScore):
+    def update(self, output: Any, values: Any) -> None:
+        self.reset()
+        super().update(output, values)
+
+
+class _Averaging(metric.BrierScore):
+    """The mean of batches' means."""
+
+    def update(self, output: Any, values: Any) -> None:
+        other = metric.BrierScore()
+        other.update(output, values)
+        self.total, self.count = self.total + other.compute(), self.count + 1
+
+
+class _Remembering(metric.BrierScore):
+    def reset(self) -> None:
+        self.total = self.total * 0
+
+
+class _AsText(metric.BrierScore):
+    def compute(self) -> Any:
+        return f"{super().compute()}"
+
+
+class _Deaf(metric.BrierScore):
+    def merge_state(self, other: Any) -> None:
+        pass
+
+
+class _Unmergeable(metric.BrierScore):
+    merge_state = property()  # as if there were none
+
+
+metric_mutant("key-is-plain", key="Brier score")
+metric_mutant("gives-a-figure", _AsText)
+metric_mutant("one-batch-or-many", _Averaging)
+metric_mutant("one-batch-or-many", _OfLast)
+metric_mutant("reset-forgets", _Remembering)
+metric_mutant("merges", _Deaf)
+metric_mutant("merges", _Unmergeable)
+metric_mutant("better-is-better", higher_is_better=True)
+
+
+# Observers
+
+
+def observer_mutant(name: str, **hooks: Any) -> None:
+    """An observer with these methods."""
+
+    class Wrong(observer.Template):
+        """An observer with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> object:
+            return type("Following", (), {key: ftrun.hookimpl(hook) for key, hook in hooks.items()})()
+
+    breaks(name)(Wrong)
+
+
+def _asks_too_much(self: Any, run: Any, weights: Any) -> None: ...
+def _raises(self: Any, epoch: Any) -> None:
+    raise ValueError("no")
+
+
+def _only_new(self: Any, run: Any) -> None:
+    (run.folder / "mine").mkdir()
+
+
+def _reads_words(self: Any, error: Any) -> None:
+    error.words  # noqa: B018
+
+
+def _meddles(self: Any, run: Any) -> None:
+    (run.folder / "checkpoints" / "best" / "model.safetensors").write_bytes(b"")
+
+
+observer_mutant("hooks-known")
+observer_mutant("hooks-known", ftrun_before_run=_asks_too_much)
+observer_mutant("hooks-known", ftrun_after_step=lambda self: None)
+observer_mutant("follows-a-run", ftrun_after_epoch=_raises)
+observer_mutant("follows-a-resumed-run", ftrun_before_run=_only_new)
+observer_mutant("follows-a-failing-run", ftrun_on_error=_reads_words)
+observer_mutant("changes-nothing", ftrun_after_run=_meddles)
