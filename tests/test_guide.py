@@ -1,0 +1,229 @@
+"""What docs/plugins.md says is true: its code is the example's and works, its tables are whole, its commands exist."""
+
+import inspect
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import test_new_plugin as fresh
+from support import install, tiny_spec, write_spec
+
+import ftrun as api
+from ftrun import events, hooks, testing
+from ftrun.cli import main
+from ftrun.plugins import load_plugins
+from ftrun.runspec import SLOTS
+from ftrun.testing.suite import checks_of, find_plugin, properties_of
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+EXAMPLE = ROOT / "examples" / "ftrun-example-plugin"
+ROLES = [slot.role.role for slot in SLOTS]
+
+# An environment with the core alone, as `ftrun new-plugin` is tested in.
+third_party, core_wheel, environment = fresh.third_party, fresh.core_wheel, fresh.environment
+
+
+def blocks(language):
+    """The code of each block whose fence says this, all of it."""
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+
+
+def section(title):
+    """The text under a heading, up to the next one, without code."""
+    prose = re.sub(r"^```.*?^```$", "", GUIDE, flags=re.DOTALL | re.MULTILINE)
+    (text,) = re.findall(rf"^#+ {title}\n(.*?)(?=^#|\Z)", prose, re.DOTALL | re.MULTILINE)
+    return text
+
+
+# (a) The quoted code is the example's
+
+
+@pytest.mark.parametrize(
+    ("language", "path"),
+    [("toml", "pyproject.toml"), ("python", "ftrun_example_plugin.py"), ("python", "tests/test_contract.py")],
+)
+def test_the_quoted_code_is_the_examples(language, path):
+    assert (EXAMPLE / path).read_text() in blocks(language)
+
+
+# (b) The tables of hooks
+
+
+def signature(function):
+    text = str(inspect.signature(function))
+    for module in ("collections.abc.", "typing."):
+        text = text.replace(module, "")
+    return function.__name__ + text.replace("ftrun.specs.", "ftrun.").replace("ftrun.events.", "")
+
+
+def test_the_tables_list_every_hook_with_its_signature_and_no_other():
+    known = [
+        signature(member)
+        for module in (hooks, events)
+        for name, member in vars(module).items()
+        if name.startswith("ftrun_")
+    ]
+    assert len(known) == len(ROLES) + 4
+    assert re.findall(r"^\| `(ftrun_\w+\(.*?)` \|", GUIDE, re.MULTILINE) == known
+
+
+@pytest.mark.parametrize("record", [api.RunInfo, api.EpochInfo])
+def test_the_records_fields_are_listed(record):
+    text = section("All hooks")
+    for field in record.__dataclass_fields__:
+        assert f"`{field}`" in text
+
+
+# (c) The contracts by role
+
+
+def listed(title):
+    return re.findall(r"^- `([a-z-]+)`: (.*)$", section(title), re.MULTILINE)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_property_is_listed_with_its_sentence(role):
+    nets = listed("Backbone and modifier") if role in ("backbone", "modifier") else []
+    found = [*listed("Every part"), *nets, *listed(role.capitalize())]
+    assert sorted(found) == sorted((each.name, each.says) for each in properties_of(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_roles_class_variables_are_listed(role):
+    (part,) = [slot.role for slot in SLOTS if slot.role.role == role]
+    for name in set(inspect.get_annotations(part)) - {"role", "family", "default", "name"}:
+        assert f"`{name}`" in section(role.capitalize())
+
+
+# (d) What it shows is run
+
+
+def test_local_parts_as_it_shows_them(site, ftrun):
+    code = next(block for block in blocks("python") if "ftrun_schedulers" in block)
+    (spec,) = blocks("json")
+    Path("ftrun_parts.py").write_text(code)
+    write_spec(spec, "falling.json")
+    assert ftrun("check", "falling.json").exit_code == 0
+    assert "floor" in ftrun("plugins", "falling", "--parts", "ftrun_parts.py").output
+    quick = [f"{key}={json.dumps(value)}" for key, value in tiny_spec().items()]
+    result = ftrun("falling.json", "--out", "run", *(word for each in quick for word in ("--set", each)))
+    assert result.exit_code == 0, result.output
+    rates = [json.loads(line)["lr"] for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > rates[1]
+
+
+def test_the_example_installed_for_real(environment):
+    folder = Path("plugin").absolute()
+    (folder / "tests").mkdir(parents=True)
+    for path in ("pyproject.toml", "README.md", "ftrun_example_plugin.py", "tests/test_contract.py"):
+        (folder / path).write_text((EXAMPLE / path).read_text())
+    fresh.pip_install(environment, folder)
+    assert "epsilon" in fresh.output_of(environment / "ftrun", "plugins", "poly")
+    assert " passed" in fresh.output_of(environment / "python", "-m", "pytest", "-q", cwd=folder)
+    checked = fresh.output_of(
+        environment / "ftrun", "check-plugin", "ftrun-example-plugin", "--set", "poly.epsilon=0.5", "--json"
+    )
+    assert [each["property"] for each in json.loads(checked)] == [each.name for each in properties_of("loss")]
+    (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun/testing/tiny.py")
+    spec = write_spec(testing.tiny_spec(loss={"name": "poly", "epsilon": 0.5}))
+    fresh.output_of(environment / "ftrun", spec, "--parts", tiny, "--out", "run")
+    assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
+
+
+def images(place):
+    """A CSV file of images, two classes of ten each in two splits."""
+    from PIL import Image
+
+    lines = ["file,label,split"]
+    for index in range(20):
+        name, color = (("blue", (0, 0, 200)), ("red", (200, 0, 0)))[index % 2]
+        Image.new("RGB", (10, 8), tuple(part + index for part in color)).save(place / f"{index}.png")
+        lines.append(f"{index}.png,{name},{'train' if index < 12 else 'test'}")
+    (place / "images.csv").write_text("\n".join(lines))
+    return {"path": str(place / "images.csv")}
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if blocks(f"python {role}")])
+def test_the_examples_of_the_roles_keep_the_contract(role, site, tmp_path):
+    (preamble,), (code,) = blocks("python preamble"), blocks(f"python {role}")
+    (hook,) = (hook for hook, part in hooks.ROLE_OF_HOOK.items() if part.role == role)
+    name = re.search(r"class (\w+)\(ftrun\.", code)[1]
+    offer = f"\n\n@ftrun.hookimpl\ndef {hook}():\n    return [{name}]\n"
+    install(site, "ftrun-guide", preamble + code + offer)
+    installed = load_plugins()
+    options = {"csv-images": images} if role == "dataset" else {}
+    checks = checks_of(find_plugin("ftrun_guide", installed), options=options, installed=installed)
+    assert len(checks) == len(properties_of(role))
+    for number, check in enumerate(checks):
+        (tmp_path / str(number)).mkdir()
+        check.run(tmp_path / str(number))
+
+
+def test_the_data_errors_of_the_csv_example(site, tmp_path):
+    (preamble,), (code,) = blocks("python preamble"), blocks("python dataset")
+    module = {"__name__": "guide"}
+    exec(compile(preamble + code, "guide", "exec"), module)
+    images(tmp_path)
+    file = tmp_path / "images.csv"
+
+    def build():
+        return module["CsvImages"](name="csv-images", path=file).build()
+
+    (tmp_path / "0.png").write_text("no image")
+    with pytest.raises(api.DataError, match=r"0\.png cannot be read"):
+        build().train[0]
+    for text, message in [
+        ("file,label,split\n1.png,red,test\n", "no row whose split is train"),
+        ("file,split\n1.png,train\n", "no column 'label'"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(api.DataError, match=message):
+            build()
+    file.unlink()
+    with pytest.raises(api.DataError, match="cannot be read: No such file"):
+        build()
+
+
+def commands():
+    """Every `ftrun ...` that it shows, in a block or in a line, in words."""
+    inline = re.findall(r"`(ftrun [^`]+)`", GUIDE)
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("ftrun ")]
+    return [shlex.split(each, comments=True)[1:] for each in inline + lines]
+
+
+def test_every_command_that_it_shows_exists_with_its_options():
+    shown = commands()
+    assert len(shown) > 10
+    for words in shown:
+        name = words[0] if words[0] in main.commands else "run"
+        assert name != "run" or words[0].endswith(".json"), words
+        _has_options(main.commands[name], words)
+    assert {"check-plugin", "new-plugin", "plugins", "check", "verify-resume"} <= {words[0] for words in shown}
+
+
+def _has_options(command, words):
+    known = {option: each for each in command.params if isinstance(each, click.Option) for option in each.opts}
+    for word in words:
+        assert not word.startswith("-") or word in known, words
+
+
+def test_every_option_that_it_names_is_some_commands():
+    known = {option for command in main.commands.values() for each in command.params for option in each.opts}
+    for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", GUIDE):
+        assert option in known, option
+
+
+# (e) Public names
+
+
+def test_every_public_name_is_mentioned_and_no_other():
+    mentioned = set(re.findall(r"(?<![\w.-])ftrun\.([A-Za-z_]\w*)", GUIDE))
+    assert mentioned - {"testing"} == set(api.__all__)
+    of_testing = set(re.findall(r"(?<![\w.-])ftrun\.testing\.([A-Za-z_]\w*)", GUIDE))
+    of_testing |= set(re.findall(r"from ftrun\.testing import (\w+)", GUIDE))
+    assert of_testing <= set(testing.__all__)
