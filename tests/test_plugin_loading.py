@@ -540,3 +540,26 @@ def test_a_plugin_that_is_gone_is_said_to_be_so(site, ftrun):
     (found,) = why(ftrun, "ftrun-slow")
     assert (found["state"], found["file"]) == ("broken", None)
     assert found["reason"] == "failed to import: ModuleNotFoundError: No module named 'ftrun_slow'"
+
+
+def test_twenty_plugins_and_five_more_that_are_broken(alone, ftrun):
+    """Each is explained, everything else works, and help does not even look at them."""
+    for number in range(20):
+        install(alone, f"ftrun-good{number}", PART.replace('"slow"', f'"slow{number}"'))
+    faults = {
+        "ftrun-bad0": ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        "ftrun-bad1": ("def x(:", "SyntaxError: invalid syntax"),
+        "ftrun-bad2": (PART.replace("ftrun_optimizers", "ftrun_optimisers"), "Did you mean 'ftrun_optimizers'?"),
+        "ftrun-bad3": ('FTRUN_API = "9.0"\n' + PART, "is written for ftrun's API 9.0, and this ftrun has 1.0"),
+        "ftrun-bad4": ("raise SystemExit(1)", "failed to import: SystemExit: 1"),
+    }
+    for distribution, (code, _) in faults.items():
+        install(alone, distribution, code)
+    found = listed(ftrun)
+    assert len(found["plugins"]) == 21  # and the tiny one
+    reasons = {each["distribution"]: each["reason"] for each in found["broken"]}
+    for distribution, (_, cause) in faults.items():
+        assert cause in reasons[distribution]
+        assert cause in ftrun("plugins", "--why", distribution).output
+    assert ftrun("--help").exit_code == 0
+    assert ftrun("check", write_spec(tiny_spec(optimizer="slow7"))).exit_code == 0
