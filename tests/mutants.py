@@ -506,8 +506,8 @@ loss_mutant("differentiable", lambda self, output, values: (output.argmax(1) != 
 loss_mutant(
     "mean-over-batch", lambda self, output, values: nn.functional.cross_entropy(output, values, reduction="sum")
 )
-loss_mutant("loss-state-round-trip", _counting_loss)
-loss_mutant("run-survives-resume", _counting_loss)
+loss_mutant("state-round-trip", _counting_loss)
+loss_mutant("survives-resume", _counting_loss)
 
 
 # Optimizers
@@ -567,7 +567,7 @@ optimizer_mutant("parameter-groups", _own_rate)
 optimizer_mutant("frozen-left-alone", _decays_all)
 optimizer_mutant("state-round-trip", _remembers)
 optimizer_mutant("state-round-trip", _keeps_objects)
-optimizer_mutant("run-survives-resume", _remembers)
+optimizer_mutant("survives-resume", _remembers)
 
 
 # Schedulers
@@ -601,7 +601,7 @@ scheduler_mutant("finite-factor", lambda: lambda progress: 0.5 - progress)
 scheduler_mutant("finite-factor", lambda: lambda progress: 0.0)
 scheduler_mutant("finite-factor", lambda: lambda progress: float("nan"))
 scheduler_mutant("function-of-progress", _counting_schedule)
-scheduler_mutant("run-survives-resume", _counting_schedule)
+scheduler_mutant("survives-resume", _counting_schedule)
 
 
 # Metrics

@@ -30,12 +30,12 @@ class Property:
         return (self.holds.__doc__ or "").strip().partition("\n")[0]
 
 
-def holds_for(*roles: str) -> Callable[[Holds], Holds]:
-    """Mark a function as a property of parts of these roles, or of all; it goes by its own name."""
+def holds_for(*roles: str, name: str | None = None) -> Callable[[Holds], Holds]:
+    """Mark a function as a property of parts of these roles, or of all; it goes by its own name if none is given."""
 
     def mark(function: Holds) -> Holds:
         for role in roles or _ROLES:
-            _PROPERTIES[role].append(Property(function.__name__.replace("_", "-"), function))
+            _PROPERTIES[role].append(Property(name or function.__name__.replace("_", "-"), function))
         return function
 
     return mark

@@ -69,7 +69,7 @@ def mean_over_batch(subject: Subject, place: Path) -> None:
         )
 
 
-@holds_for("loss")
+@holds_for("loss", name="state-round-trip")
 def loss_state_round_trip(subject: Subject, place: Path) -> None:
     """Built again with the same state, it is the same loss."""
     for kind in subject.make(place).kinds:
@@ -86,7 +86,7 @@ def loss_state_round_trip(subject: Subject, place: Path) -> None:
 
 
 @holds_for("loss", "optimizer", "scheduler")
-def run_survives_resume(subject: Subject, place: Path) -> None:
+def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
     changes: dict[str, Any] = {}
     if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
@@ -160,8 +160,8 @@ def frozen_left_alone(subject: Subject, place: Path) -> None:
     )
 
 
-@holds_for("optimizer")
-def state_round_trip(subject: Subject, place: Path) -> None:
+@holds_for("optimizer", name="state-round-trip")
+def optimizer_state_round_trip(subject: Subject, place: Path) -> None:
     """Its state goes to a checkpoint (tensors, numbers, text, lists, dicts) and back: it goes on as if nothing was."""
     net = tiny_problem()
     optimizer = subject.make(place).build(net.parameters())
