@@ -15,6 +15,7 @@ import pytest
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
+from ftrun import testing
 from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.runspec import SLOTS
 
@@ -116,7 +117,7 @@ def test_every_role_has_a_template():
     assert [role.role for role in ROLE_OF_HOOK.values()] == ROLES
     templates = ROOT / "core" / "src" / "ftrun" / "scaffold" / "templates"
     assert {path.stem for path in templates.glob("*.py")} == {"__init__", *ROLES}
-    version = getattr(api, "API_VERSION", "1.0")
+    version = api.API_VERSION
     for role in ROLES:
         assert f'\nFTRUN_API = "{version}"' in (templates / f"{role}.py").read_text()
 
@@ -334,6 +335,11 @@ def test_installed_for_real_it_is_listed_keeps_the_contract_and_runs(role, envir
     assert (plugin["distribution"], plugin["version"]) == ("ftrun-mine", "0.1.0")
     assert [(part["role"], part["name"]) for part in plugin["parts"]] == [(role, "mine")]
     assert listed["broken"] == listed["clashes"] == []
+    assert " passed" in output_of(environment / "python", "-m", "pytest", "-q", cwd="ftrun-mine")
+    (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun/testing/tiny.py")
+    spec = testing.tiny_spec(**{KEYS[role]: VALUES[role]})
+    output_of(environment / "ftrun", write_spec(spec), "--parts", tiny, "--out", "run")
+    assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
 
 
 def test_an_editable_install_follows_its_source(environment):

@@ -63,11 +63,12 @@ pip install pytest
 pytest
 ```
 
-`tests/test_contract.py` checks what ftrun relies on. What is particular to this plugin needs tests of its own.
+`tests/test_contract.py` checks what ftrun relies on; `ftrun check-plugin {distribution}` is the same without pytest.
+What is particular to this plugin needs tests of its own.
 
 ## Publish
 
-Write your description, licence and name into `pyproject.toml`, then:
+Put your description, licence and authors into `pyproject.toml`, then:
 
 ```sh
 pip install build twine

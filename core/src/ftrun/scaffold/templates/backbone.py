@@ -22,6 +22,7 @@ class Template(ftrun.Backbone):
     """Three convolutions with batch normalisation, for images of any size."""
 
     name: Literal["template"]
+    any_size = True  # of images; leave it out where there is only one that will do
     width: int = Field(
         16,
         ge=1,
