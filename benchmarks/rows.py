@@ -164,7 +164,7 @@ def _accuracy_time() -> Row:
         {"net": "lite0"},
         [*contenders, *recipes],
         columns,
-        images={"train": 10000, "val": 1000, "test": 10000},
+        images={"train": 10000, "val": 1000, "test": 2000},
         rounds=1,
         note="EfficientNet-Lite0 with ImageNet weights. `probe`: 6 epochs of the head alone, on cached features; "
         "`full`: 4 epochs of everything, with flips; `both`: the probe, then 3 epochs of everything. AdamW with "
