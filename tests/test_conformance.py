@@ -105,6 +105,7 @@ def test_a_plugin_that_fails_on_the_command_line(site, ftrun):
         (["ftrun-opitm"], 3, "no installed plugin is called 'ftrun-opitm'. Did you mean 'ftrun-optim'?"),
         (["ftrun-optim", "--set", "lr=1"], 2, "--set lr=1: give it as PART.OPTION=VALUE"),
         (["ftrun-optim", "--set", "sdg.lr=1"], 2, "has no part named 'sdg'. Did you mean 'sgd'?"),
+        (["ftrun-optim", "--set", "sgd.lr=-1"], 2, "--set sgd.lr: Input should be greater than 0"),
         (["ftrun-optim", "--input", "64"], 2, "--input 64: give it as an object"),
     ],
 )

@@ -236,7 +236,10 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
     title, keys = options[0], [key for key in options[1] if key != "name"]
     listed = f" {title}: {', '.join(keys) or 'none'}." if title else ""
     what = "key" if len(place) == 1 else "option"
-    return f"no such {what}.{did_you_mean(place[-1], keys)}{listed}"
+    near = did_you_mean(place[-1], keys)
+    if len(place) == 1 and place[0] in Train.model_fields:
+        near = f" Did you mean 'train.{place[0]}'?"
+    return f"no such {what}.{near}{listed}"
 
 
 def _missing(place: tuple[str, ...], slot: Slot | None, catalogue: Catalogue) -> str:

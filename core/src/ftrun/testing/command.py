@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import ValidationError
+
 from ftrun.errors import FtrunError, SpecError
 from ftrun.plugins import load_plugins
 from ftrun.specfile import json_or_text
@@ -34,8 +36,20 @@ def check(
         backbone=_part(backbone),
         installed=installed,
     )
+    _check_options(checks)
     with TemporaryDirectory(prefix="ftrun-check-plugin-") as scratch:
         return [_result(each, Path(scratch) / str(number), say) for number, each in enumerate(checks)]
+
+
+def _check_options(checks: Sequence[Check]) -> None:
+    """Raise SpecError for options that a part does not take: no fault of the plugin's."""
+    for subject in {id(check.subject): check.subject for check in checks if check.subject.options}.values():
+        try:
+            subject.make(Path())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, (subject.name, *first["loc"])))
+            raise SpecError(f"--set {where}: {first['msg']}.") from None
 
 
 def _result(check: Check, place: Path, say: Callable[[str], None] | None) -> dict[str, Any]:

@@ -63,6 +63,14 @@ class Subject:
     backbone: Any = "tiny-net"
     installed: Sequence[Plugin] = ()
 
+    @property
+    def lacks(self) -> list[str]:
+        """Options without default that the test does not give."""
+        if callable(self.options):
+            return []
+        fields = self.part.model_fields.items()
+        return [name for name, field in fields if field.is_required() and name not in ("name", *self.options)]
+
     def in_spec(self, place: Path) -> dict[str, Any]:
         """The part as an object of a spec."""
         options = self.options(place) if callable(self.options) else self.options

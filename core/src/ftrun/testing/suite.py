@@ -92,11 +92,16 @@ def checks_of(
             raise SpecError(
                 f"{plugin} has no part named {name!r}.{did_you_mean(name, names)} Its parts: {', '.join(names)}."
             )
-    return [
-        Check(Subject(plugin, part, name, given.get(name, {}), input or {}, backbone, installed), each)
+    subjects = [
+        Subject(plugin, part, name, given.get(name, {}), input or {}, backbone, installed)
         for part in plugin.parts
         for name in part_names(part)
-        for each in properties_of(part.role)
+    ]
+    return [
+        Check(subject, each)
+        for subject in subjects
+        for each in properties_of(subject.part.role)
+        if not subject.lacks or each.name == "defaults-build"  # which says what is lacking; nothing else can be tried
     ]
 
 

@@ -108,11 +108,7 @@ def extra_keys_refused(subject: Subject, place: Path) -> None:
 @holds_for()
 def defaults_build(subject: Subject, place: Path) -> None:
     """With its defaults (or the options that the test gives), the part builds."""
-    missing = [
-        name
-        for name, field in subject.part.model_fields.items()
-        if field.is_required() and name not in subject.in_spec(place)
-    ]
+    missing = subject.lacks
     if missing:
         fail(
             f"these options have no default: {', '.join(missing)}.",
