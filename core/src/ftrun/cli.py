@@ -16,6 +16,7 @@ from ftrun.errors import FtrunError, PluginError, SpecError, exit_code, located
 if TYPE_CHECKING:
     from ftrun.catalogue import Catalogue
     from ftrun.localparts import PartsFile
+    from ftrun.run.folder import RunFolder
     from ftrun.runspec import RunSpec
 
 
@@ -46,6 +47,7 @@ class _RunByDefault(click.Group):
 
 
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
+RUN = click.argument("run", type=click.Path(path_type=Path))
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
 DEVICE = click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
 PARTS = click.option(
@@ -96,7 +98,7 @@ def run(
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@RUN
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Extend the run to N epochs in all.")
 @DEVICE
 def resume(run: Path, epochs: int | None, device: str | None) -> None:
@@ -115,6 +117,23 @@ def resume(run: Path, epochs: int | None, device: str | None) -> None:
     from ftrun.run.session import resume as resume_session
 
     resume_session(folder, installed(folder.local_parts()), epochs, device)
+
+
+@main.command()
+@RUN
+@click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
+@DEVICE
+@AS_JSON
+def evaluate(run: Path, dataset: str | None, split: str | None, device: str | None, as_json: bool) -> None:
+    """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
+
+    On its own data, the figures are those of results.json. Classes of other data are matched by name.
+    """
+    folder = _judgeable(run)
+    from ftrun.run.judge import judge
+
+    _print(judge(folder, dataset, split, device), _figures_text, as_json)
 
 
 @main.command("verify-resume")
@@ -305,6 +324,24 @@ def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -
         return PartsFile.read(spec.parent / name) if name else None
     except SpecError as error:
         raise InvalidSpec(str(spec), [Mistake("parts", str(error))]) from None
+
+
+def _judgeable(run: Path) -> "RunFolder":
+    """The folder of a run that has a best epoch; told before anything heavy loads."""
+    from ftrun.run.folder import RunFolder
+
+    folder = RunFolder.existing(run)
+    folder.best()
+    return folder
+
+
+def _figures_text(judged: dict[str, Any]) -> str:
+    samples = judged["samples"]
+    lines = [f"{judged['run']}, epoch {judged['epoch']}, on {judged['dataset']['name']}"]
+    for split in samples:
+        figures = [f"{name} {value:.4f}" for name, value in judged[split].items() if isinstance(value, float)]
+        lines.append(f"{split}: {'  '.join(figures)}  ({samples[split]:,} samples)")
+    return "\n".join(lines)
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:

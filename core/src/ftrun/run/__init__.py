@@ -25,6 +25,9 @@ saver       what is written as a run goes on, and read back
   folder      the run folder
   lock        one process at a time in it
   files       whole writes, syncs and renames
+opened      a run that has ended, its net ready to compute
+judge       `ftrun evaluate`
+  aligned     other data in the run's terms
 report      what is shown and logged
 observers   the observers that the spec names
 environment what a run was made with, and whether it can go on here

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ftrun.data import Batch, Splits
+from ftrun.data import Batch, Split, Splits
 from ftrun.errors import FtrunError, SpecError, located
+from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
@@ -26,6 +27,7 @@ from ftrun.run.phases import Plan
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 from ftrun.specs import Loss, Metric
+from ftrun.targets import Target
 
 
 @dataclass
@@ -105,35 +107,14 @@ def assemble(
         splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
     _check_kinds(spec, splits)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    net = build_net(spec, splits, saved_input).to(device)
+    net = build_net(spec, splits.targets, saved_input).to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
-    losses: dict[str, nn.Module] = {}
-    metrics: dict[str, dict[str, Any]] = {}
-    for name, target in splits.targets.items():
-        with located("loss"):
-            losses[name] = spec.loss.build(target, splits.train.targets[name]).to(device)
-        metrics[name] = {}
-        for index, metric in enumerate(spec.metrics):
-            if target.kind in metric.kinds:
-                with located(f"metrics.{index}"):
-                    metrics[name][metric.key] = metric.build(target).to(device)
-    on_corrupt = spec.train.on_corrupt
-    corrupt = CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
-    loaders = {
-        name: Loader(
-            name,
-            split,
-            net.input.collate,
-            corrupt,
-            batch_size=spec.train.batch_size,
-            workers=spec.train.workers,
-            device=device,
-            sample_bytes=math.prod(net.input.collated_shape) if net.input.collated_shape else None,
-        )
-        for name, split in splits.items()
-    }
+    losses = build_losses(spec, splits.targets, splits.train.targets, device)
+    metrics = build_metrics(spec, splits.targets, device)
+    corrupt = corrupt_samples(spec, say)
+    loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
     plan = Plan(net, spec.train)
     if setting is None:
         plan.begin(net, plan.busiest)
@@ -144,9 +125,8 @@ def assemble(
         optimizer = spec.optimizer.build(plan.parameter_groups(net))
     average = Average(net, spec.train.ema) if spec.train.ema is not None else None
     if spec.train.compile:
-        _check_compiler(device)
         for each in (net, average.net) if average else (net,):
-            each.compile()  # in place: names of weights stay
+            compile_net(each, device)
     return Job(
         spec=spec,
         device=device,
@@ -168,7 +148,7 @@ def assemble(
     )
 
 
-def build_net(spec: RunSpec, splits: Splits, saved_input: Mapping[str, Any] | None = None) -> Net:
+def build_net(spec: RunSpec, targets: Mapping[str, Target], saved_input: Mapping[str, Any] | None = None) -> Net:
     """The backbone with a fresh head for the targets, changed by the modifiers in order."""
     backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
     with located("backbone"):
@@ -178,7 +158,7 @@ def build_net(spec: RunSpec, splits: Splits, saved_input: Mapping[str, Any] | No
             net.input = type(net.input).model_validate_json(json.dumps(saved_input))
         except ValueError:
             raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
-    net.set_targets(splits.targets)
+    net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):
             net = modifier.build(net)
@@ -196,6 +176,62 @@ def choose_device(name: str | None) -> torch.device:
         best = torch.accelerator.current_accelerator(check_available=True) or "cpu"
         raise SpecError(f"--device {name}: no such device here. Leave it out to have the best one: {best}.") from None
     return device
+
+
+def if_here(device: str) -> str | None:
+    """The device of a run, or none, for the best one, where it is not to be had."""
+    try:
+        choose_device(device)
+    except SpecError:
+        return None
+    return device
+
+
+def build_losses(
+    spec: RunSpec, targets: Mapping[str, Target], values: Mapping[str, Tensor], device: torch.device
+) -> dict[str, nn.Module]:
+    """The loss of each target; values: those of the training split, by target, [N, ...]."""
+    with located("loss"):
+        return {name: spec.loss.build(target, values[name]).to(device) for name, target in targets.items()}
+
+
+def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
+    """For each target, the metrics that work on it, by their keys."""
+    built: dict[str, dict[str, Any]] = {name: {} for name in targets}
+    for name, target in targets.items():
+        for index, metric in enumerate(spec.metrics):
+            if target.kind in metric.kinds:
+                with located(f"metrics.{index}"):
+                    built[name][metric.key] = metric.build(target).to(device)
+    return built
+
+
+def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:
+    """None yet; as many may be skipped as the spec allows."""
+    on_corrupt = spec.train.on_corrupt
+    return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
+
+
+def loader(
+    spec: RunSpec, name: str, split: Split, prepare: InputSpec, corrupt: CorruptSamples, device: torch.device
+) -> Loader:
+    """What reads a split in the spec's batches."""
+    return Loader(
+        name,
+        split,
+        prepare.collate,
+        corrupt,
+        batch_size=spec.train.batch_size,
+        workers=spec.train.workers,
+        device=device,
+        sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
+    )
+
+
+def compile_net(net: Net, device: torch.device) -> None:
+    """Compile it in place: names of weights stay. Raises SpecError where there is no compiler."""
+    _check_compiler(device)
+    net.compile()
 
 
 def _check_compiler(device: torch.device) -> None:

@@ -7,8 +7,12 @@ from typing import Any
 
 from ftrun import selection
 from ftrun.catalogue import Catalogue
-from ftrun.errors import FtrunError, PluginError
+from ftrun.check import check_spec
+from ftrun.data import Splits
+from ftrun.errors import DataError, FtrunError, PluginError
+from ftrun.run.folder import RunFolder
 from ftrun.runspec import RunSpec
+from ftrun.targets import Classes
 
 
 def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
@@ -27,9 +31,40 @@ def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
     ]
 
 
+def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
+    """Training samples of each class, by target and name: what a loss may weigh classes by."""
+    counts = {}
+    for name, target in splits.targets.items():
+        if isinstance(target, Classes):
+            found = splits.train.targets[name].bincount(minlength=target.outputs).tolist()
+            counts[name] = dict(zip(target.names, found, strict=True))
+    return counts
+
+
 def versions() -> dict[str, str]:
     """Of what decides how numbers come out."""
     return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}
+
+
+def recorded_spec(folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue) -> RunSpec:
+    """The spec of a run, checked against what is installed now."""
+    try:
+        check_plugins(resolved["plugins"], catalogue)
+        for key in ("versions", "device", "precision", "memory_format", "input"):
+            resolved[key]
+        return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
+    except (KeyError, TypeError, AttributeError):
+        raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
+
+
+def check_data(then: Mapping[str, Any], now: Mapping[str, Any], way_out: str) -> None:
+    """Raise DataError where the data is not what the run began with: its targets, or the sizes of its splits."""
+    for what in ("targets", "samples"):
+        if then.get(what) != now[what]:
+            raise DataError(
+                f"the data is not what this run began with: its {what} were {then.get(what)}, and are {now[what]}. "
+                f"{way_out}"
+            )
 
 
 def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:
@@ -68,18 +103,23 @@ def check_torch(recorded: str) -> None:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What is not as it was: versions, plugins, device, threads. None of it matters enough to refuse."""
-    found = [
+    found = changed_plugins(then["plugins"], now["plugins"])
+    found += [
         f"{name} was {then['versions'].get(name)}, is {version}"
         for name, version in now["versions"].items()
         if then["versions"].get(name) != version
     ]
-    before = {each["distribution"]: _state(each) for each in then["plugins"]}
-    after = {each["distribution"]: _state(each) for each in now["plugins"]}
-    found += [
-        f"{name} was {before[name]}, is {after[name]}" for name in after if before.get(name, after[name]) != after[name]
-    ]
     return found + [
         f"{what} was {then.get(what)}, is {now[what]}" for what in ("device", "threads") if then.get(what) != now[what]
+    ]
+
+
+def changed_plugins(then: Iterable[Mapping[str, str]], now: Iterable[Mapping[str, str]]) -> list[str]:
+    """`ftrun-x was 1.0, is 2.0`, for each plugin that is of another version than it was."""
+    before = {each["distribution"]: _state(each) for each in then}
+    after = {each["distribution"]: _state(each) for each in now}
+    return [
+        f"{name} was {before[name]}, is {after[name]}" for name in after if before.get(name, after[name]) != after[name]
     ]
 
 

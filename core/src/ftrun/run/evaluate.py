@@ -1,22 +1,52 @@
 """Loss and metrics on one split."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
+from ftrun.data import Batch
 from ftrun.errors import DataError
-from ftrun.net import outputs_by_target
-from ftrun.run.assemble import Job
+from ftrun.net import Net, outputs_by_target
 from ftrun.run.embedded import output
 from ftrun.run.loader import Loader
 from ftrun.run.loss import total_loss
 from ftrun.run.report import Bar
 from ftrun.run.signals import Signals
+from ftrun.run.tuning import Setting
+
+
+class Judging(Protocol):
+    """What judges: a run at work, or one that is opened again."""
+
+    @property
+    def judged(self) -> Net:
+        """The net whose output is judged."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def setting(self) -> Setting: ...
+    @property
+    def losses(self) -> Mapping[str, nn.Module]: ...
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def ready(self, batch: Batch) -> Batch:
+        """A batch as the net takes it."""
+        ...
 
 
 @torch.no_grad()
 def evaluate(
-    job: Job, loader: Loader, bar: Bar | None = None, signals: Signals | None = None, *, micro_batch: int | None = None
+    job: Judging,
+    loader: Loader,
+    bar: Bar | None = None,
+    signals: Signals | None = None,
+    *,
+    micro_batch: int | None = None,
 ) -> dict[str, Any]:
     """{"loss": .., "accuracy": .., ...} on what `loader` reads, in evaluation mode.
 

@@ -51,6 +51,18 @@ class RunFolder:
         """Where `best` and `last` are, and `previous`, the last one before that."""
         return self.path / "checkpoints"
 
+    def best(self) -> Path:
+        """The checkpoint of the best epoch. Raises SpecError where there is none yet."""
+        best = self.checkpoints / "best"
+        if not best.is_dir():
+            status = self.read_status()
+            hint = "Wait for its first epoch." if status.get("state") == "running" else f"ftrun resume {self.path}"
+            raise SpecError(
+                f"{self.path}: has no best checkpoint yet: this run is {status.get('state')}, "
+                f"{status.get('epoch')} epochs done. To have one: {hint}"
+            )
+        return best
+
     @property
     def epochs(self) -> int | None:
         """How many epochs the run is for; None where resolved.json does not say."""

@@ -27,11 +27,12 @@ class Report:
     """Where a run's lines go. Lines said before there is a folder are logged once there is one.
 
     started: when the command was given, by perf_counter
+    err: whether it all goes to standard error, because the command's answer goes to standard output
     """
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, *, err: bool = False) -> None:
         self.started = started
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False, soft_wrap=True, stderr=err)
         self._folder: RunFolder | None = None
         self._waiting: list[str] = []
 

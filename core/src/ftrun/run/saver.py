@@ -98,6 +98,7 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "epoch": progress.epoch,
         "step": progress.step,
+        "micro_batch": progress.micro_batch,
         "val": val,
     }
 

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 
 from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
-from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted, SpecError
+from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.run import checkpoint, environment, init_from
-from ftrun.run.assemble import Job, assemble, choose_device
+from ftrun.run.assemble import Job, assemble, choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loop import fit, is_over
@@ -92,7 +91,7 @@ def resume(
     """
     started = perf_counter()
     resolved = folder.read_json("resolved.json")
-    spec = recorded_spec(folder, resolved, catalogue)
+    spec = environment.recorded_spec(folder, resolved, catalogue)
     environment.check_torch(resolved["versions"]["torch"])
     if epochs is not None:
         if epochs < spec.train.epochs:
@@ -100,13 +99,16 @@ def resume(
         spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
     with folder.locked():
         report = Report(started)
-        device = device or _if_here(resolved["device"])
+        device = device or if_here(resolved["device"])
         saved_input = resolved["input"] if saved(folder) else None
         setting = Setting(resolved["precision"], resolved["memory_format"])
         job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
         observers = Observers(spec, report.say)
         now = _description(job, catalogue)
-        _check_data(resolved, now)
+        # No place in other data would mean the same.
+        environment.check_data(
+            resolved, now, "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
+        )
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.net, resolved["init_from"])
             if job.average:
@@ -123,17 +125,6 @@ def resume(
         for difference in environment.differences(resolved, now):
             report.say(f"not as it was: {difference}")
         return _carry_out(job, progress, folder, observers, report, signals or Signals(), started)
-
-
-def recorded_spec(folder: RunFolder, resolved: dict[str, Any], catalogue: Catalogue) -> RunSpec:
-    """The spec of a run, checked against what is installed now."""
-    try:
-        environment.check_plugins(resolved["plugins"], catalogue)
-        for key in ("versions", "device", "precision", "memory_format", "input"):
-            resolved[key]
-        return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
-    except (KeyError, TypeError, AttributeError):
-        raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
 
 
 def _carry_out(
@@ -182,6 +173,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
+        "class_counts": environment.class_counts(job.splits),
         "seed": job.spec.seed,
         "device": str(job.device),
         "threads": torch.get_num_threads(),
@@ -198,25 +190,6 @@ def _initialise(job: Job, weights: Path, report: Report) -> init_from.Source:
     if job.average:
         job.average.start(job.net)
     return source
-
-
-def _if_here(device: str) -> str | None:
-    """The device of the run, or none, for the best one, where it is not to be had."""
-    try:
-        choose_device(device)
-    except SpecError:
-        return None
-    return device
-
-
-def _check_data(then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise DataError where the data is not what the run began with: no place in it would mean the same."""
-    for what in ("targets", "samples"):
-        if then.get(what) != now[what]:
-            raise DataError(
-                f"the data is not what this run began with: its {what} were {then.get(what)}, and are {now[what]}. "
-                "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
-            )
 
 
 def _say_start(job: Job, report: Report, folder: RunFolder) -> None:

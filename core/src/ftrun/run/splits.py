@@ -61,12 +61,7 @@ def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
 
 def check(splits: Splits) -> None:
     """Raise DataError for an empty split, a target that is missing or out of range, a class without samples."""
-    for split_name, split in splits.items():
-        if len(split) == 0:
-            raise DataError(f"the {split_name} split is empty.")
-        for name, target in splits.targets.items():
-            values = _values(split, split_name, name)
-            target.check(values, f"{split_name}, target {name!r}")
+    check_values(splits)
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
             counts = splits.train.targets[name].bincount(minlength=target.outputs)
@@ -74,6 +69,16 @@ def check(splits: Splits) -> None:
             if empty:
                 listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
                 raise DataError(f"no training sample of class {listed}. Add some, or take the class out.")
+
+
+def check_values(splits: Splits) -> None:
+    """Raise DataError for an empty split, a target that is missing or out of range."""
+    for split_name, split in splits.items():
+        if len(split) == 0:
+            raise DataError(f"the {split_name} split is empty.")
+        for name, target in splits.targets.items():
+            values = _values(split, split_name, name)
+            target.check(values, f"{split_name}, target {name!r}")
 
 
 def _values(split: Split, split_name: str, name: str) -> Tensor:

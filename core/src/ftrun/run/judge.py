@@ -1,0 +1,161 @@
+"""`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ftrun.check import check_spec
+from ftrun.data import Batch, Splits
+from ftrun.errors import DataError, located
+from ftrun.net import Net
+from ftrun.run import environment
+from ftrun.run import splits as split_checks
+from ftrun.run.aligned import align
+from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
+from ftrun.run.decoded import decoded
+from ftrun.run.evaluate import evaluate
+from ftrun.run.folder import RunFolder
+from ftrun.run.opened import Opened, open_run
+from ftrun.run.report import Report
+from ftrun.run.tuning import Setting
+from ftrun.runspec import RunSpec
+from ftrun.specfile import json_or_text
+from ftrun.targets import Classes
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What judges with an opened run's net."""
+
+    judged: Net
+    device: torch.device
+    setting: Setting
+    losses: Mapping[str, nn.Module]
+    metrics: Mapping[str, Mapping[str, Any]]
+
+    def ready(self, batch: Batch) -> Batch:
+        """A batch as the net takes it, on its device."""
+        batch = batch.to(self.device)
+        return replace(batch, inputs=self.judged.input.prepare(batch.inputs))
+
+
+def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str | None) -> dict[str, Any]:
+    """The figures of the best epoch, by split, as results.json has them.
+
+    dataset: a part as in a spec, or its JSON; the run's own data if not given
+    split: the one to judge on; all but train, or train where there is no other, if not given
+    """
+    report = Report(perf_counter(), err=True)
+    run = open_run(folder, device, compiled=True)
+    for difference in run.not_as_it_was():
+        report.say(f"not as it was: {difference}")
+    spec = _spec_with(dataset, run) if dataset is not None else run.spec
+    splits = _other(spec, run) if dataset is not None else _own(run)
+    wanted = _wanted(splits, split)
+    with _threads(run.resolved.get("threads")):
+        return {
+            "run": str(folder.path),
+            "epoch": run.best["epoch"],
+            "dataset": spec.resolved()["dataset"],
+            "samples": {name: len(each) for name, each in splits.items() if name in wanted},
+            **_judged(run, spec, splits, wanted, report),
+        }
+
+
+def _spec_with(dataset: str, run: Opened) -> RunSpec:
+    """The run's spec with another dataset."""
+    return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
+
+
+def _own(run: Opened) -> Splits:
+    """The run's own data. Raises DataError where it is not what it was."""
+    spec = run.spec
+    with located("dataset"):
+        splits = split_checks.complete(spec.dataset.build(), val_fraction=spec.train.val_fraction, seed=spec.seed)
+    now = {
+        "targets": {name: target.model_dump(mode="json") for name, target in splits.targets.items()},
+        "samples": {name: len(split) for name, split in splits.items()},
+    }
+    environment.check_data(run.resolved, now, "Bring the data back. To judge the run on other data: --dataset.")
+    return splits
+
+
+def _other(spec: RunSpec, run: Opened) -> Splits:
+    """Other data, its classes matched with the run's by name."""
+    with located("--dataset"):
+        splits = spec.dataset.build()
+        split_checks.check_values(splits)
+        return align(splits, run.net.targets)
+
+
+def _wanted(splits: Splits, split: str | None) -> list[str]:
+    names = [name for name, _ in splits.items()]
+    if split is None:
+        return [name for name in names if name != "train"] or names
+    if split not in names:
+        raise DataError(f"--split {split}: the data has no such split. It has {', '.join(names)}.")
+    return [split]
+
+
+def _judged(run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], report: Report) -> dict[str, Any]:
+    judge = Judge(
+        run.net,
+        run.device,
+        run.setting,
+        build_losses(spec, run.net.targets, _training_values(run, splits), run.device),
+        build_metrics(spec, run.net.targets, run.device),
+    )
+    ready = _decoded(run, spec, splits, wanted, report.say)
+    corrupt = corrupt_samples(spec, report.say)
+    figures = {}
+    for name in wanted:
+        reading = loader(spec, name, ready[name], run.net.input, corrupt, run.device)
+        with report.progress(name, reading.samples) as bar:
+            figures[name] = evaluate(judge, reading, bar, micro_batch=run.micro_batch)
+    return figures
+
+
+def _decoded(
+    run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The splits that are wanted, from the cache where they can be."""
+    skip = spec.train.on_corrupt != "error"
+    chosen = {name: split for name, split in splits.items() if name in wanted}
+    train = chosen.pop("train", next(iter(chosen.values()), splits.train))  # Splits has to have one
+    ready = decoded(
+        Splits(train=train, **chosen, targets=splits.targets),
+        run.net.input,
+        dataset=spec.dataset.name,
+        skip=skip,
+        say=say,
+    )
+    return dict(ready.items())
+
+
+def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
+    """By target, what the run's loss was built from: the run's own training labels, not those of other data."""
+    recorded = run.resolved.get("class_counts", {})
+    values = {}
+    for name, target in run.net.targets.items():
+        if isinstance(target, Classes) and name in recorded:
+            counts = torch.tensor([recorded[name][each] for each in target.names])
+            values[name] = torch.arange(target.outputs).repeat_interleave(counts)
+        else:
+            values[name] = splits.train.targets[name]
+    return values
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """As many threads as the run had: sums come out in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

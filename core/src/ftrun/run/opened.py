@@ -1,0 +1,123 @@
+"""A run, opened again: the net that was judged with the weights of its best epoch, as it was built and as it computed.
+
+Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftrun predict`, `ftrun.load`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from ftrun.catalogue import Catalogue, installed
+from ftrun.errors import DataError, PluginError
+from ftrun.net import Net
+from ftrun.run import checkpoint, environment
+from ftrun.run.assemble import build_net, choose_device, compile_net, if_here
+from ftrun.run.checkpoint import Damaged
+from ftrun.run.folder import RunFolder
+from ftrun.run.tuning import Setting
+from ftrun.runspec import RunSpec
+from ftrun.targets import Target
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run whose net is ready to compute, in evaluation mode; none of its weights asks for a gradient."""
+
+    folder: RunFolder
+    resolved: Mapping[str, Any]
+    """What resolved.json holds."""
+    best: Mapping[str, Any]
+    """What net.json of the best epoch holds."""
+    catalogue: Catalogue
+    spec: RunSpec
+    net: Net
+    """`net.input` prepares what it takes, `net.targets` says what it predicts."""
+    setting: Setting
+    """Precision and memory format that the run computed in."""
+    device: torch.device
+
+    @property
+    def micro_batch(self) -> int | None:
+        """Samples that went through the net at once, where memory was short."""
+        return self.best.get("micro_batch")
+
+    def not_as_it_was(self) -> list[str]:
+        """What is another one than in the run, and might change a last digit: versions, device."""
+        now = {
+            "device": str(self.device),
+            "threads": self.resolved.get("threads"),
+            "plugins": environment.plugins_of(self.spec, self.catalogue),
+            "versions": environment.versions(),
+        }
+        return environment.differences(self.resolved, now)
+
+
+def open_run(folder: RunFolder, device: str | None = None, *, compiled: bool = False) -> Opened:
+    """Build the net of a run and give it the weights of the best epoch; nothing is fetched, no data is read.
+
+    device: as `--device`; that of the run, if it is here, or the best one here if not given
+    compiled: whether to compile the net where the run did
+
+    Raises SpecError where there is no best epoch yet, PluginError where a plugin is gone or has become another one,
+    Damaged where the checkpoint is.
+    """
+    best = folder.best()
+    resolved = folder.read_json("resolved.json")
+    catalogue = installed(folder.local_parts())
+    with _same_plugins(resolved, catalogue):
+        spec = environment.recorded_spec(folder, resolved, catalogue)
+    about = checkpoint.load_net(best)
+    where = choose_device(device or if_here(resolved["device"]))
+    setting = Setting(resolved["precision"], resolved["memory_format"])
+    with _same_plugins(resolved, catalogue):
+        net = build_net(spec, _targets(folder, about), about.get("input")).to(where)
+        setting.apply(net)
+        checkpoint.load_weights(best, net.model)
+    net.eval().requires_grad_(False)
+    if compiled and spec.train.compile:
+        compile_net(net, where)
+    return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
+
+
+def _targets(folder: RunFolder, about: Mapping[str, Any]) -> dict[str, Target]:
+    try:
+        return TypeAdapter(dict[str, Target]).validate_python(about["targets"])
+    except (KeyError, ValidationError):
+        raise Damaged(f"{folder.best() / checkpoint.NET}: does not hold what it should: its targets.") from None
+
+
+@contextmanager
+def _same_plugins(resolved: Mapping[str, Any], catalogue: Catalogue) -> Iterator[None]:
+    """Whatever goes wrong inside is put down to plugins of another version, if there are any."""
+    try:
+        yield
+    except (PluginError, DataError):
+        raise
+    except Exception as error:
+        changed = _changed(resolved, catalogue)
+        if not changed:
+            raise
+        raise PluginError(
+            f"this run cannot be built with the plugins that are here: {'; '.join(changed)}. Install the version that "
+            f"it was made with. What went wrong: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _changed(resolved: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+    """The plugins of the run that are of another version than they were."""
+    try:
+        then = list(resolved["plugins"])
+        now = [_as_now(each, catalogue) for each in then]
+    except (KeyError, TypeError):  # resolved.json is damaged, and says so itself
+        return []
+    return environment.changed_plugins(then, now)
+
+
+def _as_now(recorded: Mapping[str, str], catalogue: Catalogue) -> dict[str, str]:
+    owner = catalogue.owner(recorded["role"], recorded["name"])
+    now = {"distribution": owner.distribution, "version": owner.version}
+    return now | ({"sha256": owner.local.sha256} if owner.local else {})
