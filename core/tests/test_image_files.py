@@ -1,7 +1,6 @@
 """Image files of every sort as uint8 [3, H, W]."""
 
 import io
-import pickle
 import random
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import torch
 from PIL import Image
 
 import ftrun
-from ftrun_folder import ImageFolder
-from ftrun_folder.reading import _to_rgb, read_image
+from ftrun.inputs.imagefile import _to_rgb, from_memory, read_image
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 13
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
@@ -125,6 +123,17 @@ def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
     assert np.array_equal(pixels(path), ORIENTATIONS[orientation](RGB))
 
 
+def test_an_image_in_memory_is_what_its_file_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(Image.fromarray(RGB), tmp_path / "a.png", exif=exif)
+    with Image.open(path) as image:
+        assert torch.equal(from_memory(image), read_image(path))
+        assert image.size == (5, 4), "the caller's own stays as it is"
+    with pytest.raises(ftrun.DataError, match="an image is a path, a PIL image"):
+        from_memory(b"bytes")
+
+
 def test_damaged_exif_does_not_lose_the_image(tmp_path: Path) -> None:
     path = saved(Image.fromarray(RGB), tmp_path / "a.png", exif=b"Exif\0\0no TIFF header at all")
     with pytest.raises(SyntaxError), Image.open(path) as image:
@@ -195,33 +204,3 @@ def test_a_damaged_file_is_read_or_named_never_a_traceback(tmp_path: Path) -> No
             named += str(path) in str(error)
     assert read + named == 500
     assert min(read, named) > 50
-
-
-@pytest.fixture
-def splits(tmp_path: Path) -> ftrun.Splits:
-    for name in ("train/cat/1.png", "train/cat/2.png", "train/ant/1.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        saved(Image.new("RGB", (3, 2), (len(name), 0, 0)), tmp_path / name)
-    (tmp_path / "train/cat/3.png").write_bytes(b"no image")
-    return ImageFolder(name="image-folder", path=tmp_path).build()
-
-
-def test_samples_and_targets_agree(splits: ftrun.Splits) -> None:
-    assert splits.targets == {"label": ftrun.Classes(names=("ant", "cat"))}
-    assert splits.train.targets["label"].tolist() == [0, 1, 1, 1]
-    assert splits.train.targets["label"].dtype == torch.int64
-    image, targets = splits.train[0]
-    assert image.shape == (3, 2, 3)
-    assert targets == {"label": torch.tensor(0)}
-    copy = pickle.loads(pickle.dumps(splits))
-    assert torch.equal(copy.train[1][0], splits.train[1][0])
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_worker_reads_images_and_names_the_unreadable(splits: ftrun.Splits) -> None:
-    def loader(*indices: int) -> torch.utils.data.DataLoader[ftrun.Sample]:
-        return torch.utils.data.DataLoader(splits.train, batch_size=None, sampler=indices, num_workers=1)
-
-    assert [int(targets["label"]) for _, targets in loader(2, 0)] == [1, 0]
-    with pytest.raises(ftrun.DataError, match=r"train/cat/3\.png cannot be read"):
-        list(loader(3))
