@@ -45,6 +45,9 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["wrong.json"], 2),
         (["right.json", "--set", "seed=x"], 2),
         (["nowhere.json"], 2),
+        (["evaluate", "nowhere"], 2),
+        (["predict", "nowhere", "a.png"], 2),
+        (["runs", "."], 0),
     ],
     ids=str,
 )

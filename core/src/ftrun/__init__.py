@@ -1,5 +1,6 @@
 """ftrun: fine-tune pretrained models, assembled from installed plugins. These names are what a plugin may use."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ftrun.apiversion import API_VERSION
@@ -25,6 +26,7 @@ from ftrun.targets import Classes, Labels, Target, Values
 
 if TYPE_CHECKING:
     from ftrun.net import Heads, Net
+    from ftrun.run.predictor import Prediction, Predictor
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,8 @@ __all__ = [
     "Optimizer",
     "Part",
     "PluginError",
+    "Prediction",
+    "Predictor",
     "RunInfo",
     "Sample",
     "SampleRandom",
@@ -63,13 +67,30 @@ __all__ = [
     "Values",
     "did_you_mean",
     "hookimpl",
+    "load",
 ]
 
 
+def load(run: str | os.PathLike[str], device: str | None = None) -> "Predictor":
+    """The best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
+
+    Inputs are read and prepared, and the net computes, as when the run was judged. Nothing is fetched.
+
+    run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
+    """
+    from ftrun.run.predictor import load as load_predictor
+
+    return load_predictor(run, device)
+
+
 def __getattr__(name: str) -> Any:
-    # These are torch modules, so torch loads with the first use of them, inside a plugin's build().
+    # These need torch, so it loads with the first use of them: of nets, inside a plugin's build().
     if name in ("Heads", "Net"):
         from ftrun import net
 
         return getattr(net, name)
+    if name in ("Prediction", "Predictor"):
+        from ftrun.run import predictor
+
+        return getattr(predictor, name)
     raise AttributeError(f"module 'ftrun' has no attribute {name!r}")

@@ -4,7 +4,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,46 @@ def evaluate(run: Path, dataset: str | None, split: str | None, device: str | No
     from ftrun.run.judge import judge
 
     _print(judge(folder, dataset, split, device), _figures_text, as_json)
+
+
+@main.command()
+@RUN
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
+@click.option("--csv", "to_csv", type=click.Path(path_type=Path), metavar="FILE", help="Write a CSV file.")
+@DEVICE
+@AS_JSON
+def predict(
+    run: Path, paths: tuple[str, ...], top: int, to_csv: Path | None, device: str | None, as_json: bool
+) -> None:
+    """Tell what the best epoch of RUN says of images: files, folders, globs, or - for a list on standard input.
+
+    Files that cannot be read are told on standard error, and the rest goes on; exit code 4 at the end.
+    """
+    from ftrun.filelist import listed
+
+    if as_json and to_csv:
+        raise SpecError("give --json or --csv, not both.")
+    if to_csv and not to_csv.parent.is_dir():
+        raise SpecError(f"--csv {to_csv}: there is no folder {to_csv.parent}.")
+    folder = _judgeable(run)
+    files = listed(paths, _standard_input())
+    if not files:
+        raise SpecError(f"no files to predict on in {', '.join(map(click.format_filename, paths))}.")
+    from ftrun.run.predict import predict as predict_files
+
+    predict_files(folder, files, top, device, as_json=as_json, to_csv=to_csv)
+
+
+@main.command()
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="runs")
+@AS_JSON
+def runs(folder: Path, as_json: bool) -> None:
+    """List the runs in DIR, `runs` if not given: state, best figure, backbone and age."""
+    from ftrun.runs import runs as found
+    from ftrun.runs import runs_text
+
+    _print(found(folder), runs_text, as_json)
 
 
 @main.command("verify-resume")
@@ -333,6 +374,13 @@ def _judgeable(run: Path) -> "RunFolder":
     folder = RunFolder.existing(run)
     folder.best()
     return folder
+
+
+def _standard_input() -> Iterator[str]:
+    """Its lines, once they are asked for; a file's name may be no text."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    yield from sys.stdin
 
 
 def _figures_text(judged: dict[str, Any]) -> str:

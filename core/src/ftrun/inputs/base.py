@@ -1,10 +1,13 @@
 """The contract of an input, whatever its modality."""
 
+import os
 from abc import abstractmethod
 from functools import cache
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
+
+from ftrun.errors import SpecError
 
 
 class InputSpec(BaseModel):
@@ -28,6 +31,15 @@ class InputSpec(BaseModel):
     @abstractmethod
     def example(self, count: int) -> Any:
         """`count` made-up raw inputs, always the same: to try a net on."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Any:
+        """One raw input from a file. Raises DataError, with the path, where it cannot be read."""
+        raise SpecError(f"{os.fspath(path)}: what this net takes ({cls.__name__}) is not read from files.")
+
+    def raw(self, given: Any) -> Any:
+        """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
+        return given
 
     @property
     def collated_shape(self) -> tuple[int, ...] | None:

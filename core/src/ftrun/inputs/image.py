@@ -2,13 +2,15 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from functools import lru_cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from ftrun.errors import DataError
+from ftrun.errors import DataError, FtrunError
 from ftrun.inputs.base import InputSpec
 
 if TYPE_CHECKING:
@@ -59,6 +61,23 @@ class ImageInput(InputSpec):
 
         generator = torch.Generator().manual_seed(0)
         return torch.randint(0, 256, (count, *self.collated_shape), dtype=torch.uint8, generator=generator)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Tensor":
+        """The image in RGB, the right way up: uint8 [3, H, W]. Raises DataError, with the path."""
+        read: Tensor = _files().read_image(path)
+        return read
+
+    def raw(self, given: Any) -> "Tensor":
+        """uint8 [C, H, W] from a path, a PIL image, such a tensor, or a uint8 array [H, W, C] or [H, W]."""
+        import torch
+
+        if isinstance(given, torch.Tensor):
+            return given.contiguous()
+        if isinstance(given, str | os.PathLike):
+            return self.read(given)
+        pixels: Tensor = _files().from_memory(given)
+        return pixels
 
     @property
     def collated_shape(self) -> tuple[int, ...]:
@@ -113,6 +132,17 @@ class ImageInput(InputSpec):
         if height * image_width >= width * image_height:
             return height, height * image_width // image_height
         return width * image_height // image_width, width
+
+
+def _files() -> ModuleType:
+    """What reads images; the core does without it where nobody asks for one."""
+    try:
+        from ftrun.inputs import imagefile
+    except ModuleNotFoundError as error:
+        raise FtrunError(
+            f'images are read with Pillow and NumPy, and {error.name} is not here. Run: pip install "ftrun[images]"'
+        ) from None
+    return imagefile
 
 
 @lru_cache(maxsize=8)

@@ -28,6 +28,8 @@ saver       what is written as a run goes on, and read back
 opened      a run that has ended, its net ready to compute
 judge       `ftrun evaluate`
   aligned     other data in the run's terms
+predictor   `ftrun.load`
+  predict     `ftrun predict`
 report      what is shown and logged
 observers   the observers that the spec names
 environment what a run was made with, and whether it can go on here

@@ -17,7 +17,15 @@ _PORTION = 64
 
 
 def decoded(splits: Splits, prepare: InputSpec, *, dataset: str, skip: bool, say: Callable[[str], None]) -> Splits:
-    """The splits, those from the cache that can be; what is not in it yet is decoded and put there.
+    """All the splits, as `decoder` gives each."""
+    of = decoder(prepare, dataset=dataset, skip=skip, say=say)
+    return Splits(**{name: of(split, name) for name, split in splits.items()}, targets=splits.targets)
+
+
+def decoder(
+    prepare: InputSpec, *, dataset: str, skip: bool, say: Callable[[str], None]
+) -> Callable[[Split, str], Split]:
+    """What gives a split, by its name, from the cache if it can be; what is not in it yet is decoded and put there.
 
     dataset: its name, for `ftrun cache`; skip: whether samples that cannot be read are no error yet
     """
@@ -30,7 +38,7 @@ def decoded(splits: Splits, prepare: InputSpec, *, dataset: str, skip: bool, say
             ready[id(split)] = _decoded(split, f"{dataset}, {name}", prepare, skip, say)
         return ready[id(split)]
 
-    return Splits(**{name: of(split, name) for name, split in splits.items()}, targets=splits.targets)
+    return of
 
 
 def _decoded(split: Split, name: str, prepare: InputSpec, skip: bool, say: Callable[[str], None]) -> Split:

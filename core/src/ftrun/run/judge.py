@@ -1,6 +1,6 @@
 """`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -17,7 +17,7 @@ from ftrun.run import environment
 from ftrun.run import splits as split_checks
 from ftrun.run.aligned import align
 from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
-from ftrun.run.decoded import decoded
+from ftrun.run.decoded import decoder
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import Opened, open_run
@@ -110,31 +110,17 @@ def _judged(run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], repor
         build_losses(spec, run.net.targets, _training_values(run, splits), run.device),
         build_metrics(spec, run.net.targets, run.device),
     )
-    ready = _decoded(run, spec, splits, wanted, report.say)
+    skip = spec.train.on_corrupt != "error"
+    from_cache = decoder(run.net.input, dataset=spec.dataset.name, skip=skip, say=report.say)
     corrupt = corrupt_samples(spec, report.say)
     figures = {}
-    for name in wanted:
-        reading = loader(spec, name, ready[name], run.net.input, corrupt, run.device)
+    for name, split in splits.items():
+        if name not in wanted:
+            continue
+        reading = loader(spec, name, from_cache(split, name), run.net.input, corrupt, run.device)
         with report.progress(name, reading.samples) as bar:
             figures[name] = evaluate(judge, reading, bar, micro_batch=run.micro_batch)
     return figures
-
-
-def _decoded(
-    run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """The splits that are wanted, from the cache where they can be."""
-    skip = spec.train.on_corrupt != "error"
-    chosen = {name: split for name, split in splits.items() if name in wanted}
-    train = chosen.pop("train", next(iter(chosen.values()), splits.train))  # Splits has to have one
-    ready = decoded(
-        Splits(train=train, **chosen, targets=splits.targets),
-        run.net.input,
-        dataset=spec.dataset.name,
-        skip=skip,
-        say=say,
-    )
-    return dict(ready.items())
 
 
 def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
@@ -154,7 +140,7 @@ def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
 def _threads(count: int | None) -> Iterator[None]:
     """As many threads as the run had: sums come out in the same order."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    torch.set_num_threads(count if isinstance(count, int) and count > 0 else before)
     try:
         yield
     finally:

@@ -1,0 +1,302 @@
+"""`ftrun.load` and `ftrun predict`: what a run says of images is what it said when it was judged."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from support import tiny_spec, write_spec
+
+import ftrun as api
+from ftrun.cli import main
+from ftrun.net import outputs_by_target
+from ftrun.run.assemble import corrupt_samples, loader
+from ftrun.run.folder import RunFolder
+from ftrun.run.opened import open_run
+from ftrun.targets import Labels, Values
+
+NAMES = ("ant", "bee", "cat")
+
+
+def draw(path: Path, label: int, number: int, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(100 * label + number).integers(0, 60, (*size, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((noise + 90 * label).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def images(site) -> Path:
+    """train/, val/ and test/ of three classes; files of different sizes and kinds."""
+    suffixes = ("png", "jpg", "bmp", "webp")
+    for split, count in (("train", 6), ("val", 3), ("test", 5)):
+        for label, name in enumerate(NAMES):
+            for number in range(count):
+                path = Path("images") / split / name / f"{number}.{suffixes[number % 4]}"
+                draw(path, label, number, (9 + number % 3, 12))
+    return Path("images")
+
+
+@pytest.fixture
+def run(images, ftrun) -> Callable[..., Path]:
+    def start(**changes: Any) -> Path:
+        spec = {"dataset": {"name": "image-folder", "path": str(images)}, "metrics": ["accuracy", "f1"], **changes}
+        result = ftrun(write_spec(tiny_spec(**spec)), "--out", "run", "--device", "cpu")
+        assert result.exit_code == 0, result.output
+        return Path("run")
+
+    return start
+
+
+def files(split: str = "test") -> list[str]:
+    return sorted(str(path) for path in Path("images", split).rglob("*.*"))
+
+
+def judged_outputs(run: Path) -> torch.Tensor:
+    """Softmax of the net's output on the test split, in the batches that the run judges in: [N, classes]."""
+    opened = open_run(RunFolder.existing(run))
+    splits = opened.spec.dataset.build()
+    reading = loader(
+        opened.spec, "test", splits.test, opened.net.input, corrupt_samples(opened.spec, print), opened.device
+    )
+    found = []
+    with torch.no_grad():
+        for batch in reading.in_order():
+            inputs = opened.net.input.prepare(batch.inputs)
+            with opened.setting.autocast(opened.device):
+                found.append(outputs_by_target(opened.net, opened.net(inputs))["label"].float())
+    return torch.cat(found).softmax(1)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"epochs": 2, "batch_size": 7, "workers": 0},
+        {"epochs": 2, "batch_size": 4, "workers": 2, "precision": "bf16", "ema": 0.5},
+    ],
+    ids=["fp32", "bf16"],
+)
+def test_predictions_equal_the_evaluation_bit_for_bit(train, run, ftrun):
+    folder = run(train=train)
+    expected = judged_outputs(folder)
+    predictions = api.load(folder).predict(files(), top=3)
+    assert len(predictions) == len(expected) == 15
+    for prediction, probabilities in zip(predictions, expected.tolist(), strict=True):
+        assert prediction.scores == dict(zip(NAMES, probabilities, strict=True))
+        assert list(prediction.scores.values()) == sorted(probabilities, reverse=True)
+    right = sum(each.name == Path(path).parent.name for each, path in zip(predictions, files(), strict=True))
+    assert right / 15 == pytest.approx(json.loads(Path("run/results.json").read_text())["test"]["accuracy"])
+    listed = json.loads(ftrun("predict", folder, "images/test", "--top", "3", "--json").stdout)
+    assert [each["label"] for each in listed] == [dict(each.scores) for each in predictions]
+    assert [each["file"] for each in listed] == files()
+
+
+def test_an_image_is_the_same_in_every_form(run):
+    model = api.load(run())
+    path = files()[0]
+    with Image.open(path) as image:
+        image.load()
+    array = np.array(image)
+    tensor = torch.from_numpy(array).permute(2, 0, 1)
+    (expected,) = model.predict(path)
+    assert model.predict([path, Path(path), image, array, tensor]) == [expected] * 5
+    assert model.predict(image) == model.predict(array) == model.predict(tensor) == [expected]
+    assert model.predict(tensor[None]) == model.predict(iter([path])) == [expected]
+    grey = array[..., 0]
+    assert model.predict(grey) == model.predict(torch.from_numpy(grey[None]))
+    assert model.predict(grey)[0].score == pytest.approx(model.predict(Image.fromarray(grey))[0].score, abs=0.01)
+    assert model.predict([]) == []
+    assert set(model.targets) == {"label"}
+    assert model.input.size == (8, 8)
+
+
+def test_what_is_no_image_is_said(run):
+    model = api.load(run())
+    with pytest.raises(api.DataError, match=r"nowhere\.png cannot be read: No such file"):
+        model.predict("nowhere.png")
+    with pytest.raises(api.DataError, match=r"an image is a path, a PIL image.*this one is a dict"):
+        model.predict({})
+    with pytest.raises(api.DataError, match=r"this one is float64 \[4, 4, 3\]"):
+        model.predict(np.zeros((4, 4, 3)))
+    with pytest.raises(api.DataError, match=r"this one is torch.float32 \[3, 4, 4\]"):
+        model.predict(torch.zeros(3, 4, 4))
+
+
+def test_threads_may_share_a_model(run):
+    model = api.load(run(train={"epochs": 1, "batch_size": 4, "precision": "bf16"}))
+    expected = model.predict(files(), top=3)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(lambda _: model.predict(files(), top=3), range(12)))
+    assert torch.is_grad_enabled()
+
+
+OTHERS = """
+from typing import Literal
+
+import ftrun
+
+
+class Others(ftrun.Dataset):
+    "Images with labels and values."
+
+    name: Literal["others"]
+
+    def build(self):
+        import torch
+
+        images = torch.arange(40, dtype=torch.uint8)[:, None, None, None].expand(40, 1, 8, 8).contiguous() * 6
+        bright = torch.arange(40) / 40
+        values = {
+            "kind": torch.stack([(bright > 0.5), (bright < 0.5)], 1).float(),
+            "size": bright[:, None].float(),
+        }
+        targets = {"kind": ftrun.Labels(names=("bright", "dark")), "size": ftrun.Values(names=("area",))}
+        return ftrun.Splits(train=ftrun.TensorSplit(images, values), targets=targets)
+
+
+class Both(ftrun.Loss):
+    "Mean squared error of whatever there is."
+
+    name: Literal["both"]
+    kinds = ("labels", "values")
+
+    def build(self, target, values):
+        from torch import nn
+
+        return nn.MSELoss()
+
+
+@ftrun.hookimpl
+def ftrun_datasets():
+    return [Others]
+
+
+@ftrun.hookimpl
+def ftrun_losses():
+    return [Both]
+"""
+
+
+def test_labels_and_values_of_several_targets(site, ftrun):
+    Path("others.py").write_text(OTHERS)
+    spec = tiny_spec(dataset="others", loss="both", parts="others.py")
+    assert ftrun(write_spec(spec), "--out", "run", "--device", "cpu").exit_code == 0
+    model = api.load("run")
+    assert {name: type(target) for name, target in model.targets.items()} == {"kind": Labels, "size": Values}
+    (answer,) = model.predict(torch.zeros(1, 8, 8, dtype=torch.uint8))
+    assert set(answer["kind"].scores) == {"bright", "dark"}
+    assert answer["kind"].score == max(answer["kind"].scores.values())
+    assert answer["size"].name == "area"
+    Image.new("RGB", (8, 8)).save("a.png")
+    result = ftrun("predict", "run", "a.png", "--json")
+    told = {name: dict(each.scores) for name, each in answer.items()}
+    assert json.loads(result.stdout) == [{"file": "a.png", **told}]
+    assert ftrun("predict", "run", "a.png", "--csv", "a.csv").exit_code == 0
+    (row,) = csv.DictReader(Path("a.csv").read_text().splitlines())
+    assert set(row) == {"file", "kind/bright", "kind/dark", "size/area"}
+    assert float(row["size/area"]) == answer["size"].score
+
+
+def test_a_run_that_cannot_be_opened(run):
+    folder = run()
+    with pytest.raises(api.SpecError, match="no such run folder"):
+        api.load("ran")
+    (folder / "checkpoints" / "best" / "net.json").write_text("{}")
+    with pytest.raises(api.FtrunError, match=r"net.json: is damaged"):
+        api.load(folder)
+
+
+def test_files_folders_globs_and_standard_input(run, ftrun):
+    folder = run()
+    Path("images/test/notes.txt").write_text("no image, and not read")
+    for asked in (files(), ["images/test"], ["images/test/**/*.*g", "images/test/*/*.bmp", "images/test/*/*.webp"]):
+        asked = [each for each in asked if "notes" not in each]
+        result = ftrun("predict", folder, *asked, "--json")
+        assert result.exit_code == 0, result.output
+        assert {each["file"] for each in json.loads(result.stdout)} == set(files()) - {"images/test/notes.txt"}
+    listed = CliRunner().invoke(main, ["predict", "run", "-", "--json"], input="\n".join(files()[:3]) + "\n")
+    assert [each["file"] for each in json.loads(listed.stdout)] == files()[:3]
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_goes_on(run, ftrun):
+    folder = run()
+    Path("torn.jpg").write_bytes(Path("images/test/ant/1.jpg").read_bytes()[:200])
+    result = ftrun("predict", folder, "torn.jpg", files()[0], "nowhere.png", files()[1])
+    assert result.exit_code == 4
+    assert [line.split()[0] for line in result.stdout.splitlines()] == files()[:2]
+    assert "torn.jpg cannot be read" in result.stderr
+    assert "nowhere.png cannot be read: No such file" in result.stderr
+    assert "Error: 2 of 4 files could not be read." in result.stderr
+    listed = ftrun("predict", folder, "torn.jpg", files()[0], "--json")
+    assert listed.exit_code == 4
+    torn, good = json.loads(listed.stdout)
+    assert set(torn) == {"file", "error"}
+    assert set(good) == {"file", "label"}
+
+
+def test_a_table_and_a_csv_file(run, ftrun):
+    folder = run()
+    expected = api.load(folder).predict(files(), top=2)
+    table = ftrun("predict", folder, "images/test", "--top", "2").stdout.splitlines()
+    for line, path, each in zip(table, files(), expected, strict=True):
+        (first, one), (second, two) = each.scores.items()
+        assert line.split() == [path, first, f"{one:.4f}", second, f"{two:.4f}"]
+    result = ftrun("predict", folder, "images/test", "--top", "2", "--csv", "out.csv")
+    assert result.exit_code == 0
+    rows = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2"]
+    assert [(row["file"], row["class"], float(row["probability"])) for row in rows] == [
+        (path, each.name, each.score) for path, each in zip(files(), expected, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "a.png"], "nowhere: no such run folder."),
+        (["run", "images/none"], "no files to predict on"),
+        (
+            ["run", "images", "--csv", "no/where.csv"],
+            "--csv no/where.csv: there is no folder no.",
+        ),
+        (["run", "images", "--csv", "a.csv", "--json"], "give --json or --csv, not both"),
+    ],
+    ids=["run", "files", "csv", "both"],
+)
+def test_mistakes_are_told_before_anything_is_loaded(arguments, message, run, ftrun):
+    run()
+    Path("images/none").mkdir()
+    result = ftrun("predict", *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_files_are_read_ahead_but_only_so_far(run):
+    """However long the list, two batches at most are read that are not told yet."""
+    model = api.load(run(train={"epochs": 1, "batch_size": 4}))
+    asked = 0
+
+    def endless():
+        nonlocal asked
+        while True:
+            asked += 1
+            yield files()[asked % 15]
+
+    stream = model.stream(endless())
+    for told in range(1, 200):
+        next(stream)
+        assert asked <= told + 3 * 4, "a batch in hand, and two ahead"
+    stream.close()
+
+
+def test_asking_for_a_predictor_is_what_loads_torch():
+    code = "import sys, ftrun; ftrun.load; assert 'torch' not in sys.modules; ftrun.Predictor"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
