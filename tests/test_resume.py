@@ -209,7 +209,9 @@ def test_what_is_frozen_does_not_change(tmp_path, catalogue):
     best = load_file(copies[3] / "checkpoints" / "best" / "model.safetensors")
     assert [name for name in first if not torch.equal(best[name], first[name])] == ["6.weight", "6.bias"]
     now = load_file(copies[4] / "checkpoints" / "last" / "model.safetensors")
-    assert not any(torch.equal(now[name], first[name]) for name in first), "everything learns in the second phase"
+    same = {name for name in first if torch.equal(now[name], first[name])}
+    # A bias before batch normalisation has no gradient but for rounding, which may or may not move it.
+    assert same <= {"0.bias"}, "everything learns in the second phase"
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_starts_anew(tmp_path, catalogue):
