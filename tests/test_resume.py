@@ -199,8 +199,9 @@ def test_a_run_that_patience_ends_goes_on_to_the_same_end(tmp_path, catalogue):
         assert outcome(go_on(copy, catalogue)) == outcome(folder)
 
 
-def test_what_is_frozen_does_not_change(tmp_path, catalogue):
-    spec = full_spec(frozen="frozen")
+@pytest.mark.parametrize("norm", [True, False])
+def test_what_is_frozen_does_not_change(norm, tmp_path, catalogue):
+    spec = full_spec(frozen="frozen", backbone={"name": "tiny", "dropout": 0.3, "norm": norm})
     _, copies = at_every_step(spec, tmp_path, catalogue)
     first = assemble(check_spec(spec, catalogue), torch.device("cpu")).net.model.state_dict()
     for copy in copies[:4]:  # the steps of the first epoch, and its end
@@ -211,7 +212,7 @@ def test_what_is_frozen_does_not_change(tmp_path, catalogue):
     now = load_file(copies[4] / "checkpoints" / "last" / "model.safetensors")
     same = {name for name in first if torch.equal(now[name], first[name])}
     # A bias before batch normalisation has no gradient but for rounding, which may or may not move it.
-    assert same <= {"0.bias"}, "everything learns in the second phase"
+    assert not same - ({"0.bias"} if norm else set()), "everything learns in the second phase"
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_starts_anew(tmp_path, catalogue):

@@ -52,8 +52,9 @@ class Net(nn.Module):
         self.pool_layers = tuple(pool_layers)
         self.embeds = embeds
         self.targets: dict[str, Target] = {}
+        modules = dict(model.named_modules())
         for what, path in (("head_path", head_path), *(("pool_layers", each) for each in self.pool_layers)):
-            if path not in (modules := dict(model.named_modules())):
+            if path not in modules:
                 raise ValueError(f"{what}: {type(model).__name__} has no layer {path!r}.{did_you_mean(path, modules)}")
         self._stage_paths = {name: tuple(paths) for name, paths in stages.items()}
         self._learning: set[str] = set()  # parameters that may learn, once `freeze` has looked

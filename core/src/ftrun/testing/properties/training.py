@@ -4,7 +4,6 @@ import copy
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,12 +87,11 @@ def loss_state_round_trip(subject: Subject, place: Path) -> None:
 @holds_for("loss", "optimizer", "scheduler")
 def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
-    changes: dict[str, Any] = {}
     if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
         return  # the tiny dataset has classes
     expect_same(
-        subject.run(place, **changes),
-        subject.interrupted(place, **changes),
+        subject.run(place),
+        subject.interrupted(place),
         "Keep all state where a checkpoint finds it: an optimizer's in `self.state`, a loss's nowhere, and let a "
         "schedule be a function of progress alone.",
     )
