@@ -12,6 +12,7 @@ from ftrun.net import Net, outputs_by_target
 from ftrun.run.embedded import output
 from ftrun.run.loader import Loader
 from ftrun.run.loss import total_loss
+from ftrun.run.predictions import Collected
 from ftrun.run.report import Bar
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
@@ -47,6 +48,7 @@ def evaluate(
     signals: Signals | None = None,
     *,
     micro_batch: int | None = None,
+    keep: Collected | None = None,
 ) -> dict[str, Any]:
     """{"loss": .., "accuracy": .., ...} on what `loader` reads, in evaluation mode.
 
@@ -54,6 +56,7 @@ def evaluate(
     (a confusion matrix) gives nested lists.
 
     bar: shown how far it is; signals: heeded after each batch; micro_batch: most samples that fit into memory
+    keep: takes what the net gives for each sample
     """
     net = job.judged
     net.eval()
@@ -63,6 +66,8 @@ def evaluate(
             with job.setting.autocast(job.device):
                 outputs = outputs_by_target(net, output(net, part))
             loss_sum += total_loss(job.losses, outputs, part.targets) * len(part)
+            if keep:
+                keep.add(part, outputs)
             for target, metrics in job.metrics.items():
                 for metric in metrics.values():
                     metric.update(outputs[target].float(), part.targets[target])

@@ -12,7 +12,7 @@ import torch
 from ftrun.catalogue import Catalogue
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
-from ftrun.run import checkpoint, environment, init_from
+from ftrun.run import checkpoint, environment, init_from, predictions
 from ftrun.run.assemble import Job, assemble, choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
@@ -214,9 +214,12 @@ def _judge(
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     began = perf_counter()
     judged = {"val": saved_with["val"]}
-    if "test" in job.loaders:
-        with report.progress("test", job.loaders["test"].samples) as bar:
-            judged["test"] = evaluate(job, job.loaders["test"], bar, signals, micro_batch=progress.micro_batch)
+    # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
+    split, said = "test" if "test" in job.loaders else "val", predictions.Collected()
+    with report.progress(split, job.loaders[split].samples) as bar:
+        figures = evaluate(job, job.loaders[split], bar, signals, micro_batch=progress.micro_batch, keep=said)
+    judged.setdefault(split, figures)
+    predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
     results = {
         "best_epoch": saved_with["epoch"],
         "val": judged["val"],

@@ -1,0 +1,97 @@
+"""What a run's net said of each sample that it was judged on, kept in the run folder: predictions/<split>.safetensors.
+
+ids                int64 [N], each sample's index in its split
+outputs/<target>   float32 [N, outputs], what the head gave: logits of classes and labels, or values
+truth/<target>     [N, ...], what the dataset says
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ftrun.data import Batch
+from ftrun.errors import FtrunError
+from ftrun.run.files import write_whole, writing
+from ftrun.run.folder import RunFolder
+
+FOLDER = "predictions"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A split's samples: their indices in it [N], and by target the net's outputs and the truth, all on the CPU."""
+
+    ids: Tensor
+    outputs: Mapping[str, Tensor]
+    truth: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass
+class Collected:
+    """Predictions as they come, batch by batch."""
+
+    ids: list[Tensor] = field(default_factory=list)
+    outputs: dict[str, list[Tensor]] = field(default_factory=dict)
+    truth: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, batch: Batch, outputs: Mapping[str, Tensor]) -> None:
+        """Take what the net gave for a batch, by target."""
+        self.ids.append(batch.ids.cpu())
+        for name, output in outputs.items():
+            self.outputs.setdefault(name, []).append(output.float().cpu())
+            self.truth.setdefault(name, []).append(batch.targets[name].cpu())
+
+    def all(self) -> Predictions:
+        """What was taken so far, in the order in which it came."""
+        outputs = {name: torch.cat(each) for name, each in self.outputs.items()}
+        return Predictions(torch.cat(self.ids), outputs, {name: torch.cat(each) for name, each in self.truth.items()})
+
+
+def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping[str, Any]) -> None:
+    """Write a split's predictions.
+
+    about: what they are of, texts by name, kept in the file's own metadata
+    """
+    from safetensors.torch import save as to_bytes
+
+    tensors = {"ids": predictions.ids}
+    for kind in ("outputs", "truth"):
+        tensors |= {f"{kind}/{name}": each.contiguous() for name, each in getattr(predictions, kind).items()}
+    path = path_of(folder, split)
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
+    write_whole(path, to_bytes(tensors, {key: str(value) for key, value in about.items()}))
+
+
+def load(folder: RunFolder, split: str) -> Predictions | None:
+    """A split's predictions, or None where none were kept. Raises FtrunError where the file is damaged."""
+    from safetensors.torch import load_file
+
+    path = path_of(folder, split)
+    if not path.is_file():
+        return None
+    try:
+        tensors = load_file(path)
+        ids = tensors.pop("ids")
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise FtrunError(f"{path}: is damaged: {error}. Remove it; ftrun evaluate judges the run again.") from None
+    named: dict[str, dict[str, Tensor]] = {"outputs": {}, "truth": {}}
+    for name, tensor in tensors.items():
+        kind, _, target = name.partition("/")
+        if kind not in named or len(tensor) != len(ids):
+            raise FtrunError(f"{path}: is damaged: {name} does not belong there, or has another length than ids.")
+        named[kind][target] = tensor
+    return Predictions(ids, named["outputs"], named["truth"])
+
+
+def path_of(folder: RunFolder, split: str) -> Path:
+    """Where a split's predictions are."""
+    return folder.path / FOLDER / f"{split}.safetensors"
