@@ -189,7 +189,7 @@ class Exporter(Part):
 
     @abstractmethod
     def build(self) -> Any:
-        """An object with these methods; `model` is an `ftrun.Exportable`. Raises PluginError where a package is missing.
+        """An object with these methods; `model` is an `ftrun.Exportable`.
 
         write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
             empty folder, under names that begin as the file's does; the dict goes into the report
@@ -198,6 +198,8 @@ class Exporter(Part):
             says what the file is of; all that is computed with comes from the file
         quantize(model, file, into, samples), if it `quantizes`: make of `file` the file `into` in 8-bit integers.
             `samples(count)` gives so many training inputs, in batches as `model.module` takes them
+
+        Raises PluginError where a package is missing.
         """
 
 

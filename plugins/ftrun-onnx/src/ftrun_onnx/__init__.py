@@ -20,7 +20,7 @@ class Onnx(ftrun.Exporter):
     calibration: int = Field(256, ge=1, description="Training samples that the ranges of 8-bit integers are from.")
     per_channel: bool = Field(True, description="Whether each channel of 8-bit weights has a range of its own.")
     reduce_range: bool = Field(
-        False, description="Whether 8-bit weights use 7 bits, for processors whose 8-bit sums overflow (x86 before VNNI)."
+        False, description="Whether 8-bit weights use 7 bits: for x86 processors without VNNI, whose sums overflow."
     )
 
     def build(self) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "MaxPool", "GlobalAveragePool"]
-"""What is computed in 8 bits. Normalisation of images and probabilities stay as they are: 8 bits are too few for them."""
+OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "GlobalAveragePool"]
+"""What is computed in 8 bits. The normalisation of images and the probabilities stay in floats: they need more."""
 
 
 class _Samples(CalibrationDataReader):

@@ -61,7 +61,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
     report = Report(perf_counter(), err=True)
     form = request.part.build()
     file = files.place(folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
-    run = open_run(folder, request.device or "cpu")
+    run = open_run(folder, request.device or "cpu", catalogue=catalogue)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     state = folder.read_status().get("state")

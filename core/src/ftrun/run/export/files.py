@@ -1,4 +1,4 @@
-"""Where an exported file goes: made in a folder beside its place, and moved there whole, with all that belongs to it."""
+"""Where an exported file goes: made in a folder beside its place, then moved there with all that belongs to it."""
 
 import shutil
 from collections.abc import Iterator

@@ -53,7 +53,10 @@ def quality(target: Target, scores: Tensor, truth: Tensor) -> float:
 
 
 def measure(
-    batches: Iterable[Batch], before: Callable[[Batch], Answers], after: Callable[[Batch], Answers], targets: Mapping[str, Target]
+    batches: Iterable[Batch],
+    before: Callable[[Batch], Answers],
+    after: Callable[[Batch], Answers],
+    targets: Mapping[str, Target],
 ) -> dict[str, dict[str, Any]]:
     """The figures of each target, on all batches."""
     figures = {name: Figures(target) for name, target in targets.items()}
