@@ -23,6 +23,7 @@ from ftrun.exportable import Exportable
 from ftrun.net import outputs_by_target
 from ftrun.run.export import about, files, parity, quantized
 from ftrun.run.export.data import Data
+from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder, to_json
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.report import Report
@@ -78,7 +79,8 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
             "files": files.described(place),
             **found,
         }
-        (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
+        with writing(file):
+            (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
         files.move(place, file)
     return answer
 
@@ -111,7 +113,8 @@ class _Making:
         if self.request.int8:  # the file in fp32 comes first, and does not stay
             first = file.parent / "fp32" / file.name
             first.parent.mkdir()
-        details = self.form.write(self.model, first) or {}
+        with writing(file):
+            details = self.form.write(self.model, first) or {}
         opened = self.form.open(self.model, first)
         found = {"details": dict(details), "parity": self._parity(opened), "int8": None}
         if self.request.int8:
@@ -154,7 +157,8 @@ class _Making:
 
     def _int8(self, file: Path, into: Path, before: quantized.Model) -> dict[str, Any]:
         """Make of the file one in 8-bit integers. Raises FtrunError where that costs too much."""
-        self.form.quantize(self.model, file, into, self._calibration)
+        with writing(into):
+            self.form.quantize(self.model, file, into, self._calibration)
         after = self.form.open(self.model, into)
         targets = quantized.measure(
             self.data.judged(),

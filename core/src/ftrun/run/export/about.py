@@ -79,6 +79,7 @@ def text(answer: dict[str, Any]) -> str:
     lines = [
         f"{answer['file']}: {answer['format']}, {_megabytes(size)}",
         f"takes {takes['name']}, {takes['dtype']} {_shape(takes['shape'])}; gives {gives}",
+        *([", ".join(f"{name} {value}" for name, value in answer["details"].items())] if answer["details"] else []),
     ]
     for name, each in found["targets"].items():
         same = "" if each["agreement"] is None else f", the same answer on {each['agreement']:.2%}"
