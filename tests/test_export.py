@@ -294,6 +294,7 @@ class Wrong(ftrun.Exporter):
     suffix = ".wrong"
     quantizes = True
     off: float = Field(0.0, description="What is added to each score.")
+    most: int = Field(1000, description="Samples of a batch at most.")
     nan: bool = Field(False, description="Whether to give NaN.")
 
     def build(self):
@@ -308,6 +309,8 @@ class Form:
 
     def open(self, model, file):
         def run(inputs):
+            if len(inputs) > self.part.most:
+                raise ValueError("too many")
             scores = model.module(inputs)["label"] + self.part.off
             if file.read_text() == "int8":
                 scores = -scores
@@ -328,9 +331,10 @@ def ftrun_exporters():
     [
         (["--set", "off=0.01"], "label: up to 0.01 apart (sample "),
         (["--set", "nan=true"], "label: up to inf apart (sample "),
+        (["--set", "most=2"], "what was exported fails on 3 samples of val, so it is not kept: ValueError: too many"),
         (["--int8", "--max-drop", "0.5"], "label: accuracy 1.0000 in fp32, 0.0000 in int8"),
     ],
-    ids=["off", "nan", "int8"],
+    ids=["off", "nan", "batch", "int8"],
 )
 def test_a_file_that_says_something_else_is_not_kept(arguments, message, site, run, ftrun):
     install(site, "ftrun-wrong", WRONG)

@@ -1,5 +1,7 @@
 """What an exporter is given, and what its file is judged by."""
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -46,6 +48,44 @@ def test_the_module_gives_scores_by_target():
 def test_a_target_called_as_the_input_is():
     assert exportable(label=CLASSES).input_name == "image"
     assert exportable(image=CLASSES).input_name == "image_input"
+
+
+class Words(ftrun.InputSpec):
+    """Numbers of words, padded with 0 to the longest of a batch: int64 [B, T]."""
+
+    kind: Literal["words"] = "words"
+
+    def collate(self, raw):
+        return torch.nn.utils.rnn.pad_sequence(raw, batch_first=True)
+
+    def prepare(self, batch):
+        return batch
+
+    def example(self, count):
+        return [torch.arange(2 + 2 * sample % 5) for sample in range(count)]
+
+
+class Bag(ftrun.Net):
+    """The mean of the words' vectors."""
+
+    def features(self, x):
+        return self.model[0](x)
+
+    def pool(self, features):
+        return features.mean(1)
+
+
+def test_inputs_of_different_lengths():
+    """Texts are padded to the longest of their batch, so what is exported takes any length."""
+    model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 2))
+    net = Bag(model, input=Words(), num_features=4, head_path="1", stages={"words": ["0"]})
+    net.set_targets({"label": CLASSES})
+    some = Exportable(net.eval().requires_grad_(False))
+    assert (some.free, some.input_name) == ({0: "batch", 1: "length"}, "words")
+    assert exportable(label=CLASSES).free == {0: "batch"}
+    for shape in ((1, 1), (3, 7), (5, 2)):
+        batch = torch.ones(shape, dtype=torch.int64)
+        assert torch.allclose(some.program.module()(batch)["label"], some.module(batch)["label"])
 
 
 def test_a_net_that_torch_export_does_not_take():

@@ -36,7 +36,7 @@ class OnnxForm:
                 dynamo=True,
                 input_names=[model.input_name],
                 output_names=list(model.output_names),
-                dynamic_shapes=({0: "batch"},),
+                dynamic_shapes=(model.free,),
                 opset_version=self.opset,
                 verbose=False,
             )
