@@ -201,7 +201,7 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, backbone, modifier, augmentation, "
-            "loss, optimizer, scheduler, metric, observer.",
+            "loss, optimizer, scheduler, metric, observer, exporter.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),
