@@ -21,11 +21,13 @@ NAMES = ("ant", "bee", "cat")
 FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 NETS = {
     "resnet": {"backbone": {"name": "timm", "model": "test_resnet", "pretrained": False}},
-    "torchvision": {"backbone": {"name": "torchvision", "model": "resnet18", "weights": None}},
     "efficientnet-lite": {"backbone": "efficientnet-lite0"},
     "convnext": {"backbone": {"name": "timm", "model": "test_convnext", "pretrained": False}},
     "vit": {"backbone": {"name": "timm", "model": "test_vit", "pretrained": False}},
-    "fc-to-conv": {"backbone": "efficientnet-lite0", "modifiers": ["replace-head", "fc-to-conv"]},
+    "fc-to-conv": {
+        "backbone": {"name": "timm", "model": "test_resnet", "pretrained": False},
+        "modifiers": ["replace-head", "fc-to-conv"],
+    },
 }
 
 

@@ -71,7 +71,10 @@ def test_8_bits_keep_the_first_and_the_last_steps_in_floats(tmp_path):
         some, tmp_path / "net.onnx", tmp_path / "int8.onnx", lambda count: asked.append(count) or [some.example]
     )
     assert asked == [8]
-    graph = onnx.load(tmp_path / "int8.onnx").graph
+    made = onnx.load(tmp_path / "int8.onnx")
+    assert [each.domain for each in made.opset_import] == [""], "any runtime of ONNX knows its operators"
+    assert {each.key: each.value for each in made.metadata_props}["run"] == "some run"
+    graph = made.graph
     quantized = {name for node in graph.node if node.op_type == "QuantizeLinear" for name in node.output}
     takes = {node.op_type: set(node.input) for node in graph.node}
     assert takes["Conv"] & {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}

@@ -45,7 +45,7 @@ class OnnxForm:
             raise ftrun.FtrunError(f"this net cannot be written as ONNX: {_reason(error)}") from error
         keep_apart(made.model, {model.input_name, *model.output_names})
         made.model.metadata_props.update(model.metadata)
-        made.model.producer_name = "ftrun"
+        made.model.producer_name, made.model.producer_version = "ftrun", model.metadata.get("ftrun", "")
         made.save(file)
         onnx.checker.check_model(file)
         return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}

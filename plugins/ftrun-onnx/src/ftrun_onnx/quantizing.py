@@ -11,8 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+import ftrun
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "GlobalAveragePool"]
 """What is computed in 8 bits. The normalisation of images and the probabilities stay in floats: they need more."""
@@ -31,7 +34,12 @@ class _Samples(CalibrationDataReader):
 def quantize(
     file: Path, into: Path, input_name: str, samples: Iterable[Any], *, per_channel: bool, reduce_range: bool
 ) -> None:
-    """Make of an ONNX file one with 8-bit weights (signed) and activations (unsigned, ranges from the samples)."""
+    """Make of an ONNX file one with 8-bit weights (signed) and activations (unsigned, ranges from the samples).
+
+    Raises FtrunError for a net of more than 2 GB, whose weights are in a file of their own.
+    """
+    if file.with_name(f"{file.name}.data").exists():
+        raise ftrun.FtrunError("a net of more than 2 GB cannot be written in 8-bit integers. Leave --int8 out.")
     with TemporaryDirectory(dir=into.parent, prefix=".quantize-") as scratch, _quiet():
         simplified = Path(scratch) / "simplified.onnx"
         quant_pre_process(file, simplified)  # batch normalisation goes into convolutions, shapes are inferred
@@ -47,6 +55,17 @@ def quantize(
             reduce_range=reduce_range,
             extra_options={"MatMulConstBOnly": True},  # attention's products stay in floats: quicker, and no worse
         )
+    _tidy(into)
+
+
+def _tidy(file: Path) -> None:
+    """Take out the operator sets that ONNX Runtime notes and no node is from: other runtimes may not know them."""
+    model = onnx.load(file, load_external_data=False)
+    used = {node.domain for node in model.graph.node}
+    kept = [each for each in model.opset_import if each.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    onnx.save(model, file)
 
 
 @contextmanager
