@@ -10,7 +10,7 @@ from support import TINY, tiny_spec, write_spec
 
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
-    "tensorboard", "rich", "scipy", "pandas",
+    "tensorboard", "rich", "scipy", "pandas", "matplotlib", "jinja2",
 }  # fmt: skip
 CODE = f"""
 import json, sys
@@ -48,6 +48,7 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["evaluate", "nowhere"], 2),
         (["predict", "nowhere", "a.png"], 2),
         (["runs", "."], 0),
+        (["report", "nowhere"], 2),
     ],
     ids=str,
 )

@@ -167,6 +167,22 @@ def predict(
 
 
 @main.command()
+@RUN
+def report(run: Path) -> None:
+    """Write report.html into RUN: curves, errors by class, samples, how it was made, on one page that needs no network.
+
+    Every run does so at its end. Of a run that is not finished, the report says what there is.
+    """
+    folder = _judgeable(run)
+    from ftrun.report import write
+
+    path, notes = write.again(folder)
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(f"report: {click.format_filename(path)}")
+
+
+@main.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="runs")
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:

@@ -55,7 +55,8 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     spec = _spec_with(dataset, run) if dataset is not None else run.spec
-    splits = _other(spec, run) if dataset is not None else _own(run)
+    other_data = "Bring the data back. To judge the run on other data: --dataset."
+    splits = _other(spec, run) if dataset is not None else own_data(run.spec, run.resolved, other_data)
     wanted = _wanted(splits, split)
     with _threads(run.resolved.get("threads")):
         return {
@@ -72,16 +73,15 @@ def _spec_with(dataset: str, run: Opened) -> RunSpec:
     return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
 
 
-def _own(run: Opened) -> Splits:
-    """The run's own data. Raises DataError where it is not what it was."""
-    spec = run.spec
+def own_data(spec: RunSpec, resolved: Mapping[str, Any], way_out: str) -> Splits:
+    """The run's own data. Raises DataError, ending with `way_out`, where it is not what it was."""
     with located("dataset"):
         splits = split_checks.complete(spec.dataset.build(), val_fraction=spec.train.val_fraction, seed=spec.seed)
     now = {
         "targets": {name: target.model_dump(mode="json") for name, target in splits.targets.items()},
         "samples": {name: len(split) for name, split in splits.items()},
     }
-    environment.check_data(run.resolved, now, "Bring the data back. To judge the run on other data: --dataset.")
+    environment.check_data(resolved, now, way_out)
     return splits
 
 
