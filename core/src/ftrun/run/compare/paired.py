@@ -81,7 +81,8 @@ def _note(spread: dict[str, list[Tensor]], measure: Measure, one: Tensor, other:
 
 def _difference(one: float, other: float, drawn: Tensor, swapped: Tensor, level: float) -> Difference:
     low, high = torch.quantile(drawn, drawn.new_tensor([(1 - level) / 2, (1 + level) / 2])).tolist()
-    as_far = int((swapped.abs() >= abs(other - one) - 1e-9).sum())  # sums in another order differ a little
+    nearer = swapped.abs() < abs(other - one) - 1e-9  # sums in another order differ a little; what is no number is not
+    as_far = len(swapped) - int(nearer.sum())
     return Difference(one, other, (low, high), (as_far + 1) / (len(swapped) + 1), f"{len(swapped):,} random swaps")
 
 
