@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def scores(self, output: "Tensor") -> "Tensor":
+        """What a prediction tells, from the net's output [B, outputs]: probabilities, or the values as they are."""
+        return output
+
     @property
     def outputs(self) -> int:
         """Number of values that the net's head gives for one sample."""
@@ -27,6 +31,10 @@ class Classes(_Target):
 
     kind: Literal["classes"] = "classes"
     names: tuple[str, ...] = Field(min_length=1)
+
+    def scores(self, output: "Tensor") -> "Tensor":
+        """Probabilities that sum to 1: softmax."""
+        return output.softmax(1)
 
     def check(self, values: "Tensor", where: str) -> None:
         """Raise DataError where a value is not a position in `names`."""
@@ -44,6 +52,10 @@ class Labels(_Target):
 
     kind: Literal["labels"] = "labels"
     names: tuple[str, ...] = Field(min_length=1)
+
+    def scores(self, output: "Tensor") -> "Tensor":
+        """Each label's own probability: sigmoid."""
+        return output.sigmoid()
 
     def check(self, values: "Tensor", where: str) -> None:
         """Raise DataError where a row has another length than `names`, or a value is neither 0 nor 1."""

@@ -54,9 +54,8 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
     run = open_run(folder, device, compiled=True)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
-    spec = _spec_with(dataset, run) if dataset is not None else run.spec
-    other_data = "Bring the data back. To judge the run on other data: --dataset."
-    splits = _other(spec, run) if dataset is not None else own_data(run.spec, run.resolved, other_data)
+    spec = spec_with(dataset, run) if dataset is not None else run.spec
+    splits = other_splits(spec, run) if dataset is not None else own_splits(run)
     wanted = _wanted(splits, split)
     keep = _to_be_kept(folder, splits, report) if dataset is None else None
     with _threads(run.resolved.get("threads")):
@@ -79,9 +78,14 @@ def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None
         return split
 
 
-def _spec_with(dataset: str, run: Opened) -> RunSpec:
+def spec_with(dataset: str, run: Opened) -> RunSpec:
     """The run's spec with another dataset."""
     return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
+
+
+def own_splits(run: Opened) -> Splits:
+    """The run's own data. Raises DataError where it is not what it was."""
+    return own_data(run.spec, run.resolved, "Bring the data back. To judge the run on other data: --dataset.")
 
 
 def own_data(spec: RunSpec, resolved: Mapping[str, Any], way_out: str) -> Splits:
@@ -96,7 +100,7 @@ def own_data(spec: RunSpec, resolved: Mapping[str, Any], way_out: str) -> Splits
     return splits
 
 
-def _other(spec: RunSpec, run: Opened) -> Splits:
+def other_splits(spec: RunSpec, run: Opened) -> Splits:
     """Other data, its classes matched with the run's by name."""
     with located("--dataset"):
         splits = spec.dataset.build()
