@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from ftrun.errors import FtrunError
 from ftrun.net import Net, outputs_by_target
 
+_TRIED = (1, 2, 9)
+"""Samples of the made-up batches that tell which dimensions are of any length."""
+
 
 class Deployed(nn.Module):
     """Collated inputs -> {target: scores float32 [B, outputs]}: preparation, net and probabilities in one.
@@ -53,8 +56,20 @@ class Exportable:
     @cached_property
     def example(self) -> Tensor:
         """A batch of two made-up samples as `module` takes it: images uint8 [2, C, H, W]; prepared, for a bare net."""
-        collated: Tensor = self.net.input.collate(self.net.input.example(2))
+        return self.made_up(_TRIED[-1])[:2]
+
+    def made_up(self, count: int) -> Tensor:
+        """So many made-up samples, as `module` takes them."""
+        collated: Tensor = self.net.input.collate(self.net.input.example(count))
         return self.net.input.prepare(collated) if self.raw else collated
+
+    @cached_property
+    def free(self) -> dict[int, str]:
+        """The dimensions of `example` that are of any length, with a name: the batch and, of texts, their length."""
+        shapes = {tuple(self.made_up(count).shape) for count in _TRIED}
+        lengths = [set(each) for each in zip(*shapes, strict=True)]
+        others = [place for place, each in enumerate(lengths) if place and len(each) > 1]
+        return {0: "batch", **{place: "length" if len(others) == 1 else f"length_{place}" for place in others}}
 
     @property
     def input_name(self) -> str:
@@ -70,10 +85,10 @@ class Exportable:
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The module as torch.export has it, for any number of samples. Raises FtrunError where it is not taken."""
-        batch = torch.export.Dim("batch", min=1)
+        free = {place: torch.export.Dim.AUTO if place else torch.export.Dim("batch", min=1) for place in self.free}
         try:
             with torch.no_grad():
-                return torch.export.export(self.module, (self.example,), dynamic_shapes=({0: batch},))
+                return torch.export.export(self.module, (self.example,), dynamic_shapes=(free,))
         except Exception as error:  # whatever the net's code does under torch.export
             raise FtrunError(
                 f"torch.export does not take this net: {type(error).__name__}: {_first_line(error)}"

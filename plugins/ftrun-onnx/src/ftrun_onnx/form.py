@@ -36,7 +36,7 @@ class OnnxForm:
                 dynamo=True,
                 input_names=[model.input_name],
                 output_names=list(model.output_names),
-                dynamic_shapes=({0: "batch"},),
+                dynamic_shapes=(model.free,),
                 opset_version=self.opset,
                 verbose=False,
             )
@@ -48,11 +48,14 @@ class OnnxForm:
         made.model.producer_name = "ftrun"
         made.save(file)
         onnx.checker.check_model(file)
-        return {"opset": made.model.opset_imports[""], "ir_version": made.model.ir_version}
+        return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}
 
     def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
         """A session of ONNX Runtime on the CPU."""
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        try:
+            session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        except Exception as error:  # a class for each of its errors, and no common one
+            raise ftrun.FtrunError(f"ONNX Runtime does not take what was written: {_reason(error)}") from error
         (takes,) = session.get_inputs()
         names = [each.name for each in session.get_outputs()]
 

@@ -18,11 +18,12 @@ import torch
 
 from ftrun.catalogue import Catalogue
 from ftrun.data import Batch
-from ftrun.errors import FtrunError, SpecError
+from ftrun.errors import DataError, FtrunError
 from ftrun.exportable import Exportable
 from ftrun.net import outputs_by_target
 from ftrun.run.export import about, files, parity, quantized
 from ftrun.run.export.data import Data
+from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder, to_json
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.report import Report
@@ -78,17 +79,14 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
             "files": files.described(place),
             **found,
         }
-        (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
+        with writing(file):
+            (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
         files.move(place, file)
     return answer
 
 
 def _exportable(run: Opened, request: Request) -> Exportable:
     net = run.net
-    if net.input.collated_shape is None:
-        raise SpecError(
-            f"this run cannot be exported: what its net takes ({type(net.input).__name__}) is not of one shape."
-        )
     on_cpu = net if run.device.type == "cpu" else copy.deepcopy(net).cpu()
     code = run.spec.backbone.library_code(net)
     return Exportable(on_cpu.eval(), request.raw, about.metadata(run, raw=request.raw), code)
@@ -111,7 +109,8 @@ class _Making:
         if self.request.int8:  # the file in fp32 comes first, and does not stay
             first = file.parent / "fp32" / file.name
             first.parent.mkdir()
-        details = self.form.write(self.model, first) or {}
+        with writing(file):
+            details = self.form.write(self.model, first) or {}
         opened = self.form.open(self.model, first)
         found = {"details": dict(details), "parity": self._parity(opened), "int8": None}
         if self.request.int8:
@@ -124,14 +123,36 @@ class _Making:
         found = parity.Parity(self.request.bound, self.run.net.targets)
         with self.report.progress("compare", self.data.count) as bar:
             for batch in parity.in_sizes(self.data.judged()):
-                found.add(batch.ids, self._expected(batch), self._scores(opened(self._ready(batch))))
+                found.add(batch.ids, self._expected(batch), self._scores(self._answers(opened, batch)))
                 bar.advance(len(batch))
+        if not found.found:
+            raise DataError(f"no sample of {self.data.split} can be read, and so nothing compared.")
         if not found.holds:
             raise FtrunError(
-                f"what was exported does not say what the run says, so it is not kept.{_misses(found, self.data.split)}"
+                f"what was exported does not say what the run says, so it is not kept.{self._misses(found)}"
                 "\nA larger difference is allowed with --bound."
             )
         return self.data.as_json() | found.as_json()
+
+    def _misses(self, found: parity.Parity) -> str:
+        lines = []
+        for name, each in found.found.items():
+            same = "" if each.same is None else f"; the same answer on {each.same} of {each.samples} samples"
+            lines.append(
+                f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {self.data.split}), where "
+                f"{found.bound:g} is allowed{same}"
+            )
+        return "".join(lines)
+
+    def _answers(self, opened: quantized.Model, batch: Batch) -> parity.Answers:
+        """What the file gives for a batch. Raises FtrunError where it fails on it."""
+        try:
+            return opened(self._ready(batch))
+        except Exception as error:  # a runtime's own, for a file that does not take so many samples, say
+            raise FtrunError(
+                f"what was exported fails on {len(batch)} samples of {self.data.split}, so it is not kept: "
+                f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            ) from error
 
     @torch.no_grad()
     def _expected(self, batch: Batch) -> parity.Answers:
@@ -154,7 +175,8 @@ class _Making:
 
     def _int8(self, file: Path, into: Path, before: quantized.Model) -> dict[str, Any]:
         """Make of the file one in 8-bit integers. Raises FtrunError where that costs too much."""
-        self.form.quantize(self.model, file, into, self._calibration)
+        with writing(into):
+            self.form.quantize(self.model, file, into, self._calibration)
         after = self.form.open(self.model, into)
         targets = quantized.measure(
             self.data.judged(),
@@ -179,27 +201,10 @@ class _Making:
             "targets": targets,
             "bytes": {when: files.size(place) for when, place in made.items()},
             "latency_ms": {
-                str(count): quantized.latency(before, after, self._made_up(count))
+                str(count): quantized.latency(before, after, self.model.made_up(count))
                 for count in sorted({1, self.run.spec.train.batch_size})
             },
         }
 
     def _calibration(self, count: int) -> Iterator[Any]:
         return (self._ready(batch) for batch in self.data.learnt_from(count))
-
-    def _made_up(self, count: int) -> Any:
-        """A batch as the file takes it, to time it on."""
-        prepare = self.run.net.input
-        collated = prepare.collate(prepare.example(count))
-        return prepare.prepare(collated) if self.request.raw else collated
-
-
-def _misses(found: parity.Parity, split: str) -> str:
-    lines = []
-    for name, each in found.found.items():
-        same = "" if each.same is None else f"; the same answer on {each.same} of {each.samples} samples"
-        lines.append(
-            f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {split}), where {found.bound:g} is "
-            f"allowed{same}"
-        )
-    return "".join(lines)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ftrun.catalogue import Catalogue
 from ftrun.exportable import Exportable
+from ftrun.inputs import ImageInput, InputSpec
 from ftrun.run import environment
 from ftrun.run.export.files import report_of
 from ftrun.run.opened import Opened
@@ -20,7 +21,7 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     """What goes into the file, by name: texts, those of several things in JSON."""
     net, spec = run.net, run.spec.resolved()
     return {
-        "takes": _takes(raw),
+        "takes": _takes(net.input, raw),
         "gives": "outputs as they are" if raw else "probabilities of classes and of labels; values as they are",
         "input": net.input.model_dump_json(),
         "targets": json.dumps({name: target.model_dump(mode="json") for name, target in net.targets.items()}),
@@ -32,9 +33,11 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     }
 
 
-def _takes(raw: bool) -> str:
+def _takes(prepare: InputSpec, raw: bool) -> str:
+    if not isinstance(prepare, ImageInput):
+        return "what `input` makes of it"
     if raw:
-        return "what `input` makes: float32 [batch, channels, height, width], resized, cropped, scaled and normalised"
+        return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
     return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"
 
 
@@ -48,7 +51,7 @@ def description(run: Opened, part: Exporter, model: Exportable, catalogue: Catal
         "takes": {
             "name": model.input_name,
             "dtype": str(example.dtype).removeprefix("torch."),
-            "shape": ["batch", *example.shape[1:]],
+            "shape": [model.free.get(place, length) for place, length in enumerate(example.shape)],
         },
         "gives": {name: ["batch", target.outputs] for name, target in targets.items()},
         "input": run.net.input.model_dump(mode="json"),
@@ -79,6 +82,7 @@ def text(answer: dict[str, Any]) -> str:
     lines = [
         f"{answer['file']}: {answer['format']}, {_megabytes(size)}",
         f"takes {takes['name']}, {takes['dtype']} {_shape(takes['shape'])}; gives {gives}",
+        *([", ".join(f"{name} {value}" for name, value in answer["details"].items())] if answer["details"] else []),
     ]
     for name, each in found["targets"].items():
         same = "" if each["agreement"] is None else f", the same answer on {each['agreement']:.2%}"

@@ -1,7 +1,7 @@
 """The samples that an exported file is compared on, and that 8-bit integers get their ranges from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -42,8 +42,10 @@ class Data:
         return min(self.most, len(dict(self.splits.items())[self.split]))
 
     def judged(self) -> Iterator[Batch]:
-        """The samples to compare on."""
-        return self._read(self.split, self.most)
+        """The samples to compare on; their ids are their places in the split."""
+        size = len(dict(self.splits.items())[self.split])
+        for batch in self._read(self.split, self.most):
+            yield replace(batch, ids=batch.ids * size // self.count)
 
     def learnt_from(self, count: int) -> Iterator[Batch]:
         """So many training samples."""

@@ -35,12 +35,12 @@ def report_of(file: Path) -> Path:
 def workplace(file: Path) -> Iterator[Path]:
     """An empty folder beside the file to make it in; gone afterwards, whatever happens."""
     beside = file.with_name(f".{file.name}.new")
+    with writing(file):
+        file.parent.mkdir(exist_ok=True)
+        remove(beside)  # what a kill has left
+        beside.mkdir()
     try:
-        with writing(file):
-            file.parent.mkdir(exist_ok=True)
-            remove(beside)  # what a kill has left
-            beside.mkdir()
-            yield beside
+        yield beside
     finally:
         remove(beside)
         if file.parent.name == "exports":
@@ -53,11 +53,13 @@ def move(made: Path, file: Path) -> None:
     names = sorted((each.name for each in made.iterdir()), key=lambda name: name == file.name)
     for name in names:
         _check_free(file.with_name(name))
-        shutil.copymode(made / report_of(file).name, made / name)  # safetensors keeps its files from all but the owner
-        sync(made / name)
-    for name in names:
-        (made / name).rename(file.with_name(name))
-    sync(file.parent)
+    with writing(file):
+        for name in names:
+            shutil.copymode(made / report_of(file).name, made / name)  # safetensors lets nobody but the owner read it
+            sync(made / name)
+        for name in names:
+            (made / name).rename(file.with_name(name))
+        sync(file.parent)
 
 
 def described(folder: Path) -> dict[str, dict[str, Any]]:

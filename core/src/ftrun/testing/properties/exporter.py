@@ -208,7 +208,7 @@ def _expect_same(run: Any, model: Exportable, count: int) -> None:
     shapes = {name: list(value.shape) for name, value in given.items()}
     expect(
         _close(given, expected),
-        f"for {count} samples it gives others numbers than the net, of shapes {shapes}.",
+        f"for {count} samples it gives other numbers than the net, of shapes {shapes}.",
         "Write `model.module`, or `model.program`, as it is: in fp32, with what comes before and after the net.",
     )
 
