@@ -1,6 +1,6 @@
 """A model card: YAML metadata and Markdown, in the form of the Hugging Face Hub."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ftrun.listing import size
@@ -54,9 +54,7 @@ def _figures(facts: Facts) -> Iterator[str]:
     splits = [split for split in ("val", "test") if facts.figures(split)]
     names = dict.fromkeys(name for split in splits for name in facts.figures(split))
     heads = [f"{split}, {facts.samples.get(split, 0):,} samples" for split in splits]
-    rows = [
-        (markdown(name), *(words.number(facts.figures(split).get(name)) for split in splits)) for name in names
-    ]
+    rows = [(markdown(name), *(words.number(facts.figures(split).get(name)) for split in splits)) for name in names]
     yield _table(("", *heads), rows)
     monitor, best, epochs = facts.run.resolved.get("monitor"), facts.run.best.get("epoch"), facts.train.get("epochs")
     tested = "; test was used to choose nothing" if "test" in splits else ""
@@ -79,12 +77,14 @@ def _data(facts: Facts) -> Iterator[str]:
 def _training(facts: Facts) -> Iterator[str]:
     spec, resolved = facts.spec, facts.run.resolved
     rows = [(key, code(_given(spec[key]))) for key in _OPTIONS if spec.get(key)]
-    rows += [(f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)]
+    rows += [
+        (f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)
+    ]
     rows += [("input", code(facts.input)), ("seed", code(spec.get("seed")))]
     rows += [(key, code(resolved[key])) for key in ("precision", "device") if key in resolved]
     rows += [("time", words.duration(facts.run.seconds))]
     yield _table(("", ""), [(key, value.replace("|", "\\|")) for key, value in rows], numbers=False)
-    yield "resolved.json has all of it, with the versions of what it was made with; metrics.jsonl every epoch's figures."
+    yield "resolved.json has all of it, with the versions of what made it; metrics.jsonl has every epoch's figures."
 
 
 def _loading(facts: Facts) -> Iterator[str]:
@@ -105,6 +105,6 @@ def _given(part: Any) -> Any:
     return {key: value for key, value in part.items() if value is not None} if isinstance(part, Mapping) else part
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], *, numbers: bool = True) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: bool = True) -> str:
     lines = [head, ("---", *["---:" if numbers else "---"] * (len(head) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
