@@ -26,6 +26,7 @@ saver       what is written as a run goes on, and read back
   lock        one process at a time in it
   files       whole writes, syncs and renames
 opened      a run that has ended, its net ready to compute
+  record      what its files have to hold
 judge       `ftrun evaluate`
   aligned     other data in the run's terms
 predictor   `ftrun.load`

@@ -107,7 +107,8 @@ def assemble(
         splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
     _check_kinds(spec, splits)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    net = build_net(spec, splits.targets, saved_input).to(device)
+    with located("resolved.json"):
+        net = build_net(spec, splits.targets, saved_input).to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
@@ -149,7 +150,10 @@ def assemble(
 
 
 def build_net(spec: RunSpec, targets: Mapping[str, Target], saved_input: Mapping[str, Any] | None = None) -> Net:
-    """The backbone with a fresh head for the targets, changed by the modifiers in order."""
+    """The backbone with a fresh head for the targets, changed by the modifiers in order.
+
+    Raises FtrunError without a place where `saved_input` is not an input of this backbone.
+    """
     backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
     with located("backbone"):
         net = backbone.build(spec.input_overrides)
@@ -157,7 +161,7 @@ def build_net(spec: RunSpec, targets: Mapping[str, Target], saved_input: Mapping
         try:
             net.input = type(net.input).model_validate_json(json.dumps(saved_input))
         except ValueError:
-            raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
+            raise FtrunError("is damaged: its input is not one of this backbone.") from None
     net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):

@@ -15,7 +15,7 @@ from ftrun.catalogue import Catalogue
 from ftrun.check import check_spec
 from ftrun.data import Splits
 from ftrun.errors import DataError, FtrunError, PluginError
-from ftrun.run import fingerprint
+from ftrun.run import fingerprint, record
 from ftrun.run.folder import RunFolder
 from ftrun.runspec import RunSpec
 from ftrun.targets import Classes
@@ -76,14 +76,11 @@ def versions() -> dict[str, str]:
 
 
 def recorded_spec(folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue) -> RunSpec:
-    """The spec of a run, checked against what is installed now."""
-    try:
-        check_plugins(resolved["plugins"], catalogue)
-        for key in ("versions", "device", "precision", "memory_format", "input"):
-            resolved[key]
-        return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
-    except (KeyError, TypeError, AttributeError):
-        raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
+    """The spec of a run, checked against what is installed now. Raises FtrunError where resolved.json is damaged."""
+    path = folder.path / "resolved.json"
+    record.checked(record.Resolved, resolved, path)
+    check_plugins(resolved["plugins"], catalogue)
+    return check_spec(resolved["spec"], catalogue, name=str(path))
 
 
 def check_data(then: Mapping[str, Any], now: Mapping[str, Any], way_out: str) -> None:
