@@ -44,9 +44,10 @@ class Guard:
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
         if gradients:  # there are none where no sample of the step can be read
             # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
-            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found.zero_(), self._one)
+            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found, self._one)
         if math.isfinite(loss) and not float(self._found):
             return True
+        self._found.zero_()
         norm = float(gradient_norm(learning))
         what = f"step {step + 1}: the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
         if self.policy == "skip":

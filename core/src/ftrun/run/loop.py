@@ -118,7 +118,8 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
         else:
             progress.skipped.append(progress.step + 1)
             report.say(f"step {progress.step + 1}: skipped, its loss or gradient is not finite")
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in learning:
+            parameter.grad = None  # what optimizer.zero_grad does, without the 18 us that its profiling takes
 
         progress.step += 1
         if progress.step == 1:
