@@ -71,6 +71,10 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Any:
         return self.head(self.pool(self.features(x)))
 
+    def set_input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
+        """Prepare inputs so from now on. A net whose weights depend on it, as on a vocabulary, changes them here."""
+        self.input = input
+
     @property
     def head(self) -> nn.Module:
         """The part of `model` that turns an embedding into the output."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from ftrun.data import Batch, Splits
+from ftrun.data import Batch, Split, Splits
 from ftrun.inputs import ImageInput, InputSpec
 from ftrun.randomness import SampleRandom
 from ftrun.targets import Target
@@ -48,7 +48,18 @@ class Dataset(Part):
         """Read or fetch the data. Raises DataError where it is missing or wrong."""
 
 
-class Backbone(Part):
+class _Fits(Part):
+    """What may look at the training samples before the net is trained."""
+
+    def fit(self, net: "Net", train: Split) -> None:
+        """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
+
+        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved. A vocabulary
+        of one's own is made here.
+        """
+
+
+class Backbone(_Fits):
     """A pretrained network. `input_type` is the kind of input that its nets take.
 
     any_size: whether all its nets take images of any size, such that are not square too
@@ -73,7 +84,7 @@ class Backbone(Part):
         return self
 
 
-class Modifier(Part):
+class Modifier(_Fits):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.
 
     keeps_features: whether the net's features stay those of the pretrained weights

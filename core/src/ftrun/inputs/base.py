@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -16,7 +16,12 @@ class InputSpec(BaseModel):
     It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; `prepare` runs
     on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]` and its fields, and
     imports torch inside its methods only.
+
+    kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
+        field is a str, and declared with `exclude=True`
     """
+
+    kept_in_files: ClassVar[dict[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -55,7 +60,7 @@ class InputSpec(BaseModel):
 
     def changed(self, **fields: Any) -> Self:
         """This input with the fields that a spec's `input` overrides; the result is validated again."""
-        return type(self).model_validate({**self.model_dump(), **fields})
+        return type(self).model_validate({**dict(self), **fields})
 
     @classmethod
     def overrides(cls) -> type[BaseModel]:
@@ -68,7 +73,7 @@ def _overrides(cls: type[InputSpec]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (field.rebuild_annotation(), _optional(field))
         for name, field in cls.model_fields.items()
-        if name != "kind"
+        if name != "kind" and name not in cls.kept_in_files
     }
     return create_model(f"{cls.__name__}Overrides", __config__=cls.model_config, __doc__=cls.__doc__, **fields)
 

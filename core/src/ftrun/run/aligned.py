@@ -19,6 +19,7 @@ class AlignedSplit:
         self.targets = targets
         self.in_memory = getattr(split, "in_memory", False)
         self.fingerprint = getattr(split, "fingerprint", None)
+        self.lengths = getattr(split, "lengths", None)
 
     def __len__(self) -> int:
         return len(self.split)

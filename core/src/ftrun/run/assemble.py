@@ -107,7 +107,7 @@ def assemble(
         splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
     _check_kinds(spec, splits)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    net = build_net(spec, splits.targets, saved_input).to(device)
+    net = build_net(spec, splits.targets, saved_input, splits.train).to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
@@ -148,20 +148,35 @@ def assemble(
     )
 
 
-def build_net(spec: RunSpec, targets: Mapping[str, Target], saved_input: Mapping[str, Any] | None = None) -> Net:
-    """The backbone with a fresh head for the targets, changed by the modifiers in order."""
+def build_net(
+    spec: RunSpec,
+    targets: Mapping[str, Target],
+    saved_input: Mapping[str, Any] | None = None,
+    train: Split | None = None,
+) -> Net:
+    """The backbone with a fresh head for the targets, changed by the modifiers in order.
+
+    saved_input: how inputs were prepared in the run whose weights the net will get
+    train: what backbone and modifiers may look at where there is no saved input
+    """
     backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
     with located("backbone"):
         net = backbone.build(spec.input_overrides)
     if saved_input is not None:
         try:
-            net.input = type(net.input).model_validate_json(json.dumps(saved_input))
+            saved = type(net.input).model_validate_json(json.dumps(saved_input))
         except ValueError:
             raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
+        net.set_input(saved)
+    elif train is not None:
+        with located("backbone"):
+            backbone.fit(net, train)
     net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):
             net = modifier.build(net)
+            if saved_input is None and train is not None:
+                modifier.fit(net, train)
     return net
 
 

@@ -20,7 +20,7 @@ from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
 from ftrun.run.progress import Progress
 from ftrun.run.report import Report, line_of
-from ftrun.run.saver import Saver, restore, saved
+from ftrun.run.saver import Saver, restore, saved, saved_input_of
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
@@ -100,7 +100,7 @@ def resume(
     with folder.locked():
         report = Report(started)
         device = device or if_here(resolved["device"])
-        saved_input = resolved["input"] if saved(folder) else None
+        saved_input = saved_input_of(folder, resolved)
         setting = Setting(resolved["precision"], resolved["memory_format"])
         job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
         observers = Observers(spec, report.say)
