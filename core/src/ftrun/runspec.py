@@ -301,7 +301,7 @@ def _model(catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None)
         if slot.many:
             one = tuple.__class_getitem__((one, ...))
         elif mapped is None and slot.by_target:
-            one = one | dict.__class_getitem__((str, one))
+            one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
         elif mapped and slot.key in mapped:
             one = dict.__class_getitem__((str, one))
         elif not RunSpec.model_fields[slot.key].is_required():
@@ -337,6 +337,14 @@ class _Shorthand:
         ]
         names = [{"enum": plain}] if plain else []
         return {"anyOf": [handler(core), *names, *families]}
+
+
+class _ByTarget:
+    """Lets JSON Schema tell a part for each target from one part: by `name`, as `Slot.maps` does."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        one_part = {"properties": {"name": {"type": "string"}}, "required": ["name"]}
+        return {**handler(core), "minProperties": 1, "not": one_part}
 
 
 def one_of(role: type[Part], catalogue: Catalogue) -> Any:
