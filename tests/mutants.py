@@ -13,7 +13,8 @@ from pydantic import ConfigDict, Field, field_serializer
 from torch import nn
 
 import ftrun
-from ftrun.scaffold.templates import augmentation, loss, metric, modifier, observer, optimizer, scheduler
+from ftrun.exportable import Deployed
+from ftrun.scaffold.templates import augmentation, exporter, loss, metric, modifier, observer, optimizer, scheduler
 from ftrun.testing import tiny
 from ftrun.testing.tinynet import tiny_net
 
@@ -27,6 +28,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "scheduler": scheduler.Template,
     "metric": metric.Template,
     "observer": observer.Template,
+    "exporter": exporter.Template,
 }
 MUTANTS: list[tuple[str, str, type[ftrun.Part]]] = []
 """Role, the property that is broken, the part."""
@@ -708,3 +710,126 @@ observer_mutant("follows-a-run", ftrun_after_epoch=_raises)
 observer_mutant("follows-a-resumed-run", ftrun_before_run=_only_new)
 observer_mutant("follows-a-failing-run", ftrun_on_error=_reads_words)
 observer_mutant("changes-nothing", ftrun_after_run=_meddles)
+
+
+# Exporters
+
+
+def exporter_mutant(name: str, form: type = exporter.ProgramAndNames, **changes: Any) -> None:
+    """An exporter whose files have a fault, or that says something wrong of itself."""
+
+    class Wrong(exporter.Template):
+        """An exporter with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> Any:
+            return form(self.separator)
+
+    for key, value in changes.items():
+        setattr(Wrong, key, value)
+    breaks(name)(Wrong)
+
+
+class _Form(exporter.ProgramAndNames):
+    """Writes another module than the net's."""
+
+    def module(self, model: Any) -> nn.Module:
+        return model.module
+
+    def write(self, model: Any, file: Any) -> Any:
+        free = ({0: torch.export.Dim("batch", min=1)},)
+        torch.export.save(torch.export.export(self.module(model), (model.example,), dynamic_shapes=free), file)
+
+
+class _Elsewhere(exporter.ProgramAndNames):
+    def write(self, model: Any, file: Any) -> Any:
+        return super().write(model, file.with_name("model.pt2"))
+
+
+class _More(exporter.ProgramAndNames):
+    def write(self, model: Any, file: Any) -> Any:
+        file.parent.with_name("log.txt").write_text("written")
+        return super().write(model, file)
+
+
+class _Sharper(_Form):
+    def module(self, model: Any) -> nn.Module:
+        class Twice(Deployed):
+            def forward(self, inputs: Any) -> Any:
+                return {name: 2 * each for name, each in super().forward(inputs).items()}
+
+        return Twice(model.net, raw=model.raw).eval()
+
+
+class _Logits(_Form):
+    def module(self, model: Any) -> nn.Module:
+        return Deployed(model.net).eval()  # also where the bare net is asked for
+
+    def write(self, model: Any, file: Any) -> Any:
+        return super().write(replace(model, raw=False), file)
+
+
+class _OneBatch(exporter.ProgramAndNames):
+    def write(self, model: Any, file: Any) -> Any:
+        torch.export.save(torch.export.export(model.module, (model.example,)), file)
+
+
+class _First(_Form):
+    def module(self, model: Any) -> nn.Module:
+        class Only(Deployed):
+            def forward(self, inputs: Any) -> Any:
+                return dict(list(super().forward(inputs).items())[:1])
+
+        return Only(model.net, raw=model.raw).eval()
+
+
+class _FromMemory(exporter.ProgramAndNames):
+    def open(self, model: Any, file: Any) -> Any:
+        return model.module
+
+
+class _Halved(exporter.ProgramAndNames):
+    def write(self, model: Any, file: Any) -> Any:
+        made = super().write(model, file)
+        model.net.half().float()
+        return made
+
+
+class _Training(exporter.ProgramAndNames):
+    def open(self, model: Any, file: Any) -> Any:
+        model.net.train()
+        return super().open(model, file)
+
+
+class _Copied(exporter.ProgramAndNames):
+    def quantize(self, model: Any, file: Any, into: Any, samples: Any) -> None:
+        into.write_bytes(file.read_bytes())
+
+
+class _Emptied(exporter.ProgramAndNames):
+    def quantize(self, model: Any, file: Any, into: Any, samples: Any) -> None:
+        file.rename(into)
+        file.touch()
+
+
+class _Talkative(exporter.ProgramAndNames):
+    def write(self, model: Any, file: Any) -> Any:
+        return {"module": super().write(model, file) and model.module}
+
+
+exporter_mutant("suffix-is-plain", suffix="pt2")
+exporter_mutant("suffix-is-plain", suffix=".PT2")
+exporter_mutant("writes-where-told", _Elsewhere)
+exporter_mutant("writes-where-told", _More)
+exporter_mutant("same-answers", _Sharper)
+exporter_mutant("any-batch", _OneBatch)
+exporter_mutant("bare-net", _Logits)
+exporter_mutant("several-targets", _First)
+exporter_mutant("file-is-enough", _FromMemory)
+exporter_mutant("leaves-the-net", _Halved)
+exporter_mutant("leaves-the-net", _Training)
+exporter_mutant("eight-bits", _Copied, quantizes=True)
+exporter_mutant("eight-bits", _Emptied, quantizes=True)
+exporter_mutant("eight-bits", quantizes=True)
+exporter_mutant("exports-a-run", _Talkative)

@@ -15,13 +15,12 @@ import ftrun as api
 from ftrun import events, hooks, testing
 from ftrun.cli import main
 from ftrun.plugins import load_plugins
-from ftrun.runspec import SLOTS
 from ftrun.testing.suite import checks_of, find_plugin, properties_of
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()
 EXAMPLE = ROOT / "examples" / "ftrun-example-plugin"
-ROLES = [slot.role.role for slot in SLOTS]
+ROLES = [role.role for role in hooks.ROLE_OF_HOOK.values()]
 
 # An environment with the core alone, as `ftrun new-plugin` is tested in.
 third_party, core_wheel, environment = fresh.third_party, fresh.core_wheel, fresh.environment
@@ -94,7 +93,7 @@ def test_every_property_is_listed_with_its_sentence(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_roles_class_variables_are_listed(role):
-    (part,) = [slot.role for slot in SLOTS if slot.role.role == role]
+    (part,) = [each for each in hooks.ROLE_OF_HOOK.values() if each.role == role]
     for name in set(inspect.get_annotations(part)) - {"role", "family", "default", "name"}:
         assert f"`{name}`" in section(role.capitalize())
 

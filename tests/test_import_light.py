@@ -10,7 +10,7 @@ from support import TINY, tiny_spec, write_spec
 
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
-    "tensorboard", "rich", "scipy", "pandas",
+    "tensorboard", "rich", "scipy", "pandas", "onnx", "onnxruntime", "onnxscript",
 }  # fmt: skip
 CODE = f"""
 import json, sys
@@ -48,6 +48,10 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["evaluate", "nowhere"], 2),
         (["predict", "nowhere", "a.png"], 2),
         (["runs", "."], 0),
+        (["export", "nowhere"], 2),
+        (["export", "begun", "--format", "onxx"], 2),
+        (["export", "begun", "--format", "onnx", "--set", "opset=x"], 2),
+        (["export", "begun", "--format", "safetensors", "--int8"], 2),
     ],
     ids=str,
 )
@@ -56,6 +60,8 @@ def test_nothing_heavy_is_loaded(arguments, code, site):
     write_spec(tiny_spec(optimizer={"name": "sgd", "lr": "x"}), "wrong.json")
     Path("own_parts.py").write_text(TINY.replace('Literal["tiny', 'Literal["mine').replace('"recorder"', '"mine"'))
     write_spec(tiny_spec(dataset="mine", parts="own_parts.py"), "local.json")
+    Path("begun/checkpoints/best").mkdir(parents=True)
+    Path("begun/resolved.json").write_text("{}")
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, timeout=60
     )

@@ -21,8 +21,9 @@ from ftrun.runspec import SLOTS
 
 ROOT = Path(__file__).parents[1]
 UV = os.environ.get("UV", "uv")
-ROLES = [slot.role.role for slot in SLOTS]
+ROLES = [role.role for role in ROLE_OF_HOOK.values()]
 KEYS = {slot.role.role: slot.key for slot in SLOTS}
+IN_A_SPEC = pytest.mark.parametrize("role", KEYS)
 VALUES = {slot.role.role: ["mine"] if slot.many else "mine" for slot in SLOTS}
 EACH_ROLE = pytest.mark.parametrize("role", ROLES)
 
@@ -47,11 +48,13 @@ def make(ftrun, *arguments):
 @EACH_ROLE
 def test_two_files_a_test_and_a_readme(role, site, ftrun):
     output = make(ftrun, role, "my-own")
-    value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
+    use = "On the command line:\n\n  ftrun export RUN --format my-own\n"
+    if role in KEYS:
+        value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
+        use = f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
     assert output == (
         f"ftrun-my-own: made, with {role} 'my-own'. To install and test it:\n\n"
-        "  cd ftrun-my-own\n  pip install -e . pytest\n  pytest\n\n"
-        f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
+        f"  cd ftrun-my-own\n  pip install -e . pytest\n  pytest\n\n{use}"
     )
     files = tree(Path("ftrun-my-own"))
     assert list(files) == ["README.md", "ftrun_my_own.py", "pyproject.toml", "tests", "tests/test_contract.py"]
@@ -88,7 +91,7 @@ def test_the_project_file(role, site, ftrun):
     assert file["dependency-groups"]["dev"][0].startswith("pytest")
 
 
-@EACH_ROLE
+@IN_A_SPEC
 def test_it_runs_in_a_spec_as_it_stands(role, site, ftrun):
     make(ftrun, role, "mine")
     install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
@@ -103,12 +106,21 @@ def test_it_runs_in_a_spec_as_it_stands(role, site, ftrun):
         assert Path("run/epochs.txt").read_text().splitlines()[-1].startswith("finished  best epoch ")
 
 
+def test_the_exporter_exports_as_it_stands(site, ftrun):
+    make(ftrun, "exporter", "mine")
+    install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
+    assert ftrun(write_spec(tiny_spec()), "--out", "run").exit_code == 0
+    result = ftrun("export", "run", "--format", "mine", "--set", "separator=,")
+    assert result.exit_code == 0, result.output
+    assert Path("run/exports/run.label.txt").read_text() == "class 0,class 1,class 2"
+
+
 @EACH_ROLE
 def test_its_class_and_its_options_are_described(role, site, ftrun):
     make(ftrun, role, "mine")
     install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
     (part,) = json.loads(ftrun("plugins", "mine", "--json").output)
-    assert (part["role"], part["key"], part["distribution"]) == (role, KEYS[role], "ftrun-mine")
+    assert (part["role"], part["key"], part["distribution"]) == (role, KEYS.get(role), "ftrun-mine")
     assert part["summary"].endswith(".")
     assert all(option["description"].endswith(".") and "default" in option for option in part["options"])
 

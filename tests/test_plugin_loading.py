@@ -60,7 +60,7 @@ def _nothing_was_imported():
 
 
 def test_the_version_of_the_api_is_public():
-    assert api.API_VERSION == "1.0"
+    assert api.API_VERSION == "1.1"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,7 @@ def test_the_version_of_the_api_is_public():
     [
         "",
         'FTRUN_API = "1.0"',
+        'FTRUN_API = "1.1"',
         'FTRUN_API: str = "1.0"',
         'API = FTRUN_API = "1.0"',
         'FTRUN_API = "0.1"\nFTRUN_API = "1.0"',
@@ -87,14 +88,14 @@ def test_a_plugin_for_this_api_is_loaded(stated, site, ftrun):
     ("stated", "remedy"),
     [
         ("2.0", "Upgrade ftrun: pip install --upgrade ftrun"),
-        ("1.1", "Upgrade ftrun: pip install --upgrade ftrun"),
+        ("1.2", "Upgrade ftrun: pip install --upgrade ftrun"),
         ("10.0", "Upgrade ftrun: pip install --upgrade ftrun"),
         ("0.9", "Upgrade it: pip install --upgrade ftrun-slow"),
     ],
 )
 def test_a_plugin_for_another_api_is_not_imported(stated, remedy, site, ftrun):
     install(site, "ftrun-slow", f'FTRUN_API = "{stated}"\n{IMPORTED}{PART}')
-    assert reason(ftrun) == f"is written for ftrun's API {stated}, and this ftrun has 1.0. {remedy}"
+    assert reason(ftrun) == f"is written for ftrun's API {stated}, and this ftrun has 1.1. {remedy}"
     assert not was_imported()
     result = ftrun("check", write_spec(tiny_spec(optimizer="slow")))
     assert result.exit_code == 3
@@ -107,7 +108,7 @@ def test_a_plugin_for_another_api_is_not_imported(stated, remedy, site, ftrun):
 def test_a_malformed_api_is_a_broken_plugin(stated, site, ftrun):
     install(site, "ftrun-slow", f"FTRUN_API = {stated}\n{IMPORTED}{PART}")
     shown = repr(json.loads(stated)) if stated.startswith('"') else stated
-    assert reason(ftrun) == f'FTRUN_API must be a version such as "1.0", but it is {shown}'
+    assert reason(ftrun) == f'FTRUN_API must be a version such as "1.1", but it is {shown}'
     assert not was_imported()
 
 
@@ -550,7 +551,7 @@ def test_twenty_plugins_and_five_more_that_are_broken(alone, ftrun):
         "ftrun-bad0": ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         "ftrun-bad1": ("def x(:", "SyntaxError: invalid syntax"),
         "ftrun-bad2": (PART.replace("ftrun_optimizers", "ftrun_optimisers"), "Did you mean 'ftrun_optimizers'?"),
-        "ftrun-bad3": ('FTRUN_API = "9.0"\n' + PART, "is written for ftrun's API 9.0, and this ftrun has 1.0"),
+        "ftrun-bad3": ('FTRUN_API = "9.0"\n' + PART, "is written for ftrun's API 9.0, and this ftrun has 1.1"),
         "ftrun-bad4": ("raise SystemExit(1)", "failed to import: SystemExit: 1"),
     }
     for distribution, (code, _) in faults.items():

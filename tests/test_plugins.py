@@ -116,6 +116,10 @@ BROKEN = {
         changed('    name: Literal["slow"]', '    family = "model"\n    name: Literal["slow"]'),
         "Slow: family is 'model', but it has no such option",
     ),
+    "an exporter whose files end in nothing": (
+        changed("ftrun.Optimizer", "ftrun.Exporter").replace("ftrun_optimizers", "ftrun_exporters"),
+        'Slow does not say how its files end: give it `suffix = ".onnx"`',
+    ),
     "no build": (changed("def build", "def built"), "Slow does not define build()"),
     "the same name twice": (changed("[Slow]", "[Slow, Slow]"), "ftrun_optimizers offers 'slow' twice"),
     "an option of an unknown type": (
@@ -322,7 +326,7 @@ def test_options_of_what_is_not_there(what, hint, alone, ftrun):
     assert result.exit_code == 2
     assert result.output == (
         f"Error: no role and no part named '{what}'.{hint} Roles: dataset, backbone, modifier, augmentation, loss, "
-        "optimizer, scheduler, metric, observer. `ftrun plugins` lists all parts.\n"
+        "optimizer, scheduler, metric, observer, exporter. `ftrun plugins` lists all parts.\n"
     )
 
 

@@ -14,6 +14,7 @@ from ftrun.specs import (
     Augmentation,
     Backbone,
     Dataset,
+    Exporter,
     Loss,
     Metric,
     Modifier,
@@ -25,6 +26,7 @@ from ftrun.specs import (
 from ftrun.targets import Classes, Labels, Target, Values
 
 if TYPE_CHECKING:
+    from ftrun.exportable import Exportable
     from ftrun.net import Heads, Net
     from ftrun.run.predictor import Prediction, Predictor
 
@@ -39,6 +41,8 @@ __all__ = [
     "DataError",
     "Dataset",
     "EpochInfo",
+    "Exportable",
+    "Exporter",
     "FtrunError",
     "Heads",
     "ImageInput",
@@ -90,6 +94,10 @@ def __getattr__(name: str) -> Any:
         from ftrun import net
 
         return getattr(net, name)
+    if name == "Exportable":
+        from ftrun.exportable import Exportable
+
+        return Exportable
     if name in ("Prediction", "Predictor"):
         from ftrun.run import predictor
 

@@ -6,7 +6,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
-API_VERSION = "1.0"
+API_VERSION = "1.1"
 # Of the contracts between ftrun and its plugins: the roles, the hooks, and the names that `ftrun` exports.
 #   major: a contract changed, so that plugins written for the one before must change
 #   minor: something was added; a plugin for an earlier minor works as it is, one for a later minor may miss something

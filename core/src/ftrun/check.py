@@ -245,6 +245,13 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
     return f"no such {what}.{near}{listed}"
 
 
+def option_message(error: ErrorDetails, name: str, options: Sequence[str]) -> str:
+    """What is wrong with an option of the part `name`, which is no part of a spec."""
+    if error["type"] == "extra_forbidden":
+        return _unknown_key((name, str(error["loc"][-1])), (f"Options of {name}", list(options)))
+    return "is required." if error["type"] == "missing" else _wrong_value(error)
+
+
 def _missing(place: tuple[str, ...], slot: Slot | None, catalogue: Catalogue) -> str:
     if slot and len(place) == 1:
         names = catalogue.parts(slot.role.role)

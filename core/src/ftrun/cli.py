@@ -167,6 +167,53 @@ def predict(
 
 
 @main.command()
+@RUN
+@click.option("--format", "name", metavar="NAME", help="What to write; told by the name of --out if not given.")
+@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the format: opset=20.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file; RUN/exports/NAME.SUFFIX if not given."
+)
+@click.option("--raw", is_flag=True, help="The bare net: prepared inputs in, outputs as they are.")
+@click.option("--int8", is_flag=True, help="In 8-bit integers, with ranges from training samples.")
+@click.option(
+    "--max-drop", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="Accuracy that --int8 may cost."
+)
+@click.option(
+    "--bound",
+    type=click.FloatRange(min=0, max=1),
+    default=1e-4,
+    show_default=True,
+    help="How far a probability may be from the run's.",
+)
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Samples of val to compare on."
+)
+@click.option("--dataset", metavar="SPEC", help="Other data to compare on, as in a spec.")
+@click.option("--device", metavar="DEVICE", help="Where the run's own net computes; the CPU if not given.")
+@AS_JSON
+def export(
+    run: Path, name: str | None, options: tuple[str, ...], out: Path | None, as_json: bool, **request: Any
+) -> None:
+    """Write the best epoch of RUN as a file that needs no ftrun: ONNX, torch.export, safetensors.
+
+    Images go in as uint8, probabilities come out. The file is opened again and compared with the run on its validation
+    samples; if it says anything else, it is not kept, and the exit code is 1. `ftrun plugins exporter` lists formats.
+    """
+    folder = _judgeable(run)
+    from ftrun.catalogue import installed
+    from ftrun.formats import exporter, that_quantize
+
+    catalogue = installed(folder.local_parts())
+    part = exporter(catalogue, name, options, out)
+    if request["int8"] and not part.quantizes:
+        raise SpecError(f"--int8: the format {part.name!r} has no 8-bit integers. {that_quantize(catalogue)}")
+    from ftrun.run.export import Request, about
+    from ftrun.run.export import export as export_run
+
+    _print(export_run(folder, Request(part, out, **request), catalogue), about.text, as_json)
+
+
+@main.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="runs")
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
@@ -281,7 +328,7 @@ def cache(clear: bool, as_json: bool) -> None:
 def new_plugin(role: str, name: str, into: Path) -> None:
     """Make the folder ftrun-NAME: a plugin with one part of ROLE that works, to be changed into yours.
 
-    ROLE is dataset, backbone, modifier, augmentation, loss, optimizer, scheduler, metric or observer.
+    ROLE is dataset, backbone, modifier, augmentation, loss, optimizer, scheduler, metric, observer or exporter.
     """
     from ftrun.scaffold import new_plugin as make
 
@@ -291,7 +338,7 @@ def new_plugin(role: str, name: str, into: Path) -> None:
         f"  cd {shlex.quote(str(made.folder))}\n"
         f"  pip install -e . pytest\n"
         f"  pytest\n\n"
-        f"In a spec:\n\n"
+        f"{made.use}:\n\n"
         f"  {made.fragment}"
     )
 
@@ -306,7 +353,7 @@ def new_plugin(role: str, name: str, into: Path) -> None:
     help="Options to try a part with: my-data.path=photos.",
 )
 @click.option("--input", "input_", metavar="JSON", help='What a spec would say as `input`: {"size": 64}.')
-@click.option("--backbone", default="tiny-net", show_default=True, help="The backbone that modifiers are tried on.")
+@click.option("--backbone", default="tiny-net", show_default=True, help="What modifiers and exporters are tried on.")
 @AS_JSON
 def check_plugin(name: str, options: tuple[str, ...], input_: str | None, backbone: str, as_json: bool) -> None:
     """Check that the plugin NAME, an installed distribution or its module, keeps ftrun's contract.

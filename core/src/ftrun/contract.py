@@ -13,7 +13,7 @@ import pluggy
 from ftrun import events, hooks
 from ftrun.errors import did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
-from ftrun.specs import Part
+from ftrun.specs import Exporter, Part
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -96,6 +96,8 @@ def check_part(hook: str, part: Any) -> None:
         raise Broken(f"{part.__name__}: a name is lower-case letters, digits, '-', '_' and '.', unlike {names[0]!r}")
     if part.family is not None and part.family not in part.model_fields:
         raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
+    if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
+        raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".onnx"`')
     with as_broken(f"{part.__name__}: its options cannot be checked"):
         part.model_rebuild()
         part.model_json_schema()

@@ -70,6 +70,12 @@ def ftrun_observers() -> Iterable[type[specs.Observer]]:
     return ()
 
 
+@hookspec
+def ftrun_exporters() -> Iterable[type[specs.Exporter]]:
+    """Offer exporters."""
+    return ()
+
+
 ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_datasets": specs.Dataset,
     "ftrun_backbones": specs.Backbone,
@@ -80,4 +86,5 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_schedulers": specs.Scheduler,
     "ftrun_metrics": specs.Metric,
     "ftrun_observers": specs.Observer,
+    "ftrun_exporters": specs.Exporter,
 }

@@ -11,9 +11,10 @@ from ftrun.errors import SpecError, did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.runspec import SLOTS
 from ftrun.selection import ONLY
-from ftrun.specs import Part
+from ftrun.specs import ROLES, Part
 
-_KEYS = {slot.role.role: slot.key for slot in SLOTS}
+_KEYS: dict[str, str | None] = {role.role: None for role in ROLES} | {slot.role.role: slot.key for slot in SLOTS}
+"""The key of a spec that names parts of a role; None where no spec names them."""
 # A role goes by its name, its key in a spec, and its plural as in its hook.
 _ROLE_NAMES = {
     role.role: (role.role, _KEYS[role.role], hook.removeprefix("ftrun_")) for hook, role in ROLE_OF_HOOK.items()

@@ -106,12 +106,12 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def parse_set(assignment: str) -> tuple[list[str], str]:
-    """`a.b=value` as its path and its raw value."""
+def parse_set(assignment: str, *, example: str = "optimizer.lr=0.01") -> tuple[list[str], str]:
+    """`a.b=value` as its path and its raw value; example: what an error shows."""
     key, equals, raw = assignment.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
-        raise SpecError(f"--set {assignment}: give it as KEY=VALUE, such as optimizer.lr=0.01.")
+        raise SpecError(f"--set {assignment}: give it as KEY=VALUE, such as {example}.")
     if not is_text(assignment):
         raise SpecError(f"--set {assignment!a}: not UTF-8 text.")
     return path, raw

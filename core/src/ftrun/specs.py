@@ -83,6 +83,16 @@ class Backbone(_Fits):
         """
         return self
 
+    def library_code(self, net: "Net") -> str | None:
+        """Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
+
+        The last line is an expression, its value; imports come before it: "import timm\\ntimm.create_model(...)".
+        An exporter runs it, and takes it only where the net's weights fit into what it makes.
+
+        net: with the head that its targets need, and perhaps changed by modifiers
+        """
+        return None
+
 
 class Modifier(_Fits):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.
@@ -175,6 +185,35 @@ class Observer(Part):
         """An object whose methods marked `@ftrun.hookimpl` are called as the run goes on (see `ftrun.events`)."""
 
 
+class Exporter(Part):
+    """A format in which a trained net leaves a run: a file that needs no ftrun.
+
+    It is no key of a spec: `ftrun export RUN --format NAME` names it, `--set OPTION=VALUE` its options.
+
+    suffix: how its files end, such as ".onnx"
+    quantizes: whether it can write a net in 8-bit integers too
+    """
+
+    role = "exporter"
+    suffix: ClassVar[str]
+    quantizes: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self) -> Any:
+        """An object with these methods; `model` is an `ftrun.Exportable`.
+
+        write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
+            empty folder, under names that begin as the file's does; the dict goes into the report
+        open(model, file): open that file from disk, as somebody without the run would, and give a function: a batch as
+            `model.module` takes it, on the CPU, any number of samples -> {target: output}, float32 on the CPU. `model`
+            says what the file is of; all that is computed with comes from the file
+        quantize(model, file, into, samples), if it `quantizes`: make of `file` the file `into` in 8-bit integers.
+            `samples(count)` gives so many training inputs, in batches as `model.module` takes them
+
+        Raises PluginError where a package is missing.
+        """
+
+
 ROLES: tuple[type[Part], ...] = (
     Dataset,
     Backbone,
@@ -185,4 +224,5 @@ ROLES: tuple[type[Part], ...] = (
     Scheduler,
     Metric,
     Observer,
+    Exporter,
 )

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def scores(self, output: "Tensor") -> "Tensor":
+        """What a prediction tells, from the net's output [B, outputs]: probabilities, or the values as they are."""
+        return output
+
     @property
     def outputs(self) -> int:
         """Number of values that the net's head gives for one sample."""
@@ -42,6 +46,10 @@ class Classes(_Target):
         """bool [B]: which samples have a class."""
         return values >= 0
 
+    def scores(self, output: "Tensor") -> "Tensor":
+        """Probabilities that sum to 1: softmax."""
+        return output.softmax(1)
+
     def check(self, values: "Tensor", where: str) -> None:
         """Raise DataError where a value is neither a position in `names` nor -1."""
         wrong = ((values < -1) | (values >= len(self.names))).nonzero()
@@ -60,6 +68,10 @@ class Labels(_Target):
 
     kind: Literal["labels"] = "labels"
     names: tuple[str, ...] = Field(min_length=1)
+
+    def scores(self, output: "Tensor") -> "Tensor":
+        """Each label's own probability: sigmoid."""
+        return output.sigmoid()
 
     def check(self, values: "Tensor", where: str) -> None:
         """Raise DataError where a row has another length than `names`, or a value is neither 0 nor 1."""
@@ -108,8 +120,16 @@ class Values(_Target):
             raise DataError(f"{where}: sample {int(wrong[0])} has a value that is not finite.")
 
 
-@lru_cache(maxsize=32)
 def _as_tensors(mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device") -> "tuple[Tensor, Tensor]":
+    import torch
+
+    # While a net is exported, tensors are stand-ins that must not be kept.
+    made = _made if not torch.compiler.is_exporting() else _made.__wrapped__
+    return made(mean, std, device)
+
+
+@lru_cache(maxsize=32)
+def _made(mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device") -> "tuple[Tensor, Tensor]":
     import torch
 
     return torch.tensor(mean, device=device), torch.tensor(std, device=device)

@@ -100,7 +100,11 @@ class ImageInput(InputSpec):
 
     def prepare(self, batch: "Tensor") -> "Tensor":
         """float32 [B, channels, H, W], normalised, from uint8 of the same shape."""
-        mean, std = _normalisation(self.mean, self.std, batch.device)
+        import torch
+
+        # While a net is exported, tensors are stand-ins that must not be kept.
+        known = _normalisation.__wrapped__ if torch.compiler.is_exporting() else _normalisation
+        mean, std = known(self.mean, self.std, batch.device)
         return batch.float().sub_(mean).div_(std)
 
     def _fit(self, images: "Tensor") -> "Tensor":

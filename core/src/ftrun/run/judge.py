@@ -55,8 +55,8 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
     run = open_run(folder, device, compiled=True)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
-    spec = _spec_with(dataset, run) if dataset is not None else run.spec
-    splits = _other(spec, run) if dataset is not None else _own(run)
+    spec = spec_with(dataset, run) if dataset is not None else run.spec
+    splits = other_splits(spec, run) if dataset is not None else own_splits(run)
     wanted = _wanted(splits, split)
     with _threads(run.resolved.get("threads")):
         return {
@@ -68,12 +68,12 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
         }
 
 
-def _spec_with(dataset: str, run: Opened) -> RunSpec:
+def spec_with(dataset: str, run: Opened) -> RunSpec:
     """The run's spec with another dataset."""
     return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
 
 
-def _own(run: Opened) -> Splits:
+def own_splits(run: Opened) -> Splits:
     """The run's own data. Raises DataError where it is not what it was."""
     spec = run.spec
     with located("dataset"):
@@ -86,7 +86,7 @@ def _own(run: Opened) -> Splits:
     return splits
 
 
-def _other(spec: RunSpec, run: Opened) -> Splits:
+def other_splits(spec: RunSpec, run: Opened) -> Splits:
     """Other data, its classes matched with the run's by name."""
     with located("--dataset"):
         splits = spec.dataset.build()

@@ -56,18 +56,21 @@ class Opened:
         return environment.differences(self.resolved, now)
 
 
-def open_run(folder: RunFolder, device: str | None = None, *, compiled: bool = False) -> Opened:
+def open_run(
+    folder: RunFolder, device: str | None = None, *, compiled: bool = False, catalogue: Catalogue | None = None
+) -> Opened:
     """Build the net of a run and give it the weights of the best epoch; nothing is fetched, no data is read.
 
     device: as `--device`; that of the run, if it is here, or the best one here if not given
     compiled: whether to compile the net where the run did
+    catalogue: where its parts come from; what is installed, loaded afresh, if not given
 
     Raises SpecError where there is no best epoch yet, PluginError where a plugin is gone or has become another one,
     Damaged where the checkpoint is.
     """
     best = folder.best()
     resolved = folder.read_json("resolved.json")
-    catalogue = installed(folder.local_parts())
+    catalogue = catalogue or installed(folder.local_parts())
     with _same_plugins(resolved, catalogue):
         spec = environment.recorded_spec(folder, resolved, catalogue)
     about = checkpoint.load_net(best)

@@ -111,16 +111,16 @@ def load(run: str | os.PathLike[str], device: str | None = None) -> Predictor:
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:
     """What an output [B, outputs] says of each sample."""
     if isinstance(target, Classes):
-        best = output.softmax(1).topk(min(top, target.outputs))
+        best = target.scores(output).topk(min(top, target.outputs))
         chosen = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [
             Prediction({target.names[index]: value for index, value in zip(indices, values, strict=True)})
             for indices, values in chosen
         ]
     if not isinstance(target, Labels):
-        return [Prediction(dict(zip(target.names, values, strict=True))) for values in output.tolist()]
+        return [Prediction(dict(zip(target.names, values, strict=True))) for values in target.scores(output).tolist()]
     found = []
-    for values in output.sigmoid().tolist():
+    for values in target.scores(output).tolist():
         pairs = sorted(zip(target.names, values, strict=True), key=lambda pair: -pair[1])
         found.append(Prediction(dict(pairs)))
     return found

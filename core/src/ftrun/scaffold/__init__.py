@@ -15,6 +15,7 @@ from ftrun.errors import FtrunError, SpecError, did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.runspec import SLOTS
 from ftrun.scaffold.texts import PYPROJECT, README, TEST
+from ftrun.specs import Exporter
 
 _PREFIX = "ftrun-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -29,7 +30,12 @@ class NewPlugin:
     name: str
     folder: Path
     fragment: str
-    """The key of a spec that uses it: `"optimizer": "lion"`."""
+    """The key of a spec that uses it: `"optimizer": "lion"`; of an exporter, the command."""
+
+    @property
+    def use(self) -> str:
+        """Where the fragment goes."""
+        return "On the command line" if self.role == Exporter.role else "In a spec"
 
 
 def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
@@ -55,9 +61,10 @@ def _role(name: str) -> str:
     """The role that goes by `name`: its own, its key in a spec, or its plural."""
     keys = {slot.role.role: slot.key for slot in SLOTS}
     for hook, role in ROLE_OF_HOOK.items():
-        if name in (role.role, keys[role.role], hook.removeprefix("ftrun_")):
+        if name in (role.role, keys.get(role.role), hook.removeprefix("ftrun_")):
             return role.role
-    raise SpecError(f"no role named {name!r}.{did_you_mean(name, keys)} Roles: {', '.join(keys)}.")
+    roles = [role.role for role in ROLE_OF_HOOK.values()]
+    raise SpecError(f"no role named {name!r}.{did_you_mean(name, roles)} Roles: {', '.join(roles)}.")
 
 
 def _name(given: str) -> str:
@@ -93,6 +100,8 @@ def _check_free(role: str, name: str, catalogue: Catalogue) -> None:
 
 
 def _fragment(role: str, name: str) -> str:
+    if role == Exporter.role:
+        return f"ftrun export RUN --format {name}"
     slot = next(slot for slot in SLOTS if slot.role.role == role)
     return f'"{slot.key}": ["{name}"]' if slot.many else f'"{slot.key}": "{name}"'
 
@@ -110,6 +119,8 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
         "module": module,
         "summary": (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0],
         "dependencies": "\n".join(f'    "{each}",' for each in dependencies),
+        "use": plugin.use,
+        "language": "json" if plugin.fragment.startswith('"') else "sh",
         "fragment": plugin.fragment,
     }
     return {

@@ -48,9 +48,9 @@ From this folder; changes to `{module}.py` hold from the next run on.
 
 ## Use
 
-In a spec:
+{use}:
 
-```json
+```{language}
 {fragment}
 ```
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from ftrun.catalogue import Catalogue
 from ftrun.plugins import Plugin
 from ftrun.runspec import SLOTS, RunSpec
 from ftrun.specs import Part
@@ -51,7 +52,7 @@ class Subject:
     """One part under test.
 
     options: what a spec would say of it; input: what a spec's `input` would say, for backbones
-    backbone: the part that modifiers are tried on, as in a spec
+    backbone: the part that modifiers and exporters are tried on, as in a spec
     installed: the plugins that its runs and companions come from
     """
 
@@ -122,7 +123,7 @@ class Subject:
 
     def spec(self, place: Path) -> dict[str, Any]:
         """What a spec says of the part, and of what it needs beside it."""
-        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)
+        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # an exporter has none, and no spec
         own = self.in_spec(place)
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role == "modifier":
@@ -136,7 +137,12 @@ class Subject:
         from ftrun.check import check_spec
         from ftrun.testing.run import tiny_spec
 
-        return check_spec(tiny_spec(**changes), catalogue_with(self._plugins))
+        return check_spec(tiny_spec(**changes), self.catalogue)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The plugin under test, what is installed, and the tiny parts."""
+        return catalogue_with(self._plugins)
 
     @property
     def _plugins(self) -> list[Plugin]:

@@ -14,6 +14,9 @@ from ftrun.testing.subject import ContractError, Fault, Options, Subject
 Holds = Callable[[Subject, Path], None]
 
 _ROLES = tuple(role.role for role in ROLES)
+_MODULES = (
+    "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter"
+)  # fmt: skip
 _PROPERTIES: dict[str, list["Property"]] = {role: [] for role in _ROLES}
 
 
@@ -43,7 +46,7 @@ def holds_for(*roles: str, name: str | None = None) -> Callable[[Holds], Holds]:
 
 def properties_of(role: str) -> list[Property]:
     """The properties of a role, those of every part first."""
-    for module in ("part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer"):
+    for module in _MODULES:
         import_module(f"ftrun.testing.properties.{module}")
     return _PROPERTIES[role]
 
@@ -142,7 +145,7 @@ def check_plugin(
     options: {part's name: its options}, for parts whose defaults do not do: those that need data on disk, or would
         download weights. In place of options it may be a function that makes them, given a folder to put data in.
     input: a spec's `input`, such as {"size": 64}, to make backbones quicker
-    backbone: the part that modifiers are tried on, as a spec names it
+    backbone: the part that modifiers and exporters are tried on, as a spec names it
     """
     import pytest
 

@@ -22,6 +22,13 @@ class EfficientNetLite(ftrun.Backbone):
 
         return build(self.number, overrides)
 
+    def library_code(self, net: "Net") -> str | None:
+        """timm's own call, for a net with one target."""
+        if len(net.targets) != 1:
+            return None
+        (target,) = net.targets.values()
+        return f"import timm\ntimm.create_model('tf_efficientnet_lite{self.number}', num_classes={target.outputs})"
+
 
 class EfficientNetLite0(EfficientNetLite):
     """EfficientNet-Lite0: 4.7 M parameters, 224 pixels, ImageNet weights that come with the plugin."""

@@ -36,6 +36,12 @@ class Timm(ftrun.Backbone):
         """The same model with random weights."""
         return self.model_copy(update={"pretrained": False, "checkpoint": None})
 
+    def library_code(self, net: "Net") -> str | None:
+        """timm's own call, for a net with one target."""
+        from ftrun_timm.build import library_code
+
+        return library_code(self.model, net)
+
 
 @ftrun.hookimpl
 def ftrun_backbones() -> list[type[ftrun.Backbone]]:

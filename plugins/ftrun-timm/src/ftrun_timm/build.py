@@ -48,6 +48,15 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
     return net
 
 
+def library_code(name: str, net: ftrun.Net) -> str | None:
+    """What makes the model of `net` with timm alone; a head that is not timm's own does not fit into it."""
+    if len(net.targets) != 1:
+        return None
+    (target,) = net.targets.values()
+    size = f", img_size={net.input.size}" if _config(name).fixed_input_size else ""
+    return f"import timm\ntimm.create_model({name!r}, num_classes={target.outputs}{size})"
+
+
 def _config(name: str) -> PretrainedCfg:
     """timm's record of the model and of the weights of its tag."""
     architecture, _, tag = name.partition(".")

@@ -35,6 +35,12 @@ class Torchvision(ftrun.Backbone):
         """The same model with random weights."""
         return self.model_copy(update={"weights": None})
 
+    def library_code(self, net: "Net") -> str | None:
+        """torchvision's own call, for a net with one target."""
+        from ftrun_torchvision.build import library_code
+
+        return library_code(self.model, net)
+
 
 @ftrun.hookimpl
 def ftrun_backbones() -> list[type[ftrun.Backbone]]:

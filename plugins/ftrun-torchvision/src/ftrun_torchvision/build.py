@@ -40,6 +40,20 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     return net
 
 
+def library_code(name: str, net: ftrun.Net) -> str | None:
+    """What makes the model of `net` with torchvision alone; a head that is not its own does not fit into it."""
+    if len(net.targets) != 1:
+        return None
+    (target,) = net.targets.values()
+    entry = models.get_model_weights(name).__members__["DEFAULT"]
+    arguments = _arguments(name, net.input.size, entry)
+    if _module(name) in ("googlenet", "inception"):
+        arguments |= {"aux_logits": False, "init_weights": False}
+    given = "".join(f", {key}={value!r}" for key, value in arguments.items())
+    call = f"torchvision.models.get_model({name!r}, weights=None, num_classes={target.outputs}{given})"
+    return f"import torchvision\n{call}"
+
+
 def _is_whole(entry: models.WeightsEnum) -> bool:
     """VGG's IMAGENET1K_FEATURES has no fully connected layers: they are NaN in its file."""
     return bool(entry.meta["categories"])

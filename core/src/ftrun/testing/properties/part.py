@@ -13,7 +13,10 @@ from pydantic import ValidationError
 from ftrun.testing.subject import Subject, expect, fail
 from ftrun.testing.suite import holds_for
 
-HEAVY = ("torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "scipy", "pandas", "sklearn", "PIL")
+HEAVY = (
+    "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "scipy", "pandas", "sklearn", "PIL",
+    "onnx", "onnxruntime", "onnxscript",
+)  # fmt: skip
 _IMPORT = """
 import importlib, sys
 sys.path[:0] = {path!r}
@@ -180,4 +183,5 @@ BUILD = {
     "scheduler": _built,
     "metric": _metric,
     "observer": _built,
+    "exporter": _built,
 }

@@ -1,0 +1,99 @@
+"""What an exporter is given: a trained net as one module that needs nothing beside it, and all that is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from ftrun.errors import FtrunError
+from ftrun.net import Net, outputs_by_target
+
+_TRIED = (1, 2, 9)
+"""Samples of the made-up batches that tell which dimensions are of any length."""
+
+
+class Deployed(nn.Module):
+    """Collated inputs -> {target: scores float32 [B, outputs]}: preparation, net and probabilities in one.
+
+    raw: the bare net instead: prepared inputs -> {target: output [B, outputs]}
+    """
+
+    def __init__(self, net: Net, *, raw: bool = False) -> None:
+        super().__init__()
+        self.net = net
+        self.raw = raw
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        prepared = inputs if self.raw else self.net.input.prepare(inputs)
+        outputs = outputs_by_target(self.net, self.net(prepared))
+        if self.raw:
+            return {name: outputs[name] for name in self.net.targets}
+        return {name: target.scores(outputs[name].float()) for name, target in self.net.targets.items()}
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A trained net on its way out: on the CPU, in fp32, in evaluation mode.
+
+    net: the run's net; what `input` says has been done to an image before it gets here, up to `collate`
+    raw: whether the bare net is asked for: prepared inputs in, outputs as they are
+    metadata: what goes into the file, by name: texts, some of them JSON
+    library_code: Python that makes `net.model` without ftrun, if the backbone knows any (see `Backbone`)
+    """
+
+    net: Net
+    raw: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    library_code: str | None = None
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """What is exported: `example` -> {target: scores [B, outputs]}; of the bare net, {target: output}."""
+        return Deployed(self.net, raw=self.raw).eval()
+
+    @cached_property
+    def example(self) -> Tensor:
+        """A batch of two made-up samples as `module` takes it: images uint8 [2, C, H, W]; prepared, for a bare net."""
+        return self.made_up(_TRIED[-1])[:2]
+
+    def made_up(self, count: int) -> Tensor:
+        """So many made-up samples, as `module` takes them."""
+        collated: Tensor = self.net.input.collate(self.net.input.example(count))
+        return self.net.input.prepare(collated) if self.raw else collated
+
+    @cached_property
+    def free(self) -> dict[int, str]:
+        """The dimensions of `example` that are of any length, with a name: the batch and, of texts, their length."""
+        shapes = {tuple(self.made_up(count).shape) for count in _TRIED}
+        lengths = [set(each) for each in zip(*shapes, strict=True)]
+        others = [place for place, each in enumerate(lengths) if place and len(each) > 1]
+        return {0: "batch", **{place: "length" if len(others) == 1 else f"length_{place}" for place in others}}
+
+    @property
+    def input_name(self) -> str:
+        """What to call the input: its kind (`image`), unless a target has that name."""
+        kind = str(getattr(self.net.input, "kind", "input"))
+        return f"{kind}_input" if kind in self.net.targets else kind
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The targets' names, in the order of the outputs."""
+        return tuple(self.net.targets)
+
+    @cached_property
+    def program(self) -> torch.export.ExportedProgram:
+        """The module as torch.export has it, for any number of samples. Raises FtrunError where it is not taken."""
+        free = {place: torch.export.Dim.AUTO if place else torch.export.Dim("batch", min=1) for place in self.free}
+        try:
+            with torch.no_grad():
+                return torch.export.export(self.module, (self.example,), dynamic_shapes=(free,))
+        except Exception as error:  # whatever the net's code does under torch.export
+            raise FtrunError(
+                f"torch.export does not take this net: {type(error).__name__}: {_first_line(error)}"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

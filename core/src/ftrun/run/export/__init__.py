@@ -1,0 +1,210 @@
+"""`ftrun export`: a run's best epoch as a file of another format, compared with the run before it gets its name.
+
+files   where it goes, and how it gets there whole
+data    the samples to compare on
+about   what is said of it: in the file, in the report, to people
+parity  whether it says what the run says
+quantized  what 8-bit integers cost and bring
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ftrun.catalogue import Catalogue
+from ftrun.data import Batch
+from ftrun.errors import DataError, FtrunError
+from ftrun.exportable import Exportable
+from ftrun.net import outputs_by_target
+from ftrun.run.export import about, files, parity, quantized
+from ftrun.run.export.data import Data
+from ftrun.run.files import writing
+from ftrun.run.folder import RunFolder, to_json
+from ftrun.run.opened import Opened, open_run
+from ftrun.run.report import Report
+from ftrun.run.tuning import Setting
+from ftrun.specs import Exporter
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    part: the exporter; out: the file, one in the run folder if not given
+    raw: whether to export the bare net; int8: whether in 8-bit integers
+    bound: largest difference of a score that is allowed; max_drop: largest loss of accuracy through 8-bit integers
+    samples: validation samples to compare on, at most
+    dataset: other data to compare on, as in a spec or its JSON; device: where the run's own net computes
+    """
+
+    part: Exporter
+    out: Path | None = None
+    raw: bool = False
+    int8: bool = False
+    bound: float = 1e-4
+    max_drop: float = 0.02
+    samples: int = 1000
+    dataset: str | None = None
+    device: str | None = None
+
+
+def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[str, Any]:
+    """Write the file and its report, and give what the report holds.
+
+    Raises FtrunError where the file does not say what the run says, and then leaves none; SpecError where a file would
+    be overwritten; DataError where the data to compare on is not there.
+    """
+    report = Report(perf_counter(), err=True)
+    form = request.part.build()
+    file = files.place(folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
+    run = open_run(folder, request.device or "cpu", catalogue=catalogue)
+    for difference in run.not_as_it_was():
+        report.say(f"not as it was: {difference}")
+    state = folder.read_status().get("state")
+    if state != "finished":
+        report.say(f"this run is {state}: what is exported is its best epoch so far, {run.best['epoch']}")
+    Setting("fp32", "contiguous").apply(run.net)
+    model = _exportable(run, request)
+    data = Data.of(run, request.dataset, request.samples, report)
+    with files.workplace(file) as place:
+        found = _Making(request, run, form, model, data, report).make(place / file.name)
+        answer = {
+            "file": str(file),
+            **about.description(run, request.part, model, catalogue),
+            "files": files.described(place),
+            **found,
+        }
+        with writing(file):
+            (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
+        files.move(place, file)
+    return answer
+
+
+def _exportable(run: Opened, request: Request) -> Exportable:
+    net = run.net
+    on_cpu = net if run.device.type == "cpu" else copy.deepcopy(net).cpu()
+    code = run.spec.backbone.library_code(net)
+    return Exportable(on_cpu.eval(), request.raw, about.metadata(run, raw=request.raw), code)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """How a file is made, and compared."""
+
+    request: Request
+    run: Opened
+    form: Any
+    model: Exportable
+    data: Data
+    report: Report
+
+    def make(self, file: Path) -> dict[str, Any]:
+        """Write the file, compare it with the run, and give what the report says of that."""
+        first = file
+        if self.request.int8:  # the file in fp32 comes first, and does not stay
+            first = file.parent / "fp32" / file.name
+            first.parent.mkdir()
+        with writing(file):
+            details = self.form.write(self.model, first) or {}
+        opened = self.form.open(self.model, first)
+        found = {"details": dict(details), "parity": self._parity(opened), "int8": None}
+        if self.request.int8:
+            found["int8"] = self._int8(first, file, opened)
+            files.remove(first.parent)
+        return found
+
+    def _parity(self, opened: quantized.Model) -> dict[str, Any]:
+        """How the file and the run compare. Raises FtrunError where they differ by more than the bound."""
+        found = parity.Parity(self.request.bound, self.run.net.targets)
+        with self.report.progress("compare", self.data.count) as bar:
+            for batch in parity.in_sizes(self.data.judged()):
+                found.add(batch.ids, self._expected(batch), self._scores(self._answers(opened, batch)))
+                bar.advance(len(batch))
+        if not found.found:
+            raise DataError(f"no sample of {self.data.split} can be read, and so nothing compared.")
+        if not found.holds:
+            raise FtrunError(
+                f"what was exported does not say what the run says, so it is not kept.{self._misses(found)}"
+                "\nA larger difference is allowed with --bound."
+            )
+        return self.data.as_json() | found.as_json()
+
+    def _misses(self, found: parity.Parity) -> str:
+        lines = []
+        for name, each in found.found.items():
+            same = "" if each.same is None else f"; the same answer on {each.same} of {each.samples} samples"
+            lines.append(
+                f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {self.data.split}), where "
+                f"{found.bound:g} is allowed{same}"
+            )
+        return "".join(lines)
+
+    def _answers(self, opened: quantized.Model, batch: Batch) -> parity.Answers:
+        """What the file gives for a batch. Raises FtrunError where it fails on it."""
+        try:
+            return opened(self._ready(batch))
+        except Exception as error:  # a runtime's own, for a file that does not take so many samples, say
+            raise FtrunError(
+                f"what was exported fails on {len(batch)} samples of {self.data.split}, so it is not kept: "
+                f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            ) from error
+
+    @torch.no_grad()
+    def _expected(self, batch: Batch) -> parity.Answers:
+        """The run's own net, in fp32: its scores."""
+        net = self.run.net
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs.to(self.run.device))))
+        return {name: target.scores(outputs[name].float()).cpu() for name, target in net.targets.items()}
+
+    def _ready(self, batch: Batch) -> Any:
+        """A batch as the file takes it."""
+        return self.run.net.input.prepare(batch.inputs) if self.request.raw else batch.inputs
+
+    def _scores(self, answers: parity.Answers) -> parity.Answers:
+        """What the file gives, as scores: bare nets are compared by their probabilities too."""
+        if not self.request.raw:
+            return answers
+        targets = self.run.net.targets
+        return {name: targets[name].scores(each) for name, each in answers.items() if name in targets}
+
+    def _int8(self, file: Path, into: Path, before: quantized.Model) -> dict[str, Any]:
+        """Make of the file one in 8-bit integers. Raises FtrunError where that costs too much."""
+        with writing(into):
+            self.form.quantize(self.model, file, into, self._calibration)
+        after = self.form.open(self.model, into)
+        targets = quantized.measure(
+            self.data.judged(),
+            lambda batch: self._scores(before(self._ready(batch))),
+            lambda batch: self._scores(after(self._ready(batch))),
+            self.run.net.targets,
+        )
+        allowed = self.request.max_drop
+        lost = {name: each for name, each in targets.items() if not each["lost"] <= allowed}
+        if lost:
+            listed = "".join(
+                f"\n  {name}: {each['figure']} {each['before']:.4f} in fp32, {each['after']:.4f} in int8"
+                for name, each in lost.items()
+            )
+            raise FtrunError(
+                f"in int8 it loses more than {allowed:g}, so it is not kept.{listed}\n"
+                "--max-drop allows more; more samples to calibrate on may help, if the format has such an option."
+            )
+        made = {"before": file.parent, "after": into.parent}
+        return {
+            "max_drop": allowed,
+            "targets": targets,
+            "bytes": {when: files.size(place) for when, place in made.items()},
+            "latency_ms": {
+                str(count): quantized.latency(before, after, self.model.made_up(count))
+                for count in sorted({1, self.run.spec.train.batch_size})
+            },
+        }
+
+    def _calibration(self, count: int) -> Iterator[Any]:
+        return (self._ready(batch) for batch in self.data.learnt_from(count))

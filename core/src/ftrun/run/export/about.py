@@ -1,0 +1,110 @@
+"""What is said of an exported file: in the file itself, in its report, and to people."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from re import match
+from typing import Any
+
+from ftrun.catalogue import Catalogue
+from ftrun.exportable import Exportable
+from ftrun.inputs import ImageInput, InputSpec
+from ftrun.run import environment
+from ftrun.run.export.files import report_of
+from ftrun.run.opened import Opened
+from ftrun.specs import Exporter
+
+
+def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
+    """What goes into the file, by name: texts, those of several things in JSON."""
+    net, spec = run.net, run.spec.resolved()
+    return {
+        "takes": _takes(net.input, raw),
+        "gives": "outputs as they are" if raw else "probabilities of classes and of labels; values as they are",
+        "input": net.input.model_dump_json(),
+        "targets": json.dumps({name: target.model_dump(mode="json") for name, target in net.targets.items()}),
+        "backbone": json.dumps(spec["backbone"]),
+        "modifiers": json.dumps(spec["modifiers"]),
+        "run": run.folder.path.resolve().name,
+        "epoch": str(run.best["epoch"]),
+        "ftrun": version("ftrun"),
+    }
+
+
+def _takes(prepare: InputSpec, raw: bool) -> str:
+    if not isinstance(prepare, ImageInput):
+        return "what `input` makes of it"
+    if raw:
+        return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
+    return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"
+
+
+def description(run: Opened, part: Exporter, model: Exportable, catalogue: Catalogue) -> dict[str, Any]:
+    """What the report says of the file, whatever comparing finds."""
+    example, targets = model.example, run.net.targets
+    return {
+        "format": part.name,
+        "options": part.model_dump(mode="json", exclude={"name"}),
+        "raw": model.raw,
+        "takes": {
+            "name": model.input_name,
+            "dtype": str(example.dtype).removeprefix("torch."),
+            "shape": [model.free.get(place, length) for place, length in enumerate(example.shape)],
+        },
+        "gives": {name: ["batch", target.outputs] for name, target in targets.items()},
+        "input": run.net.input.model_dump(mode="json"),
+        "targets": {name: target.model_dump(mode="json") for name, target in targets.items()},
+        "run": str(run.folder.path),
+        "epoch": run.best["epoch"],
+        "versions": environment.versions() | _versions(catalogue.owner(part.role, part.name).distribution),
+    }
+
+
+def _versions(distribution: str) -> dict[str, str]:
+    """The version of the exporter's plugin, and of what it requires."""
+    found = {}
+    with suppress(PackageNotFoundError):  # local parts are no distribution
+        found[distribution] = version(distribution)
+        for requirement in requires(distribution) or ():
+            name = match(r"[\w.-]*", requirement)[0]  # type: ignore[index]  # it matches whatever there is
+            with suppress(PackageNotFoundError):
+                found[name] = version(name)
+    return found
+
+
+def text(answer: dict[str, Any]) -> str:
+    """The report in a few lines."""
+    takes, found = answer["takes"], answer["parity"]
+    gives = ", ".join(f"{name} {_shape(shape)}" for name, shape in answer["gives"].items())
+    size = sum(each["bytes"] for each in answer["files"].values())
+    lines = [
+        f"{answer['file']}: {answer['format']}, {_megabytes(size)}",
+        f"takes {takes['name']}, {takes['dtype']} {_shape(takes['shape'])}; gives {gives}",
+        *([", ".join(f"{name} {value}" for name, value in answer["details"].items())] if answer["details"] else []),
+    ]
+    for name, each in found["targets"].items():
+        same = "" if each["agreement"] is None else f", the same answer on {each['agreement']:.2%}"
+        lines.append(
+            f"{name}: {'in fp32 ' if answer['int8'] else ''}at most {each['max_difference']:.1e} from the run's own "
+            f"net (bound {found['bound']:.0e}){same} of {found['samples']:,} {found['split']} samples"
+        )
+    lines += _int8(answer["int8"]) if answer["int8"] else []
+    return "\n".join([*lines, f"report: {report_of(Path(answer['file']))}"])
+
+
+def _int8(int8: dict[str, Any]) -> Iterator[str]:
+    for name, each in int8["targets"].items():
+        yield f"{name}: {each['figure']} {each['before']:.4f} in fp32, {each['after']:.4f} in int8"
+    size = {when: _megabytes(count) for when, count in int8["bytes"].items()}
+    times = [f"{each['before']:.1f} -> {each['after']:.1f} ms a batch of {n}" for n, each in int8["latency_ms"].items()]
+    yield f"int8: {size['before']} -> {size['after']}, {', '.join(times)}"
+
+
+def _shape(shape: list[Any]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"

@@ -1,0 +1,86 @@
+"""Where an exported file goes: made in a folder beside its place, then moved there with all that belongs to it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ftrun.errors import SpecError
+from ftrun.run.checkpoint import digest
+from ftrun.run.files import sync, writing
+from ftrun.run.folder import RunFolder
+
+
+def place(folder: RunFolder, suffix: str, out: Path | None, *, raw: bool, int8: bool) -> Path:
+    """The file to write: `out`, or `exports/<run>[-raw][-int8]<suffix>` in the run folder.
+
+    Raises SpecError where it or its report is there already, and where the folder of `out` is not.
+    """
+    kinds = [kind for kind, wanted in (("raw", raw), ("int8", int8)) if wanted]
+    file = out or folder.path / "exports" / ("-".join([folder.path.resolve().name, *kinds]) + suffix)
+    if out is not None and not out.parent.is_dir():
+        raise SpecError(f"--out {out}: there is no folder {out.parent}.")
+    for each in (file, report_of(file)):
+        _check_free(each)
+    return file
+
+
+def report_of(file: Path) -> Path:
+    """Where the report on an exported file is."""
+    return file.with_name(f"{file.name}.report.json")
+
+
+@contextmanager
+def workplace(file: Path) -> Iterator[Path]:
+    """An empty folder beside the file to make it in; gone afterwards, whatever happens."""
+    beside = file.with_name(f".{file.name}.new")
+    with writing(file):
+        file.parent.mkdir(exist_ok=True)
+        remove(beside)  # what a kill has left
+        beside.mkdir()
+    try:
+        yield beside
+    finally:
+        remove(beside)
+        if file.parent.name == "exports":
+            with suppress(OSError):
+                file.parent.rmdir()  # if there is nothing in it
+
+
+def move(made: Path, file: Path) -> None:
+    """Give what was made its place: what belongs to the file first, the file last. Overwrites nothing."""
+    names = sorted((each.name for each in made.iterdir()), key=lambda name: name == file.name)
+    for name in names:
+        _check_free(file.with_name(name))
+    with writing(file):
+        for name in names:
+            shutil.copymode(made / report_of(file).name, made / name)  # safetensors lets nobody but the owner read it
+            sync(made / name)
+        for name in names:
+            (made / name).rename(file.with_name(name))
+        sync(file.parent)
+
+
+def described(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and digest of each file in a folder, by name."""
+    return {
+        each.name: {"bytes": each.stat().st_size, "sha256": digest(each)}
+        for each in sorted(folder.iterdir())
+        if each.is_file()
+    }
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(each.stat().st_size for each in folder.iterdir() if each.is_file())
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder of ours, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_free(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise SpecError(f"{path}: exists already, and is left as it is. Name another file with --out, or remove it.")

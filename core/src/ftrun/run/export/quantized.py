@@ -1,0 +1,85 @@
+"""What 8-bit integers cost and bring: accuracy on real samples, size, and latency, before and after."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.data import Batch
+from ftrun.run.export.parity import Answers, same_answer
+from ftrun.targets import Classes, Labels, Target
+
+_ROUNDS, _SECONDS = 30, 3.0  # of timing at most, for each size of batch
+_WARM_UP = 3
+
+Model = Callable[[Any], Answers]
+
+
+@dataclass
+class Figures:
+    """What two nets make of one target: its scores by both, and the truth."""
+
+    target: Target
+    truth: list[Tensor] = field(default_factory=list)
+    before: list[Tensor] = field(default_factory=list)
+    after: list[Tensor] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Accuracy, or R2 of values, before and after, and how much is lost."""
+        truth, before, after = (torch.cat(each) for each in (self.truth, self.before, self.after))
+        figures = {name: quality(self.target, scores, truth) for name, scores in (("before", before), ("after", after))}
+        same = same_answer(self.target, before, after, 0.0)
+        return {
+            "figure": "accuracy" if isinstance(self.target, Classes | Labels) else "r2",
+            **figures,
+            "lost": figures["before"] - figures["after"],
+            "agreement": None if same is None else float(same.double().mean()),
+        }
+
+
+def quality(target: Target, scores: Tensor, truth: Tensor) -> float:
+    """Classes: part of the samples that is right; labels: part of all labels; values: R2 over all of them."""
+    if isinstance(target, Classes):
+        return float((scores.argmax(1) == truth).double().mean())
+    if isinstance(target, Labels):
+        return float(((scores >= 0.5) == (truth >= 0.5)).double().mean())
+    off = (scores.double() - truth.double()).square().sum(0)
+    spread = (truth.double() - truth.double().mean(0)).square().sum(0).clamp(min=1e-12)
+    return float((1 - off / spread).mean())
+
+
+def measure(
+    batches: Iterable[Batch],
+    before: Callable[[Batch], Answers],
+    after: Callable[[Batch], Answers],
+    targets: Mapping[str, Target],
+) -> dict[str, dict[str, Any]]:
+    """The figures of each target, on all batches."""
+    figures = {name: Figures(target) for name, target in targets.items()}
+    for batch in batches:
+        one, other = before(batch), after(batch)
+        for name, each in figures.items():
+            each.truth.append(batch.targets[name])
+            each.before.append(one[name])
+            each.after.append(other[name])
+    return {name: each.as_json() for name, each in figures.items()}
+
+
+def latency(before: Model, after: Model, inputs: Any) -> dict[str, float]:
+    """Milliseconds for one batch, the median of some calls; the two take turns, so that both meet the same machine."""
+    models = {"before": before, "after": after}
+    for model in models.values():
+        for _ in range(_WARM_UP):
+            model(inputs)
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    ends = perf_counter() + _SECONDS
+    while len(seconds["after"]) < _ROUNDS and (perf_counter() < ends or not seconds["after"]):
+        for name, model in models.items():
+            began = perf_counter()
+            model(inputs)
+            seconds[name].append(perf_counter() - began)
+    return {name: round(1000 * median(each), 3) for name, each in seconds.items()}

@@ -1,0 +1,222 @@
+"""What holds for exporters."""
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.errors import FtrunError
+from ftrun.exportable import Exportable
+from ftrun.run.export import Request, export
+from ftrun.run.folder import RunFolder
+from ftrun.specs import Exporter
+from ftrun.testing.run import tiny_run
+from ftrun.testing.subject import Subject, close, digest, expect, fail, target_of
+from ftrun.testing.suite import holds_for
+
+_BOUND = 1e-4
+_WIDE = {"name": "tiny-net", "width": 512}
+"""A net whose weights are most of its file."""
+
+
+@holds_for("exporter")
+def suffix_is_plain(subject: Subject, place: Path) -> None:
+    """It says how its files end: `suffix` is a dot and lower-case letters, digits, '_' or '-'."""
+    suffix = getattr(subject.part, "suffix", None)
+    expect(
+        isinstance(suffix, str) and re.fullmatch(r"\.[a-z0-9_-]+", suffix) is not None,
+        f"its suffix is {suffix!r}.",
+        'Give the class one: `suffix = ".onnx"`.',
+    )
+
+
+@holds_for("exporter")
+def writes_where_told(subject: Subject, place: Path) -> None:
+    """`write` makes the file that it is told and, if it makes more, files beside it whose names begin as that does."""
+    file = _file(subject, place)
+    subject.make(place).build().write(_model(subject), file)
+    made = sorted(each.name for each in file.parent.iterdir())
+    strange = [name for name in made if not name.startswith(file.stem)]
+    expect(file.is_file(), f"there is no {file.name} afterwards, but {', '.join(made) or 'nothing'}.", "Write `file`.")
+    expect(
+        not strange and [each.name for each in place.iterdir()] == [file.parent.name],
+        f"it also wrote {', '.join(strange) or 'elsewhere'}.",
+        "Write into the folder of `file` alone, under names that begin with `file.stem`.",
+    )
+
+
+@holds_for("exporter")
+def same_answers(subject: Subject, place: Path) -> None:
+    """What `open` gives says of inputs what the net says: {target: scores float32}."""
+    model = _model(subject)
+    _expect_same(_opened(subject, place, model), model, 2)
+
+
+@holds_for("exporter")
+def any_batch(subject: Subject, place: Path) -> None:
+    """The file takes one sample as well as many."""
+    model = _model(subject)
+    run = _opened(subject, place, model)
+    for count in (1, 3, 8):
+        try:
+            _expect_same(run, model, count)
+        except Exception as error:
+            fail(
+                f"with a batch of {count}: {str(error).strip().partition(chr(10))[0]}",
+                "Let the number of samples be free: `model.program` is a torch.export program in which it is.",
+            )
+
+
+@holds_for("exporter")
+def bare_net(subject: Subject, place: Path) -> None:
+    """Of a bare net (`--raw`), it takes prepared inputs and gives outputs as they are."""
+    model = _model(subject, raw=True)
+    _expect_same(_opened(subject, place, model), model, 2)
+
+
+@holds_for("exporter")
+def several_targets(subject: Subject, place: Path) -> None:
+    """A net with two targets gives an output for each, by the target's name, whatever that is."""
+    model = _model(subject, {"relu": target_of("labels"), "two words": target_of("values")})
+    _expect_same(_opened(subject, place, model), model, 2)
+
+
+@holds_for("exporter")
+def file_is_enough(subject: Subject, place: Path) -> None:
+    """All that is computed with comes from the file and what is beside it, wherever that is copied to."""
+    model = _model(subject)
+    file = _file(subject, place)
+    form = subject.make(place).build()
+    form.write(model, file)
+    x, expected = _inputs(model, 3)
+    shutil.move(file.parent, place / "elsewhere")
+    other = _model(subject, seed=1)  # the same net with other weights
+    with torch.no_grad():
+        given = form.open(other, place / "elsewhere" / file.name)(x)
+    expect(
+        _close(given, expected),
+        "opened where the net has other weights, the file says something else than what was written.",
+        "Let `open` read the weights from the file, and compute with nothing of `model`'s.",
+    )
+
+
+@holds_for("exporter")
+def leaves_the_net(subject: Subject, place: Path) -> None:
+    """The net stays as it is: it is compared with the file afterwards."""
+    model = _model(subject)
+    before = _state(model)
+    _opened(subject, place, model)(_inputs(model, 2)[0])
+    expect(
+        _state(model) == before,
+        "the net is another one afterwards: its weights, or whether it trains.",
+        "Work on a copy: `copy.deepcopy(model.module)`.",
+    )
+
+
+@holds_for("exporter")
+def eight_bits(subject: Subject, place: Path) -> None:
+    """If it `quantizes`, the file in 8-bit integers is smaller, says nearly the same, and the first one stays."""
+    if not _part(subject).quantizes:
+        return
+    model = _model(subject, backbone=_WIDE)
+    file = _file(subject, place)
+    form = subject.make(place).build()
+    form.write(model, file)
+    kept, into = file.read_bytes(), file.with_name(f"int8{file.suffix}")
+    form.quantize(model, file, into, lambda count: _batches(model, count))
+    x, expected = _inputs(model, 8)
+    given = form.open(model, into)(x)
+    mend = "Let `quantize(model, file, into, samples)` write `into`, with ranges from `samples(count)`."
+    expect(file.read_bytes() == kept, "the file that it was given has changed.", mend)
+    expect(
+        into.stat().st_size < 0.7 * len(kept), f"{into.stat().st_size} bytes, and {len(kept)} in 32-bit floats.", mend
+    )
+    expect(_close(given, expected, 0.1), "what it says has little to do with what the net says.", mend)
+
+
+@holds_for("exporter")
+def exports_a_run(subject: Subject, place: Path) -> None:
+    """`ftrun export` takes it: the file is compared with the run, and its report is written."""
+    run = tiny_run(place, backbone=subject.backbone, plugins=subject.catalogue.plugins)
+    out = place / f"net{_part(subject).suffix}"
+    try:
+        export(RunFolder.existing(run.folder), Request(subject.make(place), out), subject.catalogue)
+    except FtrunError as error:
+        fail(f"{error}", "Let `write` give a dict of JSON values or None, and `open` what the net says.")
+    report = json.loads(out.with_name(f"{out.name}.report.json").read_text())
+    expect(out.name in report["files"], "the report does not list the file.", "Write `file`.")
+
+
+def _part(subject: Subject) -> type[Exporter]:
+    assert issubclass(subject.part, Exporter)
+    return subject.part
+
+
+def _model(
+    subject: Subject, targets: Any = None, *, raw: bool = False, seed: int = 0, backbone: Any = None
+) -> Exportable:
+    """A net with random weights of `seed`, on its way out."""
+    torch.manual_seed(seed)
+    spec = subject.checked({"backbone": backbone or subject.backbone})
+    net = spec.backbone.build(subject.input)
+    net.set_targets(targets or {"label": target_of("classes")})
+    net.eval().requires_grad_(False)
+    return Exportable(net, raw, {"input": net.input.model_dump_json()}, spec.backbone.library_code(net))
+
+
+def _file(subject: Subject, place: Path) -> Path:
+    (place / "made").mkdir()
+    return place / "made" / f"some-net{_part(subject).suffix}"
+
+
+def _opened(subject: Subject, place: Path, model: Exportable) -> Any:
+    file = _file(subject, place)
+    form = subject.make(place).build()
+    form.write(model, file)
+    return form.open(model, file)
+
+
+def _inputs(model: Exportable, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """A batch as the module takes it, and what it says of it."""
+    prepare = model.net.input
+    collated = prepare.collate(prepare.example(count))
+    x = prepare.prepare(collated) if model.raw else collated
+    with torch.no_grad():
+        return x, copy.deepcopy(model.module)(x)
+
+
+def _batches(model: Exportable, count: int) -> Iterator[Tensor]:
+    x, _ = _inputs(model, count)
+    yield from x.split(8)
+
+
+def _expect_same(run: Any, model: Exportable, count: int) -> None:
+    x, expected = _inputs(model, count)
+    given = run(x)
+    names = sorted(given) if isinstance(given, dict) else type(given).__name__
+    expect(
+        names == sorted(expected),
+        f"it gives {names}, where {sorted(expected)} are the targets.",
+        "Let what `open` gives return {target: tensor}.",
+    )
+    shapes = {name: list(value.shape) for name, value in given.items()}
+    expect(
+        _close(given, expected),
+        f"for {count} samples it gives other numbers than the net, of shapes {shapes}.",
+        "Write `model.module`, or `model.program`, as it is: in fp32, with what comes before and after the net.",
+    )
+
+
+def _close(given: Any, expected: dict[str, Tensor], bound: float = _BOUND) -> bool:
+    return close({name: value.float() for name, value in given.items()}, expected, bound)
+
+
+def _state(model: Exportable) -> tuple[dict[str, str], bool]:
+    weights = {name: digest(value) for name, value in model.net.model.state_dict().items()}
+    return weights, model.net.training or model.net.model.training

@@ -1,0 +1,34 @@
+"""The format `torch-export`."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import ftrun
+
+METADATA = "ftrun.json"
+"""The name of the file inside that holds the metadata."""
+
+
+class ProgramForm:
+    """Programs of torch.export, as `torch.export.save` writes them."""
+
+    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+        """The program for any number of samples, with the metadata as an extra file in JSON."""
+        torch.export.save(model.program, file, extra_files={METADATA: json.dumps(dict(model.metadata), indent=2)})
+        return {"metadata": METADATA}
+
+    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+        """The program, loaded again."""
+        module = torch.export.load(file).module()
+
+        @torch.no_grad()
+        def run(inputs: Tensor) -> Mapping[str, Tensor]:
+            scores: Mapping[str, Tensor] = module(inputs)
+            return scores
+
+        return run

@@ -1,0 +1,67 @@
+"""The format `safetensors`: weights and, where the library alone can take them, the Python file that loads them."""
+
+import copy
+import runpy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor
+
+import ftrun
+from ftrun_export.script import script
+
+
+class WeightsForm:
+    """Weights in safetensors, which timm, torchvision and others load by themselves."""
+
+    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+        """The weights with the metadata and, beside, a Python file that loads them without ftrun, if that works."""
+        save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
+        beside = file.with_suffix(".py")
+        if model.library_code is not None and isinstance(model.net.input, ftrun.ImageInput):
+            beside.write_text(script(model, file.name), encoding="utf-8")
+            if not _loads(beside):
+                beside.unlink()
+        return {"loads_with": beside.name if beside.exists() else "ftrun"}
+
+    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+        """The model that the file beside makes; without one, the run's own net with nothing but what the file holds."""
+        beside = file.with_suffix(".py")
+        if not beside.exists():
+            return _in_own_net(model, file)
+        names = runpy.run_path(str(beside))
+        net = names["load"]()
+        (target,) = model.net.targets
+
+        @torch.no_grad()
+        def run(inputs: Tensor) -> Mapping[str, Tensor]:
+            return {target: net(inputs) if model.raw else names["predict"](net, inputs)}
+
+        return run
+
+
+def _loads(beside: Path) -> bool:
+    """Whether the weights fit: a modifier may have made another net than the library's."""
+    try:
+        runpy.run_path(str(beside))["load"]()
+    except Exception:  # whatever a library says to weights that are not its own
+        return False
+    return True
+
+
+def _in_own_net(model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    module: Any = copy.deepcopy(model.module)
+    for value in (*module.net.model.parameters(), *module.net.model.buffers()):
+        if value.is_floating_point():
+            value.fill_(torch.nan)  # what the file lacks shows
+    load_model(module.net.model, file)
+
+    @torch.no_grad()
+    def run(inputs: Tensor) -> Mapping[str, Tensor]:
+        scores: Mapping[str, Tensor] = module(inputs)
+        return scores
+
+    return run

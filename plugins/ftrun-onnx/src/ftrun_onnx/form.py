@@ -1,0 +1,84 @@
+"""Writing a net as ONNX, and running it again."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor
+
+import ftrun
+from ftrun_onnx.names import keep_apart
+from ftrun_onnx.quantizing import quantize
+
+
+class OnnxForm:
+    """The format `onnx`; for the arguments see the part."""
+
+    def __init__(self, opset: int, calibration: int, per_channel: bool, reduce_range: bool) -> None:
+        self.opset = opset
+        self.calibration = calibration
+        self.per_channel = per_channel
+        self.reduce_range = reduce_range
+
+    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+        """One file up to 2 GB; above, the weights are in `<file>.data` beside it. Raises FtrunError.
+
+        The batch is of any size; the input is named by its kind, the outputs by the targets.
+        """
+        program = model.program
+        try:
+            made = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                input_names=[model.input_name],
+                output_names=list(model.output_names),
+                dynamic_shapes=(model.free,),
+                opset_version=self.opset,
+                verbose=False,
+            )
+            assert made is not None  # with dynamo, it is a program
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise ftrun.FtrunError(f"this net cannot be written as ONNX: {_reason(error)}") from error
+        keep_apart(made.model, {model.input_name, *model.output_names})
+        made.model.metadata_props.update(model.metadata)
+        made.model.producer_name = "ftrun"
+        made.save(file)
+        onnx.checker.check_model(file)
+        return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}
+
+    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+        """A session of ONNX Runtime on the CPU."""
+        try:
+            session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        except Exception as error:  # a class for each of its errors, and no common one
+            raise ftrun.FtrunError(f"ONNX Runtime does not take what was written: {_reason(error)}") from error
+        (takes,) = session.get_inputs()
+        names = [each.name for each in session.get_outputs()]
+
+        def run(inputs: Tensor) -> dict[str, Tensor]:
+            outputs = session.run(names, {takes.name: inputs.numpy()})
+            return {name: torch.from_numpy(output) for name, output in zip(names, outputs, strict=True)}
+
+        return run
+
+    def quantize(self, model: ftrun.Exportable, file: Path, into: Path, samples: Callable[[int], Any]) -> None:
+        """Make of `file` the file `into` in 8-bit integers; see `quantize`."""
+        quantize(
+            file,
+            into,
+            model.input_name,
+            samples(self.calibration),
+            per_channel=self.per_channel,
+            reduce_range=self.reduce_range,
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in a line: the exporter's own message is a page of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

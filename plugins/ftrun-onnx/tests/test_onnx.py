@@ -1,0 +1,86 @@
+"""The plugin keeps ftrun's contract, and its files are what others expect of ONNX."""
+
+import json
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import ftrun
+from ftrun.exportable import Exportable
+from ftrun.testing import check_plugin
+from ftrun.testing.tinynet import tiny_net
+from ftrun_onnx import Onnx
+
+test_contract = check_plugin("ftrun_onnx")
+
+
+def model(width=8, **targets):
+    torch.manual_seed(0)
+    net = tiny_net(width, 0.0, ftrun.ImageInput(size=(8, 8)))
+    net.set_targets(targets)
+    metadata = {"input": net.input.model_dump_json(), "run": "some run"}
+    return Exportable(net.eval().requires_grad_(False), metadata=metadata)
+
+
+LABEL = ftrun.Classes(names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("opset", [18, 20, 23])
+def test_a_file_of_the_opset_that_is_asked_for(opset, tmp_path):
+    file = tmp_path / "net.onnx"
+    details = Onnx(name="onnx", opset=opset).build().write(model(label=LABEL), file)
+    made = onnx.load(file)
+    onnx.checker.check_model(made, full_check=True)
+    assert [each.version for each in made.opset_import if not each.domain] == [opset] == [details["opset"]]
+    assert {each.key: each.value for each in made.metadata_props}["run"] == "some run"
+    (takes,) = made.graph.input
+    dimensions = [each.dim_param or each.dim_value for each in takes.type.tensor_type.shape.dim]
+    assert (takes.name, dimensions) == ("image", ["batch", 3, 8, 8])
+    assert takes.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_metadata_is_read_by_onnx_runtime(tmp_path):
+    form = Onnx(name="onnx").build()
+    form.write(model(label=LABEL), tmp_path / "net.onnx")
+    about = onnxruntime.InferenceSession(tmp_path / "net.onnx").get_modelmeta()
+    assert json.loads(about.custom_metadata_map["input"])["size"] == [8, 8]
+    assert about.producer_name == "ftrun"
+
+
+def test_targets_with_the_names_of_values_inside(tmp_path):
+    """The exporter of torch names values as operators are called: without care, one output would stand for another."""
+    names = ("relu", "mean", "linear", "softmax", "image", "batch", "val_0")
+    some = model(**dict.fromkeys(names, LABEL))
+    form = Onnx(name="onnx").build()
+    form.write(some, tmp_path / "net.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "net.onnx"), full_check=True)
+    found, expected = form.open(some, tmp_path / "net.onnx")(some.example), some.module(some.example)
+    for name in names:
+        assert torch.allclose(found[name], expected[name], atol=1e-6), name
+
+
+def test_8_bits_keep_the_first_and_the_last_steps_in_floats(tmp_path):
+    some = model(64, label=LABEL)
+    form = Onnx(name="onnx", calibration=8).build()
+    form.write(some, tmp_path / "net.onnx")
+    asked = []
+    form.quantize(
+        some, tmp_path / "net.onnx", tmp_path / "int8.onnx", lambda count: asked.append(count) or [some.example]
+    )
+    assert asked == [8]
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    quantized = {name for node in graph.node if node.op_type == "QuantizeLinear" for name in node.output}
+    takes = {node.op_type: set(node.input) for node in graph.node}
+    assert takes["Conv"] & {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    assert not (takes["Softmax"] | takes["Cast"]) & quantized
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.onnx", "net.onnx"]
+
+
+def test_a_net_that_onnx_cannot_say(tmp_path):
+    some = model(label=LABEL)
+    some.net.forward = lambda x: torch.linalg.eigvals(x[:, 0].double()).real.float()[:, :3]
+    with pytest.raises(ftrun.FtrunError, match="this net cannot be written as ONNX: "):
+        Onnx(name="onnx").build().write(some, tmp_path / "net.onnx")
