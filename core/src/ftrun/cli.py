@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
@@ -168,6 +169,22 @@ def predict(
 
 @main.command()
 @RUN
+def report(run: Path) -> None:
+    """Write report.html into RUN: curves, errors by class, samples, how it was made, on one page that needs no network.
+
+    Every run does so at its end. Of a run that is not finished, the report says what there is.
+    """
+    folder = _judgeable(run)
+    from ftrun.report import write
+
+    path, notes = write.again(folder)
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(f"report: {click.format_filename(path)}")
+
+
+@main.command()
+@RUN
 @click.option("--format", "name", metavar="NAME", help="What to write; told by the name of --out if not given.")
 @click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the format: opset=20.")
 @click.option(
@@ -222,6 +239,44 @@ def runs(folder: Path, as_json: bool) -> None:
     from ftrun.runs import runs_text
 
     _print(found(folder), runs_text, as_json)
+
+
+@main.command()
+@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no network.")
+@click.option("--overwrite", is_flag=True, help="Replace the file that --html names, if it is there.")
+@AS_JSON
+def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Set RUNs side by side, and say of each whether it is better than the first, worse, or whether one cannot tell.
+
+    Figures, parameters, time, size, and what differs between their specs. On the same samples: McNemar's test of
+    accuracy, and bootstrap intervals of the difference in each figure.
+    """
+    from ftrun.run.compare import check_page
+
+    if html:
+        check_page(html, overwrite)
+    if len(runs) < 2:
+        raise SpecError("name two runs or more: ftrun compare RUN RUN...")
+    for each in runs:
+        _judgeable(each)
+    from ftrun.run.compare.compare import compare as compare_runs
+
+    found = compare_runs(runs)
+    if html:
+        from ftrun.run.compare.page import write
+
+        write(found, html)
+    if as_json:
+        from ftrun.run.folder import to_json
+
+        click.echo(to_json(found), nl=False)
+    else:
+        from ftrun.run.compare.text import text
+
+        click.echo(text(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        if html:
+            click.echo(f"page: {click.format_filename(html)}")
 
 
 @main.command("verify-resume")

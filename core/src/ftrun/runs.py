@@ -38,8 +38,8 @@ def _run(folder: RunFolder) -> dict[str, Any]:
         "state": status.get("state"),
         "epoch": status.get("epoch"),
         "epochs": _part(spec, "train").get("epochs"),
-        "dataset": _name(_part(spec, "dataset")),
-        "backbone": _name(_part(spec, "backbone")),
+        "dataset": part_name(spec.get("dataset")),
+        "backbone": part_name(spec.get("backbone")),
         "monitor": " + ".join(map(str, names)),
         "best": _mean(_part(best, "val").get(str(name).removeprefix("val/")) for name in names),
         "best_epoch": best.get("epoch"),
@@ -66,9 +66,11 @@ def _part(of: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _name(part: Mapping[str, Any]) -> str | None:
-    """A part's name, `family/member` where it has a model."""
-    name, model = part.get("name"), part.get("model")
+def part_name(part: Any) -> str | None:
+    """What a part of a resolved spec is called, `family/member` where it has a model; None for what is no part."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("name"), str):
+        return None
+    name, model = part["name"], part.get("model")
     return f"{name}/{model}" if isinstance(model, str) else name
 
 

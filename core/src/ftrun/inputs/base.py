@@ -46,6 +46,10 @@ class InputSpec(BaseModel):
         """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
         return given
 
+    def shown(self, raw: Any) -> str | bytes | None:
+        """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""
+        return raw if isinstance(raw, str) else None
+
     @property
     def collated_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.

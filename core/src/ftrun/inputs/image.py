@@ -79,6 +79,14 @@ class ImageInput(InputSpec):
         pixels: Tensor = _files().from_memory(given)
         return pixels
 
+    def shown(self, raw: "Tensor") -> bytes | None:
+        """What the net sees of an image uint8 [C, H, W], as a file: its crop, at most 112 pixels high and wide."""
+        if raw.ndim != 3 or raw.shape[0] not in (1, 3):
+            return None
+        seen = raw if raw.shape[1:] == self.size else self._fit(raw[None])[0]
+        file: bytes = _files().to_file(seen, most=112)
+        return file
+
     @property
     def collated_shape(self) -> tuple[int, ...]:
         """[channels, height, width]."""

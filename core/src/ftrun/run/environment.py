@@ -1,15 +1,21 @@
 """What a run was made with, and whether it can go on here."""
 
+import os
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from ftrun import selection
 from ftrun.catalogue import Catalogue
 from ftrun.check import check_spec
 from ftrun.data import Splits
 from ftrun.errors import DataError, FtrunError, PluginError
+from ftrun.run import fingerprint
 from ftrun.run.folder import RunFolder
 from ftrun.runspec import RunSpec
 from ftrun.targets import Classes
@@ -40,6 +46,29 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
             found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
             counts[name] = dict(zip(target.names, found, strict=True))
     return counts
+
+
+def fingerprints(splits: Splits) -> dict[str, dict[str, str | None]]:
+    """By split, SHA-256 of its targets, and what tells its inputs from others; None where there is no telling."""
+    return {
+        name: {"inputs": fingerprint.of_inputs(split), "targets": fingerprint.of_targets(split)}
+        for name, split in splits.items()
+    }
+
+
+def machine(device: torch.device) -> dict[str, str | int | None]:
+    """What the run computes on, beside the versions of what it computes with."""
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"processor": processor(), "cores": os.cpu_count(), **gpu, "system": platform.platform()}
+
+
+def processor() -> str:
+    """Its name, as far as the system knows it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

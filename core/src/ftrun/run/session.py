@@ -12,6 +12,7 @@ import torch
 from ftrun.catalogue import Catalogue
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
+from ftrun.report import write as report_page
 from ftrun.run import checkpoint, environment, init_from, predictions
 from ftrun.run.assemble import Job, assemble, choose_device, if_here
 from ftrun.run.evaluate import evaluate
@@ -40,6 +41,8 @@ class Request:
     init_from: Path | None = None
     short: bool = False
     """Whether a few batches of the data are enough."""
+    with_report: bool = True
+    """Whether the run ends with report.html."""
     started: float = field(default_factory=perf_counter)
     """When the command was given, by perf_counter: before torch was loaded."""
 
@@ -70,7 +73,8 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
             },
         )
         folder.write_status("running", epoch=0, step=0)
-        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started)
+        with_report = request.with_report and not request.short
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started, with_report)
 
 
 def resume(
@@ -81,11 +85,12 @@ def resume(
     signals: Signals | None = None,
     *,
     short: bool = False,
+    with_report: bool = True,
 ) -> dict[str, Any]:
     """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
 
     epochs: how long the run is to be in all, if longer than it was
-    short: whether it was started with a few batches of the data
+    short: whether it was started with a few batches of the data; then, or without with_report, there is no report.html
 
     Raises FtrunError where the environment, the data or the checkpoints do not allow it.
     """
@@ -124,7 +129,8 @@ def resume(
         report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
         for difference in environment.differences(resolved, now):
             report.say(f"not as it was: {difference}")
-        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started)
+        with_report = with_report and not short
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started, with_report)
 
 
 def _carry_out(
@@ -135,6 +141,7 @@ def _carry_out(
     report: Report,
     signals: Signals,
     started: float,
+    with_report: bool,
 ) -> dict[str, Any]:
     """Train from where `progress` is, judge, and write the results."""
     info = _run_info(job, progress, folder)
@@ -149,6 +156,8 @@ def _carry_out(
             _write_failure(folder, progress, error, report)
             observers.call("ftrun_on_error", run=info, error=error)
             raise
+        if with_report:  # the run is over, and its status says so: nothing that happens here changes that
+            report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
@@ -174,12 +183,14 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
         "class_counts": environment.class_counts(job.splits),
+        "data": environment.fingerprints(job.splits),
         "seed": job.spec.seed,
         "device": str(job.device),
         "threads": torch.get_num_threads(),
         **asdict(job.setting),
         "plugins": environment.plugins_of(job.spec, catalogue),
         "versions": environment.versions(),
+        "machine": environment.machine(job.device),
     }
 
 

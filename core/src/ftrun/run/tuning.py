@@ -7,7 +7,6 @@ processor that has instructions for it, and halves that of EfficientNet-Lite's b
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from torch import nn
 from ftrun import cachefolder
 from ftrun.data import Batch
 from ftrun.net import Net, outputs_by_target
+from ftrun.run.environment import processor
 from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
@@ -153,7 +153,7 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
     """What the choice depends on."""
     parameters = [(name, list(each.shape), each.requires_grad) for name, each in net.named_parameters()]
     what = [
-        _processor() if device.type == "cpu" else torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        processor() if device.type == "cpu" else torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         device.type,
         torch.get_num_threads(),
         torch.__version__,
@@ -166,14 +166,6 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
 
 def _shape(inputs: Any) -> Any:
     return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _recall(place: Path, settings: list[Setting]) -> Setting | None:

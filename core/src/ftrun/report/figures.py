@@ -1,0 +1,113 @@
+"""The figures of results.json, and how far each may be from the truth."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.report.intervals import Rate, jackknife, proportion
+from ftrun.report.record import Record
+from ftrun.run.assemble import build_metrics
+from ftrun.runspec import RunSpec
+from ftrun.specs import Metric
+from ftrun.targets import Classes, Target
+
+_MOST = 200_000_000
+"""Outputs of more samples than make so many values are not gone through twenty times: their intervals are narrow."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the best epoch, by split; `low` and `high` are of the split that was judged."""
+
+    name: str
+    values: Mapping[str, float | None]
+    low: float | None = None
+    high: float | None = None
+    monitored: bool = False
+
+
+def figures(record: Record, spec: RunSpec) -> tuple[list[str], list[Figure]]:
+    """The splits that there are figures of, and the figures that are one number."""
+    by_split: dict[str, Mapping[str, Any]] = {"val": record.best.get("val") or {}}
+    if record.results:
+        by_split = {name: record.results[name] for name in ("val", "test") if record.results.get(name)}
+    names = dict.fromkeys(name for each in by_split.values() for name, value in each.items() if _is_one(value))
+    intervals = _intervals(record, spec, by_split) if record.predictions else {}
+    monitor = str(record.resolved.get("monitor")).removeprefix("val/")
+    return list(by_split), [
+        Figure(
+            name,
+            {split: each.get(name) for split, each in by_split.items()},
+            *intervals.get(name, (None, None)),
+            monitored=name == monitor,
+        )
+        for name in names
+    ]
+
+
+def _is_one(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _intervals(
+    record: Record, spec: RunSpec, by_split: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[float, float]]:
+    said, split = record.predictions, record.split
+    assert said is not None
+    assert split is not None
+    built = build_metrics(spec, record.targets, torch.device("cpu"))
+    found = {}
+    for target_name, metrics in built.items():
+        target, outputs, truth = (each[target_name] for each in (record.targets, said.outputs, said.truth))
+        for part in spec.metrics:
+            name = f"{target_name}/{part.key}" if len(built) > 1 else part.key
+            value = by_split[split].get(name)
+            if part.key in metrics and isinstance(value, float):
+                interval = _interval(value, part, metrics[part.key], target, outputs, truth)
+                if interval is not None:
+                    found[name] = interval
+    return found
+
+
+def _interval(
+    value: float, part: Metric, metric: Any, target: Target, outputs: Tensor, truth: Tensor
+) -> tuple[float, float] | None:
+    right = share_right(target, outputs, truth)
+    if right and right.value is not None and abs(value - right.value) < 1e-6:  # to what float32 can tell
+        return right.low or 0.0, right.high or 0.0
+    if outputs.numel() > _MOST:
+        return None
+
+    def of(chosen: Tensor) -> float:
+        metric.reset()
+        metric.update(outputs[chosen], truth[chosen])
+        return float(metric.compute())
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metrics, where samples that they would like are left out
+            half = jackknife(of, len(outputs))
+    except Exception:  # a metric may need samples of every class, say
+        return None
+    return None if half is None else _within(value, half, higher_is_better=bool(part.higher_is_better))
+
+
+def share_right(target: Target, outputs: Tensor, truth: Tensor) -> Rate | None:
+    """The part of the samples whose class is predicted right, for a target with classes."""
+    if not isinstance(target, Classes):
+        return None
+    return proportion(int((outputs.argmax(1) == truth).sum()), len(truth))
+
+
+def _within(value: float, half: float, *, higher_is_better: bool) -> tuple[float, float]:
+    """The interval around a value, cut where no such figure can be: what grows ends at 1, an error at 0."""
+    low, high = value - half, value + half
+    if higher_is_better and value <= 1:
+        high = min(high, 1.0)
+    if value >= 0 and (not higher_is_better or value <= 1):
+        low = max(low, 0.0)
+    return low, high
