@@ -41,7 +41,7 @@ def report(
 ) -> ClassesReport:
     """outputs: float32 [N, C], logits; truth: int64 [N]; ids: int64 [N]; share: how many targets share the page"""
     names = target.names
-    scores = outputs.double().softmax(1).nan_to_num(0.0)
+    scores = outputs.softmax(1).nan_to_num(0.0)
     confidence, said = scores.max(1)
     right = said == truth
     counts = [each.bincount(minlength=len(names)).tolist() for each in (truth, said, truth[right])]

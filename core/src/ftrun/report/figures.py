@@ -1,22 +1,20 @@
 """The figures of results.json, and how far each may be from the truth."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ftrun.report.intervals import Rate, jackknife, proportion
+from ftrun.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun.report.record import Record
 from ftrun.run.assemble import build_metrics
 from ftrun.runspec import RunSpec
 from ftrun.specs import Metric
 from ftrun.targets import Classes, Target
-
-_MOST = 200_000_000
-"""Outputs of more samples than make so many values are not gone through twenty times: their intervals are narrow."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +77,35 @@ def _interval(
     right = share_right(target, outputs, truth)
     if right and right.value is not None and abs(value - right.value) < 1e-6:  # to what float32 can tell
         return right.low or 0.0, right.high or 0.0
-    if outputs.numel() > _MOST:
+    group = groups(len(outputs))
+    if group is None:
         return None
-
-    def of(chosen: Tensor) -> float:
-        metric.reset()
-        metric.update(outputs[chosen], truth[chosen])
-        return float(metric.compute())
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metrics, where samples that they would like are left out
-            half = jackknife(of, len(outputs))
+            half = jackknife(_merged(metric, outputs, truth, group))
     except Exception:  # a metric may need samples of every class, say
         return None
     return None if half is None else _within(value, half, higher_is_better=bool(part.higher_is_better))
+
+
+def _merged(metric: Any, outputs: Tensor, truth: Tensor, group: Tensor) -> Callable[[list[int]], float]:
+    """The metric of the samples in some groups; it goes through each sample only once."""
+    metric.reset()
+    parts = []
+    for each in range(GROUPS):
+        part, chosen = deepcopy(metric), (group == each).nonzero().flatten()
+        part.update(outputs[chosen], truth[chosen])
+        parts.append(part)
+
+    def of(kept: list[int]) -> float:
+        first, *others = kept
+        whole = deepcopy(parts[first])
+        for each in others:
+            whole.merge_state(parts[each])
+        return float(whole.compute())
+
+    return of
 
 
 def share_right(target: Target, outputs: Tensor, truth: Tensor) -> Rate | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 _Z = NormalDist().inv_cdf(0.975)
-_GROUPS = 20
+GROUPS = 20
 _T = 2.0930  # 0.975 quantile of Student's t with 19 degrees of freedom, one less than there are groups
 
 
@@ -49,18 +49,22 @@ def f1(hits: int, false: int, missed: int) -> Rate:
     return Rate(*(None if each is None else 2 * each / (1 + each) for each in (share.value, share.low, share.high)))
 
 
-def jackknife(figure: Callable[[Tensor], float], samples: int) -> float | None:
-    """Half the length of the interval of any figure of samples; None where these are too few.
+def groups(samples: int) -> Tensor | None:
+    """The group that each sample is in, int64 [N]: at random, always the same one; None where samples are too few."""
+    if samples < GROUPS:
+        return None
+    return torch.randperm(samples, generator=torch.Generator().manual_seed(0)) % GROUPS
+
+
+def jackknife(figure: Callable[[list[int]], float]) -> float | None:
+    """Half the length of the interval of any figure of samples; None where it is not finite without some group.
 
     The delete-a-group jackknife (P. S. Kott, 2001, Journal of Official Statistics 17): the samples are dealt out into
-    20 groups at random, always the same ones, and the figure is taken without each in turn.
+    20 groups, and the figure is taken without each in turn.
 
-    figure: the figure of the samples with these indices, int64 [M]
+    figure: the figure of the samples in these groups
     """
-    if samples < _GROUPS:
-        return None
-    group = torch.randperm(samples, generator=torch.Generator().manual_seed(0)) % _GROUPS
-    without = [figure((group != each).nonzero().flatten()) for each in range(_GROUPS)]
-    mean = sum(without) / _GROUPS
-    error = math.sqrt((_GROUPS - 1) / _GROUPS * sum((each - mean) ** 2 for each in without))
+    without = [figure([each for each in range(GROUPS) if each != left_out]) for left_out in range(GROUPS)]
+    mean = sum(without) / GROUPS
+    error = math.sqrt((GROUPS - 1) / GROUPS * sum((each - mean) ** 2 for each in without))
     return _T * error if math.isfinite(error) else None

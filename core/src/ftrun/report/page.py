@@ -2,7 +2,7 @@
 
 import json
 import math
-import unicodedata
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ _MOST_TARGETS = 12
 _MOST_EPOCHS = 200
 _MOST_CHARTS = 12
 _NONE = "\u2013"  # a dash, where there is no figure
-_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+# Control characters, what turns the direction of the text after it, surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONG = 100_000
 """Characters of a spec that are shown."""
 
@@ -230,17 +231,7 @@ def _name(part: Any) -> str:
 
 def _printable(value: Any) -> Any:
     """What can be in a page: no lone surrogates, which are no UTF-8, and nothing that controls what is around it."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    text = value.encode("utf-8", "backslashreplace").decode()
-    return "".join("\ufffd" if _controls(each) else each for each in text)
-
-
-def _controls(character: str) -> bool:
-    """Whether it is a control character, or one that turns the direction of the text after it."""
-    if character in "\n\t":
-        return False
-    return unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _TURNS
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _UNPRINTABLE.sub("\ufffd", value)
 
 
 def _short(text: Any, most: int = 48) -> str:
