@@ -29,7 +29,8 @@ _FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
 _ROUNDS = 5
 _WORTH = 1.05  # bf16 has fewer digits: it has to be faster by this factor
 _SLICE = 0.05  # seconds: what is timed at once
-_MOST_SECONDS = 10.0
+_SECONDS, _MOST_SECONDS = 10.0, 40.0
+_PART_OF_RUN = 0.03  # what measuring may take of a long run whose steps are slow, so that each is timed often enough
 _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
 
 
@@ -77,7 +78,7 @@ def choose(
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, settings)
+    seconds = _measure(net, losses, batch.to(device), device, settings, batches)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -97,7 +98,7 @@ def _allowed(train: Train) -> list[Setting]:
 
 
 def _measure(
-    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, settings: list[Setting]
+    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, settings: list[Setting], batches: int
 ) -> dict[Setting, float]:
     """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
 
@@ -117,7 +118,8 @@ def _measure(
                 least.pop(setting, None)
                 continue
             least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
-        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > _MOST_SECONDS):
+        enough = min(_MOST_SECONDS, max(_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0)))
+        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
             break
     net.zero_grad(set_to_none=True)
     losses.zero_grad(set_to_none=True)
