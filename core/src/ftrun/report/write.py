@@ -25,7 +25,8 @@ SWITCH = "FTRUN_REPORT"
 """The environment variable that, at 0, has runs end without a report."""
 
 _LOG = "log.txt"
-_NO_PICTURES = "Samples are shown without what they look like"
+_NO_PICTURES = "samples are shown without what they look like"
+_NOTE = "The data was not at hand when this was written: " + _NO_PICTURES + "."
 
 
 def needed() -> None:
@@ -52,14 +53,14 @@ def at_end(
     with suppress(FtrunError):  # of saying it: the disk may be full
         try:
             needed()
-            path = _write(folder, spec, splits, prepare, [])
+            _at_end(folder, spec, splits, prepare)
         except FtrunError as error:
             say(f"no {NAME}: {error}")
         except Exception as error:
             say(f"no {NAME}: {type(error).__name__}: {error}. The results are not affected; {_LOG} says more.")
             folder.append_line(_LOG, traceback.format_exc().rstrip())
         else:
-            say(f"report: {path} ({perf_counter() - began:.1f} s)")
+            say(f"report: {folder.path / NAME} ({perf_counter() - began:.1f} s)")
 
 
 def again(folder: "RunFolder") -> tuple[Path, list[str]]:
@@ -69,62 +70,66 @@ def again(folder: "RunFolder") -> tuple[Path, list[str]]:
     """
     needed()
     from ftrun.catalogue import installed
+    from ftrun.report.examples import Pictures
+    from ftrun.report.record import read
     from ftrun.run import environment
 
-    resolved = folder.read_json("resolved.json")
-    spec = environment.recorded_spec(folder, resolved, installed(folder.local_parts()))
-    splits, notes = _data(spec, resolved)
-    input_type = spec.backbone.input_type
+    record = read(folder)
+    spec = environment.recorded_spec(folder, record.resolved, installed(folder.local_parts()))
     try:
-        prepare = input_type.model_validate_json(json.dumps(resolved["input"]))
+        prepare = spec.backbone.input_type.model_validate_json(json.dumps(record.resolved["input"]))
     except ValueError:
         where = folder.path / "resolved.json"
         raise FtrunError(f"{where}: is damaged: its input is not one of this backbone.") from None
-    return _write(folder, spec, splits, prepare, notes), notes
+    pictures, why_not = Pictures(None, None), ""
+    if record.predictions:
+        splits, why_not = _data(spec, record.resolved)
+        if splits:
+            pictures, why_not = _pictures(record, splits, prepare)
+    # The page may be passed on: what an error tells of this machine is not in it.
+    _write(record, spec, pictures, [_NOTE] if why_not else [])
+    return folder.path / NAME, [f"{_NO_PICTURES}: {why_not}"] if why_not else []
 
 
-def _write(
-    folder: "RunFolder",
-    spec: "RunSpec",
-    splits: "Splits | None",
-    prepare: "InputSpec",
-    notes: list[str],
-) -> Path:
-    from ftrun.report.page import page
+def _at_end(folder: "RunFolder", spec: "RunSpec", splits: "Splits", prepare: "InputSpec") -> None:
     from ftrun.report.record import read
 
     record = read(folder)
-    folder.write_text(NAME, page(record, spec, _pictures(record, splits, prepare, notes), notes))
-    return folder.path / NAME
+    pictures, why_not = _pictures(record, splits, prepare)
+    _write(record, spec, pictures, [_NOTE] if why_not else [])
 
 
-def _pictures(record: "Record", splits: "Splits | None", prepare: "InputSpec", notes: list[str]) -> "Pictures":
-    """What shows the samples that were judged. Adds to the notes why it shows none."""
+def _write(record: "Record", spec: "RunSpec", pictures: "Pictures", notes: list[str]) -> None:
+    from ftrun.report.page import page
+
+    record.folder.write_text(NAME, page(record, spec, pictures, notes))
+
+
+def _pictures(record: "Record", splits: "Splits", prepare: "InputSpec") -> "tuple[Pictures, str]":
+    """What shows the samples that were judged; and why, where it shows none."""
     from ftrun.report.examples import Pictures, same_samples
 
     said = record.predictions
-    split = dict(splits.items()).get(record.split or "") if splits else None
+    split = dict(splits.items()).get(record.split or "")
     if split is None or said is None:
-        return Pictures(None, None)
+        return Pictures(None, None), ""
     if not same_samples(split, said.ids, said.truth):
-        notes.append(f"{_NO_PICTURES}, because the data's labels are not what they were in the run.")
-        return Pictures(None, None)
+        return Pictures(None, None), "the data's labels are not what they were in the run"
     try:
         prepare.shown(split[int(said.ids[0])][0])
     except Exception as error:  # whatever a plugin's own input or dataset raises: the rest of the report is as good
-        notes.append(f"{_NO_PICTURES}: {_told(error)}")
-        return Pictures(None, None)
-    return Pictures(split, prepare)
+        return Pictures(None, None), _told(error)
+    return Pictures(split, prepare), ""
 
 
-def _data(spec: "RunSpec", resolved: Any) -> "tuple[Splits | None, list[str]]":
+def _data(spec: "RunSpec", resolved: Any) -> "tuple[Splits | None, str]":
     """The run's own data; None, and why, where it is gone or has become another one."""
     from ftrun.run.judge import own_data
 
     try:
-        return own_data(spec, resolved, "Bring the data back."), []
+        return own_data(spec, resolved, "Bring the data back."), ""
     except Exception as error:  # whatever a dataset raises: the report says the rest
-        return None, [f"{_NO_PICTURES}, because the data is not at hand: {_told(error)}"]
+        return None, f"the data is not at hand: {_told(error)}"
 
 
 def _told(error: Exception) -> str:
