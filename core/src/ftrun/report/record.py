@@ -45,7 +45,7 @@ def read(folder: RunFolder) -> Record:
     finished = status.get("state") == "finished"
     split, said = _predictions(folder) if finished else (None, None)
     targets = _targets(folder, resolved)
-    if said and set(targets) != set(said.outputs):
+    if said and {name: each.outputs for name, each in targets.items()} != _widths(said):
         raise FtrunError(f"{predictions.path_of(folder, str(split))}: is damaged: it is of other targets.")
     return Record(
         folder=folder,
@@ -65,6 +65,11 @@ def _predictions(folder: RunFolder) -> tuple[str | None, Predictions | None]:
         if said := predictions.load(folder, split):
             return split, said
     return None, None
+
+
+def _widths(said: Predictions) -> dict[str, int]:
+    """By target, the number of outputs for a sample."""
+    return {name: each.shape[-1] for name, each in said.outputs.items()}
 
 
 def _history(folder: RunFolder) -> list[dict[str, Any]]:
