@@ -83,6 +83,11 @@ class Backbone(_Fits):
         """
         return self
 
+    @property
+    def base_model(self) -> str | None:
+        """The Hugging Face Hub's name of the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
+        return None
+
     def library_code(self, net: "Net") -> str | None:
         """Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
 

@@ -30,6 +30,9 @@ judge       `ftrun evaluate`
   aligned     other data in the run's terms
 predictor   `ftrun.load`
   predict     `ftrun predict`
+compare     `ftrun compare`
+card        README.md of a run folder, a model card
+  weightfile  what a file of weights says of itself
 report      what is shown and logged
 observers   the observers that the spec names
 environment what a run was made with, and whether it can go on here

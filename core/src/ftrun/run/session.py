@@ -13,7 +13,7 @@ from ftrun.catalogue import Catalogue
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
-from ftrun.run import checkpoint, environment, init_from, predictions
+from ftrun.run import card, checkpoint, environment, init_from, predictions
 from ftrun.run.assemble import Job, assemble, choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
@@ -157,6 +157,7 @@ def _carry_out(
             observers.call("ftrun_on_error", run=info, error=error)
             raise
         if with_report:  # the run is over, and its status says so: nothing that happens here changes that
+            card.at_end(folder, job.spec.backbone, job.net, report.say)
             report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
         observers.call("ftrun_after_run", run=info, results=results)
         return results

@@ -11,6 +11,7 @@ from ftrun.run.compare.measures import Said, measures
 from ftrun.run.compare.paired import Difference, differences, discordant, holm, mcnemar
 from ftrun.run.compare.pairing import NotPaired, paired
 from ftrun.run.compare.verdict import verdict
+from ftrun.run.weightfile import parameters
 from ftrun.runs import part_name
 from ftrun.targets import Classes, Target
 
@@ -38,7 +39,7 @@ def _described(run: Contender) -> dict[str, Any]:
         "run": run.name,
         "split": run.split,
         "figures": figures(run),
-        "parameters": contender.parameters(run.weights),
+        "parameters": parameters(run.weights),
         "seconds": run.seconds,
         "bytes": run.weights.stat().st_size,
         "backbone": part_name(spec.get("backbone")),

@@ -1,6 +1,5 @@
 """A run that is to be compared: what its folder says of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,6 @@ from ftrun.run import predictions
 from ftrun.run.folder import RunFolder
 from ftrun.run.predictions import Predictions
 from ftrun.targets import Target
-
-_BUFFERS = (".running_mean", ".running_var")  # of batch normalisation, saved with the parameters
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -93,27 +89,3 @@ def _why_not(path: Path, split: str, state: Any) -> str:
     if state != "finished":
         return f"{path} is {state}: it has not been judged on {split} yet"
     return f"{path} has kept no predictions of its best epoch on {split}. To have them: ftrun evaluate {path}"
-
-
-def parameters(weights: Path) -> int | None:
-    """How many parameters a file of weights holds, told from its header; None where it has none that can be read.
-
-    The header: 8 bytes, its length, then JSON (huggingface.co/docs/safetensors, "Format").
-    """
-    try:
-        with weights.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return sum(
-            _product(each["shape"])
-            for name, each in header.items()
-            if name != "__metadata__" and "F" in each["dtype"] and not name.endswith(_BUFFERS)
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError):
-        return None
-
-
-def _product(shape: list[int]) -> int:
-    found = 1
-    for side in shape:
-        found *= side
-    return found
