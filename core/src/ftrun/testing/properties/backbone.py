@@ -1,5 +1,6 @@
 """What holds for backbones alone."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ def input_spec(subject: Subject, place: Path) -> None:
         f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
         "Give Net the InputSpec of the weights, and set `input_type` where it is not an ImageInput.",
     )
-    again = type(net.input).model_validate_json(net.input.model_dump_json())
+    again = type(net.input).restored(json.loads(json.dumps(net.input.saved())))
     expect(again == net.input, "its input changes on the way to JSON and back.", "Use types that JSON has.")
 
 

@@ -132,7 +132,7 @@ def safetensors_round_trip(subject: Subject, place: Path) -> None:
 
     net = subject.net(place).eval()
     save_model(net.model, str(place / "weights.safetensors"))
-    again = _without_weights(subject, place).eval()
+    again = _rebuilt(subject, place, net).eval()
     try:
         load_model(again.model, place / "weights.safetensors")
     except RuntimeError as error:
@@ -161,8 +161,10 @@ def exports(subject: Subject, place: Path) -> None:
     """torch.export takes the net, with any number of samples, and what it gives computes the same."""
     net = subject.net(place).eval()
     x = ready_inputs(net)
+    sizes = {0: (1, 1024), **net.input.varying}
+    dims = {dim: torch.export.Dim(f"size_{dim}", min=least, max=most) for dim, (least, most) in sizes.items()}
     try:
-        program = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=1024)},))
+        program = torch.export.export(net, (x,), dynamic_shapes=(dims,))
     except Exception as error:
         fail(
             f"torch.export does not take it: {str(error).strip().splitlines()[0]}",
@@ -225,10 +227,10 @@ def _step(net: Net) -> None:
     torch.optim.SGD(learning, lr=0.1).step()
 
 
-def _without_weights(subject: Subject, place: Path) -> Net:
+def _rebuilt(subject: Subject, place: Path, first: Net) -> Net:
+    """The net as a run that is opened again builds it."""
     torch.manual_seed(1)
-    if subject.part.role == "modifier":
-        return subject.net(place, seed=1)
-    net: Net = subject.make(place).without_weights().build(subject.input)
+    part = subject.make(place) if subject.part.role == "backbone" else subject.host_part()
+    net: Net = part.rebuild(subject.input, first.input.saved())
     net.set_targets({"label": target_of("classes")})
-    return net
+    return net if subject.part.role == "backbone" else subject.make(place).build(net)
