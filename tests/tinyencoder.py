@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-WORDS = "the a rain wind snow sun bread soup salt tea train road maps bridge token ##iz ##er ##s".split()
+WORDS = ["the", "a", "rain", "wind", "snow", "bread", "soup", "salt", "train", "road", "token", "##iz", "##er", "##s"]
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz0123456789"]
 VOCABULARY = list(dict.fromkeys([*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]))
 

@@ -86,7 +86,7 @@ class Backbone(_Fits):
     def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
         """The net of a run that goes on or is opened again, with whatever weights.
 
-        A part whose architecture is in its saved input, beside the tokenizer, builds it from there, and fetches nothing.
+        A part whose architecture is in the saved input, beside the tokenizer, builds it from it, and fetches nothing.
 
         saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
 

@@ -30,6 +30,7 @@ class Encoder(ftrun.Backbone):
 
     input_type = EncoderInput
 
+    pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")
     pooling: Literal["mean", "cls"] = Field(
         "mean", description="Embedding of a text: the mean over its tokens, or the first token."
     )
@@ -43,9 +44,6 @@ class Encoder(ftrun.Backbone):
         """Tokens that the weights were trained on, where the tokenizer does not say so."""
         return None
 
-    def _with_weights(self) -> bool:
-        return True
-
     def build(self, overrides: Mapping[str, Any]) -> "Net":
         """The net with its weights. Raises SpecError where the model or its weights are not to be had."""
         from ftrun_transformers.build import build
@@ -56,8 +54,12 @@ class Encoder(ftrun.Backbone):
             pooling=self.pooling,
             normalize=self.normalize,
             length=self._length(),
-            weights=self._with_weights(),
+            weights=self.pretrained,
         )
+
+    def without_weights(self) -> Self:
+        """The same model with random weights; its config and tokenizer are still needed."""
+        return self.model_copy(update={"pretrained": False})
 
     def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
         """The net of a run: its checkpoint has all that this takes, so that nothing is fetched."""
@@ -73,17 +75,9 @@ class Transformers(Encoder):
     family = "model"
 
     model: str = Field(description="A folder with config, tokenizer and weights, or a name on the Hugging Face Hub.")
-    pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")
 
     def _source(self) -> str:
         return self.model
-
-    def _with_weights(self) -> bool:
-        return self.pretrained
-
-    def without_weights(self) -> Self:
-        """The same model with random weights; its config and tokenizer are still needed."""
-        return self.model_copy(update={"pretrained": False})
 
 
 class ResizeVocabulary(ftrun.Modifier):

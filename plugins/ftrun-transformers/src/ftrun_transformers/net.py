@@ -23,7 +23,9 @@ class EncoderNet(ftrun.Net):
 
     input: EncoderInput
 
-    def __init__(self, model: PreTrainedModel, text: EncoderInput, *, pooling: str, normalize: bool, width: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, text: EncoderInput, *, pooling: str, normalize: bool, width: int
+    ) -> None:
         model.add_module(HEAD, nn.Linear(width, 1))
         super().__init__(model, input=text, num_features=width, head_path=HEAD, stages=_stages(model))
         self.pooling = pooling
