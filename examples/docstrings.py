@@ -61,6 +61,7 @@ class TextSplit:
 
         self.texts = [text for text, _ in rows]
         self.lengths = torch.tensor([len(text) for text in self.texts])  # batches are of similar length
+        self.fingerprint = hashlib.sha256(repr(self.texts).encode()).hexdigest()  # so that embeddings are kept
         self.targets = {"label": torch.tensor([label for _, label in rows])}
 
     def __len__(self) -> int:

@@ -42,6 +42,7 @@ class MappedSplit:
         self.inputs = inputs
         self.fingerprint = key
         self.embedded = embedded
+        self.lengths = getattr(split, "lengths", None)  # an epoch has the same batches as without the cache
         self._unreadable = dict(unreadable)
 
     def __len__(self) -> int:
