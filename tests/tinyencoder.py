@@ -1,10 +1,14 @@
-"""A tiny encoder of transformers in a folder: two layers of BERT, and a tokenizer of words and letters."""
+"""A tiny encoder of transformers in a folder, two layers of BERT and a tokenizer of words and letters; and runs."""
 
 import json
 from pathlib import Path
 
+from click.testing import CliRunner
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
+
+from ftrun.cli import main
+from ftrun.testing import tiny, tiny_spec
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["the", "a", "rain", "wind", "snow", "bread", "soup", "salt", "train", "road", "token", "##iz", "##er", "##s"]
@@ -44,3 +48,13 @@ def tokenizer() -> Tokenizer:
         single="[CLS] $A [SEP]", special_tokens=[(word, VOCABULARY.index(word)) for word in ("[CLS]", "[SEP]")]
     )
     return made
+
+
+def run(folder: Path, **changes: object) -> Path:
+    """`ftrun SPEC --out folder` on tiny texts; with a copy of the tiny parts, so that it can be opened again."""
+    spec = {"parts": tiny.__file__, **tiny_spec(dataset="tiny-texts", **changes)}
+    given = folder.with_suffix(".json")
+    given.write_text(json.dumps(spec))
+    result = CliRunner().invoke(main, [str(given), "--out", str(folder), "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+    return folder

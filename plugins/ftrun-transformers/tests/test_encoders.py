@@ -17,7 +17,6 @@ import ftrun
 from ftrun.run.assemble import build_net
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import open_run
-from ftrun.testing import tiny_run
 from ftrun_transformers import EncoderInput, Transformers
 from ftrun_transformers.net import EncoderNet
 
@@ -170,7 +169,7 @@ class TestRun:
     @pytest.fixture
     def run(self, folder: Path, tmp_path: Path) -> Path:
         backbone = {"name": "transformers", "model": str(folder)}
-        return tiny_run(tmp_path, dataset="tiny-texts", backbone=backbone, input={"length": 9}).folder
+        return tinyencoder.run(tmp_path / "run", backbone=backbone, input={"length": 9})
 
     def test_it_is_opened_without_the_folder_that_it_is_from(self, run: Path, folder: Path):
         shutil.rmtree(folder)

@@ -130,19 +130,18 @@ class TestRun:
     @pytest.fixture
     def spec(self, folder: Path) -> dict:
         return {
-            "dataset": "tiny-texts",
             "backbone": {"name": "transformers", "model": str(folder), "pretrained": False},
             "modifiers": [{"name": "resize-vocabulary", "words": ["spoon"], "most": 3}],
         }
 
     def test_it_keeps_its_words_and_is_opened_with_them(self, spec: dict, tmp_path: Path):
-        run = tiny_run(tmp_path, **spec)
-        best = run.folder / "checkpoints" / "best"
+        run = tinyencoder.run(tmp_path / "run", **spec)
+        best = run / "checkpoints" / "best"
         weights = load_file(best / "model.safetensors")
         count = len(tinyencoder.VOCABULARY) + 4
         assert len(weights["embeddings.word_embeddings.weight"]) == count
         assert json.loads((best / "config.json").read_text())["vocab_size"] == count
-        net = open_run(RunFolder.existing(run.folder), "cpu").net
+        net = open_run(RunFolder.existing(run), "cpu").net
         assert net.input.tokenizer == (best / "tokenizer.json").read_text()
         assert torch.equal(rows(net), weights["embeddings.word_embeddings.weight"])
         assert net.input.collate(["the spoon"])[0, 2] >= len(tinyencoder.VOCABULARY)
@@ -151,13 +150,13 @@ class TestRun:
         folders = []
         for name, start in (("whole", tiny_run), ("broken", interrupted_run)):
             (tmp_path / name).mkdir()
-            folders.append(start(tmp_path / name, **spec).folder / "checkpoints" / "last")
+            folders.append(start(tmp_path / name, dataset="tiny-texts", **spec).folder / "checkpoints" / "last")
         for name in ("model.safetensors", "state.safetensors", "tokenizer.json", "config.json"):
             assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
     def test_a_run_without_it_keeps_the_tokenizer_as_it_came(self, spec: dict, folder: Path, tmp_path: Path):
-        run = tiny_run(tmp_path, **{**spec, "modifiers": None})
-        kept = json.loads((run.folder / "checkpoints" / "best" / "tokenizer.json").read_text())
+        run = tinyencoder.run(tmp_path / "run", backbone=spec["backbone"])
+        kept = json.loads((run / "checkpoints" / "best" / "tokenizer.json").read_text())
         came = json.loads((folder / "tokenizer.json").read_text())
         assert kept.pop("padding")["pad_id"] == 0
         assert came.pop("padding") is None
