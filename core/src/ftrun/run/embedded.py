@@ -46,7 +46,7 @@ class Embeddings:
         if fingerprint is None or digest != self._digest(job.net):  # an average of the weights may still move
             return None
         depends = [
-            [fingerprint, digest, net.input.model_dump(mode="json"), str(job.setting)],
+            [fingerprint, digest, net.input.model_dump(mode="json"), net.input.collate_options(), str(job.setting)],
             [job.device.type, torch.get_num_threads(), torch.__version__, job.spec.train.batch_size],
             [job.spec.seed, job.plan.draw(epoch), job.spec.resolved()["augment"]] if augmented else [],
         ]

@@ -41,6 +41,7 @@ class MappedSplit:
         self.targets = split.targets
         self.inputs = inputs
         self.fingerprint = key
+        self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
         self._unreadable = dict(unreadable)
 
