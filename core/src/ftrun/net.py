@@ -75,6 +75,19 @@ class Net(nn.Module):
         """Prepare inputs so from now on. A net whose weights depend on it, as on a vocabulary, changes them here."""
         self.input = input
 
+    def adapted(
+        self,
+        tensors: Mapping[str, Tensor],
+        input: Mapping[str, Any],  # noqa: A002
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """The weights of another run's net, by name, as they fit this one; and what a user should know of it.
+
+        A net whose weights depend on its input, as on a vocabulary, puts in order here what is of another one.
+
+        input: the other net's, as its net.json has it
+        """
+        return dict(tensors), []
+
     @property
     def head(self) -> nn.Module:
         """The part of `model` that turns an embedding into the output."""

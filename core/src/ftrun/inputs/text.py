@@ -47,12 +47,12 @@ class TextInput(InputSpec):
         return max(self.tokens.get_vocab(with_added_tokens=True).values()) + 1
 
     def collate(self, raw: Sequence[str]) -> "Tensor":
-        """int64 [B, T] from texts: T is the length of the longest one, at least 1; others are filled up with `pad_id`."""
+        """int64 [B, T] from texts: T is the length of the longest one, or 1; others are filled up with `pad_id`."""
         import torch
 
         if not all(isinstance(text, str) for text in raw):
             wrong = next(text for text in raw if not isinstance(text, str))
-            raise DataError(f"a text must be a str; this one is {type(wrong).__name__}.")
+            raise DataError(f"the backbone takes texts, str, but the input is {type(wrong).__name__}.")
         tokens = [encoding.ids or [self.pad_id] for encoding in self.tokens.encode_batch_fast(list(raw))]
         return torch.tensor(tokens, dtype=torch.int64)
 

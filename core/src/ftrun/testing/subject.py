@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from ftrun.plugins import Plugin
+from ftrun.inputs import ImageInput, InputSpec, TextInput
+from ftrun.plugins import Plugin, part_names
 from ftrun.runspec import SLOTS, RunSpec
-from ftrun.specs import Part
+from ftrun.specs import Backbone, Part
 from ftrun.targets import Classes, Labels, Target, Values
 from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_run
 
@@ -84,10 +85,7 @@ class Subject:
 
     def host(self) -> "Net":
         """A net with a fresh head for three classes, for a modifier to change."""
-        spec = self.checked({"backbone": self.backbone})
-        net = spec.backbone.build(self.input)
-        net.set_targets({"label": target_of("classes")})
-        return net
+        return self._fitted(self.checked({"backbone": self.backbone}).backbone)
 
     def net(self, place: Path, seed: int = 0, **options: Any) -> "Net":
         """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`."""
@@ -95,11 +93,17 @@ class Subject:
 
         torch.manual_seed(seed)
         if self.part.role == "backbone":
-            net: Net = self.make(place, **options).build(self.input)
-            net.set_targets({"label": target_of("classes")})
-            return net
-        changed: Net = self.make(place, **options).build(self.host())
+            return self._fitted(self.make(place, **options))
+        part = self.make(place, **options)
+        changed: Net = part.build(self.host())
+        _fit(part, changed)
         return changed
+
+    def _fitted(self, backbone: Backbone) -> "Net":
+        net = backbone.build(self.input)
+        _fit(backbone, net)
+        net.set_targets({"label": target_of("classes")})
+        return net
 
     def splits(self, place: Path) -> "list[tuple[str, Split]]":
         """The dataset's splits, by name."""
@@ -127,8 +131,11 @@ class Subject:
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role == "modifier":
             spec["backbone"] = self.backbone
-        if self.part.role in ("backbone", "modifier") and self.input:
-            spec["input"] = dict(self.input)
+        if self.part.role in ("backbone", "modifier"):
+            if self.input:
+                spec["input"] = dict(self.input)
+            dataset = tiny_dataset(self.checked({"backbone": spec["backbone"]}).backbone.input_type)
+            spec |= {"dataset": dataset} if dataset else {}
         return spec
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
@@ -145,6 +152,29 @@ class Subject:
 
 
 # Things to try parts on
+
+_DATASETS: Mapping[type[InputSpec], str] = {ImageInput: "tiny-images", TextInput: "tiny-texts"}
+
+
+def tiny_dataset(kind: type[InputSpec]) -> str | None:
+    """The tiny dataset that has such inputs."""
+    return next((name for of, name in _DATASETS.items() if issubclass(kind, of)), None)
+
+
+def tiny_samples(kind: type[InputSpec]) -> "Split | None":
+    """Training samples with such inputs, for what looks at some before the net is trained."""
+    from ftrun.testing import tiny
+
+    name = tiny_dataset(kind)
+    part = next((each for each in tiny.ftrun_datasets() if name in part_names(each)), None)
+    return part.model_validate({"name": name}).build().train if part else None
+
+
+def _fit(part: Any, net: "Net") -> None:
+    """Let a backbone or modifier look at training samples, as in a new run."""
+    samples = tiny_samples(type(net.input))
+    if samples is not None:
+        part.fit(net, samples)
 
 
 def target_of(kind: str) -> Target:

@@ -1,4 +1,5 @@
-"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, and a net of one convolution.
+"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, and a net of one convolution;
+texts whose class is in one of their words, and a net that looks at each word.
 
 The module is a plugin like any other, but none that is installed: `tiny_run` and the contract's checks use it, and
 `ftrun run SPEC --parts FILE` may.
@@ -43,6 +44,25 @@ class TinyImages(ftrun.Dataset):
         return ftrun.TensorSplit((noise + brightness).to(torch.uint8), {"label": labels})
 
 
+class TinyTexts(ftrun.Dataset):
+    """Texts of one to nine words, one of which says the class."""
+
+    name: Literal["tiny-texts"]
+    samples: int = Field(48, ge=2, description="Training samples; val and test have 12 each.")
+    classes: int = Field(3, ge=2, description="Number of classes.")
+
+    def build(self) -> ftrun.Splits:
+        """Texts in memory."""
+        from ftrun.testing.tinytexts import tiny_texts
+
+        return ftrun.Splits(
+            train=tiny_texts(self.samples, self.classes, seed=0),
+            val=tiny_texts(12, self.classes, seed=1),
+            test=tiny_texts(12, self.classes, seed=2),
+            targets={"label": ftrun.Classes(names=tuple(f"class {index}" for index in range(self.classes)))},
+        )
+
+
 class TinyNet(ftrun.Backbone):
     """One convolution with batch normalisation; its weights are random."""
 
@@ -57,6 +77,21 @@ class TinyNet(ftrun.Backbone):
         from ftrun.testing.tinynet import tiny_net
 
         return tiny_net(self.width, self.dropout, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
+
+
+class TinyTextNet(ftrun.Backbone):
+    """An embedding of each word; its weights are random."""
+
+    name: Literal["tiny-text-net"]
+    width: int = Field(8, ge=1, description="Length of an embedding.")
+
+    input_type = ftrun.TextInput
+
+    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
+        """A net on texts of at most 32 words, with embeddings [B, width]."""
+        from ftrun.testing.tinytexts import tiny_text_net, tiny_tokenizer
+
+        return tiny_text_net(self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer()).changed(**overrides))
 
 
 class TinyLoss(ftrun.Loss):
@@ -87,12 +122,12 @@ class TinyOptimizer(ftrun.Optimizer):
 
 @ftrun.hookimpl
 def ftrun_datasets() -> list[type[ftrun.Dataset]]:
-    return [TinyImages]
+    return [TinyImages, TinyTexts]
 
 
 @ftrun.hookimpl
 def ftrun_backbones() -> list[type[ftrun.Backbone]]:
-    return [TinyNet]
+    return [TinyNet, TinyTextNet]
 
 
 @ftrun.hookimpl

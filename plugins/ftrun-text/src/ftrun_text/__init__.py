@@ -59,7 +59,9 @@ class Lstm(ftrun.Backbone):
     embedding: int = Field(128, ge=1, description="Length of a word's embedding.")
     layers: int = Field(1, ge=1, le=16, description="Number of LSTM layers.")
     bidirectional: bool = Field(True, description="Whether texts are read in both directions.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Part of each layer's input that is zeroed at random in training.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Part of each layer's input that is zeroed at random in training."
+    )
     vocabulary: int = Field(20_000, ge=2, description="Most tokens; two of them are padding and unknown words.")
     min_count: int = Field(2, ge=1, description="How often a word stands in the training texts at least, to be known.")
 

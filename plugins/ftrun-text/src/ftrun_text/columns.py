@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 import ftrun
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 Kind: TypeAlias = Literal["classes", "labels", "values"]
@@ -36,7 +35,8 @@ class TargetColumns(BaseModel):
     )
     separator: str = Field(";", min_length=1, description="What stands between the labels in one column.")
     empty: Literal["none", "missing"] = Field(
-        "none", description="What an empty cell means where one column has all labels: that none holds, or is not known."
+        "none",
+        description="What an empty cell means where one column has all labels: that none holds, or is not known.",
     )
 
     @model_validator(mode="after")
@@ -277,5 +277,5 @@ def _shown(cell: Any) -> str:
 def _tensor(values: array, kind: str) -> "Tensor":  # type: ignore[type-arg]
     import torch
 
-    dtype: torch.dtype = getattr(torch, kind)
+    dtype = getattr(torch, kind)
     return torch.frombuffer(values, dtype=dtype) if len(values) else torch.empty(0, dtype=dtype)

@@ -1,11 +1,11 @@
-"""Files of rows: CSV, and JSON Lines. Both give rows with their place in the file, and read one again from its bytes."""
+"""Files of rows, CSV and JSON Lines: they give rows with their places, and read one again from its bytes."""
 
 import csv
 import json
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
@@ -34,7 +34,7 @@ class RowFile(ABC):
         """Size and time of change: others if the file is another one."""
 
     @abstractmethod
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+    def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
         """Every row, in order, with what is in `columns`; the first of them has to be in each row."""
 
     @abstractmethod
@@ -43,8 +43,8 @@ class RowFile(ABC):
 
     def line_of(self, offset: int) -> int:
         """The line, from 1, that begins so many bytes into the file."""
-        lines = Lines(self.path, self.encoding)
-        return next((lines.number for _ in lines if lines.end > offset), lines.number)
+        with Lines(self.path, self.encoding) as lines:
+            return next((lines.number for _ in lines if lines.end > offset), lines.number)
 
     def refuse(self, offset: int, what: str) -> NoReturn:
         """Raise DataError for the row that begins there."""
@@ -63,9 +63,12 @@ class CsvFile(RowFile):
         self.quote = quote
         self._places: dict[str, int] = {}
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        lines = Lines(self.path, self.encoding)
-        self.encoding = lines.encoding
+    def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
+        with Lines(self.path, self.encoding) as lines:
+            self.encoding = lines.encoding
+            yield from self._rows(lines, columns)
+
+    def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
         rows = self._reader(lines)
         header = self._header(lines, rows)
         self._places = {column: self._place(header, column) for column in columns}
@@ -112,7 +115,9 @@ class CsvFile(RowFile):
         while (header := self._next(rows, line)) == []:
             line = lines.number + 1
         if header is None:
-            raise ftrun.DataError(f"{self.path}: is empty. Expected is a header with the names of the columns, then rows.")
+            raise ftrun.DataError(
+                f"{self.path}: is empty. Expected is a header with the names of the columns, then rows."
+            )
         names = [name.strip() for name in header]
         twice = [name for name, count in Counter(names).items() if name and count > 1]
         if twice:
@@ -130,9 +135,12 @@ class CsvFile(RowFile):
 class JsonLines(RowFile):
     """A JSON object a line; a column is a key. Where one is missing, or null, so is the value."""
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        lines = Lines(self.path, self.encoding)
-        self.encoding = lines.encoding
+    def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
+        with Lines(self.path, self.encoding) as lines:
+            self.encoding = lines.encoding
+            yield from self._rows(lines, columns)
+
+    def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
         first, start = columns[0], lines.end
         for text in lines:
             if not text.isspace():
@@ -147,12 +155,12 @@ class JsonLines(RowFile):
 
     def _object(self, text: str, line: int) -> dict[str, Any]:
         try:
-            row = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+            row = json.loads(text.rstrip(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
-            reason = str(error).replace("line 1 column", "column")
+            reason = str(error).partition(" (char ")[0].replace("line 1 column", "column")
             raise ftrun.DataError(f"{self.path}, line {line}: is not JSON: {reason}.") from None
         if not isinstance(row, dict):
-            raise ftrun.DataError(f"{self.path}, line {line}: is JSON, but not an object, such as {{\"text\": \"...\"}}.")
+            raise ftrun.DataError(f'{self.path}, line {line}: is JSON, but not an object, such as {{"text": "..."}}.')
         return row
 
 

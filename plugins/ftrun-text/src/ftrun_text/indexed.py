@@ -8,6 +8,7 @@ import os
 import weakref
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -57,16 +58,26 @@ class Rows:
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[list[str], dict[str, Tensor]]:
         chosen = torch.as_tensor(indices)
-        return [self.text(index) for index in indices], {name: values[chosen] for name, values in self.targets.items()}
+        places = zip(self.offsets[chosen].tolist(), self.sizes[chosen].tolist(), strict=True)
+        texts = [self._read(offset, size) for offset, size in places]
+        return texts, {name: values[chosen] for name, values in self.targets.items()}
 
     def text(self, index: int) -> str:
         """What is in the column of that row. Raises DataError where the file is not as it was."""
-        offset = int(self.offsets[index])
+        return self._read(int(self.offsets[index]), int(self.sizes[index]))
+
+    def refuse(self, index: int, what: str) -> NoReturn:
+        """Raise DataError for that row, with its line."""
+        self.file.refuse(int(self.offsets[index]), what)
+
+    def _read(self, offset: int, size: int) -> str:
         try:
-            raw = self._bytes(offset, int(self.sizes[index]))
+            raw = self._bytes(offset, size)
             text: str = self.file.cell(raw.decode(self.file.encoding), self.column)
         except (ValueError, KeyError, IndexError, StopIteration, ftrun.DataError) as error:
-            raise ftrun.DataError(f"{self.file.path}, byte {offset:,}: has changed while it was in use: {error}.") from None
+            raise ftrun.DataError(
+                f"{self.file.path}, byte {offset:,}: has changed while it was in use: {error}."
+            ) from None
         return text
 
     def _bytes(self, offset: int, size: int) -> bytes:
@@ -137,28 +148,29 @@ class _Index:
     def add(self, split: str, file: RowFile) -> None:
         wanted, name, of_split = self.wanted, self.wanted.column, SPLITS.index(split)
         self._files.append((len(self._offsets), file))
-        for offset, size, cells in file.rows(self.columns):
-            text = cells[0]
-            if not isinstance(text, str) or not text or text.isspace() or not encodable(text):
-                if not isinstance(text, str) or not encodable(text):
-                    file.refuse(offset, f"has no text in {name!r}, but {ascii(text)[:40]}.")
-                if wanted.empty == "error":
-                    file.refuse(offset, f"{name!r} is empty.")
-                if wanted.empty == "skip":
-                    continue
-            try:
-                for collector, place in self._places:
-                    collector.add(cells[place])
-                if wanted.split:
-                    of_split = _split_code(wanted.split, cells[-1])
-            except ValueError as error:
-                file.refuse(offset, str(error))
-            self._offsets.append(offset)
-            self._sizes.append(size)
-            self._lengths.append(len(text))
-            self._split.append(of_split)
-            if wanted.test_fraction:
-                self._draws.append(draw(wanted.seed, text))
+        with closing(file.rows(self.columns)) as rows:
+            for offset, size, cells in rows:
+                text = cells[0]
+                if not isinstance(text, str) or not text or text.isspace() or not encodable(text):
+                    if not isinstance(text, str) or not encodable(text):
+                        file.refuse(offset, f"has no text in {name!r}, but {ascii(text)[:40]}.")
+                    if wanted.empty == "error":
+                        file.refuse(offset, f"{name!r} is empty.")
+                    if wanted.empty == "skip":
+                        continue
+                try:
+                    for collector, place in self._places:
+                        collector.add(cells[place])
+                    if wanted.split:
+                        of_split = _split_code(wanted.split, cells[-1])
+                except ValueError as error:
+                    file.refuse(offset, str(error))
+                self._offsets.append(offset)
+                self._sizes.append(size)
+                self._lengths.append(len(text))
+                self._split.append(of_split)
+                if wanted.test_fraction:
+                    self._draws.append(draw(wanted.seed, text))
         if len(self._offsets) == self._files[-1][0]:
             raise ftrun.DataError(f"{file.path}: has no rows{' that are not empty' if wanted.empty == 'skip' else ''}.")
 
@@ -192,8 +204,8 @@ class _Index:
         chosen = set_aside(torch.zeros_like(draws) if strata is None else strata, draws, self.wanted.test_fraction)
         if not chosen.any():
             raise ftrun.DataError(
-                f"{self._files[0][1].path}: {len(draws)} rows are too few to set some aside for test and to leave one of "
-                "each class to train on. Add rows, or set `test_fraction` to 0."
+                f"{self._files[0][1].path}: {len(draws)} rows are too few to set some aside for test and to leave "
+                "one of each class to train on. Add rows, or set `test_fraction` to 0."
             )
         return chosen
 
@@ -203,7 +215,10 @@ class _Index:
     def _refuse_unknown(self, row: int, collector: Collector, target: ftrun.Target) -> NoReturn:
         file, (column,) = self._file_of(row), collector.columns
         one = Rows(
-            file, column, *(torch.tensor([each[row]]) for each in (self._offsets, self._sizes, self._lengths)), targets={}
+            file,
+            column,
+            *(torch.tensor([each[row]]) for each in (self._offsets, self._sizes, self._lengths)),
+            targets={},
         )
         found = one.text(0)
         names = ", ".join(map(repr, target.names[:10])) + (", ..." if len(target.names) > 10 else "")

@@ -4,6 +4,7 @@ import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import ftrun
 
@@ -48,7 +49,8 @@ class Lines:
     encoding: as Python decodes it, with the byte order that the file's mark tells
     number: of the last line that was given, from 1; `end`: where it ends, in bytes from the start of the file
 
-    Raises DataError, with file and line, where the file cannot be read or decoded.
+    To be used in a `with`, which closes the file. Raises DataError, with file and line, where it cannot be read or
+    decoded.
     """
 
     def __init__(self, path: Path, encoding: str) -> None:
@@ -56,7 +58,17 @@ class Lines:
         self.number = 0
         with reading(path):
             self._file = path.open("rb")
-            self.encoding, self.end = self._mark(encoding)
+            try:
+                self.encoding, self.end = self._mark(encoding)
+            except BaseException:
+                self._file.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
     def _mark(self, encoding: str) -> tuple[str, int]:
         """The encoding with its byte order, and how many bytes the mark of it takes."""
@@ -70,11 +82,13 @@ class Lines:
         if marked in (name, name.replace("utf-8-sig", "utf-8")):
             return marked, len(mark)
         if marked and name == "utf-8":
-            raise ftrun.DataError(f"{self.path}: is not UTF-8, but begins as {marked[:6]} does: set `encoding` to that.")
+            raise ftrun.DataError(
+                f"{self.path}: is not UTF-8, but begins as {marked[:6]} does: set `encoding` to that."
+            )
         return encoding, 0
 
     def __iter__(self) -> Iterator[str]:
-        with self._file, reading(self.path):
+        with reading(self.path):
             self._file.seek(self.end)
             for raw in self._raw():
                 self.number += 1
@@ -102,9 +116,10 @@ class Lines:
         where = f"{self.path}, line {self.number}: "
         if not isinstance(error, UnicodeDecodeError):
             return f"{where}is not {self.encoding}: {error}."
+        byte = f"byte {self.end + error.start + 1:,} of the file, 0x{raw[error.start]:02x}"
         return (
-            f"{where}byte {self.end + error.start + 1:,} of the file, 0x{raw[error.start]:02x}, is not {self.encoding}. "
-            "If the file is in another encoding, set `encoding`: 'cp1252' is what Windows writes in the west."
+            f"{where}{byte}, is not {self.encoding}. If the file is in another encoding, set `encoding`: 'cp1252' is "
+            "the one of Windows in the west."
         )
 
 

@@ -10,6 +10,7 @@ import ftrun
 from ftrun_text.vocabulary import learnt
 
 _PORTION = 1000  # texts that are read at once
+_EMBEDDING = "embedding.weight"
 
 
 class LstmModel(nn.Module):
@@ -18,7 +19,9 @@ class LstmModel(nn.Module):
     Tokens int64 [B, T], 0 where there is none -> features [B, T, D], zero where there is no token.
     """
 
-    def __init__(self, tokens: int, embedding: int, width: int, layers: int, bidirectional: bool, dropout: float) -> None:
+    def __init__(
+        self, tokens: int, embedding: int, width: int, layers: int, bidirectional: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.features_width = width * (2 if bidirectional else 1)
         self.embedding = nn.Embedding(tokens, embedding, padding_idx=0)
@@ -102,6 +105,21 @@ class LstmNet(ftrun.Net):
             self.model.embedding = new
         super().set_input(input)
 
+    def adapted(
+        self,
+        tensors: Mapping[str, Tensor],
+        input: Mapping[str, Any],  # noqa: A002
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Rows of the embedding go by the word; of a word that the other run did not know, it stays as it is."""
+        weights, mine = dict(tensors), self.model.embedding.weight
+        before, after = _words_of(input), _words(self.input)
+        theirs = weights.get(_EMBEDDING)
+        if before in (None, after) or theirs is None or theirs.shape != (len(before), mine.shape[1]):
+            return weights, []
+        rows = mine.detach().clone()
+        both = _copy_rows(theirs, before, rows, after)
+        note = f"{_EMBEDDING}: {both:,} of {len(after):,} words are known there, and taken over; the others start anew"
+        return {**weights, _EMBEDDING: rows}, [note]
 
 
 def lstm_net(
@@ -134,6 +152,14 @@ def _copy_rows(old: Tensor, before: Mapping[str, int], new: Tensor, after: Mappi
 def _words(input: Any) -> dict[str, int]:  # noqa: A002
     words = input.tokens.get_vocab()
     return {word: words[word] for word in sorted(words, key=words.__getitem__)}
+
+
+def _words_of(saved: Mapping[str, Any]) -> dict[str, int] | None:
+    """The vocabulary in what net.json says of an input; None where it is not of texts."""
+    try:
+        return _words(ftrun.TextInput.model_validate({**saved}))
+    except ValueError:
+        return None
 
 
 def _texts(train: ftrun.Split) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
 """What datasets of rows in files have in common; public, for plugins whose rows name something else than texts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -34,7 +34,9 @@ class Table(ftrun.Dataset):
     test_fraction: float | None = Field(
         None, ge=0, lt=1, description="Part of path that is set aside for test, stratified; a tenth if not given."
     )
-    split_seed: int = Field(0, description="Another one sets other rows aside; the run's own seed changes nothing here.")
+    split_seed: int = Field(
+        0, description="Another one sets other rows aside; the run's own seed changes nothing here."
+    )
     missing: tuple[str, ...] = Field(("",), description="What stands in a target's column where there is no value.")
     encoding: Annotated[str, AfterValidator(check_encoding)] = Field(
         "utf-8", description="How the files are encoded, as Python calls it: utf-8, cp1252, latin-1, utf-16."
@@ -90,7 +92,7 @@ class Table(ftrun.Dataset):
 class CsvTable(Table):
     """The same from CSV files."""
 
-    delimiter: str = Field(",", min_length=1, max_length=1, description="What stands between fields; tabs are \"\\t\".")
+    delimiter: str = Field(",", min_length=1, max_length=1, description='What stands between fields; tabs are "\\t".')
     quote: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
         '"', description="What fields are quoted with; null if a quote means nothing."
     )
