@@ -16,7 +16,6 @@ import ftrun
 from ftrun.scaffold.templates import augmentation, loss, metric, modifier, observer, optimizer, scheduler
 from ftrun.testing import tiny
 from ftrun.testing.tinynet import tiny_net
-from ftrun.testing.tinytexts import TinyTexts
 
 RIGHT: Mapping[str, type[ftrun.Part]] = {
     "dataset": tiny.TinyImages,
@@ -226,11 +225,12 @@ class Encoded(_TextsOnly):
     """Texts as bytes."""
 
     def build(self) -> ftrun.Splits:
-        splits = super().build()
-        return replace(splits, val=TinyTexts([text.encode() for text in splits.val.texts], splits.val.targets["label"]))
+        val = tiny.TinyTextSplit(12, 1)
+        val.texts = [text.encode() for text in val.texts]
+        return replace(super().build(), val=val)
 
 
-class _Neighbours(TinyTexts):
+class _Neighbours(tiny.TinyTextSplit):
     def __getitems__(self, indices: Any) -> Any:
         return [self.texts[index - 1] for index in indices], {"label": self.targets["label"][torch.as_tensor(indices)]}
 
@@ -240,8 +240,7 @@ class OtherTexts(_TextsOnly):
     """Batches with the texts of other samples."""
 
     def build(self) -> ftrun.Splits:
-        splits = super().build()
-        return replace(splits, val=_Neighbours(splits.val.texts, splits.val.targets["label"]))
+        return replace(super().build(), val=_Neighbours(12, 1))
 
 
 @breaks("no-overlap")

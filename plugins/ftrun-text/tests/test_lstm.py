@@ -17,6 +17,7 @@ from ftrun.cli import main
 from ftrun.testing import tiny_run
 from ftrun.testing.properties.net import expect_same
 from ftrun.testing.run import interrupted_run
+from ftrun.testing.tiny import TinyTextSplit
 from ftrun_text import Lstm
 from ftrun_text.lstm import LstmLayer, LstmNet
 from ftrun_text.vocabulary import learnt, made_of
@@ -112,10 +113,9 @@ def test_the_most_frequent_words_are_learnt_in_lower_case() -> None:
 def test_words_are_learnt_from_the_training_texts() -> None:
     part = Lstm.model_validate({"name": "lstm", "min_count": 1, "vocabulary": 50})
     net = part.build({"length": 3})
-    from ftrun.testing.tinytexts import tiny_texts
-
-    part.fit(net, ftrun.Subset(tiny_texts(20, 2, seed=0), torch.arange(10)))
-    words = {word for text in tiny_texts(10, 2, seed=0).texts for word in text.split()}
+    texts = TinyTextSplit(20, seed=0)
+    part.fit(net, ftrun.Subset(texts, torch.arange(10)))
+    words = {word for text in texts.texts[:10] for word in text.split()}
     assert set(net.input.tokens.get_vocab()) == {"[PAD]", "[UNK]", *words}
     assert net.input.length == 3
     assert net.model.embedding.num_embeddings == 2 + len(words)

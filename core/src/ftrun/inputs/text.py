@@ -68,6 +68,29 @@ class TextInput(InputSpec):
             for text in range(count)
         ]
 
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """Of tokens [B, T], T."""
+        return {1: (1, self.length)}
+
+    def pieces_of_new(self, old: "TextInput") -> dict[int, list[int]]:
+        """The tokens that `old` has not, and what it cuts each of them into: where an embedding has rows to add.
+
+        A new row that is the mean of its pieces' rows starts as what the net read before (Gee et al., "Fast Vocabulary
+        Transfer for Language Model Compression", EMNLP 2022); with no pieces, it is the mean of all rows (Hewitt,
+        "Initializing New Word Embeddings for Pretrained Language Models", 2021).
+        """
+        if old.tokenizer == self.tokenizer:
+            return {}
+        known = old.tokens.get_vocab()
+        new = {word: token for word, token in self.tokens.get_vocab().items() if word not in known}
+        return {token: old.pieces(word) for word, token in sorted(new.items(), key=lambda item: item[1])}
+
+    def pieces(self, word: str) -> list[int]:
+        """What a word within a text is cut into, by itself, with nothing that marks the ends of a text."""
+        ids: list[int] = _whole(self.tokenizer).encode(f" {word}", add_special_tokens=False).ids
+        return ids
+
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> str:
         """The text in a file, UTF-8. Raises DataError, with the path."""
@@ -98,4 +121,15 @@ def _tokenizer(text: str, length: int) -> "Tokenizer":
     if not padding:
         raise FtrunError("the tokenizer does not say what it pads with: its `padding` is empty.")
     tokenizer.enable_padding(pad_id=padding["pad_id"], pad_token=padding["pad_token"])  # to the longest, on the right
+    return tokenizer
+
+
+@lru_cache(maxsize=8)
+def _whole(text: str) -> "Tokenizer":
+    """The same, which neither cuts off nor pads."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer

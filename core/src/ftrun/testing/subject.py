@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ftrun.inputs import ImageInput, InputSpec, TextInput
-from ftrun.plugins import Plugin, part_names
+from ftrun.plugins import Plugin
 from ftrun.runspec import SLOTS, RunSpec
-from ftrun.specs import Backbone, Part
+from ftrun.specs import Backbone, Modifier, Part
 from ftrun.targets import Classes, Labels, Target, Values
 from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_run
 
@@ -85,7 +85,11 @@ class Subject:
 
     def host(self) -> "Net":
         """A net with a fresh head for three classes, for a modifier to change."""
-        return self._fitted(self.checked({"backbone": self.backbone}).backbone)
+        return self._fitted(self.host_part())
+
+    def host_part(self) -> Backbone:
+        """The backbone of `host`."""
+        return self.checked({"backbone": self.backbone}).backbone
 
     def net(self, place: Path, seed: int = 0, **options: Any) -> "Net":
         """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`."""
@@ -131,12 +135,22 @@ class Subject:
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role == "modifier":
             spec["backbone"] = self.backbone
-        if self.part.role in ("backbone", "modifier"):
-            if self.input:
-                spec["input"] = dict(self.input)
-            dataset = tiny_dataset(self.checked({"backbone": spec["backbone"]}).backbone.input_type)
-            spec |= {"dataset": dataset} if dataset else {}
+        if self.part.role in ("backbone", "modifier") and self.input:
+            spec["input"] = dict(self.input)
+        if issubclass(self._input_type, TextInput):
+            spec["dataset"] = "tiny-texts"
         return spec
+
+    @property
+    def _input_type(self) -> type[InputSpec]:
+        """What the net takes: that of the backbone under test, or of the one beneath a modifier."""
+        if issubclass(self.part, Backbone):
+            return self.part.input_type
+        if not issubclass(self.part, Modifier):
+            return ImageInput
+        given = self.backbone["name"] if isinstance(self.backbone, Mapping) else self.backbone.partition("/")[0]
+        part = catalogue_with(self._plugins).parts("backbone").get(given)
+        return part.input_type if part is not None and issubclass(part, Backbone) else ImageInput
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
         """A tiny spec with these changes."""
@@ -153,28 +167,15 @@ class Subject:
 
 # Things to try parts on
 
-_DATASETS: Mapping[type[InputSpec], str] = {ImageInput: "tiny-images", TextInput: "tiny-texts"}
-
-
-def tiny_dataset(kind: type[InputSpec]) -> str | None:
-    """The tiny dataset that has such inputs."""
-    return next((name for of, name in _DATASETS.items() if issubclass(kind, of)), None)
-
-
-def tiny_samples(kind: type[InputSpec]) -> "Split | None":
-    """Training samples with such inputs, for what looks at some before the net is trained."""
-    from ftrun.testing import tiny
-
-    name = tiny_dataset(kind)
-    part = next((each for each in tiny.ftrun_datasets() if name in part_names(each)), None)
-    return part.model_validate({"name": name}).build().train if part else None
-
 
 def _fit(part: Any, net: "Net") -> None:
     """Let a backbone or modifier look at training samples, as in a new run."""
-    samples = tiny_samples(type(net.input))
-    if samples is not None:
-        part.fit(net, samples)
+    from ftrun.testing.tiny import TinyImages, TinyTexts
+
+    if isinstance(net.input, TextInput):
+        part.fit(net, TinyTexts(name="tiny-texts").build().train)
+    elif isinstance(net.input, ImageInput):
+        part.fit(net, TinyImages(name="tiny-images").build().train)
 
 
 def target_of(kind: str) -> Target:

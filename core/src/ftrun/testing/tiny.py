@@ -1,5 +1,5 @@
-"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, and a net of one convolution;
-texts whose class is in one of their words, and a net that looks at each word.
+"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, texts whose class is their words,
+a net of one convolution, and a net of one embedding.
 
 The module is a plugin like any other, but none that is installed: `tiny_run` and the contract's checks use it, and
 `ftrun run SPEC --parts FILE` may.
@@ -45,22 +45,53 @@ class TinyImages(ftrun.Dataset):
 
 
 class TinyTexts(ftrun.Dataset):
-    """Texts of one to nine words, one of which says the class."""
+    """Short texts of different lengths whose class shows in their words."""
 
     name: Literal["tiny-texts"]
     samples: int = Field(48, ge=2, description="Training samples; val and test have 12 each.")
-    classes: int = Field(3, ge=2, description="Number of classes.")
 
     def build(self) -> ftrun.Splits:
-        """Texts in memory."""
-        from ftrun.testing.tinytexts import tiny_texts
-
+        """Texts in memory, of three classes."""
         return ftrun.Splits(
-            train=tiny_texts(self.samples, self.classes, seed=0),
-            val=tiny_texts(12, self.classes, seed=1),
-            test=tiny_texts(12, self.classes, seed=2),
-            targets={"label": ftrun.Classes(names=tuple(f"class {index}" for index in range(self.classes)))},
+            train=TinyTextSplit(self.samples, 0),
+            val=TinyTextSplit(12, 1),
+            test=TinyTextSplit(12, 2),
+            targets={"label": ftrun.Classes(names=tuple(_WORDS))},
         )
+
+
+_WORDS = {
+    "weather": ("rain", "wind", "snow", "the sun", "a cloud", "fog"),
+    "kitchen": ("bread", "soup", "a spoon", "the salt", "tea", "plates"),
+    "travel": ("train", "a ticket", "the road", "harbour", "maps", "bridge"),
+}
+
+
+class TinyTextSplit:
+    """`count` texts of one to seven words; other ones for another seed."""
+
+    in_memory = True
+
+    def __init__(self, count: int, seed: int) -> None:
+        import torch
+
+        labels = torch.arange(count) % len(_WORDS)
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.randint(0, 6, (count, 7), generator=generator).tolist()
+        sizes = torch.randint(1, 8, (count,), generator=generator).tolist()
+        words = [tuple(_WORDS.values())[label] for label in labels.tolist()]
+        self.texts = [
+            " ".join(of[draw] for draw in drawn[:size]) + f" {seed}{index}"  # no text is in two splits
+            for index, (of, drawn, size) in enumerate(zip(words, draws, sizes, strict=True))
+        ]
+        self.targets = {"label": labels}
+        self.lengths = torch.tensor([len(text) for text in self.texts])
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int, /) -> ftrun.Sample:
+        return self.texts[index], {name: values[index] for name, values in self.targets.items()}
 
 
 class TinyNet(ftrun.Backbone):
@@ -89,9 +120,12 @@ class TinyTextNet(ftrun.Backbone):
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net on texts of at most 32 words, with embeddings [B, width]."""
-        from ftrun.testing.tinytexts import tiny_text_net, tiny_tokenizer
+        from ftrun.testing.tinytextnet import tiny_text_net, tiny_tokenizer
 
-        return tiny_text_net(self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer()).changed(**overrides))
+        words = {word: None for texts in _WORDS.values() for text in texts for word in text.split()}
+        return tiny_text_net(
+            self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer(words)).changed(**overrides)
+        )
 
 
 class TinyLoss(ftrun.Loss):

@@ -85,6 +85,11 @@ class LstmNet(ftrun.Net):
 
     model: LstmModel
 
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """None: torch.export unrolls an LSTM, so that texts are padded to one length there."""
+        return {}
+
     def features(self, x: Tensor) -> Tensor:
         return self.model.features(x)
 
@@ -157,8 +162,8 @@ def _words(input: Any) -> dict[str, int]:  # noqa: A002
 def _words_of(saved: Mapping[str, Any]) -> dict[str, int] | None:
     """The vocabulary in what net.json says of an input; None where it is not of texts."""
     try:
-        return _words(ftrun.TextInput.model_validate({**saved}))
-    except ValueError:
+        return _words(ftrun.TextInput.restored(saved))
+    except ftrun.FtrunError:
         return None
 
 
