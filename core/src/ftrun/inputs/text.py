@@ -39,7 +39,8 @@ class TextInput(InputSpec):
     @property
     def pad_id(self) -> int:
         """The token that fills up a batch's shorter texts."""
-        return int(self.tokens.padding["pad_id"])
+        padding: Any = self.tokens.padding
+        return int(padding["pad_id"])
 
     @property
     def vocabulary_size(self) -> int:
