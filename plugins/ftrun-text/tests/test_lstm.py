@@ -200,6 +200,12 @@ def test_a_run_predicts_and_is_judged_again(finished: Path, tmp_path: Path) -> N
     judged = json.loads(invoke("evaluate", finished, "--json"))
     recorded = json.loads((finished / "results.json").read_text())
     assert judged["test"]["loss"] == recorded["test"]["loss"]
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"said": "word3, lovely", "is": "good"}\n{"said": "dull word9", "is": "bad"}\n')
+    dataset = {"name": "jsonl", "path": str(other), "text": "said", "target": "is", "test_fraction": 0}
+    told = invoke("evaluate", finished, "--dataset", json.dumps(dataset), "--split", "train", "--json")
+    judged = json.loads(told)
+    assert judged["train"]["accuracy"] == 1
 
 
 def test_another_run_starts_from_it_word_by_word(finished: Path, tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import math
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 import ftrun
 
@@ -39,14 +39,16 @@ class TargetColumns(BaseModel):
         description="What an empty cell means where one column has all labels: that none holds, or is not known.",
     )
 
-    @model_validator(mode="after")
-    def _columns_fit(self) -> Self:
-        if self.columns is not None and (self.column is not None or self.kind == "classes"):
-            what = "classes are in one column" if self.kind == "classes" else "give column or columns, not both"
-            raise ValueError(f"{what}; columns is for several labels or values")
-        if self.columns is not None and len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns names one twice")
-        return self
+    @property
+    def mistake(self) -> str | None:
+        """What does not go together."""
+        if self.columns is None:
+            return None
+        if self.kind == "classes":
+            return "classes are in one column; columns is for several labels or values"
+        if self.column is not None:
+            return "give column or columns, not both"
+        return "columns names one twice" if len(set(self.columns)) < len(self.columns) else None
 
     def names(self, target: str) -> tuple[str, ...]:
         """The columns of the target of that name."""

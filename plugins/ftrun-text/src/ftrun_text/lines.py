@@ -33,20 +33,21 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def check_encoding(name: str) -> str:
-    """The name as it is. Raises ValueError where it is no encoding of texts, or one whose lines cannot be told."""
+    """Python's own name of it. Raises ValueError where it encodes no texts, or such whose lines cannot be told."""
     try:
         newline = "\n".encode(name)
-    except LookupError:
+        known = codecs.lookup(name).name.removesuffix("-sig")  # a mark at the start is found anyway
+    except (LookupError, UnicodeError):
         raise ValueError(f"there is no encoding {name!r}: 'utf-8', 'cp1252', 'latin-1' and 'utf-16' are some") from None
-    if newline != b"\n" and not codecs.lookup(name).name.startswith(("utf-16", "utf-32")):
+    if newline != b"\n" and not known.startswith(("utf-8", "utf-16", "utf-32")):
         raise ValueError(f"lines of texts in {name!r} cannot be told: convert the file to UTF-8")
-    return name
+    return known
 
 
 class Lines:
     """Iterates over a file's lines, their ends kept.
 
-    encoding: as Python decodes it, with the byte order that the file's mark tells
+    encoding: as `check_encoding` gives it; then with the byte order that the file's mark tells
     number: of the last line that was given, from 1; `end`: where it ends, in bytes from the start of the file
 
     To be used in a `with`, which closes the file. Raises DataError, with file and line, where it cannot be read or
@@ -74,14 +75,14 @@ class Lines:
         """The encoding with its byte order, and how many bytes the mark of it takes."""
         start = self._file.read(4)
         mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
-        name, marked = codecs.lookup(encoding).name, _MARKS.get(mark, "")
-        if name in ("utf-16", "utf-32"):
-            if not marked.startswith(name):
-                raise ftrun.DataError(f"{self.path}: has no mark of {name}. Is it {name}-le or {name}-be?")
+        marked = _MARKS.get(mark, "")
+        if encoding in ("utf-16", "utf-32"):
+            if not marked.startswith(encoding):
+                raise ftrun.DataError(f"{self.path}: has no mark of {encoding}. Is it {encoding}-le or {encoding}-be?")
             return marked, len(mark)
-        if marked in (name, name.replace("utf-8-sig", "utf-8")):
+        if marked == encoding:
             return marked, len(mark)
-        if marked and name == "utf-8":
+        if marked and encoding == "utf-8":
             raise ftrun.DataError(
                 f"{self.path}: is not UTF-8, but begins as {marked[:6]} does: set `encoding` to that."
             )

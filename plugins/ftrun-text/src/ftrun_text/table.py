@@ -54,6 +54,9 @@ class Table(ftrun.Dataset):
             raise ValueError("give split or test_fraction, not both")
         if (self.target is None) == (self.targets is None):
             raise ValueError("give target, the column with the class, or targets")
+        for name, each in self._targets().items():
+            if each.mistake:
+                raise ValueError(f"targets.{name}: {each.mistake}")
         return self
 
     def open_file(self, path: Path) -> "RowFile":
