@@ -10,7 +10,7 @@ from support import TINY, tiny_spec, write_spec
 
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
-    "tensorboard", "rich", "scipy", "pandas",
+    "tensorboard", "rich", "scipy", "pandas", "tokenizers", "peft",
 }  # fmt: skip
 CODE = f"""
 import json, sys

@@ -33,6 +33,8 @@ def test_a_batch_is_padded_to_its_longest_text_and_cut_off_at_length(spec: TextI
     assert spec.collate(["red", "green blue"]).tolist() == [[2, 0], [3, 4]]
     assert spec.collate(["red red red red red red", "never seen"]).tolist() == [[2, 2, 2, 2], [1, 1, 0, 0]]
     assert spec.collate(["blue"]).dtype == torch.int64
+    empty = spec.collate(["", " "])
+    assert (empty.tolist(), empty.dtype) == ([[0], [0]], torch.int64)
     assert (spec.pad_id, spec.vocabulary_size) == (0, 5)
 
 
@@ -54,7 +56,7 @@ def test_examples_are_texts_of_several_lengths(spec: TextInput) -> None:
 
 
 def test_what_is_wrong_is_told(spec: TextInput, tmp_path) -> None:
-    with pytest.raises(DataError, match="must be a str"):
+    with pytest.raises(DataError, match="takes texts, str, but the input is int"):
         spec.collate(["red", 5])
     with pytest.raises(FtrunError, match="is damaged"):
         TextInput(length=4, tokenizer="{}").collate(["red"])

@@ -113,6 +113,10 @@ class Splits:
         all_three = (("train", self.train), ("val", self.val), ("test", self.test))
         return [(name, split) for name, split in all_three if split is not None]
 
+    def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
+        """The same dataset with more said of its targets."""
+        return replace(self, targets=targets)
+
     def with_val(self, train: Split, val: Split) -> "Splits":
         """The same dataset with other train and val splits."""
         return replace(self, train=train, val=val)

@@ -91,6 +91,24 @@ class Net(nn.Module):
         """Prepare inputs so from now on. A net whose weights depend on it, as on a vocabulary, changes them here."""
         self.input = input
 
+    def adapted(
+        self,
+        tensors: Mapping[str, Tensor],
+        input: Mapping[str, Any],  # noqa: A002
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """The weights of another run's net, by name, as they fit this one; and what a user should know of it.
+
+        A net whose weights depend on its input, as on a vocabulary, puts in order here what is of another one.
+
+        input: the other net's, as its net.json has it
+        """
+        return dict(tensors), []
+
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """As its input has it; less, for a net that is exported at one size of what differs from batch to batch."""
+        return self.input.varying
+
     @property
     def head(self) -> nn.Module:
         """The part of `model` that turns an embedding into the output."""
@@ -167,5 +185,6 @@ class Heads(nn.ModuleDict):
 
 
 def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:
-    """A net's output by target's name, also where there is only one target."""
-    return {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output
+    """A net's output by target's name, also where there is only one target; values in the dataset's own terms."""
+    outputs = {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output
+    return {name: net.targets[name].decoded(each) for name, each in outputs.items()}

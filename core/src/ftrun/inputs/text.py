@@ -39,7 +39,8 @@ class TextInput(InputSpec):
     @property
     def pad_id(self) -> int:
         """The token that fills up a batch's shorter texts."""
-        return int(self.tokens.padding["pad_id"])
+        padding: Any = self.tokens.padding
+        return int(padding["pad_id"])
 
     @property
     def vocabulary_size(self) -> int:
@@ -47,13 +48,14 @@ class TextInput(InputSpec):
         return max(self.tokens.get_vocab(with_added_tokens=True).values()) + 1
 
     def collate(self, raw: Sequence[str]) -> "Tensor":
-        """int64 [B, T] from texts: T is the length of the longest one, the others are filled up with `pad_id`."""
+        """int64 [B, T] from texts: T is the length of the longest one, or 1; others are filled up with `pad_id`."""
         import torch
 
         if not all(isinstance(text, str) for text in raw):
             wrong = next(text for text in raw if not isinstance(text, str))
-            raise DataError(f"a text must be a str; this one is {type(wrong).__name__}.")
-        return torch.tensor([encoding.ids for encoding in self.tokens.encode_batch_fast(list(raw))])
+            raise DataError(f"the backbone takes texts, str, but the input is {type(wrong).__name__}.")
+        tokens = [encoding.ids or [self.pad_id] for encoding in self.tokens.encode_batch_fast(list(raw))]
+        return torch.tensor(tokens, dtype=torch.int64)
 
     def prepare(self, batch: "Tensor") -> "Tensor":
         """Tokens int64 [B, T] as they are: a net finds the padding by `pad_id`."""

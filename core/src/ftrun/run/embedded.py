@@ -5,7 +5,6 @@ precision, and for val, which is read in order, in the same batches: the figures
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from ftrun import cachefolder
 from ftrun.data import Batch, Split, Subset, TensorSplit
-from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.run.loader import Loader
 from ftrun.run.mapped import Entry, MappedSplit, Unreadable
@@ -48,7 +46,7 @@ class Embeddings:
         if fingerprint is None or digest != self._digest(job.net):  # an average of the weights may still move
             return None
         depends = [
-            [fingerprint, digest, _saved(net.input), str(job.setting)],
+            [fingerprint, digest, net.input.model_dump(mode="json"), net.input.collate_options(), str(job.setting)],
             job.spec.backbone.model_dump(mode="json"),  # how it pools may be an option of its own
             [job.device.type, torch.get_num_threads(), torch.__version__, job.spec.train.batch_size],
             [job.spec.seed, job.plan.draw(epoch), job.spec.resolved()["augment"]] if augmented else [],
@@ -154,11 +152,6 @@ def _fingerprint(split: Split) -> str | None:
     if isinstance(split, TensorSplit):
         return _hash(repr(split.inputs.shape).encode(), split.inputs)
     return getattr(split, "fingerprint", None)
-
-
-def _saved(given: InputSpec) -> str:
-    """Of all its fields, a tokenizer included, which would be long."""
-    return hashlib.sha256(json.dumps(given.saved(), sort_keys=True).encode()).hexdigest()
 
 
 def _hash(text: bytes, tensor: Tensor) -> str:

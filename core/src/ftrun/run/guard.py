@@ -11,7 +11,6 @@ from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import Job
 from ftrun.run.embedded import output
-from ftrun.run.loss import total_loss
 
 _LISTED = 20
 _MOST_RETURNS = 3
@@ -105,7 +104,7 @@ def _blame(job: Job, batches: Sequence[Batch]) -> str:
         int(sample.ids[0])
         for batch in batches
         for sample in batch.parts(1)
-        if not total_loss(job.losses, outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
+        if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
     ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {_listed(culprits)}."

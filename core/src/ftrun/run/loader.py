@@ -142,7 +142,7 @@ def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: tor
     stays random from epoch to epoch. A last short batch stays the last.
     """
     changed = []
-    for some in order.split(size * _SORTED_BATCHES):
+    for some in torch.split(order, size * _SORTED_BATCHES):
         some = some[lengths[some].argsort(stable=True)]
         whole = some[: len(some) // size * size].reshape(-1, size)
         changed += [whole[torch.randperm(len(whole), generator=generator)].flatten(), some[whole.numel() :]]

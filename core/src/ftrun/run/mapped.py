@@ -41,8 +41,8 @@ class MappedSplit:
         self.targets = split.targets
         self.inputs = inputs
         self.fingerprint = key
+        self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
-        self.lengths = getattr(split, "lengths", None)  # an epoch has the same batches as without the cache
         self._unreadable = dict(unreadable)
 
     def __len__(self) -> int:

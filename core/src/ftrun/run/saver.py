@@ -61,6 +61,7 @@ class Saver:
             "progress": asdict(progress),
             "optimizer": checkpoint.optimizer_state(self.job.optimizer),
             "average": self.job.average.state() if self.job.average else None,
+            "loss": self.job.losses.learnt(),
         }
         checkpoints = self.folder.checkpoints
         checkpoint.save(
@@ -104,6 +105,7 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
         "epoch": progress.epoch,
         "step": progress.step,
         "micro_batch": progress.micro_batch,
+        "loss": job.losses.learnt(),
         "val": val,
     }
 
@@ -158,6 +160,7 @@ def _restore(job: Job, place: Path) -> Progress:
         checkpoint.load_optimizer(job.optimizer, state["optimizer"])
         if job.average:
             job.average.load_state(state["average"])
+        job.losses.load_learnt(state.get("loss", {}))
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all

@@ -169,7 +169,7 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
 def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
     """What resolved.json says of a run beside its spec."""
     return {
-        "monitor": job.spec.monitor,
+        "monitor": job.monitor.as_json,
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
@@ -212,6 +212,7 @@ def _judge(
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.judged.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
+    job.losses.load_learnt(saved_with.get("loss", {}))
     began = perf_counter()
     judged = {"val": saved_with["val"]}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.

@@ -22,7 +22,7 @@ from torch import nn
 from ftrun import cachefolder
 from ftrun.data import Batch
 from ftrun.net import Net, outputs_by_target
-from ftrun.run.loss import total_loss
+from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
 _FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
@@ -58,7 +58,7 @@ class Setting:
 def choose(
     train: Train,
     net: Net,
-    losses: Mapping[str, nn.Module],
+    losses: TotalLoss,
     batches: int,
     first: Callable[[], Batch | None],
     device: torch.device,
@@ -97,7 +97,7 @@ def _allowed(train: Train) -> list[Setting]:
 
 
 def _measure(
-    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, settings: list[Setting]
+    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, settings: list[Setting]
 ) -> dict[Setting, float]:
     """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
 
@@ -120,6 +120,7 @@ def _measure(
         if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > _MOST_SECONDS):
             break
     net.zero_grad(set_to_none=True)
+    losses.zero_grad(set_to_none=True)
     with torch.no_grad():
         for buffer, before in zip(net.buffers(), buffers, strict=True):
             buffer.copy_(before)
@@ -134,15 +135,13 @@ def _cost(setting: Setting, seconds: Mapping[Setting, float]) -> float:
     return seconds[setting] * (_WORTH if setting.precision == "bf16" else 1)
 
 
-def _seconds(
-    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, setting: Setting, turn: int
-) -> float:
+def _seconds(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, setting: Setting, turn: int) -> float:
     """Of one training step, the mean over as many as fill a slice of time; the first turn only warms up."""
     steps, began, taken = 0, perf_counter(), 0.0
     while taken < _SLICE and not (turn == 0 and steps == 2):
         with setting.autocast(device):
             outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
-        total_loss(losses, outputs, batch.targets).backward()  # type: ignore[no-untyped-call]
+        losses(outputs, batch.targets).backward()
         net.zero_grad(set_to_none=True)
         if device.type != "cpu":
             torch.accelerator.synchronize(device)

@@ -85,9 +85,7 @@ class Subject:
 
     def host(self) -> "Net":
         """A net with a fresh head for three classes, for a modifier to change."""
-        net = self.host_part().build(self.input)
-        net.set_targets({"label": target_of("classes")})
-        return net
+        return self._fitted(self.host_part())
 
     def host_part(self) -> Backbone:
         """The backbone of `host`."""
@@ -99,11 +97,17 @@ class Subject:
 
         torch.manual_seed(seed)
         if self.part.role == "backbone":
-            net: Net = self.make(place, **options).build(self.input)
-            net.set_targets({"label": target_of("classes")})
-            return net
-        changed: Net = self.make(place, **options).build(self.host())
+            return self._fitted(self.make(place, **options))
+        part = self.make(place, **options)
+        changed: Net = part.build(self.host())
+        _fit(part, changed)
         return changed
+
+    def _fitted(self, backbone: Backbone) -> "Net":
+        net = backbone.build(self.input)
+        _fit(backbone, net)
+        net.set_targets({"label": target_of("classes")})
+        return net
 
     def splits(self, place: Path) -> "list[tuple[str, Split]]":
         """The dataset's splits, by name."""
@@ -162,6 +166,16 @@ class Subject:
 
 
 # Things to try parts on
+
+
+def _fit(part: Any, net: "Net") -> None:
+    """Let a backbone or modifier look at training samples, as in a new run."""
+    from ftrun.testing.tiny import TinyImages, TinyTexts
+
+    if isinstance(net.input, TextInput):
+        part.fit(net, TinyTexts(name="tiny-texts").build().train)
+    elif isinstance(net.input, ImageInput):
+        part.fit(net, TinyImages(name="tiny-images").build().train)
 
 
 def target_of(kind: str) -> Target:

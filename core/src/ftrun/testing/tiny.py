@@ -1,5 +1,5 @@
 """Tiny parts, of a fraction of a second: grey images whose class is their brightness, texts whose class is their words,
-and a net of one convolution.
+a net of one convolution, and a net of one embedding.
 
 The module is a plugin like any other, but none that is installed: `tiny_run` and the contract's checks use it, and
 `ftrun run SPEC --parts FILE` may.
@@ -110,6 +110,24 @@ class TinyNet(ftrun.Backbone):
         return tiny_net(self.width, self.dropout, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
 
 
+class TinyTextNet(ftrun.Backbone):
+    """An embedding of each word; its weights are random."""
+
+    name: Literal["tiny-text-net"]
+    width: int = Field(8, ge=1, description="Length of an embedding.")
+
+    input_type = ftrun.TextInput
+
+    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
+        """A net on texts of at most 32 words, with embeddings [B, width]."""
+        from ftrun.testing.tinytextnet import tiny_text_net, tiny_tokenizer
+
+        words = {word: None for texts in _WORDS.values() for text in texts for word in text.split()}
+        return tiny_text_net(
+            self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer(words)).changed(**overrides)
+        )
+
+
 class TinyLoss(ftrun.Loss):
     """Cross-entropy."""
 
@@ -143,7 +161,7 @@ def ftrun_datasets() -> list[type[ftrun.Dataset]]:
 
 @ftrun.hookimpl
 def ftrun_backbones() -> list[type[ftrun.Backbone]]:
-    return [TinyNet]
+    return [TinyNet, TinyTextNet]
 
 
 @ftrun.hookimpl
