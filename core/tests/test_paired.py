@@ -51,7 +51,9 @@ def figures(target: Target, said: Said) -> dict[str, float]:
     return {name: value for measure in measures(target) for name, value in measure.of(said).items()}
 
 
-def coverage(target: Target, *, repeats: int, samples: int, resamples: int, better: float, many: int) -> dict[str, float]:
+def coverage(
+    target: Target, *, repeats: int, samples: int, resamples: int, better: float, many: int
+) -> dict[str, float]:
     """How often the interval of each figure's difference holds the true one, that of very many samples."""
     one, other = (figures(target, each) for each in draw(target, many, 10**6, better))
     held: Counter[str] = Counter()
@@ -65,7 +67,9 @@ def coverage(target: Target, *, repeats: int, samples: int, resamples: int, bett
 @pytest.mark.parametrize("better", [0.0, 0.15], ids=["equal", "different"])
 @pytest.mark.parametrize("kind", TARGETS)
 def test_intervals_cover_the_truth(kind: str, better: float) -> None:
-    for name, part in coverage(TARGETS[kind], repeats=100, samples=200, resamples=400, better=better, many=200_000).items():
+    for name, part in coverage(
+        TARGETS[kind], repeats=100, samples=200, resamples=400, better=better, many=200_000
+    ).items():
         assert 0.88 <= part <= 1.0, (name, part)  # three standard deviations of 100 draws at 0.95
 
 
@@ -73,7 +77,9 @@ def test_intervals_cover_the_truth(kind: str, better: float) -> None:
 @pytest.mark.parametrize("better", [0.0, 0.15], ids=["equal", "different"])
 @pytest.mark.parametrize("kind", TARGETS)
 def test_intervals_cover_the_truth_in_many_draws(kind: str, better: float) -> None:
-    for name, part in coverage(TARGETS[kind], repeats=2000, samples=500, resamples=1000, better=better, many=2_000_000).items():
+    for name, part in coverage(
+        TARGETS[kind], repeats=2000, samples=500, resamples=1000, better=better, many=2_000_000
+    ).items():
         assert 0.93 <= part <= 0.97, (name, part)
 
 
@@ -116,7 +122,9 @@ def test_holm() -> None:
 
 def test_discordant_samples_are_those_that_one_run_alone_has_right() -> None:
     truth = torch.tensor([0, 1, 1, 0, 1])
-    one, other = (torch.nn.functional.one_hot(torch.tensor(said), 2).float() for said in ([0, 1, 0, 1, 1], [0, 0, 1, 1, 0]))
+    one, other = (
+        torch.nn.functional.one_hot(torch.tensor(said), 2).float() for said in ([0, 1, 0, 1, 1], [0, 0, 1, 1, 0])
+    )
     assert discordant(Said(one, truth), Said(other, truth)) == (2, 1)
 
 
@@ -141,7 +149,9 @@ def test_figures_are_those_of_torchmetrics() -> None:
     assert found["r2"] == pytest.approx(float(expected), rel=1e-6)
     assert found["mae"] == pytest.approx(float(regression.MeanAbsoluteError()(values.outputs, values.truth)), rel=1e-5)
     assert found["mse"] == pytest.approx(float(regression.MeanSquaredError()(values.outputs, values.truth)), rel=1e-5)
-    assert set(HIGHER_IS_BETTER) == {name for target in TARGETS.values() for name in figures(target, draw(target, 9, 0)[0])}
+    assert set(HIGHER_IS_BETTER) == {
+        name for target in TARGETS.values() for name in figures(target, draw(target, 9, 0)[0])
+    }
 
 
 @pytest.mark.parametrize("kind", TARGETS)

@@ -33,6 +33,8 @@ def test_a_batch_is_padded_to_its_longest_text_and_cut_off_at_length(spec: TextI
     assert spec.collate(["red", "green blue"]).tolist() == [[2, 0], [3, 4]]
     assert spec.collate(["red red red red red red", "never seen"]).tolist() == [[2, 2, 2, 2], [1, 1, 0, 0]]
     assert spec.collate(["blue"]).dtype == torch.int64
+    empty = spec.collate(["", " "])
+    assert (empty.tolist(), empty.dtype) == ([[0], [0]], torch.int64)
     assert (spec.pad_id, spec.vocabulary_size) == (0, 5)
 
 
@@ -54,7 +56,7 @@ def test_examples_are_texts_of_several_lengths(spec: TextInput) -> None:
 
 
 def test_what_is_wrong_is_told(spec: TextInput, tmp_path) -> None:
-    with pytest.raises(DataError, match="must be a str"):
+    with pytest.raises(DataError, match="takes texts, str, but the input is int"):
         spec.collate(["red", 5])
     with pytest.raises(FtrunError, match="is damaged"):
         TextInput(length=4, tokenizer="{}").collate(["red"])
@@ -122,3 +124,27 @@ def test_batches_are_of_similar_length_in_an_order_that_epochs_do_not_share(samp
         assert starts != sorted(starts)
     in_order = torch.cat([batch.inputs.flatten() for batch in loader.in_order()])
     assert in_order.tolist() == sorted(in_order.tolist())
+
+
+def test_pieces_are_those_of_a_word_within_a_text(spec: TextInput) -> None:
+    assert spec.pieces("green") == [3]
+    assert spec.pieces("red blue red blue red") == [2, 4, 2, 4, 2]  # more than `length`: nothing is cut off
+    assert spec.pieces("pink") == [1]
+
+
+def test_new_tokens_are_told_with_what_they_were_cut_into(spec: TextInput) -> None:
+    grown = Tokenizer.from_str(spec.tokenizer)
+    grown.add_tokens(["red-green", "pink"])
+    new = spec.changed(tokenizer=grown.to_str())
+    assert new.pieces_of_new(spec) == {5: [2, 1, 3], 6: [1]}
+    assert spec.pieces_of_new(spec) == spec.pieces_of_new(new) == {}
+    assert new.vocabulary_size == 7
+
+
+def test_all_of_it_goes_to_json_and_back(spec: TextInput) -> None:
+    saved = json.loads(json.dumps(spec.saved()))
+    assert TextInput.restored(saved) == spec
+    assert spec.varying == {1: (1, 4)}
+    del saved["tokenizer"]
+    with pytest.raises(FtrunError, match="is damaged: its input is not one of this backbone"):
+        TextInput.restored(saved)

@@ -98,6 +98,19 @@ class Backbone(_Fits):
         """
         return None
 
+    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
+        """The net of a run that goes on or is opened again, with whatever weights.
+
+        A part whose architecture is in the saved input, beside the tokenizer, builds it from it, and fetches nothing.
+
+        saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
+
+        Raises FtrunError where it is not one of this backbone's.
+        """
+        net = self.without_weights().build(overrides)
+        net.set_input(type(net.input).restored(saved_input))
+        return net
+
 
 class Modifier(_Fits):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.

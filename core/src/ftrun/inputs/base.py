@@ -1,13 +1,15 @@
 """The contract of an input, whatever its modality."""
 
+import json
 import os
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from ftrun.errors import SpecError
+from ftrun.errors import FtrunError, SpecError
 
 
 class InputSpec(BaseModel):
@@ -58,6 +60,14 @@ class InputSpec(BaseModel):
         """
         return None
 
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
+
+        {dimension: (its least, its greatest size)}; images have none, texts are as long as the longest one of a batch.
+        """
+        return {}
+
     def collate_options(self) -> Any:
         """The options that what `collate` gives depends on, as JSON values."""
         return self.model_dump(mode="json")
@@ -65,6 +75,18 @@ class InputSpec(BaseModel):
     def changed(self, **fields: Any) -> Self:
         """This input with the fields that a spec's `input` overrides; the result is validated again."""
         return type(self).model_validate({**dict(self), **fields})
+
+    def saved(self) -> dict[str, Any]:
+        """All fields as JSON values, those that are kept in files included: what `restored` takes."""
+        return {**self.model_dump(mode="json"), **{field: getattr(self, field) for field in self.kept_in_files}}
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, Any]) -> Self:
+        """The input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
+        try:
+            return cls.model_validate_json(json.dumps(saved))
+        except ValueError:
+            raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
 
     @classmethod
     def overrides(cls) -> type[BaseModel]:

@@ -48,13 +48,14 @@ class TextInput(InputSpec):
         return max(self.tokens.get_vocab(with_added_tokens=True).values()) + 1
 
     def collate(self, raw: Sequence[str]) -> "Tensor":
-        """int64 [B, T] from texts: T is the length of the longest one, the others are filled up with `pad_id`."""
+        """int64 [B, T] from texts: T is the length of the longest one, or 1; others are filled up with `pad_id`."""
         import torch
 
         if not all(isinstance(text, str) for text in raw):
             wrong = next(text for text in raw if not isinstance(text, str))
-            raise DataError(f"a text must be a str; this one is {type(wrong).__name__}.")
-        return torch.tensor([encoding.ids for encoding in self.tokens.encode_batch_fast(list(raw))])
+            raise DataError(f"the backbone takes texts, str, but the input is {type(wrong).__name__}.")
+        tokens = [encoding.ids or [self.pad_id] for encoding in self.tokens.encode_batch_fast(list(raw))]
+        return torch.tensor(tokens, dtype=torch.int64)
 
     def prepare(self, batch: "Tensor") -> "Tensor":
         """Tokens int64 [B, T] as they are: a net finds the padding by `pad_id`."""
@@ -67,6 +68,29 @@ class TextInput(InputSpec):
             " ".join(words[(7 * text + 31 * place) % len(words)] for place in range(1 + text % 9))
             for text in range(count)
         ]
+
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """Of tokens [B, T], T."""
+        return {1: (1, self.length)}
+
+    def pieces_of_new(self, old: "TextInput") -> dict[int, list[int]]:
+        """The tokens that `old` has not, and what it cuts each of them into: where an embedding has rows to add.
+
+        A new row that is the mean of its pieces' rows starts as what the net read before (Gee et al., "Fast Vocabulary
+        Transfer for Language Model Compression", EMNLP 2022); with no pieces, it is the mean of all rows (Hewitt,
+        "Initializing New Word Embeddings for Pretrained Language Models", 2021).
+        """
+        if old.tokenizer == self.tokenizer:
+            return {}
+        known = old.tokens.get_vocab()
+        new = {word: token for word, token in self.tokens.get_vocab().items() if word not in known}
+        return {token: old.pieces(word) for word, token in sorted(new.items(), key=lambda item: item[1])}
+
+    def pieces(self, word: str) -> list[int]:
+        """What a word within a text is cut into, by itself, with nothing that marks the ends of a text."""
+        ids: list[int] = _whole(self.tokenizer).encode(f" {word}", add_special_tokens=False).ids
+        return ids
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> str:
@@ -98,4 +122,15 @@ def _tokenizer(text: str, length: int) -> "Tokenizer":
     if not padding:
         raise FtrunError("the tokenizer does not say what it pads with: its `padding` is empty.")
     tokenizer.enable_padding(pad_id=padding["pad_id"], pad_token=padding["pad_token"])  # to the longest, on the right
+    return tokenizer
+
+
+@lru_cache(maxsize=8)
+def _whole(text: str) -> "Tokenizer":
+    """The same, which neither cuts off nor pads."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer

@@ -1,6 +1,5 @@
 """From a checked spec to the live objects of a run."""
 
-import json
 import math
 import os
 import shutil
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ftrun.data import Batch, Split, Splits
-from ftrun.errors import FtrunError, SpecError, did_you_mean, located
+from ftrun.errors import SpecError, did_you_mean, located
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
@@ -164,18 +163,13 @@ def build_net(
     saved_input: how inputs were prepared in the run whose weights the net will get
     train: what backbone and modifiers may look at where there is no saved input
     """
-    backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
     with located("backbone"):
-        net = backbone.build(spec.input_overrides)
-    if saved_input is not None:
-        try:
-            saved = type(net.input).model_validate_json(json.dumps(saved_input))
-        except ValueError:
-            raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
-        net.set_input(saved)
-    elif train is not None:
-        with located("backbone"):
-            backbone.fit(net, train)
+        if saved_input is not None:
+            net = spec.backbone.rebuild(spec.input_overrides, saved_input)
+        else:
+            net = spec.backbone.build(spec.input_overrides)
+            if train is not None:
+                spec.backbone.fit(net, train)
     net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):

@@ -19,7 +19,7 @@ def prepare(image, input):
 '''
 """As ImageInput does it, with nothing but torch."""
 
-_WITHOUT = '''\
+_WITHOUT = """\
 import json
 import math
 
@@ -40,7 +40,7 @@ image = ImageOps.exif_transpose(Image.open("an.jpg")).convert("RGB")
 image = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
 with torch.no_grad():
     output = net(prepare(image, about["input"]))
-'''
+"""
 
 
 def with_ftrun(folder: str) -> str:

@@ -7,7 +7,14 @@ from ftrun.runs import part_name
 from ftrun.targets import Classes, Labels
 
 _TASKS = {"image": "image-classification", "text": "text-classification"}
-_METRICS = {"accuracy": "accuracy", "f1": "f1", "precision": "precision", "recall": "recall", "mse": "mse", "mae": "mae"}
+_METRICS = {
+    "accuracy": "accuracy",
+    "f1": "f1",
+    "precision": "precision",
+    "recall": "recall",
+    "mse": "mse",
+    "mae": "mae",
+}
 
 
 def metadata(facts: Facts) -> dict[str, Any]:

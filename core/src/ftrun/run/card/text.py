@@ -54,9 +54,7 @@ def _figures(facts: Facts) -> Iterator[str]:
     splits = [split for split in ("val", "test") if facts.figures(split)]
     names = dict.fromkeys(name for split in splits for name in facts.figures(split))
     heads = [f"{split}, {facts.samples.get(split, 0):,} samples" for split in splits]
-    rows = [
-        (markdown(name), *(words.number(facts.figures(split).get(name)) for split in splits)) for name in names
-    ]
+    rows = [(markdown(name), *(words.number(facts.figures(split).get(name)) for split in splits)) for name in names]
     yield _table(("", *heads), rows)
     monitor, best, epochs = facts.run.resolved.get("monitor"), facts.run.best.get("epoch"), facts.train.get("epochs")
     tested = "; test was used to choose nothing" if "test" in splits else ""
@@ -79,7 +77,9 @@ def _data(facts: Facts) -> Iterator[str]:
 def _training(facts: Facts) -> Iterator[str]:
     spec, resolved = facts.spec, facts.run.resolved
     rows = [(key, code(_given(spec[key]))) for key in _OPTIONS if spec.get(key)]
-    rows += [(f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)]
+    rows += [
+        (f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)
+    ]
     rows += [("input", code(facts.input)), ("seed", code(spec.get("seed")))]
     rows += [(key, code(resolved[key])) for key in ("precision", "device") if key in resolved]
     rows += [("time", words.duration(facts.run.seconds))]

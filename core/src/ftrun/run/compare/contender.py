@@ -13,6 +13,7 @@ from ftrun.run.folder import RunFolder
 from ftrun.run.predictions import Predictions
 from ftrun.targets import Target
 
+
 @dataclass(frozen=True)
 class Contender:
     """A run with a best epoch. Without results, `figures` are empty; without predictions, `lacks` says why."""

@@ -45,7 +45,5 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
     else:
         return {key: value}
     return {
-        place: leaf
-        for name, each in items
-        for place, leaf in _flat(each, f"{key}.{name}" if key else name).items()
+        place: leaf for name, each in items for place, leaf in _flat(each, f"{key}.{name}" if key else name).items()
     }
