@@ -122,6 +122,8 @@ def test_words_are_learnt_from_the_training_texts() -> None:
     images = ftrun.TensorSplit(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), {"label": torch.zeros(4, dtype=torch.int64)})
     with pytest.raises(ftrun.SpecError, match="takes texts"):
         part.fit(net, images)
+    with pytest.raises(ftrun.SpecError, match="no word stands in the training texts 30 times"):
+        part.model_copy(update={"min_count": 30}).fit(net, ftrun.Subset(texts, torch.arange(10)))
 
 
 def test_words_keep_their_rows_where_the_vocabulary_changes() -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ftrun
-from ftrun_text import Csv, Jsonl
+from ftrun_text import Csv, Jsonl, lines
 
 TWO = {"text": "text", "target": "label"}
 
@@ -202,7 +202,8 @@ RIGHT = 'text,label\n"two\nlines",x\nb,y\n'
         (RIGHT + " ,x\n", {}, ", line 5: 'text' is empty."),
         (RIGHT.encode() + b"caf\xe9,x\n", {}, ", line 5: byte 33 of the file, 0xe9, is not utf-8. If"),
         (RIGHT.encode() + b"c\x81,x\n", {"encoding": "cp1252"}, ", line 5: byte 31 of the file, 0x81, is not cp1252."),
-        (RIGHT.encode("utf-16"), {}, ": is not UTF-8, but begins as utf-16 does: set `encoding` to that."),
+        (RIGHT.encode("utf-16"), {}, ": is not utf-8, but begins as utf-16 does: set `encoding` to that."),
+        (RIGHT.encode("utf-8-sig"), {"encoding": "cp1252"}, ": is not cp1252, but begins as utf-8 does: set"),
         (RIGHT, {"encoding": "utf-16"}, ": has no mark of utf-16. Is it utf-16-le or utf-16-be?"),
         (RIGHT, {"text": "texts"}, ": there is no column 'texts'. Did you mean 'text'? There are 'text', 'label'."),
         (RIGHT, {"target": "lable"}, ": there is no column 'lable'. Did you mean 'label'?"),
@@ -459,8 +460,21 @@ def test_a_file_that_changes_while_it_is_in_use_is_told(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", RIGHT)
     split = csv_part(path, test_fraction=0).build().train
     written(path, RIGHT.replace("two", "2"))
-    with pytest.raises(ftrun.DataError, match=r"t.csv, byte 11: has changed while it was in use"):
-        split[0]
+    for _ in range(2):
+        with pytest.raises(ftrun.DataError, match=r"t.csv, byte 11: has changed while it was in use"):
+            split[0]
+
+
+def test_a_quote_that_is_not_closed_does_not_take_in_a_large_file(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", 'text,label\na,x\n"' + "b,y\n" * 5_000_000)
+    told = f"{path}, line 3: a field has more than 16,777,216 characters. Is a quote in this row not closed?"
+    assert message(csv_part(path)) == told
+
+
+def test_what_has_no_line_ends_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_LONGEST", 2**20)
+    path = written(tmp_path / "t.csv", "text,label\n" + "x" * 2**22)
+    assert message(csv_part(path)) == f"{path}, line 2: does not end within 64 MiB. Is this a text file?"
 
 
 def test_fingerprints_differ_where_inputs_do(tmp_path: Path) -> None:

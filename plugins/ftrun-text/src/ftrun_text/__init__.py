@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FTRUN_API = "1.0"
 
+KNOWN_TO_ALL = 2  # tokens, of padding and of unknown words
 LENGTH = 256  # most tokens of a text, where a spec's `input` does not say
 
 Empty = Literal["error", "keep", "skip"]
@@ -62,7 +63,9 @@ class Lstm(ftrun.Backbone):
     dropout: float = Field(
         0.2, ge=0, lt=1, description="Part of each layer's input that is zeroed at random in training."
     )
-    vocabulary: int = Field(20_000, ge=2, description="Most tokens; two of them are padding and unknown words.")
+    vocabulary: int = Field(
+        20_000, gt=KNOWN_TO_ALL, description="Most tokens; two of them are padding and unknown words."
+    )
     min_count: int = Field(2, ge=1, description="How often a word stands in the training texts at least, to be known.")
 
     input_type = ftrun.TextInput
@@ -79,10 +82,13 @@ class Lstm(ftrun.Backbone):
         return net
 
     def fit(self, net: "ftrun.Net", train: ftrun.Split) -> None:
-        """Learn the words of the training texts. Raises SpecError where they are no texts."""
+        """Learn the words of the training texts. Raises SpecError where they are no texts, or no word is left."""
         from ftrun_text.lstm import vocabulary_of
 
-        net.set_input(net.input.changed(tokenizer=vocabulary_of(train, self.vocabulary, self.min_count)))
+        learnt = net.input.changed(tokenizer=vocabulary_of(train, self.vocabulary, self.min_count))
+        if learnt.vocabulary_size <= KNOWN_TO_ALL:
+            raise ftrun.SpecError(f"no word stands in the training texts {self.min_count} times. Lower `min_count`.")
+        net.set_input(learnt)
 
 
 @ftrun.hookimpl

@@ -15,6 +15,13 @@ from ftrun_text.lines import Lines, reading
 
 _LONGEST_FIELD = 2**24  # characters: a quote that is never closed would take in the rest of the file
 
+_MISTAKES = {  # what Python's reader says, and what we say
+    "unexpected end of data": "a quote that opens in this row is never closed.",
+    "field limit": f"a field has more than {_LONGEST_FIELD:,} characters. Is a quote in this row not closed?",
+    "expected after": "a quoted field goes on after its closing quote. A quote in a quoted field is written twice; "
+    "where no fields are quoted at all, set `quote` to null.",
+}
+
 Row: TypeAlias = tuple[int, int, Sequence[Any]]
 """Where it begins in the file, in bytes; how many it takes; and what is in the columns that were asked for."""
 
@@ -33,9 +40,14 @@ class RowFile(ABC):
         self.version = (status.st_size, status.st_mtime_ns)
         """Size and time of change: others if the file is another one."""
 
-    @abstractmethod
     def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
         """Every row, in order, with what is in `columns`; the first of them has to be in each row."""
+        with Lines(self.path, self.encoding) as lines:
+            self.encoding = lines.encoding
+            yield from self._rows(lines, columns)
+
+    @abstractmethod
+    def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]: ...
 
     @abstractmethod
     def cell(self, row: str, column: str) -> Any:
@@ -62,11 +74,6 @@ class CsvFile(RowFile):
         self.delimiter = delimiter
         self.quote = quote
         self._places: dict[str, int] = {}
-
-    def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
-        with Lines(self.path, self.encoding) as lines:
-            self.encoding = lines.encoding
-            yield from self._rows(lines, columns)
 
     def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
         rows = self._reader(lines)
@@ -98,16 +105,7 @@ class CsvFile(RowFile):
         try:
             return next(rows, None)
         except csv.Error as error:
-            what = f"{error}."
-            if "unexpected end" in what or "field limit" in what:
-                what = f"a quote that opens in the row is not closed within {_LONGEST_FIELD:,} characters."
-                if "unexpected end" in str(error):
-                    what = "a quote that opens in this row is never closed."
-            elif "expected after" in what:
-                what = (
-                    "a quoted field goes on after its closing quote. A quote in a quoted field is written twice; where "
-                    "no fields are quoted at all, set `quote` to null."
-                )
+            what = next((ours for theirs, ours in _MISTAKES.items() if theirs in str(error)), f"{error}.")
             raise ftrun.DataError(f"{self.path}, line {line}: {what}") from None
 
     def _header(self, lines: Lines, rows: Any) -> list[str]:
@@ -134,11 +132,6 @@ class CsvFile(RowFile):
 
 class JsonLines(RowFile):
     """A JSON object a line; a column is a key. Where one is missing, or null, so is the value."""
-
-    def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
-        with Lines(self.path, self.encoding) as lines:
-            self.encoding = lines.encoding
-            yield from self._rows(lines, columns)
 
     def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
         first, start = columns[0], lines.end

@@ -85,9 +85,9 @@ class Rows:
             if self._open is None:
                 self._open = os.open(self.file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
                 weakref.finalize(self, os.close, self._open)
-                status = os.fstat(self._open)
-                if (status.st_size, status.st_mtime_ns) != self.file.version:
-                    raise ftrun.DataError("its size or time of change is another one")
+            status = os.fstat(self._open)
+            if (status.st_size, status.st_mtime_ns) != self.file.version:
+                raise ftrun.DataError("its size or time of change is another one")
             if hasattr(os, "pread"):  # leaves no position behind, so that processes may share what is open
                 return os.pread(self._open, size, offset)
             os.lseek(self._open, offset, os.SEEK_SET)
@@ -146,18 +146,17 @@ class _Index:
         """Each file, and the number of its first row."""
 
     def add(self, split: str, file: RowFile) -> None:
-        wanted, name, of_split = self.wanted, self.wanted.column, SPLITS.index(split)
+        wanted, of_split = self.wanted, SPLITS.index(split)
         self._files.append((len(self._offsets), file))
         with closing(file.rows(self.columns)) as rows:
             for offset, size, cells in rows:
                 text = cells[0]
-                if not isinstance(text, str) or not text or text.isspace() or not encodable(text):
-                    if not isinstance(text, str) or not encodable(text):
-                        file.refuse(offset, f"has no text in {name!r}, but {ascii(text)[:40]}.")
-                    if wanted.empty == "error":
-                        file.refuse(offset, f"{name!r} is empty.")
+                if not isinstance(text, str) or not encodable(text):
+                    file.refuse(offset, f"has no text in {wanted.column!r}, but {ascii(text)[:40]}.")
+                if wanted.empty != "keep" and (not text or text.isspace()):
                     if wanted.empty == "skip":
                         continue
+                    file.refuse(offset, f"{wanted.column!r} is empty.")
                 try:
                     for collector, place in self._places:
                         collector.add(cells[place])

@@ -80,13 +80,12 @@ class Lines:
             if not marked.startswith(encoding):
                 raise ftrun.DataError(f"{self.path}: has no mark of {encoding}. Is it {encoding}-le or {encoding}-be?")
             return marked, len(mark)
-        if marked == encoding:
-            return marked, len(mark)
-        if marked and encoding == "utf-8":
+        if marked and marked != encoding:
+            other = "utf-8" if marked == "utf-8" else marked[:6]
             raise ftrun.DataError(
-                f"{self.path}: is not UTF-8, but begins as {marked[:6]} does: set `encoding` to that."
+                f"{self.path}: is not {encoding}, but begins as {other} does: set `encoding` to that."
             )
-        return encoding, 0
+        return encoding, len(mark)
 
     def __iter__(self) -> Iterator[str]:
         with reading(self.path):
