@@ -14,7 +14,7 @@ from torch import nn
 
 import ftrun
 from ftrun.exportable import Deployed
-from ftrun.scaffold.templates import augmentation, exporter, loss, metric, modifier, observer, optimizer, scheduler
+from ftrun.scaffold.templates import augmentation, exporter, hub, loss, metric, modifier, observer, optimizer, scheduler
 from ftrun.testing import tiny
 from ftrun.testing.tinynet import tiny_net
 
@@ -29,6 +29,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "metric": metric.Template,
     "observer": observer.Template,
     "exporter": exporter.Template,
+    "hub": hub.Template,
 }
 RIGHT_ON_TEXTS: list[type[ftrun.Part]] = [tiny.TinyTexts, tiny.TinyTextNet]
 MUTANTS: list[tuple[str, str, type[ftrun.Part]]] = []
@@ -902,3 +903,36 @@ exporter_mutant("eight-bits", _Copied, quantizes=True)
 exporter_mutant("eight-bits", _Emptied, quantizes=True)
 exporter_mutant("eight-bits", quantizes=True)
 exporter_mutant("exports-a-run", _Talkative)
+
+
+# Hubs
+
+
+class _Uploads(hub.Folder):
+    def upload(self, *arguments: Any) -> str:
+        return super().push(*arguments)
+
+    push = None  # type: ignore[assignment]
+
+
+class _Positional(hub.Folder):
+    def push(self, files: Any, repository: Any, note: Any) -> str:  # type: ignore[override]
+        return super().push(files, repository, message=note, private=False)
+
+
+def hub_mutant(name: str, folder: type) -> None:
+    """A hub whose `push` nobody can call."""
+
+    class Wrong(hub.Template):
+        """A hub with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> Any:
+            return folder(self.path)
+
+    breaks(name)(Wrong)
+
+
+hub_mutant("pushes", _Uploads)
+hub_mutant("pushes", _Positional)

@@ -112,8 +112,17 @@ def test_equal_slightly_and_very_different_runs(ftrun):
     assert better["p_adjusted"] < 0.001
     assert verdicts(found, 3)["log_loss"] == "worse", "less of it would be better"
     assert found["runs"][0] | {"figures": {}} == {
-        **{"run": "a", "split": "test", "figures": {}, "parameters": 12, "seconds": 61.0, "backbone": "b"},
-        **{"dataset": "d", "input_size": [8, 8], "samples": 2000, "epochs": 3, "best_epoch": 2},
+        "run": "a",
+        "split": "test",
+        "figures": {},
+        "parameters": 12,
+        "seconds": 61.0,
+        "backbone": "b",
+        "dataset": "d",
+        "input_size": [8, 8],
+        "samples": 2000,
+        "epochs": 3,
+        "best_epoch": 2,
         "bytes": Path("a/checkpoints/best/model.safetensors").stat().st_size,
     }
     text = ftrun("compare", "a", "equal", "better", "worse").stdout

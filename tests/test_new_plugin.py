@@ -48,7 +48,8 @@ def make(ftrun, *arguments):
 @EACH_ROLE
 def test_two_files_a_test_and_a_readme(role, site, ftrun):
     output = make(ftrun, role, "my-own")
-    use = "On the command line:\n\n  ftrun export RUN --format my-own\n"
+    command = {"exporter": "ftrun export RUN --format my-own", "hub": "ftrun push RUN REPOSITORY --to my-own"}
+    use = f"On the command line:\n\n  {command.get(role)}\n"
     if role in KEYS:
         value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
         use = f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
@@ -113,6 +114,25 @@ def test_the_exporter_exports_as_it_stands(site, ftrun):
     result = ftrun("export", "run", "--format", "mine", "--set", "separator=,")
     assert result.exit_code == 0, result.output
     assert Path("run/exports/run.label.txt").read_text() == "class 0,class 1,class 2"
+
+
+def test_the_hub_takes_a_run_as_it_stands(site, ftrun):
+    make(ftrun, "hub", "mine")
+    install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
+    assert ftrun(write_spec(tiny_spec()), "--out", "run").exit_code == 0
+    result = ftrun("push", "run", "somebody/net", "--to", "mine", "--set", "path=there", "--private")
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith("pushed: there/somebody/net\n")
+    there = tree(Path("there/somebody/net"))
+    assert there["results.json"] == Path("run/results.json").read_text()
+    assert set(there) == {
+        *("README.md", "message.txt", "metrics.jsonl", "model.safetensors"),
+        *("net.json", "resolved.json", "results.json"),
+    }
+    again = ftrun("push", "run", "somebody/net", "--to", "mine", "--set", "path=there")
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
+    wrong = ftrun("push", "run", "../net", "--to", "mine")
+    assert (wrong.exit_code, "../net: a repository is letters" in wrong.output) == (2, True)
 
 
 @EACH_ROLE
@@ -201,7 +221,7 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, backbone, modifier, augmentation, "
-            "loss, optimizer, scheduler, metric, observer.",
+            "loss, optimizer, scheduler, metric, observer, exporter, hub.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),

@@ -1,4 +1,4 @@
-"""What `ftrun compare` computes with: known values of the tests, and intervals that cover the truth as often as said."""
+"""What `ftrun compare` computes: known values of the tests, and intervals that cover the truth as often as said."""
 
 import math
 from collections import Counter

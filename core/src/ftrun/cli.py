@@ -242,6 +242,48 @@ def runs(folder: Path, as_json: bool) -> None:
 
 
 @main.command()
+@RUN
+@click.argument("repository")
+@click.option("--to", "name", metavar="NAME", help="The hub; the only one that is installed if not given.")
+@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the hub.")
+@click.option("--private", is_flag=True, help="For nobody else to see.")
+@click.option("--message", metavar="TEXT", help="What the commit says; the run's name and figure if not given.")
+@click.option("--dry-run", is_flag=True, help="Say what would go there, and push nothing.")
+def push(
+    run: Path,
+    repository: str,
+    name: str | None,
+    options: tuple[str, ...],
+    private: bool,
+    message: str | None,
+    dry_run: bool,
+) -> None:
+    """Bring RUN, a finished run, to REPOSITORY on a model hub: weights, net.json, model card, results, report, exports.
+
+    What training goes on from, predictions and the log stay here. resolved.json holds the paths that the spec names.
+    """
+    from ftrun import push as pushing
+    from ftrun.catalogue import installed
+    from ftrun.listing import size
+
+    folder = _judgeable(run)
+    hub = pushing.hub(installed(folder.local_parts()), name, options)
+    if message is not None and not message.strip():
+        raise SpecError("--message: is empty.")
+    pushing.check_finished(folder)
+    if not dry_run:
+        pushing.prepare(folder)
+    files = pushing.files(folder)
+    for there, path in files.items():
+        click.echo(f"{size(path.stat().st_size):>9}  {click.format_filename(there)}")
+    if dry_run:
+        click.echo(f"would go to {repository}, {hub.name}{', private' if private else ''}; nothing was pushed")
+        return
+    place = hub.build().push(files, repository, message=message or pushing.message(folder), private=private)
+    click.echo(f"pushed: {pushing.address(place)}")
+
+
+@main.command()
 @click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file that --html names, if it is there.")
@@ -383,7 +425,7 @@ def cache(clear: bool, as_json: bool) -> None:
 def new_plugin(role: str, name: str, into: Path) -> None:
     """Make the folder ftrun-NAME: a plugin with one part of ROLE that works, to be changed into yours.
 
-    ROLE is dataset, backbone, modifier, augmentation, loss, optimizer, scheduler, metric, observer or exporter.
+    ROLE is dataset, backbone, modifier, augmentation, loss, optimizer, scheduler, metric, observer, exporter or hub.
     """
     from ftrun.scaffold import new_plugin as make
 

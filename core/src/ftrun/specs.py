@@ -232,6 +232,27 @@ class Exporter(Part):
         """
 
 
+class Hub(Part):
+    """A place that trained nets are pushed to: a model hub, a registry, a shared folder.
+
+    It is no key of a spec: `ftrun push RUN REPOSITORY --to NAME` names it, `--set OPTION=VALUE` its options.
+    """
+
+    role = "hub"
+
+    @abstractmethod
+    def build(self) -> Any:
+        """An object with this method; it is called once.
+
+        push(files, repository, *, message, private) -> str: bring the files, {their name there, "/" between folders:
+            their path here}, into `repository`, which is made if it is not there, all of them or none; give the
+            address where they are. With `private`, nobody else may see them: where that cannot be, push nothing.
+
+        Raises SpecError for a name that no repository can have, FtrunError for what the hub or the network refuses:
+        one message that holds no secret.
+        """
+
+
 ROLES: tuple[type[Part], ...] = (
     Dataset,
     Backbone,
@@ -243,4 +264,5 @@ ROLES: tuple[type[Part], ...] = (
     Metric,
     Observer,
     Exporter,
+    Hub,
 )

@@ -16,7 +16,7 @@ def parameters(weights: Path) -> int | None:
         with weights.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         return sum(
-            math.prod(each["shape"])
+            int(math.prod(each["shape"]))
             for name, each in header.items()
             if name != "__metadata__" and "F" in each["dtype"] and not name.endswith(_BUFFERS)
         )

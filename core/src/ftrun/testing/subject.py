@@ -131,7 +131,7 @@ class Subject:
 
     def spec(self, place: Path) -> dict[str, Any]:
         """What a spec says of the part, and of what it needs beside it."""
-        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # an exporter has none, and no spec
+        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # exporters and hubs have none
         own = self.in_spec(place)
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role == "modifier":

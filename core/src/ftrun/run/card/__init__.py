@@ -13,6 +13,7 @@ from ftrun.run.card.facts import Facts
 from ftrun.run.card.text import text
 from ftrun.run.compare import contender
 from ftrun.run.folder import RunFolder
+from ftrun.run.opened import open_run
 from ftrun.specs import Backbone
 
 NAME = "README.md"
@@ -43,6 +44,12 @@ def write(folder: RunFolder, backbone: Backbone, net: Net) -> bool:
     facts = Facts(run, folder.path.resolve().name, library_code(backbone, net), backbone.base_model)
     folder.write_text(NAME, _marked(text(facts)))
     return True
+
+
+def again(folder: RunFolder) -> None:
+    """Write the card of a run that is finished and has none. Raises what opening a run raises."""
+    run = open_run(folder, "cpu")
+    write(folder, run.spec.backbone, run.net)
 
 
 def _marked(card: str) -> str:

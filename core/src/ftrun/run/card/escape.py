@@ -33,6 +33,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
     text = json.dumps(_without_surrogates(value), ensure_ascii=False)
+    if isinstance(value, float) and "." not in text:
+        text = text.replace("e", ".0e")  # YAML 1.1 takes 1e-07 for a text
     return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in text)
 
 

@@ -23,7 +23,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
     figures = facts.figures(facts.run.split)
     metrics = list(dict.fromkeys(found for name in figures if (found := _metric(name))))
     family = (part_name(facts.spec.get("backbone")) or "").partition("/")[0]
-    found = {
+    fields: dict[str, Any] = {
         "library_name": "ftrun",
         "pipeline_tag": task,
         "tags": ["ftrun", *([family] if family else []), *([task] if task else [])],
@@ -32,7 +32,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
         "metrics": metrics,
         "model-index": [{"name": facts.title, "results": _results(facts, task)}] if figures else None,
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def _task(facts: Facts) -> str | None:

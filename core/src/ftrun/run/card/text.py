@@ -1,6 +1,6 @@
 """A model card: YAML metadata and Markdown, in the form of the Hugging Face Hub."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ftrun.listing import size
@@ -84,7 +84,7 @@ def _training(facts: Facts) -> Iterator[str]:
     rows += [(key, code(resolved[key])) for key in ("precision", "device") if key in resolved]
     rows += [("time", words.duration(facts.run.seconds))]
     yield _table(("", ""), [(key, value.replace("|", "\\|")) for key, value in rows], numbers=False)
-    yield "resolved.json has all of it, with the versions of what it was made with; metrics.jsonl every epoch's figures."
+    yield "resolved.json has all of it, with the versions of what made it; metrics.jsonl has every epoch's figures."
 
 
 def _loading(facts: Facts) -> Iterator[str]:
@@ -105,6 +105,6 @@ def _given(part: Any) -> Any:
     return {key: value for key, value in part.items() if value is not None} if isinstance(part, Mapping) else part
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], *, numbers: bool = True) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numbers: bool = True) -> str:
     lines = [head, ("---", *["---:" if numbers else "---"] * (len(head) - 1)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

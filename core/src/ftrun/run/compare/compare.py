@@ -55,7 +55,7 @@ def figures(run: Contender) -> dict[str, float]:
     """Of its predictions, all that runs are compared in; else what results.json has. `color/accuracy` of several."""
     if run.predictions is None:
         return run.figures
-    found = {}
+    found: dict[str, float] = {}
     for name, target in run.targets.items():
         said = Said(run.predictions.outputs[name], run.predictions.truth[name])
         for measure in measures(target):
@@ -72,7 +72,7 @@ def _against(first: Contender, other: Contender) -> dict[str, Any]:
         pairs = paired(first, other)
     except NotPaired as reason:
         return {"run": other.name, "paired": False, "reason": str(reason), "samples": None, "figures": {}}
-    found = {}
+    found: dict[str, Any] = {}
     for name, (one, second) in pairs.items():
         target = first.targets[name]
         told = {figure: _as_json(figure, each) for figure, each in _differences(target, one, second).items()}

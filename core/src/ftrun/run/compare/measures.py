@@ -106,7 +106,7 @@ class OfLabels(Measure):
     def summing(self, said: Said) -> Summing:
         decided, there = said.decisions, said.truth > 0.5
         columns = torch.stack([decided & there, decided, there], 1).flatten(1).float()
-        return lambda weights: (weights @ columns).unflatten(1, (3, -1))
+        return lambda weights: (weights @ columns).reshape(len(weights), 3, -1)
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
         return {"f1_macro": _f1(*sums.unbind(1)).mean(1), "f1_micro": _f1(*sums.sum(2).unbind(1))}
@@ -120,7 +120,7 @@ class R2(Measure):
         squares = (said.outputs - truth).square()
         truth = truth - truth.mean(0)  # squares of what is far from 0 would swallow their differences
         columns = torch.stack([squares, truth, truth.square()], 1).flatten(1)
-        return lambda weights: (weights.double() @ columns).unflatten(1, (3, -1))
+        return lambda weights: (weights.double() @ columns).reshape(len(weights), 3, -1)
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
         squares, first, second = sums.unbind(1)

@@ -7,6 +7,7 @@ bootstrap        percentile interval, samples drawn with both runs' answers: Efr
 Holm             Holm 1979, A simple sequentially rejective multiple test procedure
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -99,8 +100,9 @@ def mcnemar(only_first: int, only_second: int) -> tuple[float, str]:
     """
     samples, fewer = only_first + only_second, min(only_first, only_second)
     exact = samples < EXACT_BELOW
-    counts = torch.arange(fewer + 1, dtype=torch.float64)
-    chances = torch.distributions.Binomial(samples, torch.tensor(0.5).double()).log_prob(counts)
+    counts, total = torch.arange(fewer + 1, dtype=torch.float64), torch.tensor(samples, dtype=torch.float64)
+    ways = torch.lgamma(total + 1) - torch.lgamma(counts + 1) - torch.lgamma(total - counts + 1)
+    chances = ways - samples * math.log(2)  # of so many samples for the one run, as logarithms
     p = 2 * float(chances.logsumexp(0).exp()) - (0 if exact else float(chances[-1].exp()))
     return min(p, 1.0), f"McNemar, {'exact' if exact else 'mid-p'}"
 

@@ -66,7 +66,7 @@ def _cut(run: Contender) -> tuple[Any, Any]:
 
 
 def _common(one: Contender, other: Contender) -> tuple[Tensor, Tensor]:
-    """Where the samples that both were judged on are, in each: int64 [N]. One that one run could not read is in none."""
+    """Where in each are the samples that both were judged on, int64 [N]: one run may have skipped some."""
     assert one.predictions is not None
     assert other.predictions is not None
     ids, others = one.predictions.ids, other.predictions.ids
