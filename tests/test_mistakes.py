@@ -443,7 +443,10 @@ def test_a_folder_that_may_not_be_written_to(site, ftrun):
 # Whole processes: a disk that is full, signals, faults
 
 MAIN = "import sys; from ftrun.cli import main; main(sys.argv[1:])"
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); " + MAIN
+LIMITED = (
+    "import sys, resource; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+    + MAIN
+)
 
 
 def start(*arguments, code=MAIN):
