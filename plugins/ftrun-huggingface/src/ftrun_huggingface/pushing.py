@@ -63,7 +63,8 @@ def _told(endpoint: str, repository: str, token: str) -> Iterator[None]:
 
 def _message(endpoint: str, repository: str, error: BaseException, token: str) -> str:
     if not isinstance(error, HfHubHTTPError):
-        return f"{endpoint} cannot be reached, or broke off: {type(error).__name__}: {_line(error, token)}"
+        what = f"{type(error).__name__}: {_line(error, token)}"
+        return f"{endpoint} cannot be reached, or does not answer as a hub does: {what}"
     status = error.response.status_code
     reason = _REASONS.get(status, "try again later" if status >= 500 else "it says no more")
     said = f" It says: {_shown(error.server_message, token)}" if error.server_message else ""
