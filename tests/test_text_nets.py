@@ -56,17 +56,43 @@ def test_minilm_runs_and_is_evaluated_and_predicts(site, ftrun, monkeypatch):
     assert sum(answers[0].scores.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_swapping_the_backbone_is_one_word(site, ftrun):
-    folder = tinyencoder.write(Path("tiny"))
-    given = write_spec(spec(backbone="minilm"))
-    for backbone in (f"transformers/{folder}",):
-        changes = ["--set", f"backbone={backbone}", "--set", "backbone.pretrained=false"]
-        result = ftrun(given, "--out", "run", "--device", "cpu", *changes)
-        assert result.exit_code == 0, result.output
-        resolved = json.loads(Path("run/resolved.json").read_text())["spec"]
-        plain = json.loads(ftrun("check", given, "--json").output)["spec"]
-        assert resolved.pop("backbone") != plain.pop("backbone")
-        assert resolved == plain
+@pytest.mark.parametrize("backbone", ["transformers/tiny", "lstm"])
+def test_swapping_the_backbone_is_one_word(backbone, site, ftrun):
+    save_weights(tinyencoder.write(Path("tiny")))
+    given = write_spec(spec())
+    result = ftrun(given, "--out", "run", "--device", "cpu", "--set", f"backbone={backbone}")
+    assert result.exit_code == 0, result.output
+    resolved = json.loads(Path("run/resolved.json").read_text())["spec"]
+    plain = json.loads(ftrun("check", given, "--json").output)["spec"]
+    assert resolved.pop("backbone")["name"] == backbone.partition("/")[0]
+    assert plain.pop("backbone")["name"] == "minilm"
+    assert Path(resolved.pop("parts")).name == Path(plain.pop("parts")).name
+    assert resolved == plain
+
+
+def save_weights(folder: Path) -> None:
+    from transformers import AutoConfig, AutoModel
+
+    AutoModel.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("backbone", ["transformers", "lstm"])
+def test_words_are_added_to_any_net_that_reads_texts(backbone, site, ftrun):
+    folder = tinyencoder.write(Path("tiny").absolute())
+    options = {"model": str(folder), "pretrained": False} if backbone == "transformers" else {"min_count": 40}
+    words = [{"name": "resize-vocabulary", "words": ["the spoon", "zebra"]}]
+    given = write_spec(spec(backbone={"name": backbone, **options}, modifiers=words))
+    result = ftrun(given, "--out", "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    tokens = api.load("run").input.tokens
+    new = [tokens.token_to_id(word) for word in words[0]["words"]]
+    assert set(new) <= set(tokens.encode("a zebra and the spoon").ids)
+    (embedding,) = (
+        tensor
+        for name, tensor in load_file("run/checkpoints/best/model.safetensors").items()
+        if name.endswith(("word_embeddings.weight", "embedding.weight"))
+    )
+    assert sorted(new) == [len(embedding) - 2, len(embedding) - 1]
 
 
 def test_words_and_adapters_survive_kills(site):
@@ -93,3 +119,23 @@ def test_a_run_starts_from_the_weights_of_another(site, ftrun):
     assert result.exit_code == 0, result.output
     first, second = (load_file(f"{run}/checkpoints/best/model.safetensors") for run in ("first", "second"))
     assert all(torch.allclose(second[name], tensor, atol=1e-6) for name, tensor in first.items())
+
+
+def test_rows_go_by_their_tokens_where_another_run_has_other_words(site, ftrun):
+    folder = tinyencoder.write(Path("tiny").absolute())
+    backbone = {"name": "transformers", "model": str(folder), "pretrained": False}
+    runs = {"first": ["spoon", "zebra"], "second": ["zebra", "thunder"]}
+    for run, words in runs.items():
+        modifiers = [{"name": "resize-vocabulary", "words": words}]
+        given = write_spec(spec(backbone=backbone, modifiers=modifiers, optimizer={"name": "adamw", "lr": 1e-12}))
+        start = ["--init-from", "first"] if run == "second" else []
+        result = ftrun(given, "--out", run, "--device", "cpu", *start)
+        assert result.exit_code == 0, result.output
+    old = len(tinyencoder.VOCABULARY)
+    assert f"{old + 1} of {old + 2} tokens are known there" in result.output
+    first, second = (
+        load_file(f"{run}/checkpoints/best/model.safetensors")["embeddings.word_embeddings.weight"] for run in runs
+    )
+    assert torch.allclose(second[:old], first[:old], atol=1e-6)
+    assert torch.allclose(second[old], first[old + 1], atol=1e-6)
+    assert not torch.allclose(second[old + 1], first[old], atol=1e-2)

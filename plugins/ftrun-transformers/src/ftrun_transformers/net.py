@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,24 @@ class EncoderNet(ftrun.Net):
         self.input = input.changed(config=to_json(config))
         self.pad_id = self.input.pad_id
 
+    def adapted(
+        self,
+        tensors: Mapping[str, Tensor],
+        input: Mapping[str, Any],  # noqa: A002  (the contract's word)
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """Rows of the embedding go by the token; that of a token which the other run does not know stays as it is."""
+        mine = self.model.get_input_embeddings().weight
+        name = next(name for name, parameter in self.model.named_parameters() if parameter is mine)
+        theirs, before = tensors.get(name), _vocabulary(input)
+        after = self.input.tokens.get_vocab()
+        if theirs is None or before in (None, after) or theirs.shape[1] != mine.shape[1]:
+            return dict(tensors), []
+        both = [word for word in after if before.get(word, len(theirs)) < len(theirs)]
+        rows = mine.detach().cpu().clone()
+        rows[[after[word] for word in both]] = theirs[[before[word] for word in both]].to(rows)
+        note = f"{name}: {len(both):,} of {len(after):,} tokens are known there, and taken over; the others stay"
+        return {**tensors, name: rows}, [note]
+
     @torch.no_grad()
     def _add_rows(self, pieces: Mapping[int, Sequence[int]]) -> None:
         if not pieces:
@@ -67,6 +86,14 @@ class EncoderNet(ftrun.Net):
         old.weight = nn.Parameter(weight, requires_grad=old.weight.requires_grad)
         old.num_embeddings = rows
         self.model.config.vocab_size = rows
+
+
+def _vocabulary(saved: Mapping[str, Any]) -> dict[str, int] | None:
+    """The tokens in what net.json says of an input; None where it is not of these nets."""
+    try:
+        return EncoderInput.restored(saved).tokens.get_vocab()
+    except ftrun.FtrunError:
+        return None
 
 
 def to_json(config: Mapping[str, object]) -> str:
