@@ -21,7 +21,10 @@ from ftrun.run.folder import RunFolder
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE, /dev/full and mounts")
 
 MAIN = "import sys; from ftrun.cli import main; main(sys.argv[1:])"
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); " + MAIN
+LIMITED = (
+    "import sys, resource; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+    + MAIN
+)
 SPEC = tiny_spec(
     dataset={"name": "tiny", "samples": 8, "val": True},
     train={"epochs": 30, "batch_size": 4, "checkpoint_minutes": 1e-9},

@@ -11,6 +11,7 @@ from support import TINY, tiny_spec, write_spec
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
     "tensorboard", "rich", "scipy", "pandas", "onnx", "onnxruntime", "onnxscript", "matplotlib", "jinja2",
+    "tokenizers", "peft",
 }  # fmt: skip
 CODE = f"""
 import json, sys

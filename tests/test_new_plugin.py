@@ -287,7 +287,8 @@ def test_it_never_overwrites(there, site, ftrun):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE and /proc")
 def test_where_it_cannot_write_nothing_is_left(site, ftrun):
-    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    full = "import sys, resource; sys.dont_write_bytecode = True; "
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     code = full + "import sys; from ftrun.cli import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, "new-plugin", "optimizer", "mine"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -116,10 +116,10 @@ def test_confusions_of_very_many_classes() -> None:
 
 
 def test_the_worst_of_many_come_first_and_few_keep_their_order() -> None:
-    few = byname.table(["a", "b"], [5, 5], [5, 5], [5, 0], most=1000)
+    few = byname.table(["a", "b"], [(5, 5, 5), (5, 5, 0)], most=1000)
     assert ([row.name for row in few.rows], few.worst_first) == (["a", "b"], False)
     names = [f"c{number}" for number in range(40)]
-    many = byname.table(names, [4] * 39 + [0], [4] * 39 + [0], [4] * 38 + [1, 0], most=39)
+    many = byname.table(names, [*[(4, 4, 4)] * 38, (4, 4, 1), (0, 0, 0)], most=39)
     assert (many.rows[0].name, many.total, len(many.rows), many.worst_first) == ("c38", 40, 39, True)
     assert "c39" not in [row.name for row in many.rows], "it has no F1, and goes last"
 

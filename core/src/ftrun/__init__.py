@@ -8,7 +8,7 @@ from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit
 from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.hooks import hookimpl
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.randomness import SampleRandom
 from ftrun.specs import (
     Augmentation,
@@ -70,6 +70,7 @@ __all__ = [
     "Subset",
     "Target",
     "TensorSplit",
+    "TextInput",
     "Values",
     "did_you_mean",
     "hookimpl",

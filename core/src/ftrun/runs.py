@@ -1,8 +1,9 @@
 """`ftrun runs`: the runs in a folder, told from their run folders alone. Needs no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ftrun.errors import FtrunError, SpecError, did_you_mean
@@ -31,6 +32,7 @@ def _run(folder: RunFolder) -> dict[str, Any]:
     )
     spec = _part(resolved, "spec")
     monitor = resolved.get("monitor")
+    names = monitor if isinstance(monitor, list) else [monitor]
     return {
         "run": str(folder.path),
         "state": status.get("state"),
@@ -38,11 +40,17 @@ def _run(folder: RunFolder) -> dict[str, Any]:
         "epochs": _part(spec, "train").get("epochs"),
         "dataset": part_name(spec.get("dataset")),
         "backbone": part_name(spec.get("backbone")),
-        "monitor": monitor,
-        "best": _part(best, "val").get(str(monitor).removeprefix("val/")),
+        "monitor": " + ".join(map(str, names)),
+        "best": _mean(_part(best, "val").get(str(name).removeprefix("val/")) for name in names),
         "best_epoch": best.get("epoch"),
         "began": _began(folder),
     }
+
+
+def _mean(figures: Iterable[Any]) -> float | None:
+    """Of the figures that decide; nothing where one is missing."""
+    given = list(figures)
+    return fmean(given) if given and all(isinstance(each, float) for each in given) else None
 
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_the_library_alone_says_the_same(backbone, target, tmp_path):
     assert details == {"loads_with": "net.py"}
     torch.save(some.example, tmp_path / "images.pt")
     command = [sys.executable, "-c", ALONE, str(tmp_path / "net.py"), str(tmp_path / "images.pt")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     epoch, ours, scores = json.loads(done.stdout)
     assert (epoch, ours) == ("3", False)
     assert torch.allclose(torch.tensor(scores), some.module(some.example)["label"], atol=1e-5)

@@ -31,9 +31,12 @@ class Table:
     worst_first: bool
 
 
-def table(names: Sequence[str], true: Sequence[int], said: Sequence[int], hits: Sequence[int], most: int) -> Table:
-    """All by position; at most so many rows, the lowest F1 first where there are many."""
-    rows = [_row(*each) for each in zip(names, true, said, hits, strict=True)]
+def table(names: Sequence[str], counts: Sequence[tuple[int, int, int]], most: int) -> Table:
+    """At most so many rows, the lowest F1 first where there are many.
+
+    counts: for each name, how often it is true, said, and both
+    """
+    rows = [_row(name, *each) for name, each in zip(names, counts, strict=True)]
     worst_first = len(rows) > min(_IN_ORDER, most)
     if worst_first:  # what never occurred and was never said has no F1, and goes last
         rows.sort(key=lambda row: (row.f1.value is None, row.f1.value or 0.0))

@@ -44,9 +44,9 @@ def report(
     scores = outputs.softmax(1).nan_to_num(0.0)
     confidence, said = scores.max(1)
     right = said == truth
-    counts = [each.bincount(minlength=len(names)).tolist() for each in (truth, said, truth[right])]
-    rows = byname.table(names, *counts, most=max(1000 // share, 20))
-    all_f1 = [2 * hits / (true + made) for true, made, hits in zip(*counts, strict=True) if true + made]
+    of_class = [each.bincount(minlength=len(names)).tolist() for each in (truth, said, truth[right])]
+    counts = list(zip(*of_class, strict=True))
+    all_f1 = [2 * hits / (true + made) for true, made, hits in counts if true + made]
     most = max(MOST // share, 4)
     wrong = (~right).nonzero().flatten()
     wrong = wrong[confidence[wrong].argsort(descending=True, stable=True)][:most]
@@ -69,9 +69,9 @@ def report(
         name=name,
         right=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
-        by_class=rows,
+        by_class=byname.table(names, counts, max(1000 // share, 20)),
         macro_f1=sum(all_f1) / len(all_f1) if all_f1 else None,
-        never_said=sum(count == 0 for count in counts[1]),
+        never_said=sum(made == 0 for _, made, _ in counts),
         names=list(names),
         matrix=confusion.matrix(truth, said, len(names)) if len(names) > 1 else None,
         pairs=confusion.pairs(truth, said, names, 20),

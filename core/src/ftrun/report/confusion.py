@@ -26,7 +26,7 @@ def pairs(true: Tensor, said: Tensor, names: Sequence[str], most: int) -> list[P
     """The most frequent confusions. true, said: int64 [N]"""
     wrong = true != said
     # Only pairs that occur are counted: a matrix of all would not fit into memory where classes are many.
-    keys, counts = (true[wrong] * len(names) + said[wrong]).unique(return_counts=True)
+    keys, counts = torch.unique(true[wrong] * len(names) + said[wrong], return_counts=True)
     of_class = true.bincount(minlength=len(names))
     found = []
     for index in counts.argsort(descending=True, stable=True)[:most].tolist():

@@ -12,9 +12,12 @@ from torch import Tensor
 from ftrun.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun.report.record import Record
 from ftrun.run.assemble import build_metrics
+from ftrun.run.predictions import Predictions
 from ftrun.runspec import RunSpec
 from ftrun.specs import Metric
 from ftrun.targets import Classes, Target
+
+_NO_INTERVAL: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,9 @@ class Figure:
 
     name: str
     values: Mapping[str, float | None]
-    low: float | None = None
-    high: float | None = None
-    monitored: bool = False
+    low: float | None
+    high: float | None
+    monitored: bool
 
 
 def figures(record: Record, spec: RunSpec) -> tuple[list[str], list[Figure]]:
@@ -34,13 +37,16 @@ def figures(record: Record, spec: RunSpec) -> tuple[list[str], list[Figure]]:
     if record.results:
         by_split = {name: record.results[name] for name in ("val", "test") if record.results.get(name)}
     names = dict.fromkeys(name for each in by_split.values() for name, value in each.items() if _is_one(value))
-    intervals = _intervals(record, spec, by_split) if record.predictions else {}
+    judged, said = by_split.get(record.split or ""), record.predictions
+    intervals: Mapping[str, tuple[float | None, float | None]] = {}
+    if said and judged:
+        intervals = _intervals(record.targets, spec, said, judged)
     monitor = str(record.resolved.get("monitor")).removeprefix("val/")
     return list(by_split), [
         Figure(
             name,
             {split: each.get(name) for split, each in by_split.items()},
-            *intervals.get(name, (None, None)),
+            *intervals.get(name, _NO_INTERVAL),
             monitored=name == monitor,
         )
         for name in names
@@ -52,20 +58,18 @@ def _is_one(value: Any) -> bool:
 
 
 def _intervals(
-    record: Record, spec: RunSpec, by_split: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, Target], spec: RunSpec, said: Predictions, judged: Mapping[str, Any]
 ) -> dict[str, tuple[float, float]]:
-    said, split = record.predictions, record.split
-    assert said is not None
-    assert split is not None
-    built = build_metrics(spec, record.targets, torch.device("cpu"))
+    """Of the figures of the split that was judged, by name."""
+    built = build_metrics(spec, targets, torch.device("cpu"))
     found = {}
-    for target_name, metrics in built.items():
-        target, outputs, truth = (each[target_name] for each in (record.targets, said.outputs, said.truth))
+    for target, metrics in built.items():
         for part in spec.metrics:
-            name = f"{target_name}/{part.key}" if len(built) > 1 else part.key
-            value = by_split[split].get(name)
+            name = f"{target}/{part.key}" if len(built) > 1 else part.key
+            value = judged.get(name)
             if part.key in metrics and isinstance(value, float):
-                interval = _interval(value, part, metrics[part.key], target, outputs, truth)
+                given = targets[target], said.outputs[target], said.truth[target]
+                interval = _interval(value, part, metrics[part.key], *given)
                 if interval is not None:
                     found[name] = interval
     return found

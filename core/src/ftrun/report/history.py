@@ -94,14 +94,14 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
     times: list[float] = []
     rates: list[float] = []
     for line in _thinned(history, _RATE_POINTS):
-        epoch, recorded = int(line["epoch"]), _number(line.get("lr"))
+        epoch, rate = int(line["epoch"]), _number(line.get("lr"))
         factor = schedule((epoch * per_epoch - 1) / steps)
         if not factor:
             continue
         for portion in range(portions):
             step = (epoch - 1) * per_epoch + portion * (per_epoch - 1) // max(portions - 1, 1)
             times.append(step / per_epoch)
-            rates.append(recorded / factor * schedule(step / steps))
+            rates.append(rate / factor * schedule(step / steps))
     recorded = _curve(history, "lr")
     last_steps = [epoch - 1 / per_epoch for epoch in recorded.epochs]
     return Curve("scheduled", times, rates), Curve("recorded", last_steps, recorded.values)

@@ -38,7 +38,7 @@ def report(
     scores = outputs.double().sigmoid().nan_to_num(0.0)
     said, true = scores > 0.5, truth > 0.5
     right = (said == true).all(1)
-    counts = [each.sum(0).tolist() for each in (true, said, said & true)]
+    counts = list(zip(*(each.sum(0).tolist() for each in (true, said, said & true)), strict=True))
     off = (scores - truth.double()).abs()
     worst, which = off.max(1)
     most = max(MOST // share, 4)
@@ -63,7 +63,7 @@ def report(
         name=name,
         exact=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
-        by_label=byname.table(target.names, *counts, most=max(1000 // share, 20)),
+        by_label=byname.table(target.names, counts, max(1000 // share, 20)),
         calibration=calibration(scores.flatten(), true.flatten()),
         mistakes=examples(wrong.tolist(), name_worst=True),
         sample=examples(spread(len(truth), most, seed=1), name_worst=False),

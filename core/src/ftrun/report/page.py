@@ -155,9 +155,10 @@ def _headline(record: Record, splits: Sequence[str], found: Sequence[Figure]) ->
         name, target = next(iter(record.targets.items()))
         right = share_right(target, said.outputs[name], said.truth[name])
         if right:
-            return Headline("accuracy", right.value, right.low, right.high, split)
+            shown = f"{name}/accuracy" if len(record.targets) > 1 else "accuracy"
+            return Headline(shown, right.value, right.low, right.high, split)
     chosen = chosen or (found[0] if found else None)
-    return chosen and Headline(chosen.name, chosen.values.get(split), chosen.low, chosen.high, split)
+    return Headline(chosen.name, chosen.values.get(split), chosen.low, chosen.high, split) if chosen else None
 
 
 def _notes(record: Record) -> list[str]:

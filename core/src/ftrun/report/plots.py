@@ -35,7 +35,7 @@ _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (7, 2, 2, 2)), 
 SERIES = len(_SERIES)
 """So many curves can be told apart; further ones begin again."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "font.size": 10.5,
     "axes.edgecolor": _MUTED,

@@ -47,7 +47,8 @@ class Embeddings:
         if data is None or digest != self._digest(job.net):  # an average of the weights may still move
             return None
         depends = [
-            [data, digest, net.input.model_dump(mode="json"), str(job.setting)],
+            [data, digest, net.input.model_dump(mode="json"), net.input.collate_options(), str(job.setting)],
+            job.spec.backbone.model_dump(mode="json"),  # how it pools may be an option of its own
             [job.device.type, torch.get_num_threads(), torch.__version__, job.spec.train.batch_size],
             [job.spec.seed, job.plan.draw(epoch), job.spec.resolved()["augment"]] if augmented else [],
         ]

@@ -42,7 +42,8 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     counts = {}
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
-            found = splits.train.targets[name].bincount(minlength=target.outputs).tolist()
+            labels = splits.train.targets[name]
+            found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
             counts[name] = dict(zip(target.names, found, strict=True))
     return counts
 

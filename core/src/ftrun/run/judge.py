@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
@@ -20,6 +20,7 @@ from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loa
 from ftrun.run.decoded import decoder
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
+from ftrun.run.loss import TotalLoss
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.report import Report
 from ftrun.run.tuning import Setting
@@ -35,7 +36,7 @@ class Judge:
     judged: Net
     device: torch.device
     setting: Setting
-    losses: Mapping[str, nn.Module]
+    losses: TotalLoss
     metrics: Mapping[str, Mapping[str, Any]]
 
     def ready(self, batch: Batch) -> Batch:
@@ -124,7 +125,7 @@ def _judged(
         run.net,
         run.device,
         run.setting,
-        build_losses(spec, run.net.targets, _training_values(run, splits), run.device),
+        _losses(run, spec, splits),
         build_metrics(spec, run.net.targets, run.device),
     )
     skip = spec.train.on_corrupt != "error"
@@ -141,6 +142,13 @@ def _judged(
         if said:
             _keep(run, name, said, report)
     return figures
+
+
+def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
+    """The run's loss, with what it had learnt in the best epoch."""
+    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
+    losses.load_learnt(run.best.get("loss", {}))
+    return losses
 
 
 def _keep(run: Opened, split: str, said: predictions.Collected, report: Report) -> None:

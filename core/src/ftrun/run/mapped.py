@@ -45,6 +45,7 @@ class MappedSplit:
         self.inputs = inputs
         self.fingerprint = key
         self.source = source
+        self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
         self._unreadable = dict(unreadable)
 

@@ -6,12 +6,13 @@ Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftr
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ftrun.catalogue import Catalogue, installed
-from ftrun.errors import DataError, PluginError, located
+from ftrun.errors import DataError, FtrunError, PluginError
 from ftrun.net import Net
 from ftrun.run import checkpoint, environment, record
 from ftrun.run.assemble import build_net, choose_device, compile_net, if_here
@@ -78,14 +79,22 @@ def open_run(
     where = choose_device(device or if_here(resolved["device"]))
     setting = Setting(resolved["precision"], resolved["memory_format"])
     with _same_plugins(resolved, catalogue):
-        with located(str(best / checkpoint.NET)):
-            net = build_net(spec, needed.targets, needed.input).to(where)
+        net = _built(spec, needed, about, best).to(where)
         setting.apply(net)
         checkpoint.load_weights(best, net.model)
     net.eval().requires_grad_(False)
     if compiled and spec.train.compile:
         compile_net(net, where)
     return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
+
+
+def _built(spec: RunSpec, needed: record.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
+    try:
+        return build_net(spec, needed.targets, about["input"])
+    except FtrunError as error:
+        if error.where == "resolved.json":  # it has the same input, but this one was taken
+            error.where = str(best / checkpoint.NET)
+        raise
 
 
 @contextmanager

@@ -52,9 +52,12 @@ class Collected:
             self.truth.setdefault(name, []).append(batch.targets[name].cpu())
 
     def all(self) -> Predictions:
-        """What was taken so far, in the order in which it came."""
-        outputs = {name: torch.cat(each) for name, each in self.outputs.items()}
-        return Predictions(torch.cat(self.ids), outputs, {name: torch.cat(each) for name, each in self.truth.items()})
+        """What was taken so far, in the split's own order."""
+        ids, order = torch.cat(self.ids).sort()
+        outputs, truth = (
+            {name: torch.cat(each)[order] for name, each in taken.items()} for taken in (self.outputs, self.truth)
+        )
+        return Predictions(ids, outputs, truth)
 
 
 def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
 from ftrun.run.progress import Progress
 from ftrun.run.report import Report, line_of
-from ftrun.run.saver import Saver, restore, saved
+from ftrun.run.saver import Saver, restore, saved, saved_input_of
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
@@ -105,7 +105,7 @@ def resume(
     with folder.locked():
         report = Report(started)
         device = device or if_here(resolved["device"])
-        saved_input = resolved["input"] if saved(folder) else None
+        saved_input = saved_input_of(folder, resolved)
         setting = Setting(resolved["precision"], resolved["memory_format"])
         job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
         observers = Observers(spec, report.say)
@@ -179,7 +179,7 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
 def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
     """What resolved.json says of a run beside its spec."""
     return {
-        "monitor": job.spec.monitor,
+        "monitor": job.monitor.as_json,
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
@@ -224,6 +224,7 @@ def _judge(
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.judged.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
+    job.losses.load_learnt(saved_with.get("loss", {}))
     began = perf_counter()
     judged = {"val": saved_with["val"]}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
