@@ -31,11 +31,9 @@ EACH_ROLE = pytest.mark.parametrize("role", ROLES)
 def tree(folder):
     """Every path below a folder, and what is there."""
     return {
-        str(path.relative_to(folder)): path.read_text(errors="replace")
-        if path.is_file()
-        else "a folder"
-        if path.is_dir()
-        else "?"
+        str(path.relative_to(folder)): (
+            path.read_text(errors="replace") if path.is_file() else "a folder" if path.is_dir() else "?"
+        )
         for path in sorted(folder.rglob("*"))
     }
 
