@@ -5,4 +5,5 @@ import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "hypothesis"))
+os.environ.setdefault("FTRUN_REPORT", "0")  # what is about it says 1: it takes a second, and there are many runs
 os.environ.setdefault("FTRUN_CACHE", os.path.join(tempfile.gettempdir(), "ftrun-test-cache"))

@@ -27,6 +27,12 @@ def save(folder: Path, row: Row, about: Mapping[str, Any], rounds: Rounds) -> No
     (folder / f"{row.name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
+def load(folder: Path, row: Row) -> dict[str, Any]:
+    """What `save` wrote; nothing where there are no results yet."""
+    path = folder / f"{row.name}.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
 def render(folder: Path) -> str:
     """RESULTS.md, in the order of the rows."""
     found = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}

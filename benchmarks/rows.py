@@ -182,7 +182,7 @@ def _auto() -> Row:
     cases = {
         "torchvision/resnet18": (32, 64),
         "efficientnet-lite0": (64, 96),
-        "timm/vit_tiny_patch16_224": (96, 224),
+        "timm/vit_tiny_patch16_224": (64, 96),
         "torchvision/mobilenet_v3_small": (64, 96),
     }
     return _micro(

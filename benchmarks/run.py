@@ -47,6 +47,9 @@ FILL_CACHE = ("peers/ftrun_spec.py", "measures/size.py")
     type=click.Path(path_type=Path),
     help="Where the results are kept, RESULTS.md beside it; results/ beside this file if not given.",
 )
+@click.option(
+    "--more", is_flag=True, help="Add to the rounds of the results that are kept, if they are of this very work."
+)
 @click.option("--render", is_flag=True, help="Only write RESULTS.md anew from the results that are there.")
 def main(
     rows: str,
@@ -59,6 +62,7 @@ def main(
     device: str,
     quick: bool,
     folder: Path | None,
+    more: bool,
     render: bool,
 ) -> None:
     """Run ftrun and its peers on the same work, in turn, and write RESULTS.md."""
@@ -71,7 +75,10 @@ def main(
         row = replace(row, rounds=rounds or row.rounds)
         changes = {"device": device, **({"epochs": epochs} if epochs else {})}
         with tempfile.TemporaryDirectory(prefix="ftrun-benchmarks-") as place:
-            Race(row, Path(place), data if row.real_data else None, changes, threads, command).run(keep)
+            race = Race(row, Path(place), data if row.real_data else None, changes, threads, command)
+            if more and keep and (kept := results.load(keep, row)):
+                race.go_on_from(kept)
+            race.run(keep)
     if keep:
         (keep.parent / "RESULTS.md").write_text(results.render(keep))
 
@@ -89,6 +96,20 @@ class Race:
         self.about = {"command": command, "data": _data_line(row, data), "machine": machine.describe(threads)}
         if row.images:
             images.prepare(place / "data", row.images, data, row.source_size)
+
+    def go_on_from(self, kept: Mapping[str, Any]) -> None:
+        """Take over the rounds of earlier results. Raises ClickException where they are of other work."""
+        for what in ("data", "machine"):
+            own, theirs = self.about[what], kept[what]
+            if what == "machine":
+                own, theirs = ({**each, "date": ""} for each in (own, theirs))
+            if own != theirs:
+                raise click.ClickException(f"--more: {self.row.name} has results of another {what}: {theirs}")
+        self.rounds = {name: list(runs) for name, runs in kept["rounds"].items()} | {
+            each.name: list(kept["rounds"].get(each.name, [])) for each in self.contenders
+        }
+        running = {each.name for each in self.contenders}
+        self.missing |= {name: why for name, why in kept["missing"].items() if name not in running}
 
     def run(self, keep: Path | None) -> None:
         """All rounds; what is there is kept after each."""
@@ -181,7 +202,12 @@ def _command(options: Mapping[str, Any]) -> str:
         name = {"count": "images", "folder": "results"}.get(key, key)
         if value is True:
             words.append(f"--{name}")
-        elif value is not None and value is not False and name != "results" and (name, value) != ("device", "cpu"):
+        elif (
+            value is not None
+            and value is not False
+            and name not in ("results", "more", "rounds")
+            and (name, value) != ("device", "cpu")
+        ):
             words.append(f"--{name} {'DIR' if isinstance(value, Path) else value}")
     return " ".join(words)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 import ftrun
 from ftrun.exportable import Deployed
-from ftrun.scaffold.templates import augmentation, exporter, loss, metric, modifier, observer, optimizer, scheduler
+from ftrun.scaffold.templates import augmentation, exporter, hub, loss, metric, modifier, observer, optimizer, scheduler
 from ftrun.testing import tiny
 from ftrun.testing.tinynet import tiny_net
 
@@ -29,7 +29,9 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "metric": metric.Template,
     "observer": observer.Template,
     "exporter": exporter.Template,
+    "hub": hub.Template,
 }
+RIGHT_ON_TEXTS: list[type[ftrun.Part]] = [tiny.TinyTexts, tiny.TinyTextNet]
 MUTANTS: list[tuple[str, str, type[ftrun.Part]]] = []
 """Role, the property that is broken, the part."""
 
@@ -217,6 +219,42 @@ class Shuffled(_Wrong):
         return self.changed(train=ftrun.Subset(super().build().train, torch.tensor(random.sample(range(48), 48))))
 
 
+class _TextsOnly(tiny.TinyTexts):
+    name: Literal["tiny-texts"]
+
+
+@breaks("sample-types")
+class Encoded(_TextsOnly):
+    """Texts as bytes."""
+
+    def build(self) -> ftrun.Splits:
+        val = tiny.TinyTextSplit(12, 1)
+        val.texts = [text.encode() for text in val.texts]
+        return replace(super().build(), val=val)
+
+
+class _Neighbours(tiny.TinyTextSplit):
+    def __getitems__(self, indices: Any) -> Any:
+        return [self.texts[index - 1] for index in indices], {"label": self.targets["label"][torch.as_tensor(indices)]}
+
+
+@breaks("batches-equal-samples")
+class OtherTexts(_TextsOnly):
+    """Batches with the texts of other samples."""
+
+    def build(self) -> ftrun.Splits:
+        return replace(super().build(), val=_Neighbours(12, 1))
+
+
+@breaks("no-overlap")
+class RepeatedTexts(_TextsOnly):
+    """The test split is the first part of train."""
+
+    def build(self) -> ftrun.Splits:
+        splits = super().build()
+        return replace(splits, test=ftrun.Subset(splits.train, torch.arange(12)))
+
+
 # Nets: a backbone and a modifier for each
 
 
@@ -359,6 +397,38 @@ class OtherInput(tiny.TinyNet):
         """Another one."""
 
     input_type = Other
+
+
+@breaks("padding-changes-nothing")
+class PaddingCounts(tiny.TinyTextNet):
+    """Its mean is over the padding too."""
+
+    name: Literal["tiny-text-net"]
+
+    def build(self, overrides: Mapping[str, Any]) -> ftrun.Net:
+        net = super().build(overrides)
+        net.pool = lambda features: features.mean(dim=1)
+        return net
+
+
+@breaks("overrides-applied")
+class OneLength(tiny.TinyTextNet):
+    """Takes no other length."""
+
+    name: Literal["tiny-text-net"]
+
+    def build(self, overrides: Mapping[str, Any]) -> ftrun.Net:
+        return super().build({})
+
+
+@breaks("safetensors-round-trip")
+class KeepsItsWords(tiny.TinyTextNet):
+    """Learns how many words there are, and does not say so to a net that is built again."""
+
+    name: Literal["tiny-text-net"]
+
+    def fit(self, net: ftrun.Net, train: ftrun.Split) -> None:
+        net.model.embedding = nn.Embedding(len(train), net.num_features, padding_idx=0)
 
 
 def modifier_mutant(name: str, change: Any, **attributes: Any) -> None:
@@ -833,3 +903,36 @@ exporter_mutant("eight-bits", _Copied, quantizes=True)
 exporter_mutant("eight-bits", _Emptied, quantizes=True)
 exporter_mutant("eight-bits", quantizes=True)
 exporter_mutant("exports-a-run", _Talkative)
+
+
+# Hubs
+
+
+class _Uploads(hub.Folder):
+    def upload(self, *arguments: Any) -> str:
+        return super().push(*arguments)
+
+    push = None  # type: ignore[assignment]
+
+
+class _Positional(hub.Folder):
+    def push(self, files: Any, repository: Any, note: Any) -> str:  # type: ignore[override]
+        return super().push(files, repository, message=note, private=False)
+
+
+def hub_mutant(name: str, folder: type) -> None:
+    """A hub whose `push` nobody can call."""
+
+    class Wrong(hub.Template):
+        """A hub with a fault."""
+
+        name: Literal["template"]
+
+        def build(self) -> Any:
+            return folder(self.path)
+
+    breaks(name)(Wrong)
+
+
+hub_mutant("pushes", _Uploads)
+hub_mutant("pushes", _Positional)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from mutants import MUTANTS, RIGHT
+from mutants import MUTANTS, RIGHT, RIGHT_ON_TEXTS
 from support import install
 
 import ftrun
@@ -39,7 +39,9 @@ def test_a_mutant_is_caught(name: str, part: type[Part], tmp_path: Path) -> None
     assert "comes from both" not in message  # a clash with the right part is no fault of the mutant's
 
 
-@pytest.mark.parametrize("check", [check for part in RIGHT.values() for check in checks(part)], ids=str)
+@pytest.mark.parametrize(
+    "check", [check for part in [*RIGHT.values(), *RIGHT_ON_TEXTS] for check in checks(part)], ids=str
+)
 def test_right_parts_pass(check: Check, tmp_path: Path) -> None:
     check.run(tmp_path)
 

@@ -51,6 +51,13 @@ def test_quickstart_reaches_its_accuracy_and_plain_timm_repeats_it(run):
     assert accuracy.item() == pytest.approx(results["test"]["accuracy"], abs=1e-6)
 
 
+def test_multi_task_digits_learns_each_target(run):
+    test = run("multi-task-digits", "--set", "train.epochs=2", "--set", "input.size=32")["test"]
+    assert test["digit/accuracy"] > 0.8
+    assert test["parity/accuracy"] > 0.8
+    assert test["ink/r2"] > 0.5
+
+
 def test_fc_to_conv_runs(run):
     results = run("fc-to-conv", "--set", "train.epochs=1", "--set", "input.size=32")
     assert results["test"]["accuracy"] > 0.5

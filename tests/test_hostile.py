@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import time
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from support import tiny_spec, write_spec
 
+from ftrun import load
 from ftrun.catalogue import installed
 from ftrun.check import check_spec
-from ftrun.errors import Interrupted
+from ftrun.errors import FtrunError, Interrupted
 from ftrun.run import session
 from ftrun.run.signals import Signals
 
@@ -404,3 +407,88 @@ def test_a_record_of_the_run_that_is_garbage_is_named(prepared, ftrun):
         (CASE / "resolved.json").write_bytes(resolved)
         message = resume(ftrun, prepared, resolved[-50:])
         assert message.startswith(f"Error: {CASE / 'resolved.json'}"), (resolved[-50:], message)
+
+
+# What opens a finished run: evaluate, predict, ftrun.load, export
+
+
+RESOLVED = {
+    "no spec": ("spec", None, "spec: field required"),
+    "spec is text": ("spec", "x", "spec: input should be an object"),
+    "no plugins": ("plugins", None, "plugins: field required"),
+    "a plugin is a number": ("plugins", [3], "plugins.0: input should be an object"),
+    "a plugin without a version": (
+        "plugins",
+        [{"role": "loss", "name": "x", "distribution": "d"}],
+        "plugins.0.version: field required",
+    ),
+    "precision": ("precision", "fp8", "precision: input should be 'fp32' or 'bf16'"),
+    "memory format": ("memory_format", 3, "memory_format: input should be 'channels_last' or 'contiguous'"),
+    "device": ("device", ["cpu"], "device: input should be a valid string"),
+    "versions": ("versions", {"torch": 2}, "versions.torch: input should be a valid string"),
+    "threads": ("threads", -3, "threads: input should be greater than or equal to 1"),
+    "no targets": ("targets", {}, "targets: "),
+    "a target of no kind": ("targets", {"label": {"kind": "masks"}}, "targets.label: "),
+    "samples": ("samples", {"train": "many"}, "samples.train: input should be a valid integer"),
+    "counts of other classes": ("class_counts", {"label": {"class 0": 1}}, "class_counts: is not of the classes of"),
+    "counts of no target": ("class_counts", {"color": {"red": 1}}, "class_counts: is not of the classes of 'color'"),
+    "negative counts": (
+        "class_counts",
+        {"label": {"class 0": -1, "class 1": 1, "class 2": 1}},
+        "class_counts.label.class 0: input should be greater than or equal to 0",
+    ),
+    "counts are a list": ("class_counts", [1, 2], "class_counts: input should be an object"),
+}
+NET = {
+    "no input": ("input", None, "input: field required"),
+    "another input": ("input", {"kind": "sound"}, "its input is not one of this backbone"),
+    "a size of text": ("input", {"kind": "image", "size": "large"}, "its input is not one of this backbone"),
+    "no targets": ("targets", None, "targets: field required"),
+    "other targets": (
+        "targets",
+        {"label": {"kind": "classes", "names": ["a", "b", "c"]}},
+        "its targets are not those of resolved.json",
+    ),
+    "micro batch": ("micro_batch", 0, "micro_batch: input should be greater than or equal to 1"),
+    "micro batch of text": ("micro_batch", "few", "micro_batch: input should be a valid integer"),
+    "no epoch": ("epoch", None, "does not hold what it should: KeyError"),
+    "val is a number": ("val", 3, "does not hold what it should: TypeError"),
+}
+
+
+@pytest.fixture
+def opened(site, ftrun):
+    """A finished run, and the ways to open one."""
+    spec = tiny_spec(loss={"name": "cross-entropy", "class_weights": "auto"}, train={"epochs": 1, "batch_size": 32})
+    assert ftrun(write_spec(spec), "--out", CASE, "--device", "cpu").exit_code == 0
+    Image.new("RGB", (8, 8)).save("a.png")
+    return [("evaluate", CASE), ("predict", CASE, "a.png"), ("export", CASE, "--format", "torch-export")]
+
+
+def forge(path, key, value):
+    """Put another value into a JSON file, or take the key out; where there is a manifest, it fits."""
+    content = json.loads(path.read_text()) | {key: value}
+    path.write_text(json.dumps({name: each for name, each in content.items() if name != key or value is not None}))
+    manifest = path.parent / "manifest.json"
+    if manifest.exists():
+        digests = json.loads(manifest.read_text())
+        digests["sha256"][path.name] = sha256(path.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps(digests))
+
+
+@pytest.mark.parametrize(("name", "cases"), [("resolved.json", RESOLVED), ("checkpoints/best/net.json", NET)])
+def test_a_record_that_is_forged_is_named_by_whatever_opens_the_run(name, cases, opened, ftrun):
+    path = CASE / name
+    originals = {each: each.read_bytes() for each in (path, path.parent / "manifest.json") if each.exists()}
+    for case, (key, value, message) in cases.items():
+        forge(path, key, value)
+        for command in opened:
+            result = ftrun(*command)
+            assert result.exit_code == 1, (case, command, result.output)
+            assert f"Error: {path}: " in result.output, (case, command, result.output)
+            assert message in result.output, (case, command, result.output)
+        with pytest.raises(FtrunError, match=re.escape(f"{path}: ")):
+            load(CASE)
+        for each, content in originals.items():
+            each.write_bytes(content)
+    assert ftrun(*opened[1]).exit_code == 0

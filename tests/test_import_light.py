@@ -10,7 +10,8 @@ from support import TINY, tiny_spec, write_spec
 
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
-    "tensorboard", "rich", "scipy", "pandas", "onnx", "onnxruntime", "onnxscript",
+    "tensorboard", "rich", "scipy", "pandas", "onnx", "onnxruntime", "onnxscript", "matplotlib", "jinja2",
+    "tokenizers", "peft",
 }  # fmt: skip
 CODE = f"""
 import json, sys
@@ -52,6 +53,7 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["export", "begun", "--format", "onxx"], 2),
         (["export", "begun", "--format", "onnx", "--set", "opset=x"], 2),
         (["export", "begun", "--format", "safetensors", "--int8"], 2),
+        (["report", "nowhere"], 2),
     ],
     ids=str,
 )

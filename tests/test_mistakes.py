@@ -18,8 +18,8 @@ KEYS = (
     "metrics, observers, train, seed."
 )
 TRAIN = (
-    "Options of train: epochs, phases, batch_size, accumulate, monitor, patience, clip, ema, precision, "
-    "memory_format, compile, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
+    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, ema, "
+    "precision, memory_format, compile, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
 )
 NO_METRIC = 'No metric is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
 SGD = "tiny-sgd"
@@ -104,7 +104,7 @@ MISTAKES = {
         {"backbone": {"name": "tiny", "exits": 1}},
         "backbone.exits: must be true or false, but it is 1.",
     ),
-    "number for text": ({"train": {"monitor": 5}}, "train.monitor: must be a string, but it is 5."),
+    "number for text": ({"train": {"monitor": 5}}, "train.monitor: must be a string or a list, but it is 5."),
     "half an epoch": ({"train": {"epochs": 2.5}}, "train.epochs: must be an integer, but it is 2.5."),
     "list for an object": ({"train": [1]}, "train: must be an object, but it is [1]."),
     "below the range": (sgd(lr=0), "optimizer.lr: must be greater than 0, but it is 0."),
@@ -331,7 +331,8 @@ def test_a_wrong_set(assignment, message, alone, ftrun):
     [
         ({"empty_class": True}, "dataset: no training sample of class 'class 3'. Add some, or take the class out.", 4),
         ({"wrong_label": True},
-         "dataset: train, target 'label': sample 5 has label 7, but there are 3 classes, so labels go from 0 to 2. "
+         "dataset: train, target 'label': sample 5 has label 7, but there are 3 classes, so labels go from 0 to 2 "
+         "(-1 where there is none). "
          "Wrong labels in all: 1.", 4),
         ({"samples": 3}, "dataset: 3 training samples are too few to cut a val split from.", 4),
     ],
@@ -442,7 +443,10 @@ def test_a_folder_that_may_not_be_written_to(site, ftrun):
 # Whole processes: a disk that is full, signals, faults
 
 MAIN = "import sys; from ftrun.cli import main; main(sys.argv[1:])"
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); " + MAIN
+LIMITED = (
+    "import sys, resource; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
+    + MAIN
+)
 
 
 def start(*arguments, code=MAIN):

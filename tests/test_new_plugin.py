@@ -31,7 +31,9 @@ EACH_ROLE = pytest.mark.parametrize("role", ROLES)
 def tree(folder):
     """Every path below a folder, and what is there."""
     return {
-        str(path.relative_to(folder)): path.read_text() if path.is_file() else "a folder" if path.is_dir() else "?"
+        str(path.relative_to(folder)): (
+            path.read_text(errors="replace") if path.is_file() else "a folder" if path.is_dir() else "?"
+        )
         for path in sorted(folder.rglob("*"))
     }
 
@@ -48,7 +50,8 @@ def make(ftrun, *arguments):
 @EACH_ROLE
 def test_two_files_a_test_and_a_readme(role, site, ftrun):
     output = make(ftrun, role, "my-own")
-    use = "On the command line:\n\n  ftrun export RUN --format my-own\n"
+    command = {"exporter": "ftrun export RUN --format my-own", "hub": "ftrun push RUN REPOSITORY --to my-own"}
+    use = f"On the command line:\n\n  {command.get(role)}\n"
     if role in KEYS:
         value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
         use = f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
@@ -87,7 +90,7 @@ def test_the_project_file(role, site, ftrun):
     core = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == core["requires-python"]
     torch = [each for each in core["dependencies"] if each.startswith("torch")]
-    assert project["dependencies"] == ["ftrun", *([] if role in ("scheduler", "observer") else torch)]
+    assert project["dependencies"] == ["ftrun", *([] if role in ("scheduler", "observer", "hub") else torch)]
     assert file["dependency-groups"]["dev"][0].startswith("pytest")
 
 
@@ -113,6 +116,25 @@ def test_the_exporter_exports_as_it_stands(site, ftrun):
     result = ftrun("export", "run", "--format", "mine", "--set", "separator=,")
     assert result.exit_code == 0, result.output
     assert Path("run/exports/run.label.txt").read_text() == "class 0,class 1,class 2"
+
+
+def test_the_hub_takes_a_run_as_it_stands(site, ftrun):
+    make(ftrun, "hub", "mine")
+    install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
+    assert ftrun(write_spec(tiny_spec()), "--out", "run").exit_code == 0
+    result = ftrun("push", "run", "somebody/net", "--to", "mine", "--set", "path=there", "--private")
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith("pushed: there/somebody/net\n")
+    there = tree(Path("there/somebody/net"))
+    assert there["results.json"] == Path("run/results.json").read_text()
+    assert set(there) == {
+        *("README.md", "message.txt", "metrics.jsonl", "model.safetensors"),
+        *("net.json", "resolved.json", "results.json"),
+    }
+    again = ftrun("push", "run", "somebody/net", "--to", "mine", "--set", "path=there")
+    assert (again.exit_code, "exists already" in again.output) == (1, True)
+    wrong = ftrun("push", "run", "../net", "--to", "mine")
+    assert (wrong.exit_code, "../net: a repository is letters" in wrong.output) == (2, True)
 
 
 @EACH_ROLE
@@ -201,7 +223,7 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, backbone, modifier, augmentation, "
-            "loss, optimizer, scheduler, metric, observer, exporter.",
+            "loss, optimizer, scheduler, metric, observer, exporter, hub.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),
@@ -267,7 +289,8 @@ def test_it_never_overwrites(there, site, ftrun):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE and /proc")
 def test_where_it_cannot_write_nothing_is_left(site, ftrun):
-    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    full = "import sys, resource; sys.dont_write_bytecode = True; "
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     code = full + "import sys; from ftrun.cli import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, "new-plugin", "optimizer", "mine"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -349,7 +372,7 @@ def test_installed_for_real_it_is_listed_keeps_the_contract_and_runs(role, envir
     assert listed["broken"] == listed["clashes"] == []
     assert " passed" in output_of(environment / "python", "-m", "pytest", "-q", cwd="ftrun-mine")
     (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun/testing/tiny.py")
-    spec = testing.tiny_spec(**{KEYS[role]: VALUES[role]})
+    spec = testing.tiny_spec(**({KEYS[role]: VALUES[role]} if role in KEYS else {}))
     output_of(environment / "ftrun", write_spec(spec), "--parts", tiny, "--out", "run")
     assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
 

@@ -326,7 +326,7 @@ def test_options_of_what_is_not_there(what, hint, alone, ftrun):
     assert result.exit_code == 2
     assert result.output == (
         f"Error: no role and no part named '{what}'.{hint} Roles: dataset, backbone, modifier, augmentation, loss, "
-        "optimizer, scheduler, metric, observer, exporter. `ftrun plugins` lists all parts.\n"
+        "optimizer, scheduler, metric, observer, exporter, hub. `ftrun plugins` lists all parts.\n"
     )
 
 

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
+import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -300,3 +304,71 @@ def test_files_are_read_ahead_but_only_so_far(run):
 def test_asking_for_a_predictor_is_what_loads_torch():
     code = "import sys, ftrun; ftrun.load; assert 'torch' not in sys.modules; ftrun.Predictor"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+PEAK = """
+import resource, sys
+from ftrun.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as stopped:
+    code = stopped.code or 0
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)  # MiB
+sys.exit(code)
+"""
+
+
+def with_its_peak(*arguments: str) -> tuple[subprocess.CompletedProcess[str], int]:
+    """The command as its own process, and the most memory that it had, in MiB."""
+    command = [sys.executable, "-c", PEAK, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    return done, int(done.stderr.splitlines()[-1].removeprefix("peak "))
+
+
+def png(path: Path, width: int, height: int) -> None:
+    """A black and white PNG that is small on disk, whatever its size."""
+    rows = zlib.compress(b"\x00" * (height * (width // 8 + 1)), 9)
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", rows), (b"IEND", b"")]
+    packed = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+def test_among_five_hundred_files_the_bad_ones_are_told_and_no_good_one_is_lost(run):
+    folder = run(train={"epochs": 1, "batch_size": 16})
+    place = Path("many")
+    place.mkdir()
+    good = {f"{number:03}.{('png', 'jpg', 'bmp', 'webp')[number % 4]}" for number in range(450)}
+    for name in sorted(good)[:12]:
+        draw(place / name, int(name[:3]) % 3, int(name[:3]), (20, 24))
+    kinds = {suffix: sorted(place.glob(f"*.{suffix}")) for suffix in ("png", "jpg", "bmp", "webp")}
+    for name in sorted(good)[12:]:
+        number, suffix = int(name[:3]), name[4:]
+        taken = kinds["jpg" if suffix == "png" else suffix]  # a JPEG that is named .png is good
+        shutil.copy(taken[number % len(taken)], place / name)
+    whole = kinds["jpg"][0].read_bytes()
+    bad = {f"bad {number:02}.{('png', 'jpg')[number % 2]}" for number in range(50)}
+    for number, name in enumerate(sorted(bad)):
+        if number % 5 == 0:
+            (place / name).write_bytes(whole[: len(whole) // 2])
+        elif number % 5 == 1:
+            (place / name).write_bytes(b"")
+        elif number % 5 == 2:
+            (place / name).write_text("no image, whatever it is named")
+        elif number % 5 == 3:
+            (place / name).symlink_to("nowhere")
+        else:
+            png(place / name, 20_000, 20_000)  # 400 million pixels, in 50 kB
+    done, peak = with_its_peak("predict", str(folder), "many", "--csv", "out.csv")
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    rows = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == [f"many/{name}" for name in sorted(good)]
+    told = {re.search(r"many/(bad \d+\.\w+) cannot be read: ", line)[1] for line in done.stderr.splitlines()[:-2]}
+    assert told == bad
+    assert "Error: 50 of 500 files could not be read." in done.stderr
+    one, least = with_its_peak("predict", str(folder), f"many/{min(good)}")
+    assert one.returncode == 0
+    assert peak < least + 60, f"{peak} MiB, and {least} MiB for one small image"

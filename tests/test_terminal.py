@@ -2,9 +2,14 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
 from support import ftrun_process, tiny_spec, write_spec
 
 
@@ -47,3 +52,32 @@ def test_elsewhere_there_is_one_plain_line_an_epoch(site):
     assert len(lines) == 3
     assert all(name in lines[0] for name in ("epoch 1/3", "train/loss", "val/loss", "val/accuracy", " s"))
     assert process.stderr == ""
+
+
+@pytest.fixture
+def images(site, ftrun) -> list[str]:
+    """A run, and images that take a moment to read."""
+    assert ftrun(write_spec(tiny_spec(train={"epochs": 1, "batch_size": 16})), "--out", "run").exit_code == 0
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3)).astype(np.uint8)
+    for name in ("a", "b"):
+        Image.fromarray(noise).save(f"{name}.png", compress_level=0)
+    return ["a.png", "b.png"] * 50
+
+
+def test_predictions_run_over_the_terminal_as_plain_lines(images):
+    shown = on_a_terminal("predict", "run", *images[:20])
+    lines = shown.replace("\r\n", "\n").splitlines()
+    assert "\x1b" not in shown
+    assert [line.split()[0] for line in lines] == images[:20]
+    assert {tuple(line.split()[1:]) for line in lines} == {tuple(lines[0].split()[1:])}
+
+
+def test_a_file_of_predictions_is_written_behind_a_bar_with_its_rate(images):
+    shown = on_a_terminal("predict", "run", *images, "--csv", "out.csv")
+    assert "predict" in shown
+    assert "/100" in shown
+    assert re.search(r"\d+/s", shown), "how many a second"
+    rows = Path("out.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["file", *images]
+    last = shown.replace("\r\n", "\n").rpartition("\n")[2]
+    assert not re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).strip(), "the bar is gone in the end"

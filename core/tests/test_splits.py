@@ -57,7 +57,7 @@ def test_values_are_cut_without_strata():
     ("splits", "message"),
     [
         (Splits(train=split([0, 7, 1, 9]), targets=classes(3)), "sample 1 has label 7, but there are 3 classes"),
-        (Splits(train=split([0, -1, 1]), targets=classes(2)), "sample 1 has label -1"),
+        (Splits(train=split([0, -2, 1]), targets=classes(2)), "sample 1 has label -2"),
         (
             Splits(train=split([0, 1]), test=split([0, 2]), targets=classes(2)),
             "test, target 'label': sample 1 has label 2",
@@ -77,9 +77,17 @@ def test_other_kinds_of_target_are_checked():
     with pytest.raises(DataError, match="sample 1 has labels other than 0 and 1"):
         Labels(names=("a", "b")).check(torch.tensor([[0.0, 1.0], [0.5, 0.0]]), "train")
     with pytest.raises(DataError, match="a value that is not finite"):
-        Values().check(torch.tensor([[0.0], [float("nan")]]), "train")
+        Values().check(torch.tensor([[0.0], [float("inf")]]), "train")
     with pytest.raises(DataError, match=r"shape \[3\], but \[samples, 1\] is needed"):
         Values().check(torch.zeros(3), "train")
+
+
+def test_a_target_may_be_missing_in_some_samples_but_not_in_all():
+    check(Splits(train=split([0, -1, 1]), targets=classes(2)))
+    with pytest.raises(DataError, match="no sample of the val split has target 'label'"):
+        check(Splits(train=split([0, 1]), val=split([-1, -1]), targets=classes(2)))
+    with pytest.raises(DataError, match="no training sample of class 'c1'"):
+        check(Splits(train=split([0, -1]), targets=classes(2)))
 
 
 def test_one_sample_of_each_class_is_too_few_to_cut_val_from():

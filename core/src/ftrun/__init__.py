@@ -8,13 +8,14 @@ from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit
 from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.hooks import hookimpl
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.randomness import SampleRandom
 from ftrun.specs import (
     Augmentation,
     Backbone,
     Dataset,
     Exporter,
+    Hub,
     Loss,
     Metric,
     Modifier,
@@ -45,6 +46,7 @@ __all__ = [
     "Exporter",
     "FtrunError",
     "Heads",
+    "Hub",
     "ImageInput",
     "InputSpec",
     "Labels",
@@ -68,6 +70,7 @@ __all__ = [
     "Subset",
     "Target",
     "TensorSplit",
+    "TextInput",
     "Values",
     "did_you_mean",
     "hookimpl",

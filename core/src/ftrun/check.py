@@ -96,6 +96,8 @@ def _named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
         value = data.get(slot.key)
         if slot.many and isinstance(value, list):
             places = {f"{slot.key}.{index}": each for index, each in enumerate(value)}
+        elif isinstance(value, dict) and slot.maps(value):
+            places = {f"{slot.key}.{target}": each for target, each in value.items()}
         else:
             places = {slot.key: value}
         for where, part in places.items():
@@ -154,8 +156,9 @@ def _place(error: ErrorDetails, data: Any) -> tuple[str, ...]:
     """Where in the data an error is: pydantic's location without the names of the unions' branches."""
     place: list[str] = []
     slot = next((slot for slot in SLOTS if error["loc"][:1] == (slot.key,)), None)
+    depth = slot.depth(data) if slot else 0
     for position, step in enumerate(error["loc"]):
-        if slot and position == 1 + slot.many:  # the part's name, which may also be a key in it
+        if slot and position == depth:  # the part's name, which may also be a key in it
             continue
         if isinstance(data, dict) and step in data:
             data = data[str(step)]
@@ -178,7 +181,7 @@ def _message(
     kind = error["type"]
     if (
         slot
-        and len(place) == 1 + slot.many
+        and len(place) == slot.depth(data)
         and kind in ("union_tag_invalid", "union_tag_not_found", "model_type", "dict_type")
     ):
         return _part_message(_at(data, place), slot, catalogue)
@@ -226,7 +229,7 @@ def _options(
         overrides: Any = model.model_fields["input"].annotation.__args__[0]  # type: ignore[union-attr]
         return "Options of input", list(overrides.model_fields)
     holder = _at(data, place[:-1])
-    slot = next((slot for slot in SLOTS if slot.key == place[0] and len(place) == 2 + slot.many), None)
+    slot = next((slot for slot in SLOTS if slot.key == place[0] and len(place) == 1 + slot.depth(data)), None)
     if slot and isinstance(holder, dict) and holder.get("name") in catalogue.parts(slot.role.role):
         return f"Options of {holder['name']}", list(catalogue.parts(slot.role.role)[holder["name"]].model_fields)
     return "", []
@@ -308,12 +311,15 @@ def _at(data: Any, place: tuple[str, ...]) -> Any:
 def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
     """What no single field can tell."""
     monitors = spec.monitors
-    if spec.monitor not in monitors:
-        near = did_you_mean(spec.monitor, monitors)
-        yield Mistake(
-            "train.monitor",
-            f"no figure named {spec.monitor!r}.{near} With this spec's metrics it may be: {', '.join(monitors)}.",
-        )
+    given = spec.train.monitor or ()
+    for name in (given,) if isinstance(given, str) else given:
+        val, _, last = name.rpartition("/")  # with several targets, theirs is between the two
+        if not val.startswith("val") or f"val/{last}" not in monitors:
+            near = did_you_mean(name, monitors)
+            yield Mistake(
+                "train.monitor",
+                f"no figure named {name!r}.{near} With this spec's metrics it may be: {', '.join(monitors)}.",
+            )
     counts = Counter(metric.key for metric in spec.metrics)
     for index, metric in enumerate(spec.metrics):
         if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:

@@ -78,7 +78,8 @@ class Split(Protocol):
     raw text is a str; nothing is normalised or augmented. A split may also have
     `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
     whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
-    another one whenever its inputs are others: then they are decoded once, and shared by runs.
+    another one whenever its inputs are others: then they are decoded once, and shared by runs. And `lengths`, int64
+    [N], where inputs differ in length and are padded: batches are then of similar length.
     """
 
     @property
@@ -111,6 +112,10 @@ class Splits:
         """The splits that there are, by name, in the order train, val, test."""
         all_three = (("train", self.train), ("val", self.val), ("test", self.test))
         return [(name, split) for name, split in all_three if split is not None]
+
+    def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
+        """The same dataset with more said of its targets."""
+        return replace(self, targets=targets)
 
     def with_val(self, train: Split, val: Split) -> "Splits":
         """The same dataset with other train and val splits."""
@@ -154,6 +159,8 @@ class Subset:
         self.targets = {name: values[indices] for name, values in split.targets.items()}
         self.in_memory = getattr(split, "in_memory", False)
         self.collated = getattr(split, "collated", False)
+        lengths = getattr(split, "lengths", None)
+        self.lengths = None if lengths is None else lengths[indices]
 
     def __len__(self) -> int:
         return len(self.indices)

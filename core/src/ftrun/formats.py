@@ -30,7 +30,7 @@ def exporter(catalogue: Catalogue, name: str | None, assignments: Sequence[str],
     known = catalogue.parts(Exporter.role)
     if name not in known:
         raise _unknown(catalogue, name)
-    part = _with_options(known[name], name, assignments)
+    part = with_options(known[name], name, assignments)
     assert isinstance(part, Exporter)  # for the type checker: the hook offers nothing else
     if out is not None and out.suffix != part.suffix:
         raise SpecError(f"--out {out}: files of the format {name!r} end in {part.suffix}.")
@@ -78,12 +78,12 @@ def _installed(catalogue: Catalogue) -> str:
     return 'No exporter is installed: pip install "ftrun[all]" brings ftrun\'s own.'
 
 
-def _with_options(part: type[Part], name: str, assignments: Sequence[str]) -> Part:
+def with_options(part: type[Part], name: str, assignments: Sequence[str], *, example: str = "opset=20") -> Part:
     """The part with these options; `--set comment=5` is the text "5" where text is wanted."""
     values: dict[str, Any] = {"name": name}
     texts: dict[str, str] = {}
     for assignment in assignments:
-        path, raw = parse_set(assignment, example="opset=20")
+        path, raw = parse_set(assignment, example=example)
         set_value(values, path, json_or_text(raw), where=assignment)
         if len(path) == 1:
             texts[path[0]] = raw

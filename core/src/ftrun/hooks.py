@@ -76,6 +76,12 @@ def ftrun_exporters() -> Iterable[type[specs.Exporter]]:
     return ()
 
 
+@hookspec
+def ftrun_hubs() -> Iterable[type[specs.Hub]]:
+    """Offer hubs."""
+    return ()
+
+
 ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_datasets": specs.Dataset,
     "ftrun_backbones": specs.Backbone,
@@ -87,4 +93,5 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_metrics": specs.Metric,
     "ftrun_observers": specs.Observer,
     "ftrun_exporters": specs.Exporter,
+    "ftrun_hubs": specs.Hub,
 }

@@ -1,6 +1,7 @@
 """The one shape of a network that modifiers, losses, caches and exporters see."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Self
 
 import torch
@@ -52,6 +53,8 @@ class Net(nn.Module):
         self.pool_layers = tuple(pool_layers)
         self.embeds = embeds
         self.targets: dict[str, Target] = {}
+        self.merges: list[Callable[[Net], None]] = []
+        """What modifiers append, functions of a module: each folds what its modifier added into the net it is given."""
         modules = dict(model.named_modules())
         for what, path in (("head_path", head_path), *(("pool_layers", each) for each in self.pool_layers)):
             if path not in modules:
@@ -70,6 +73,41 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.head(self.pool(self.features(x)))
+
+    def merged(self) -> Self:
+        """A net that computes the same, without what was added for training alone, such as adapters: for exporters.
+
+        It is this net itself where there is nothing of the kind, else a copy, and this one stays as it is.
+        """
+        if not self.merges:
+            return self
+        net = deepcopy(self)
+        for merge in reversed(net.merges):
+            merge(net)
+        net.merges = []
+        return net
+
+    def set_input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
+        """Prepare inputs so from now on. A net whose weights depend on it, as on a vocabulary, changes them here."""
+        self.input = input
+
+    def adapted(
+        self,
+        tensors: Mapping[str, Tensor],
+        input: Mapping[str, Any],  # noqa: A002
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """The weights of another run's net, by name, as they fit this one; and what a user should know of it.
+
+        A net whose weights depend on its input, as on a vocabulary, puts in order here what is of another one.
+
+        input: the other net's, as its net.json has it
+        """
+        return dict(tensors), []
+
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """As its input has it; less, for a net that is exported at one size of what differs from batch to batch."""
+        return self.input.varying
 
     @property
     def head(self) -> nn.Module:
@@ -147,5 +185,6 @@ class Heads(nn.ModuleDict):
 
 
 def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:
-    """A net's output by target's name, also where there is only one target."""
-    return {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output
+    """A net's output by target's name, also where there is only one target; values in the dataset's own terms."""
+    outputs = {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output
+    return {name: net.targets[name].decoded(each) for name, each in outputs.items()}

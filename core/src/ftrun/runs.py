@@ -1,8 +1,9 @@
 """`ftrun runs`: the runs in a folder, told from their run folders alone. Needs no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ftrun.errors import FtrunError, SpecError, did_you_mean
@@ -31,18 +32,25 @@ def _run(folder: RunFolder) -> dict[str, Any]:
     )
     spec = _part(resolved, "spec")
     monitor = resolved.get("monitor")
+    names = monitor if isinstance(monitor, list) else [monitor]
     return {
         "run": str(folder.path),
         "state": status.get("state"),
         "epoch": status.get("epoch"),
         "epochs": _part(spec, "train").get("epochs"),
-        "dataset": _name(_part(spec, "dataset")),
-        "backbone": _name(_part(spec, "backbone")),
-        "monitor": monitor,
-        "best": _part(best, "val").get(str(monitor).removeprefix("val/")),
+        "dataset": part_name(spec.get("dataset")),
+        "backbone": part_name(spec.get("backbone")),
+        "monitor": " + ".join(map(str, names)),
+        "best": _mean(_part(best, "val").get(str(name).removeprefix("val/")) for name in names),
         "best_epoch": best.get("epoch"),
         "began": _began(folder),
     }
+
+
+def _mean(figures: Iterable[Any]) -> float | None:
+    """Of the figures that decide; nothing where one is missing."""
+    given = list(figures)
+    return fmean(given) if given and all(isinstance(each, float) for each in given) else None
 
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:
@@ -58,9 +66,11 @@ def _part(of: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _name(part: Mapping[str, Any]) -> str | None:
-    """A part's name, `family/member` where it has a model."""
-    name, model = part.get("name"), part.get("model")
+def part_name(part: Any) -> str | None:
+    """What a part of a resolved spec is called, `family/member` where it has a model; None for what is no part."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("name"), str):
+        return None
+    name, model = part["name"], part.get("model")
     return f"{name}/{model}" if isinstance(model, str) else name
 
 

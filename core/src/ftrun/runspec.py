@@ -1,6 +1,6 @@
 """The run spec: a typed base class, and the same with what is installed put into it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, Union
 
@@ -58,9 +58,14 @@ class Train(BaseModel):
     )
     batch_size: int = Field(64, ge=1, description="Samples that go through the net at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
-    monitor: str | None = Field(
+    monitor: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
         None,
-        description="Figure that decides which epoch is best, such as val/accuracy; the first metric if not given.",
+        description="Figure that decides which epoch is best, such as val/accuracy, or several, whose mean does; "
+        "if not given, the first metric, or with several targets the loss.",
+    )
+    loss_weights: Literal["uncertainty"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        description="Weight of each target's loss by its name, 1 if not given; uncertainty learns them.",
     )
     patience: int | None = Field(
         None, ge=1, description="Stop after this many epochs without a new best one; never if not given."
@@ -148,7 +153,9 @@ class RunSpec(BaseModel):
     )
     modifiers: tuple[specs.Modifier, ...] = Field((), description="Changes to the net, in order.")
     augment: tuple[specs.Augmentation, ...] = Field((), description="Random changes of training inputs, in order.")
-    loss: specs.Loss = Field(description="What training makes small.")
+    loss: specs.Loss | Mapping[str, specs.Loss] = Field(
+        description="What training makes small; with several targets, {target: loss} where they differ."
+    )
     optimizer: specs.Optimizer = Field(description="How weights change.")
     scheduler: specs.Scheduler | None = Field(
         None, description="How the learning rate changes; it does not if not given."
@@ -166,6 +173,8 @@ class RunSpec(BaseModel):
             value = getattr(self, slot.key)
             if slot.many:
                 yield from ((f"{slot.key}.{index}", part) for index, part in enumerate(value))
+            elif isinstance(value, Mapping):
+                yield from ((f"{slot.key}.{target}", part) for target, part in value.items())
             elif value is not None:
                 yield slot.key, value
 
@@ -175,16 +184,13 @@ class RunSpec(BaseModel):
         return self.input.model_dump(exclude_unset=True) if self.input else {}
 
     @property
-    def monitors(self) -> dict[str, bool]:
-        """Figures that `train.monitor` may name, and whether more is better; the first is the default."""
-        metrics = {f"val/{metric.key}": metric.higher_is_better for metric in self.metrics}
-        known = {name: better for name, better in metrics.items() if better is not None}
-        return {**known, "val/loss": False}
+    def monitors(self) -> list[str]:
+        """Figures that `train.monitor` may name, as far as the spec tells: with several targets, val/<target>/<one>."""
+        return [*(f"val/{metric.key}" for metric in self.metrics if metric.higher_is_better is not None), "val/loss"]
 
-    @property
-    def monitor(self) -> str:
-        """The figure that decides which epoch is best."""
-        return self.train.monitor or next(iter(self.monitors))
+    def loss_of(self, target: str) -> specs.Loss:
+        """The loss of one of the dataset's targets."""
+        return self.loss[target] if isinstance(self.loss, Mapping) else self.loss
 
     def resolved(self) -> dict[str, Any]:
         """The spec with every default, as JSON values."""
@@ -202,6 +208,22 @@ class Slot:
     key: str
     role: type[Part]
     many: bool = False
+    by_target: bool = False
+    """Whether it may hold a part for each target, by name."""
+
+    def maps(self, value: Any) -> bool:
+        """Whether this value of it is such a mapping, and not one part."""
+        return (
+            self.by_target
+            and isinstance(value, dict)
+            and not isinstance(value.get("name"), str)
+            and bool(value)
+            and all(isinstance(each, str | dict) for each in value.values())
+        )
+
+    def depth(self, data: dict[str, Any]) -> int:
+        """How many steps it is in `data` from the top to a part of it."""
+        return 2 if self.many or self.maps(data.get(self.key)) else 1
 
 
 SLOTS = (
@@ -209,7 +231,7 @@ SLOTS = (
     Slot("backbone", specs.Backbone),
     Slot("modifiers", specs.Modifier, many=True),
     Slot("augment", specs.Augmentation, many=True),
-    Slot("loss", specs.Loss),
+    Slot("loss", specs.Loss, by_target=True),
     Slot("optimizer", specs.Optimizer),
     Slot("scheduler", specs.Scheduler),
     Slot("metrics", specs.Metric, many=True),
@@ -228,6 +250,9 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
         elif slot.many:
             if isinstance(data[slot.key], list):
                 expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in data[slot.key]]
+        elif slot.maps(data[slot.key]):
+            items = data[slot.key].items()
+            expanded[slot.key] = {target: _expand_part(value, slot.role, catalogue) for target, value in items}
         else:
             expanded[slot.key] = _expand_part(data[slot.key], slot.role, catalogue)
     return expanded
@@ -250,13 +275,13 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any]) -> type[RunSpec]:
     name = backbone.get("name") if isinstance(backbone, dict) else None
     part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
     chosen = getattr(part, "input_type", inputs[0])
-    return _model(catalogue, chosen.overrides())
+    return _model(catalogue, chosen.overrides(), {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))})
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a spec, given what is installed."""
     overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
-    schema = _model(catalogue, overrides).model_json_schema()
+    schema = _model(catalogue, overrides, None).model_json_schema()
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
     schema["required"] = [key for key in schema["required"] if key not in optional]
     schema["title"] = "ftrun spec"
@@ -268,12 +293,17 @@ def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
     return list(dict.fromkeys(types)) or [ImageInput]
 
 
-def _model(catalogue: Catalogue, overrides: Any) -> type[RunSpec]:
+def _model(catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None) -> type[RunSpec]:
+    """mapped: keys that hold a part for each target; where that is not known, those that may, may."""
     fields: dict[str, Any] = {}
     for slot in SLOTS:
         one: Any = one_of(slot.role, catalogue)
         if slot.many:
             one = tuple.__class_getitem__((one, ...))
+        elif mapped is None and slot.by_target:
+            one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
+        elif mapped and slot.key in mapped:
+            one = dict.__class_getitem__((str, one))
         elif not RunSpec.model_fields[slot.key].is_required():
             one = one | None
         fields[slot.key] = _retyped(slot.key, one)
@@ -307,6 +337,14 @@ class _Shorthand:
         ]
         names = [{"enum": plain}] if plain else []
         return {"anyOf": [handler(core), *names, *families]}
+
+
+class _ByTarget:
+    """Lets JSON Schema tell a part for each target from one part: by `name`, as `Slot.maps` does."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        one_part = {"properties": {"name": {"type": "string"}}, "required": ["name"]}
+        return {**handler(core), "minProperties": 1, "not": one_part}
 
 
 def one_of(role: type[Part], catalogue: Catalogue) -> Any:

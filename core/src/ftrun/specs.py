@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from ftrun.data import Batch, Splits
+from ftrun.data import Batch, Split, Splits
 from ftrun.inputs import ImageInput, InputSpec
 from ftrun.randomness import SampleRandom
 from ftrun.targets import Target
@@ -48,7 +48,18 @@ class Dataset(Part):
         """Read or fetch the data. Raises DataError where it is missing or wrong."""
 
 
-class Backbone(Part):
+class _Fits(Part):
+    """What may look at the training samples before the net is trained."""
+
+    def fit(self, net: "Net", train: Split) -> None:
+        """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
+
+        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved. A vocabulary
+        of one's own is made here.
+        """
+
+
+class Backbone(_Fits):
     """A pretrained network. `input_type` is the kind of input that its nets take.
 
     any_size: whether all its nets take images of any size, such that are not square too
@@ -72,6 +83,11 @@ class Backbone(Part):
         """
         return self
 
+    @property
+    def base_model(self) -> str | None:
+        """The Hugging Face Hub's name of the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
+        return None
+
     def library_code(self, net: "Net") -> str | None:
         """Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
 
@@ -82,8 +98,21 @@ class Backbone(Part):
         """
         return None
 
+    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
+        """The net of a run that goes on or is opened again, with whatever weights.
 
-class Modifier(Part):
+        A part whose architecture is in the saved input, beside the tokenizer, builds it from it, and fetches nothing.
+
+        saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
+
+        Raises FtrunError where it is not one of this backbone's.
+        """
+        net = self.without_weights().build(overrides)
+        net.set_input(type(net.input).restored(saved_input))
+        return net
+
+
+class Modifier(_Fits):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.
 
     keeps_features: whether the net's features stay those of the pretrained weights
@@ -203,6 +232,27 @@ class Exporter(Part):
         """
 
 
+class Hub(Part):
+    """A place that trained nets are pushed to: a model hub, a registry, a shared folder.
+
+    It is no key of a spec: `ftrun push RUN REPOSITORY --to NAME` names it, `--set OPTION=VALUE` its options.
+    """
+
+    role = "hub"
+
+    @abstractmethod
+    def build(self) -> Any:
+        """An object with this method; it is called once.
+
+        push(files, repository, *, message, private) -> str: bring the files, {their name there, "/" between folders:
+            their path here}, into `repository`, which is made if it is not there, all of them or none; give the
+            address where they are. With `private`, nobody else may see them: where that cannot be, push nothing.
+
+        Raises SpecError for a name that no repository can have, FtrunError for what the hub or the network refuses:
+        one message that holds no secret.
+        """
+
+
 ROLES: tuple[type[Part], ...] = (
     Dataset,
     Backbone,
@@ -214,4 +264,5 @@ ROLES: tuple[type[Part], ...] = (
     Metric,
     Observer,
     Exporter,
+    Hub,
 )

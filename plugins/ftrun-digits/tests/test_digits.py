@@ -73,3 +73,24 @@ def test_importing_the_plugin_loads_neither_torch_nor_sklearn() -> None:
     code = "import ftrun_digits, sys; print({'torch', 'sklearn', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_several_targets_are_of_the_same_images() -> None:
+    told = Digits(name="digits", targets=("digit", "parity", "ink")).build()
+    plain = Digits(name="digits").build()
+    for (_, split), (_, label) in zip(told.items(), plain.items(), strict=True):
+        assert torch.equal(split.inputs, label.inputs)
+        assert torch.equal(split.targets["digit"], label.targets["label"])
+        assert torch.equal(split.targets["parity"], label.targets["label"] % 2)
+        ink = split.inputs.flatten(1).float().mean(1, keepdim=True) / 255
+        assert torch.allclose(split.targets["ink"], ink, atol=0.002)
+    assert {name: target.kind for name, target in told.targets.items()} == {
+        "digit": "classes",
+        "parity": "classes",
+        "ink": "values",
+    }
+
+
+def test_a_target_is_named_once() -> None:
+    with pytest.raises(ValueError, match="names a target twice"):
+        Digits.model_validate({"name": "digits", "targets": ("ink", "ink")})

@@ -2,5 +2,6 @@
 
 from ftrun.inputs.base import InputSpec
 from ftrun.inputs.image import ImageInput
+from ftrun.inputs.text import TextInput
 
-__all__ = ["ImageInput", "InputSpec"]
+__all__ = ["ImageInput", "InputSpec", "TextInput"]

@@ -1,13 +1,15 @@
 """The contract of an input, whatever its modality."""
 
+import json
 import os
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from ftrun.errors import SpecError
+from ftrun.errors import FtrunError, SpecError
 
 
 class InputSpec(BaseModel):
@@ -16,7 +18,12 @@ class InputSpec(BaseModel):
     It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; `prepare` runs
     on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]` and its fields, and
     imports torch inside its methods only.
+
+    kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
+        field is a str, and declared with `exclude=True`
     """
+
+    kept_in_files: ClassVar[dict[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -41,6 +48,10 @@ class InputSpec(BaseModel):
         """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
         return given
 
+    def shown(self, raw: Any) -> str | bytes | None:
+        """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""
+        return raw if isinstance(raw, str) else None
+
     @property
     def collated_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.
@@ -49,13 +60,33 @@ class InputSpec(BaseModel):
         """
         return None
 
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
+
+        {dimension: (its least, its greatest size)}; images have none, texts are as long as the longest one of a batch.
+        """
+        return {}
+
     def collate_options(self) -> Any:
         """The options that what `collate` gives depends on, as JSON values."""
         return self.model_dump(mode="json")
 
     def changed(self, **fields: Any) -> Self:
         """This input with the fields that a spec's `input` overrides; the result is validated again."""
-        return type(self).model_validate({**self.model_dump(), **fields})
+        return type(self).model_validate({**dict(self), **fields})
+
+    def saved(self) -> dict[str, Any]:
+        """All fields as JSON values, those that are kept in files included: what `restored` takes."""
+        return {**self.model_dump(mode="json"), **{field: getattr(self, field) for field in self.kept_in_files}}
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, Any]) -> Self:
+        """The input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
+        try:
+            return cls.model_validate_json(json.dumps(saved))
+        except ValueError:
+            raise FtrunError("is damaged: its input is not one of this backbone.", where="resolved.json") from None
 
     @classmethod
     def overrides(cls) -> type[BaseModel]:
@@ -68,7 +99,7 @@ def _overrides(cls: type[InputSpec]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (field.rebuild_annotation(), _optional(field))
         for name, field in cls.model_fields.items()
-        if name != "kind"
+        if name != "kind" and name not in cls.kept_in_files
     }
     return create_model(f"{cls.__name__}Overrides", __config__=cls.model_config, __doc__=cls.__doc__, **fields)
 

@@ -79,6 +79,14 @@ class ImageInput(InputSpec):
         pixels: Tensor = _files().from_memory(given)
         return pixels
 
+    def shown(self, raw: "Tensor") -> bytes | None:
+        """What the net sees of an image uint8 [C, H, W], as a file: its crop, at most 112 pixels high and wide."""
+        if raw.ndim != 3 or raw.shape[0] not in (1, 3):
+            return None
+        seen = raw if raw.shape[1:] == self.size else self._fit(raw[None])[0]
+        file: bytes = _files().to_file(seen, most=112)
+        return file
+
     @property
     def collated_shape(self) -> tuple[int, ...]:
         """[channels, height, width]."""
@@ -92,8 +100,12 @@ class ImageInput(InputSpec):
         """uint8 [B, channels, *size] from uint8 images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
         import torch
 
-        if not isinstance(raw, torch.Tensor) and len({image.shape for image in raw}) == 1:
-            raw = torch.stack(list(raw))  # resize them in one go
+        if not isinstance(raw, torch.Tensor):
+            strange = next((each for each in raw if not isinstance(each, torch.Tensor)), None)
+            if strange is not None:
+                raise DataError(f"the backbone takes images, uint8 tensors, but the input is {type(strange).__name__}.")
+            if len({image.shape for image in raw}) == 1:
+                raw = torch.stack(list(raw))  # resize them in one go
         if isinstance(raw, torch.Tensor):
             return self._fit(raw)
         return torch.cat([self._fit(image[None]) for image in raw])

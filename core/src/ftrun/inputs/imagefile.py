@@ -1,6 +1,7 @@
 """Image files as tensors: the one way in which training, evaluation and prediction read them."""
 
 import contextlib
+import io
 import os
 from typing import Any
 
@@ -44,6 +45,18 @@ def from_memory(given: Any) -> Tensor:
         "an image is a path, a PIL image, a uint8 tensor [C, H, W], or a uint8 array [H, W, C] or [H, W]; "
         f"this one is {what}."
     )
+
+
+def to_file(pixels: Tensor, most: int) -> bytes:
+    """uint8 [1 or 3, H, W] as a file, no side longer than `most` pixels: PNG where it is small, else JPEG."""
+    array = pixels[0].numpy() if len(pixels) == 1 else pixels[:3].permute(1, 2, 0).contiguous().numpy()
+    image, file = Image.fromarray(array), io.BytesIO()
+    image.thumbnail((most, most))
+    if max(image.size) <= 32:  # where JPEG would show, and not save much
+        image.save(file, "PNG")
+    else:
+        image.save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 def _pixels(image: Image.Image) -> Tensor:

@@ -26,10 +26,14 @@ saver       what is written as a run goes on, and read back
   lock        one process at a time in it
   files       whole writes, syncs and renames
 opened      a run that has ended, its net ready to compute
+  record      what its files have to hold
 judge       `ftrun evaluate`
   aligned     other data in the run's terms
 predictor   `ftrun.load`
   predict     `ftrun predict`
+compare     `ftrun compare`
+card        README.md of a run folder, a model card
+  weightfile  what a file of weights says of itself
 report      what is shown and logged
 observers   the observers that the spec names
 environment what a run was made with, and whether it can go on here

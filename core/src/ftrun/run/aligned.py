@@ -19,6 +19,7 @@ class AlignedSplit:
         self.targets = targets
         self.in_memory = getattr(split, "in_memory", False)
         self.fingerprint = getattr(split, "fingerprint", None)
+        self.lengths = getattr(split, "lengths", None)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -78,7 +79,8 @@ def _check(name: str, given: Target | None, target: Target, all_given: Mapping[s
 def _aligned(values: Tensor, names: Sequence[str], target: Target) -> Tensor:
     """Classes: int64 [N], positions in the target's names; else [N, names], columns in the target's order."""
     if isinstance(target, Classes):
-        return torch.tensor([target.names.index(name) for name in names])[values]
+        positions = torch.tensor([*(target.names.index(name) for name in names), -1])
+        return positions[values]  # -1, no class, is the last one
     return values[:, [list(names).index(name) for name in target.names]]
 
 

@@ -1,6 +1,5 @@
 """From a checked spec to the live objects of a run."""
 
-import json
 import math
 import os
 import shutil
@@ -9,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ftrun.data import Batch, Split, Splits
-from ftrun.errors import FtrunError, SpecError, located
+from ftrun.errors import SpecError, did_you_mean, located
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
@@ -23,6 +22,8 @@ from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.decoded import decoded
 from ftrun.run.embedded import Embeddings
 from ftrun.run.loader import Loader
+from ftrun.run.loss import TotalLoss
+from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.phases import Plan
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
@@ -32,14 +33,14 @@ from ftrun.targets import Target
 
 @dataclass
 class Job:
-    """The live objects of a run. `losses` and `metrics` are by target's name."""
+    """The live objects of a run. `metrics` are by target's name."""
 
     spec: RunSpec
     device: torch.device
     splits: Splits
     val_was_cut: bool
     net: Net
-    losses: Mapping[str, nn.Module]
+    losses: TotalLoss
     metrics: Mapping[str, Mapping[str, Any]]
     plan: Plan
     optimizer: torch.optim.Optimizer
@@ -53,6 +54,7 @@ class Job:
     loaders: Mapping[str, Loader]
     embeddings: Embeddings
     corrupt: CorruptSamples
+    monitor: Monitor
 
     @property
     def judged(self) -> Net:
@@ -105,17 +107,18 @@ def assemble(
         splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
     if short:
         splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
-    _check_kinds(spec, splits)
+    _check_targets(spec, splits.targets)
+    monitor = monitor_of(spec, splits.targets)
     torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    net = build_net(spec, splits.targets, saved_input).to(device)
+    net = build_net(spec, splits.targets, saved_input, splits.train).to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
-    losses = build_losses(spec, splits.targets, splits.train.targets, device)
+    losses = build_losses(spec, splits, splits.train.targets, device)
     metrics = build_metrics(spec, splits.targets, device)
     corrupt = corrupt_samples(spec, say)
     loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
-    plan = Plan(net, spec.train)
+    plan = Plan(net, spec.train, list(losses.parameters()))
     if setting is None:
         plan.begin(net, plan.busiest)
         batches = spec.train.epochs * loaders["train"].steps(1)
@@ -145,23 +148,34 @@ def assemble(
         loaders=loaders,
         embeddings=Embeddings(say),
         corrupt=corrupt,
+        monitor=monitor,
     )
 
 
-def build_net(spec: RunSpec, targets: Mapping[str, Target], saved_input: Mapping[str, Any] | None = None) -> Net:
-    """The backbone with a fresh head for the targets, changed by the modifiers in order."""
-    backbone = spec.backbone if saved_input is None else spec.backbone.without_weights()
+def build_net(
+    spec: RunSpec,
+    targets: Mapping[str, Target],
+    saved_input: Mapping[str, Any] | None = None,
+    train: Split | None = None,
+) -> Net:
+    """The backbone with a fresh head for the targets, changed by the modifiers in order.
+
+    saved_input: how inputs were prepared in the run whose weights the net will get
+    train: what backbone and modifiers may look at where there is no saved input
+    """
     with located("backbone"):
-        net = backbone.build(spec.input_overrides)
-    if saved_input is not None:
-        try:
-            net.input = type(net.input).model_validate_json(json.dumps(saved_input))
-        except ValueError:
-            raise FtrunError("resolved.json: is damaged: its input is not one of this backbone.") from None
+        if saved_input is not None:
+            net = spec.backbone.rebuild(spec.input_overrides, saved_input)
+        else:
+            net = spec.backbone.build(spec.input_overrides)
+            if train is not None:
+                spec.backbone.fit(net, train)
     net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
         with located(f"modifiers.{index}"):
             net = modifier.build(net)
+            if saved_input is None and train is not None:
+                modifier.fit(net, train)
     return net
 
 
@@ -187,12 +201,17 @@ def if_here(device: str) -> str | None:
     return device
 
 
-def build_losses(
-    spec: RunSpec, targets: Mapping[str, Target], values: Mapping[str, Tensor], device: torch.device
-) -> dict[str, nn.Module]:
-    """The loss of each target; values: those of the training split, by target, [N, ...]."""
-    with located("loss"):
-        return {name: spec.loss.build(target, values[name]).to(device) for name, target in targets.items()}
+def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:
+    """The loss of all targets.
+
+    splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
+    """
+    built = {}
+    for name, target in splits.targets.items():
+        loss = spec.loss_of(name)
+        with located("loss" if loss is spec.loss else f"loss.{name}"):
+            built[name] = loss.build(target, values[name][target.present(values[name])])
+    return TotalLoss(built, splits.targets, spec.train.loss_weights, split_checks.with_missing(splits)).to(device)
 
 
 def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
@@ -244,15 +263,31 @@ def _check_compiler(device: torch.device) -> None:
         )
 
 
-def _check_kinds(spec: RunSpec, splits: Splits) -> None:
-    """Raise SpecError where the loss or a metric does not work on what the dataset asks for."""
-    for name, target in splits.targets.items():
-        if target.kind not in spec.loss.kinds:
-            raise SpecError(_mismatch(spec.loss, name, target.kind), where="loss")
+def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
+    """Raise SpecError where a loss or a metric does not work on what the dataset asks for."""
+    by_name = {"loss": spec.loss, "train.loss_weights": spec.train.loss_weights}
+    for where, given in by_name.items():
+        unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
+        if unknown:
+            near = did_you_mean(unknown[0], targets)
+            raise SpecError(
+                f"the dataset has no target {unknown[0]!r}.{near} It has {', '.join(map(repr, targets))}.",
+                where=f"{where}.{unknown[0]}",
+            )
+    for name, target in targets.items():
+        if isinstance(spec.loss, Mapping) and name not in spec.loss:
+            raise SpecError(f"has none for the dataset's target {name!r}. Add one.", where="loss")
+        loss = spec.loss_of(name)
+        if target.kind not in loss.kinds:
+            hint = "" if len(targets) == 1 or loss is not spec.loss else _HINT
+            raise SpecError(_mismatch(loss, name, target.kind) + hint, where="loss")
     for index, metric in enumerate(spec.metrics):
-        if not any(target.kind in metric.kinds for target in splits.targets.values()):
-            name, target = next(iter(splits.targets.items()))
+        if not any(target.kind in metric.kinds for target in targets.values()):
+            name, target = next(iter(targets.items()))
             raise SpecError(_mismatch(metric, name, target.kind), where=f"metrics.{index}")
+
+
+_HINT = ' Give each target its own: {"target": "loss", ...}.'
 
 
 def _mismatch(part: Loss | Metric, target: str, kind: str) -> str:

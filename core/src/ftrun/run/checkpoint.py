@@ -2,12 +2,14 @@
 
 model.safetensors  the net's weights, under their library's names
 net.json           what rebuilds the net, and the epoch and step that it is from
+tokenizer.json ... what of the net's input is too large for net.json, which names it in `input_files`
 state.*            optimizer, averaged weights and progress, where they are given
 manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
 """
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ from ftrun.run.packing import pack, unpack
 
 MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
+_INPUT_FILE = re.compile(r"[a-z][\w-]*\.(json|txt)")
 
 T = TypeVar("T")
 
@@ -38,12 +41,14 @@ def save(
     description: Mapping[str, Any],
     state: Mapping[str, Any] | None = None,
     *,
+    input_files: Mapping[str, str] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
     description: what net.json holds
     state: tensors, numbers, text, lists and dicts, as `pack` takes them
+    input_files: texts that are kept as files beside it, by the name of the file
     previous: where the checkpoint goes that was there; it is removed if not given
     """
     beside = folder.with_name(f".{folder.name}.new")
@@ -52,6 +57,8 @@ def save(
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         try:
+            for name, text in (input_files or {}).items():
+                (beside / name).write_text(text, encoding="utf-8")
             _write(beside, model, description, state)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
@@ -91,7 +98,8 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
     try:
         digests = _read_json(folder / MANIFEST)["sha256"]
         wanted = {MODEL, NET, *needed}
-        if not wanted <= digests.keys() or not digests.keys() <= {MODEL, NET, STATE, STATE_TENSORS}:
+        others = digests.keys() - {MODEL, NET, STATE, STATE_TENSORS}
+        if not wanted <= digests.keys() or not all(_INPUT_FILE.fullmatch(name) for name in others):
             raise KeyError(wanted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{folder / MANIFEST}: {_what(error, 'is not a list of digests')}.") from None
@@ -106,9 +114,17 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
 
 
 def load_net(folder: Path) -> dict[str, Any]:
-    """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged."""
-    verify(folder)
-    return _read(folder / NET, _read_net)
+    """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged.
+
+    In `input` are also the fields that are kept in files of their own.
+    """
+    digests = verify(folder)
+    net = _read(folder / NET, _read_net)
+    for field, name in _read(folder / NET, lambda _: dict(net.get("input_files") or {})).items():
+        if name not in digests:  # a file that the manifest does not name is never opened
+            raise Damaged(f"{folder / NET}: names {name!r}, which is not in {MANIFEST}.")
+        net["input"] = {**net["input"], field: _read(folder / name, lambda path: path.read_text(encoding="utf-8"))}
+    return net
 
 
 def _read_net(path: Path) -> dict[str, Any]:

@@ -66,4 +66,4 @@ def _decoded(split: Split, name: str, prepare: InputSpec, skip: bool, say: Calla
     if found is None:
         say(f"{name}: no room in the cache for {len(split):,} samples; they are decoded anew in each epoch")
         return split
-    return MappedSplit(split, *found, key=entry.key, embedded=False)
+    return MappedSplit(split, *found, key=entry.key, embedded=False, source=fingerprint)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ftrun import cachefolder
-from ftrun.data import Batch, Split, Subset, TensorSplit
+from ftrun.data import Batch
 from ftrun.net import Net
+from ftrun.run import fingerprint
 from ftrun.run.loader import Loader
 from ftrun.run.mapped import Entry, MappedSplit, Unreadable
 from ftrun.run.signals import Signals
@@ -42,11 +43,12 @@ class Embeddings:
         augmented = name == "train" and bool(job.augmentations)
         if not job.plan.only_head(epoch) or (augmented and not job.plan.views(epoch)) or not cachefolder.limit():
             return None
-        digest, fingerprint = self._digest(net), self._fingerprint(job, name)
-        if fingerprint is None or digest != self._digest(job.net):  # an average of the weights may still move
+        digest, data = self._digest(net), self._fingerprint(job, name)
+        if data is None or digest != self._digest(job.net):  # an average of the weights may still move
             return None
         depends = [
-            [fingerprint, digest, net.input.model_dump(mode="json"), str(job.setting)],
+            [data, digest, net.input.model_dump(mode="json"), net.input.collate_options(), str(job.setting)],
+            job.spec.backbone.model_dump(mode="json"),  # how it pools may be an option of its own
             [job.device.type, torch.get_num_threads(), torch.__version__, job.spec.train.batch_size],
             [job.spec.seed, job.plan.draw(epoch), job.spec.resolved()["augment"]] if augmented else [],
         ]
@@ -60,7 +62,7 @@ class Embeddings:
 
     def _fingerprint(self, job: "Job", name: str) -> str | None:
         if name not in self._fingerprints:
-            self._fingerprints[name] = _fingerprint(dict(job.splits.items())[name])
+            self._fingerprints[name] = fingerprint.of_collated(dict(job.splits.items())[name])
         return self._fingerprints[name]
 
     def _digest(self, net: Net) -> str:
@@ -113,7 +115,7 @@ class Embeddings:
                 return None
         if found is None:
             return None
-        mapped = MappedSplit(split, *found, key=entry.key, embedded=True)
+        mapped = MappedSplit(split, *found, key=entry.key, embedded=True, source=str(self._fingerprint(job, name)))
         return Loader(
             name,
             mapped,
@@ -139,25 +141,5 @@ def _digest(net: Net) -> str:
             found.update(f"{name} {type(module).__name__} {module.extra_repr()}\n".encode())
     for name, tensor in net.model.state_dict().items():
         if not name.startswith(head):
-            found.update(_bytes(tensor))
+            found.update(fingerprint.bytes_of(tensor))
     return found.hexdigest()
-
-
-def _fingerprint(split: Split) -> str | None:
-    """Something that is another one for other inputs; None where there is no telling."""
-    if isinstance(split, Subset):
-        inner = _fingerprint(split.split)
-        return inner and _hash(inner.encode(), split.indices)
-    if isinstance(split, TensorSplit):
-        return _hash(repr(split.inputs.shape).encode(), split.inputs)
-    return getattr(split, "fingerprint", None)
-
-
-def _hash(text: bytes, tensor: Tensor) -> str:
-    found = hashlib.sha256(text)
-    found.update(_bytes(tensor))
-    return found.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> Any:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

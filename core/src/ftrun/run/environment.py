@@ -1,15 +1,21 @@
 """What a run was made with, and whether it can go on here."""
 
+import os
 import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from ftrun import selection
 from ftrun.catalogue import Catalogue
 from ftrun.check import check_spec
 from ftrun.data import Splits
 from ftrun.errors import DataError, FtrunError, PluginError
+from ftrun.run import fingerprint, record
 from ftrun.run.folder import RunFolder
 from ftrun.runspec import RunSpec
 from ftrun.targets import Classes
@@ -36,9 +42,33 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     counts = {}
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
-            found = splits.train.targets[name].bincount(minlength=target.outputs).tolist()
+            labels = splits.train.targets[name]
+            found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
             counts[name] = dict(zip(target.names, found, strict=True))
     return counts
+
+
+def fingerprints(splits: Splits) -> dict[str, dict[str, str | None]]:
+    """By split, SHA-256 of its targets, and what tells its inputs from others; None where there is no telling."""
+    return {
+        name: {"inputs": fingerprint.of_inputs(split), "targets": fingerprint.of_targets(split)}
+        for name, split in splits.items()
+    }
+
+
+def machine(device: torch.device) -> dict[str, str | int | None]:
+    """What the run computes on, beside the versions of what it computes with."""
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"processor": processor(), "cores": os.cpu_count(), **gpu, "system": platform.platform()}
+
+
+def processor() -> str:
+    """Its name, as far as the system knows it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:
@@ -47,14 +77,11 @@ def versions() -> dict[str, str]:
 
 
 def recorded_spec(folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue) -> RunSpec:
-    """The spec of a run, checked against what is installed now."""
-    try:
-        check_plugins(resolved["plugins"], catalogue)
-        for key in ("versions", "device", "precision", "memory_format", "input"):
-            resolved[key]
-        return check_spec(resolved["spec"], catalogue, name=str(folder.path / "resolved.json"))
-    except (KeyError, TypeError, AttributeError):
-        raise FtrunError(f"{folder.path / 'resolved.json'}: is damaged: it does not describe a run.") from None
+    """The spec of a run, checked against what is installed now. Raises FtrunError where resolved.json is damaged."""
+    path = folder.path / "resolved.json"
+    record.checked(record.Resolved, resolved, path)
+    check_plugins(resolved["plugins"], catalogue)
+    return check_spec(resolved["spec"], catalogue, name=str(path))
 
 
 def check_data(then: Mapping[str, Any], now: Mapping[str, Any], way_out: str) -> None:

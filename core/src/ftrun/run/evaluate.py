@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from ftrun.data import Batch
 from ftrun.errors import DataError
 from ftrun.net import Net, outputs_by_target
 from ftrun.run.embedded import output
 from ftrun.run.loader import Loader
-from ftrun.run.loss import total_loss
+from ftrun.run.loss import TotalLoss
 from ftrun.run.predictions import Collected
 from ftrun.run.report import Bar
 from ftrun.run.signals import Signals
@@ -31,7 +30,7 @@ class Judging(Protocol):
     @property
     def setting(self) -> Setting: ...
     @property
-    def losses(self) -> Mapping[str, nn.Module]: ...
+    def losses(self) -> TotalLoss: ...
     @property
     def metrics(self) -> Mapping[str, Mapping[str, Any]]: ...
 
@@ -61,16 +60,23 @@ def evaluate(
     net = job.judged
     net.eval()
     loss_sum, samples = torch.zeros((), device=job.device), 0
+    sums = torch.zeros(len(job.losses.targets), device=job.device)
     for batch in loader.in_order(job.ready):
         for part in batch.parts(micro_batch):
             with job.setting.autocast(job.device):
                 outputs = outputs_by_target(net, output(net, part))
-            loss_sum += total_loss(job.losses, outputs, part.targets) * len(part)
+            each = job.losses.each(outputs, part.targets)
+            loss_sum += job.losses.total(each) * len(part)
+            sums += torch.stack(each) * len(part)
             if keep:
                 keep.add(part, outputs)
             for target, metrics in job.metrics.items():
-                for metric in metrics.values():
-                    metric.update(outputs[target].float(), part.targets[target])
+                said, truth = outputs[target].float(), part.targets[target]
+                if target in job.losses.missing:
+                    there = job.losses.targets[target].present(truth)
+                    said, truth = said[there], truth[there]
+                for metric in metrics.values() if len(truth) else ():
+                    metric.update(said, truth)
         samples += len(batch)
         if bar:
             bar.advance(len(batch))
@@ -81,6 +87,8 @@ def evaluate(
     figures: dict[str, Any] = {"loss": float(loss_sum) / samples}
     for target, metrics in job.metrics.items():
         prefix = f"{target}/" if len(job.metrics) > 1 else ""
+        if prefix:
+            figures[f"{prefix}loss"] = float(sums[list(job.losses.targets).index(target)]) / samples
         for key, metric in metrics.items():
             figures[prefix + key] = metric.compute().tolist()
             metric.reset()

@@ -11,7 +11,6 @@ from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import Job
 from ftrun.run.embedded import output
-from ftrun.run.loss import total_loss
 
 _LISTED = 20
 _MOST_RETURNS = 3
@@ -44,9 +43,10 @@ class Guard:
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
         if gradients:  # there are none where no sample of the step can be read
             # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
-            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found.zero_(), self._one)
+            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found, self._one)
         if math.isfinite(loss) and not float(self._found):
             return True
+        self._found.zero_()
         norm = float(gradient_norm(learning))
         what = f"step {step + 1}: the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
         if self.policy == "skip":
@@ -104,7 +104,7 @@ def _blame(job: Job, batches: Sequence[Batch]) -> str:
         int(sample.ids[0])
         for batch in batches
         for sample in batch.parts(1)
-        if not total_loss(job.losses, outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
+        if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
     ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {_listed(culprits)}."

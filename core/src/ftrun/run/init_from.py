@@ -43,7 +43,7 @@ def initialise(net: Net, place: Path) -> tuple[Source, list[str]]:
     SpecError where nothing fits.
     """
     saved = checkpoint.load_net(place)
-    tensors = checkpoint.load_tensors(place)
+    tensors, notes = net.adapted(checkpoint.load_tensors(place), saved.get("input") or {})
     targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
     head = f"{net.head_path}." if saved.get("targets") != targets else None
     own = net.model.state_dict()
@@ -70,6 +70,7 @@ def initialise(net: Net, place: Path) -> tuple[Source, list[str]]:
     skipped = [name for name in tensors if name not in own]
     source = Source(str(place.absolute()), saved.get("epoch", 0), checkpoint.digest(place / checkpoint.MODEL))
     lines = [f"weights from {place}, epoch {source.epoch}: {len(loaded)} of {len(own)} tensors loaded"]
+    lines += [f"  {note}" for note in notes]
     lines += _listed("newly initialised", [f"{name} ({why})" for name, why in new.items()])
     lines += _listed("skipped, not in this net", skipped)
     return source, lines

@@ -7,19 +7,20 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
-from ftrun.errors import DataError, located
+from ftrun.errors import DataError, FtrunError, located
 from ftrun.net import Net
-from ftrun.run import environment
+from ftrun.run import environment, predictions
 from ftrun.run import splits as split_checks
 from ftrun.run.aligned import align
 from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
 from ftrun.run.decoded import decoder
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
+from ftrun.run.loss import TotalLoss
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.report import Report
 from ftrun.run.tuning import Setting
@@ -35,7 +36,7 @@ class Judge:
     judged: Net
     device: torch.device
     setting: Setting
-    losses: Mapping[str, nn.Module]
+    losses: TotalLoss
     metrics: Mapping[str, Mapping[str, Any]]
 
     def ready(self, batch: Batch) -> Batch:
@@ -57,14 +58,25 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
     spec = spec_with(dataset, run) if dataset is not None else run.spec
     splits = other_splits(spec, run) if dataset is not None else own_splits(run)
     wanted = _wanted(splits, split)
+    keep = _to_be_kept(folder, splits, report) if dataset is None else None
     with _threads(run.resolved.get("threads")):
         return {
             "run": str(folder.path),
             "epoch": run.best["epoch"],
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
-            **_judged(run, spec, splits, wanted, report),
+            **_judged(run, spec, splits, wanted, report, keep),
         }
+
+
+def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None:
+    """The split whose predictions a run keeps, where this one has not, or not those of its best epoch."""
+    split = "val" if splits.test is None else "test"
+    try:
+        return None if predictions.of_best(folder, split) else split
+    except FtrunError as error:  # a damaged file is written anew
+        report.say(str(error))
+        return split
 
 
 def spec_with(dataset: str, run: Opened) -> RunSpec:
@@ -74,14 +86,18 @@ def spec_with(dataset: str, run: Opened) -> RunSpec:
 
 def own_splits(run: Opened) -> Splits:
     """The run's own data. Raises DataError where it is not what it was."""
-    spec = run.spec
+    return own_data(run.spec, run.resolved, "Bring the data back. To judge the run on other data: --dataset.")
+
+
+def own_data(spec: RunSpec, resolved: Mapping[str, Any], way_out: str) -> Splits:
+    """The run's own data. Raises DataError, ending with `way_out`, where it is not what it was."""
     with located("dataset"):
         splits = split_checks.complete(spec.dataset.build(), val_fraction=spec.train.val_fraction, seed=spec.seed)
     now = {
         "targets": {name: target.model_dump(mode="json") for name, target in splits.targets.items()},
         "samples": {name: len(split) for name, split in splits.items()},
     }
-    environment.check_data(run.resolved, now, "Bring the data back. To judge the run on other data: --dataset.")
+    environment.check_data(resolved, now, way_out)
     return splits
 
 
@@ -102,12 +118,14 @@ def _wanted(splits: Splits, split: str | None) -> list[str]:
     return [split]
 
 
-def _judged(run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], report: Report) -> dict[str, Any]:
+def _judged(
+    run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], report: Report, keep: str | None
+) -> dict[str, Any]:
     judge = Judge(
         run.net,
         run.device,
         run.setting,
-        build_losses(spec, run.net.targets, _training_values(run, splits), run.device),
+        _losses(run, spec, splits),
         build_metrics(spec, run.net.targets, run.device),
     )
     skip = spec.train.on_corrupt != "error"
@@ -118,9 +136,29 @@ def _judged(run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], repor
         if name not in wanted:
             continue
         reading = loader(spec, name, from_cache(split, name), run.net.input, corrupt, run.device)
+        said = predictions.Collected() if name == keep else None
         with report.progress(name, reading.samples) as bar:
-            figures[name] = evaluate(judge, reading, bar, micro_batch=run.micro_batch)
+            figures[name] = evaluate(judge, reading, bar, micro_batch=run.micro_batch, keep=said)
+        if said:
+            _keep(run, name, said, report)
     return figures
+
+
+def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
+    """The run's loss, with what it had learnt in the best epoch."""
+    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
+    losses.load_learnt(run.best.get("loss", {}))
+    return losses
+
+
+def _keep(run: Opened, split: str, said: predictions.Collected, report: Report) -> None:
+    """Write what a run of an earlier version did not; no harm where the folder may not be written to."""
+    try:
+        predictions.save(run.folder, split, said.all(), {"split": split, "epoch": run.best["epoch"]})
+    except FtrunError as error:
+        report.say(f"predictions are not kept: {error}")
+    else:
+        report.say(f"kept: {predictions.path_of(run.folder, split)}")
 
 
 def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:

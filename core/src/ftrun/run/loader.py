@@ -25,6 +25,7 @@ Ready: TypeAlias = Callable[[Batch], Batch]
 
 _CHUNK = 2**20  # bytes that are read and made ready at once: what each operation costs by itself is shared by batches
 _MOST_BATCHES = 64
+_SORTED_BATCHES = 50
 
 
 class Loader:
@@ -51,6 +52,7 @@ class Loader:
         self.name = name
         self.samples = len(split)
         self._batch_size = batch_size
+        self._lengths: Tensor | None = getattr(split, "lengths", None)
         self._corrupt = corrupt
         in_memory = getattr(split, "in_memory", False)
         if workers is None:
@@ -75,8 +77,9 @@ class Loader:
         return batch if isinstance(batch, Batch) else None
 
     def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:
-        """Every sample once, in the split's own order; without those that cannot be read."""
-        for batch in self._read(_portions(range(self.samples), self._batch_size, lone_last=True), 0, ready):
+        """Every sample once, in the split's own order, or by their lengths; without those that cannot be read."""
+        order = range(self.samples) if self._lengths is None else self._lengths.argsort(stable=True).tolist()
+        for batch in self._read(_portions(order, self._batch_size, lone_last=True), 0, ready):
             if batch is not None:
                 yield batch
 
@@ -90,8 +93,10 @@ class Loader:
         ready: applied to what is read; start: steps to leave out, because they are done
         """
         generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
-        order = torch.randperm(self.samples, generator=generator).tolist()
-        portions = _portions(order, self._batch_size, lone_last=False)
+        order = torch.randperm(self.samples, generator=generator)
+        if self._lengths is not None:
+            order = _of_similar_length(order, self._lengths, self._batch_size, generator)
+        portions = _portions(order.tolist(), self._batch_size, lone_last=False)
         batches = self._read(portions, start * accumulate, ready)
         while step := list(islice(batches, accumulate)):
             yield [batch for batch in step if batch is not None]
@@ -128,6 +133,20 @@ class Loader:
         if isinstance(batch, FtrunError):
             raise batch
         return batch
+
+
+def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """`order` [N], so changed that each `size` samples in a row have similar lengths.
+
+    Some batches' worth of samples are sorted at a time, and their batches shuffled, so that what is learnt together
+    stays random from epoch to epoch. A last short batch stays the last.
+    """
+    changed = []
+    for some in torch.split(order, size * _SORTED_BATCHES):
+        some = some[lengths[some].argsort(stable=True)]
+        whole = some[: len(some) // size * size].reshape(-1, size)
+        changed += [whole[torch.randperm(len(whole), generator=generator)].flatten(), some[whole.numel() :]]
+    return torch.cat(changed)
 
 
 class _Workers:

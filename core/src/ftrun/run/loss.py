@@ -1,12 +1,78 @@
 """What training makes small: the losses of all targets together."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ftrun.targets import Target, Values
 
-def total_loss(losses: Mapping[str, nn.Module], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-    """The sum over targets of each one's loss: a scalar, computed in float32."""
-    each = [loss(outputs[name].float(), targets[name]) for name, loss in losses.items()]
-    return each[0] if len(each) == 1 else torch.stack(each).sum()
+
+class TotalLoss(nn.Module):
+    """Outputs and true values by target -> a scalar, in float32: the weighted sum of each target's own loss.
+
+    A sample that misses a target counts 0 in that target's mean: so a batch in parts has the gradient of the whole.
+    Values are compared as they were standardised. Where the losses, or the weights, have parameters, they learn too.
+
+    weights: of each target, 1 if not given; "uncertainty" learns them (Kendall, Gal and Cipolla, "Multi-task learning
+        using uncertainty to weigh losses", 2018): with s the logarithm of a target's variance, its loss counts
+        exp(-s) times, half of that for values, and s / 2 is added
+    missing: targets that some samples do not have
+    """
+
+    def __init__(
+        self,
+        losses: Mapping[str, nn.Module],
+        targets: Mapping[str, Target],
+        weights: Mapping[str, float] | Literal["uncertainty"] | None = None,
+        missing: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self.losses = nn.ModuleList(losses.values())
+        self.targets = {name: targets[name] for name in losses}
+        self.missing = frozenset(missing)
+        self.log_variances = nn.Parameter(torch.zeros(len(losses))) if weights == "uncertainty" else None
+        self._weights = weights if isinstance(weights, Mapping) else {}
+        self._halves = torch.tensor([0.5 if isinstance(each, Values) else 1.0 for each in self.targets.values()])
+
+    def forward(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+        return self.total(self.each(outputs, targets))
+
+    def each(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> list[Tensor]:
+        """Each target's own loss, a scalar, in their order."""
+        return [
+            self._one(name, target, loss, outputs[name].float(), targets[name])
+            for (name, target), loss in zip(self.targets.items(), self.losses, strict=True)
+        ]
+
+    def total(self, each: list[Tensor]) -> Tensor:
+        """What is made small, from each target's loss."""
+        if self.log_variances is not None:
+            losses, factors = torch.stack(each), self._halves.to(self.log_variances.device)
+            return (factors * torch.exp(-self.log_variances) * losses + self.log_variances / 2).sum()
+        if self._weights:
+            each = [self._weights.get(name, 1.0) * loss for name, loss in zip(self.targets, each, strict=True)]
+        return each[0] if len(each) == 1 else torch.stack(each).sum()
+
+    def _one(self, name: str, target: Target, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
+        if isinstance(target, Values):
+            output, values = target.standardised(output), target.standardised(values)
+        if name not in self.missing:
+            found: Tensor = loss(output, values)
+            return found
+        there = target.present(values)
+        if not there.any():
+            return output.sum() * 0
+        found = loss(output[there], values[there])
+        return found * there.float().mean()
+
+    def learnt(self) -> dict[str, Any]:
+        """The values of its parameters, by name, as lists of numbers: what a checkpoint keeps."""
+        return {name: parameter.tolist() for name, parameter in self.named_parameters()}
+
+    @torch.no_grad()
+    def load_learnt(self, values: Mapping[str, Any]) -> None:
+        """Put in what `learnt` gave."""
+        for name, parameter in self.named_parameters():
+            parameter.copy_(torch.tensor(values[name]))

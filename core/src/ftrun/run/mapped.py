@@ -32,15 +32,20 @@ class MappedSplit:
     """A split whose inputs lie in a mapped file, [N, ...], ready for the device.
 
     embedded: whether they are embeddings
+    source: the fingerprint of what they were made from
     """
 
     in_memory = True  # no workers are needed to read it
     collated = True
 
-    def __init__(self, split: Split, inputs: Tensor, unreadable: Unreadable, *, key: str, embedded: bool) -> None:
+    def __init__(
+        self, split: Split, inputs: Tensor, unreadable: Unreadable, *, key: str, embedded: bool, source: str
+    ) -> None:
         self.targets = split.targets
         self.inputs = inputs
         self.fingerprint = key
+        self.source = source
+        self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
         self._unreadable = dict(unreadable)
 

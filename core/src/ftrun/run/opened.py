@@ -6,21 +6,20 @@ Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftr
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from ftrun.catalogue import Catalogue, installed
-from ftrun.errors import DataError, PluginError
+from ftrun.errors import DataError, FtrunError, PluginError
 from ftrun.net import Net
-from ftrun.run import checkpoint, environment
+from ftrun.run import checkpoint, environment, record
 from ftrun.run.assemble import build_net, choose_device, compile_net, if_here
 from ftrun.run.checkpoint import Damaged
 from ftrun.run.folder import RunFolder
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
-from ftrun.targets import Target
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,13 @@ def open_run(
     with _same_plugins(resolved, catalogue):
         spec = environment.recorded_spec(folder, resolved, catalogue)
     about = checkpoint.load_net(best)
+    needed = record.checked(record.NetRecord, about, best / checkpoint.NET)
+    if needed.targets != record.checked(record.Resolved, resolved, folder.path / "resolved.json").targets:
+        raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
     setting = Setting(resolved["precision"], resolved["memory_format"])
     with _same_plugins(resolved, catalogue):
-        net = build_net(spec, _targets(folder, about), about.get("input")).to(where)
+        net = _built(spec, needed, about, best).to(where)
         setting.apply(net)
         checkpoint.load_weights(best, net.model)
     net.eval().requires_grad_(False)
@@ -86,11 +88,13 @@ def open_run(
     return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
 
 
-def _targets(folder: RunFolder, about: Mapping[str, Any]) -> dict[str, Target]:
+def _built(spec: RunSpec, needed: record.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
     try:
-        return TypeAdapter(dict[str, Target]).validate_python(about["targets"])
-    except (KeyError, ValidationError):
-        raise Damaged(f"{folder.best() / checkpoint.NET}: does not hold what it should: its targets.") from None
+        return build_net(spec, needed.targets, about["input"])
+    except FtrunError as error:
+        if error.where == "resolved.json":  # it has the same input, but this one was taken
+            error.where = str(best / checkpoint.NET)
+        raise
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What learns when, and how fast: a pure function of the epoch, so that there is nothing to restore."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -24,9 +25,12 @@ class Plan:
 
     Stages that always learn alike share a parameter group of the optimizer: one group, if there is one phase with no
     decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
+
+    beside: parameters that are not the net's, such as a loss's own: a last group, never frozen
     """
 
-    def __init__(self, net: Net, train: Train) -> None:
+    def __init__(self, net: Net, train: Train, beside: Sequence[Any] = ()) -> None:
+        self._beside = list(beside)
         phases = train.phases or (Phase(epochs=train.epochs),)
         self._views = [phase.views for phase in phases]
         self.ends = list(accumulate(phase.epochs for phase in phases))
@@ -39,10 +43,11 @@ class Plan:
     def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
         """Every parameter of the net, as torch's optimizers take them."""
         names = net.stages
-        return [
+        groups: list[dict[str, Any]] = [
             {"params": [net.model.get_parameter(name) for stage in stages for name in names[stage]]}
             for stages in self._groups.values()
         ]
+        return groups + ([{"params": self._beside, "weight_decay": 0.0}] if self._beside else [])
 
     @property
     def busiest(self) -> int:
@@ -54,7 +59,7 @@ class Plan:
         """Freeze what is frozen in `epoch` (from 1), and give the factor on the learning rate of each group."""
         number = self._number(epoch)
         net.freeze([name for name, stage in self.phases[number].items() if stage.frozen])
-        return [phases[number].rate for phases in self._groups]
+        return [*(phases[number].rate for phases in self._groups), *([1.0] if self._beside else [])]
 
     def only_head(self, epoch: int) -> bool:
         """Whether every stage but the head is frozen."""

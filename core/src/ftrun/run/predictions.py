@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ftrun.data import Batch
@@ -29,6 +29,8 @@ class Predictions:
     ids: Tensor
     outputs: Mapping[str, Tensor]
     truth: Mapping[str, Tensor]
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What they are of: split, epoch."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,9 +52,12 @@ class Collected:
             self.truth.setdefault(name, []).append(batch.targets[name].cpu())
 
     def all(self) -> Predictions:
-        """What was taken so far, in the order in which it came."""
-        outputs = {name: torch.cat(each) for name, each in self.outputs.items()}
-        return Predictions(torch.cat(self.ids), outputs, {name: torch.cat(each) for name, each in self.truth.items()})
+        """What was taken so far, in the split's own order."""
+        ids, order = torch.cat(self.ids).sort()
+        outputs, truth = (
+            {name: torch.cat(each)[order] for name, each in taken.items()} for taken in (self.outputs, self.truth)
+        )
+        return Predictions(ids, outputs, truth)
 
 
 def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping[str, Any]) -> None:
@@ -73,13 +78,13 @@ def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping
 
 def load(folder: RunFolder, split: str) -> Predictions | None:
     """A split's predictions, or None where none were kept. Raises FtrunError where the file is damaged."""
-    from safetensors.torch import load_file
-
     path = path_of(folder, split)
     if not path.is_file():
         return None
     try:
-        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
         ids = tensors.pop("ids")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise FtrunError(f"{path}: is damaged: {error}. Remove it; ftrun evaluate judges the run again.") from None
@@ -89,7 +94,14 @@ def load(folder: RunFolder, split: str) -> Predictions | None:
         if kind not in named or len(tensor) != len(ids):
             raise FtrunError(f"{path}: is damaged: {name} does not belong there, or has another length than ids.")
         named[kind][target] = tensor
-    return Predictions(ids, named["outputs"], named["truth"])
+    return Predictions(ids, named["outputs"], named["truth"], about)
+
+
+def of_best(folder: RunFolder, split: str) -> Predictions | None:
+    """The same, but None too where they are of an epoch that is no longer the best one. Raises FtrunError."""
+    found = load(folder, split)
+    best = folder.read_json(f"checkpoints/{folder.best().name}/net.json").get("epoch")
+    return found if found and found.about.get("epoch") == str(best) else None
 
 
 def path_of(folder: RunFolder, split: str) -> Path:

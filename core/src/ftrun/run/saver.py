@@ -1,5 +1,7 @@
 """What is written as a run goes on, and what is read back when it goes on after a break."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -44,7 +46,8 @@ class Saver:
         if is_best:
             began = perf_counter()
             best = describe(self.job, progress, progress.best_val)
-            checkpoint.save(self.folder.checkpoints / "best", self.job.judged.model, best)
+            files = input_files(self.job)
+            checkpoint.save(self.folder.checkpoints / "best", self.job.judged.model, best, input_files=files)
             progress.took("checkpoint", began)
         self.last(progress)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
@@ -58,6 +61,7 @@ class Saver:
             "progress": asdict(progress),
             "optimizer": checkpoint.optimizer_state(self.job.optimizer),
             "average": self.job.average.state() if self.job.average else None,
+            "loss": self.job.losses.learnt(),
         }
         checkpoints = self.folder.checkpoints
         checkpoint.save(
@@ -65,6 +69,7 @@ class Saver:
             self.job.net.model,
             describe(self.job, progress, {}),
             state,
+            input_files=input_files(self.job),
             previous=checkpoints / "previous",
         )
         progress.took("checkpoint", began)
@@ -95,12 +100,19 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
         "backbone": spec["backbone"],
         "modifiers": spec["modifiers"],
         "input": job.net.input.model_dump(mode="json"),
+        "input_files": job.net.input.kept_in_files,
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "epoch": progress.epoch,
         "step": progress.step,
         "micro_batch": progress.micro_batch,
+        "loss": job.losses.learnt(),
         "val": val,
     }
+
+
+def input_files(job: Job) -> dict[str, str]:
+    """What of the net's input is kept in files of its own: {name: text}."""
+    return {name: getattr(job.net.input, field) for field, name in job.net.input.kept_in_files.items()}
 
 
 def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
@@ -131,6 +143,15 @@ def saved(folder: RunFolder) -> list[Path]:
     return [place for place in places if place.exists()]
 
 
+def saved_input_of(folder: RunFolder, resolved: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The input of a run's checkpoints, whose files are with them; None where there is no checkpoint."""
+    places = saved(folder)
+    for place in places:
+        with suppress(Damaged):
+            return dict(checkpoint.load_net(place)["input"])
+    return resolved["input"] if places else None  # `restore` will say what is damaged
+
+
 def _restore(job: Job, place: Path) -> Progress:
     state = checkpoint.load_state(place)
     try:
@@ -139,6 +160,7 @@ def _restore(job: Job, place: Path) -> Progress:
         checkpoint.load_optimizer(job.optimizer, state["optimizer"])
         if job.average:
             job.average.load_state(state["average"])
+        job.losses.load_learnt(state.get("loss", {}))
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all

@@ -12,7 +12,8 @@ import torch
 from ftrun.catalogue import Catalogue
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
-from ftrun.run import checkpoint, environment, init_from, predictions
+from ftrun.report import write as report_page
+from ftrun.run import card, checkpoint, environment, init_from, predictions
 from ftrun.run.assemble import Job, assemble, choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
@@ -20,7 +21,7 @@ from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
 from ftrun.run.progress import Progress
 from ftrun.run.report import Report, line_of
-from ftrun.run.saver import Saver, restore, saved
+from ftrun.run.saver import Saver, restore, saved, saved_input_of
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
@@ -40,6 +41,8 @@ class Request:
     init_from: Path | None = None
     short: bool = False
     """Whether a few batches of the data are enough."""
+    with_report: bool = True
+    """Whether the run ends with report.html."""
     started: float = field(default_factory=perf_counter)
     """When the command was given, by perf_counter: before torch was loaded."""
 
@@ -70,7 +73,8 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
             },
         )
         folder.write_status("running", epoch=0, step=0)
-        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started)
+        with_report = request.with_report and not request.short
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started, with_report)
 
 
 def resume(
@@ -81,11 +85,12 @@ def resume(
     signals: Signals | None = None,
     *,
     short: bool = False,
+    with_report: bool = True,
 ) -> dict[str, Any]:
     """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
 
     epochs: how long the run is to be in all, if longer than it was
-    short: whether it was started with a few batches of the data
+    short: whether it was started with a few batches of the data; then, or without with_report, there is no report.html
 
     Raises FtrunError where the environment, the data or the checkpoints do not allow it.
     """
@@ -100,7 +105,7 @@ def resume(
     with folder.locked():
         report = Report(started)
         device = device or if_here(resolved["device"])
-        saved_input = resolved["input"] if saved(folder) else None
+        saved_input = saved_input_of(folder, resolved)
         setting = Setting(resolved["precision"], resolved["memory_format"])
         job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
         observers = Observers(spec, report.say)
@@ -124,7 +129,8 @@ def resume(
         report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
         for difference in environment.differences(resolved, now):
             report.say(f"not as it was: {difference}")
-        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started)
+        with_report = with_report and not short
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started, with_report)
 
 
 def _carry_out(
@@ -135,6 +141,7 @@ def _carry_out(
     report: Report,
     signals: Signals,
     started: float,
+    with_report: bool,
 ) -> dict[str, Any]:
     """Train from where `progress` is, judge, and write the results."""
     info = _run_info(job, progress, folder)
@@ -149,6 +156,9 @@ def _carry_out(
             _write_failure(folder, progress, error, report)
             observers.call("ftrun_on_error", run=info, error=error)
             raise
+        if with_report:  # the run is over, and its status says so: nothing that happens here changes that
+            card.at_end(folder, job.spec.backbone, job.net, report.say)
+            report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
@@ -169,17 +179,19 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
 def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
     """What resolved.json says of a run beside its spec."""
     return {
-        "monitor": job.spec.monitor,
+        "monitor": job.monitor.as_json,
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
         "class_counts": environment.class_counts(job.splits),
+        "data": environment.fingerprints(job.splits),
         "seed": job.spec.seed,
         "device": str(job.device),
         "threads": torch.get_num_threads(),
         **asdict(job.setting),
         "plugins": environment.plugins_of(job.spec, catalogue),
         "versions": environment.versions(),
+        "machine": environment.machine(job.device),
     }
 
 
@@ -212,6 +224,7 @@ def _judge(
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.judged.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
+    job.losses.load_learnt(saved_with.get("loss", {}))
     began = perf_counter()
     judged = {"val": saved_with["val"]}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.

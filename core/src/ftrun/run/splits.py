@@ -6,12 +6,16 @@ from torch import Tensor
 from ftrun.data import Split, Splits, Subset
 from ftrun.errors import DataError
 from ftrun.randomness import seed_of
-from ftrun.targets import Classes
+from ftrun.targets import Classes, Values
 
 
 def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
-    """The splits with a val, cut from train where the dataset has none; checked."""
+    """The splits with a val, cut from train where the dataset has none; checked. Values know their mean in train."""
     check(splits)
+    return _standardised(_with_val(splits, val_fraction, seed))
+
+
+def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
     if splits.val is not None:
         return splits
     strata = _strata(splits)
@@ -20,6 +24,24 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
         raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
     train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
     return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
+
+
+def _standardised(splits: Splits) -> Splits:
+    targets = {
+        name: target.learnt_from(splits.train.targets[name]) if isinstance(target, Values) else target
+        for name, target in splits.targets.items()
+    }
+    return splits.with_targets(targets)
+
+
+def with_missing(splits: Splits) -> set[str]:
+    """The targets that some sample does not have."""
+    return {
+        name
+        for name, target in splits.targets.items()
+        for _, split in splits.items()
+        if not target.present(split.targets[name]).all()
+    }
 
 
 def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
@@ -64,7 +86,8 @@ def check(splits: Splits) -> None:
     check_values(splits)
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
-            counts = splits.train.targets[name].bincount(minlength=target.outputs)
+            labels = splits.train.targets[name]
+            counts = labels[target.present(labels)].bincount(minlength=target.outputs)
             empty = [target.names[int(index)] for index in (counts == 0).nonzero()]
             if empty:
                 listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
@@ -79,6 +102,8 @@ def check_values(splits: Splits) -> None:
         for name, target in splits.targets.items():
             values = _values(split, split_name, name)
             target.check(values, f"{split_name}, target {name!r}")
+            if not target.present(values).any():
+                raise DataError(f"no sample of the {split_name} split has target {name!r}.")
 
 
 def _values(split: Split, split_name: str, name: str) -> Tensor:

@@ -7,7 +7,6 @@ processor that has instructions for it, and halves that of EfficientNet-Lite's b
 import hashlib
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -22,14 +21,16 @@ from torch import nn
 from ftrun import cachefolder
 from ftrun.data import Batch
 from ftrun.net import Net, outputs_by_target
-from ftrun.run.loss import total_loss
+from ftrun.run.environment import processor
+from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
 _FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
 _ROUNDS = 5
 _WORTH = 1.05  # bf16 has fewer digits: it has to be faster by this factor
 _SLICE = 0.05  # seconds: what is timed at once
-_MOST_SECONDS = 10.0
+_SECONDS, _MOST_SECONDS = 10.0, 40.0
+_PART_OF_RUN = 0.03  # what measuring may take of a long run whose steps are slow, so that each is timed often enough
 _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
 
 
@@ -58,7 +59,7 @@ class Setting:
 def choose(
     train: Train,
     net: Net,
-    losses: Mapping[str, nn.Module],
+    losses: TotalLoss,
     batches: int,
     first: Callable[[], Batch | None],
     device: torch.device,
@@ -77,7 +78,7 @@ def choose(
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, settings)
+    seconds = _measure(net, losses, batch.to(device), device, settings, batches)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -97,7 +98,7 @@ def _allowed(train: Train) -> list[Setting]:
 
 
 def _measure(
-    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, settings: list[Setting]
+    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, settings: list[Setting], batches: int
 ) -> dict[Setting, float]:
     """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
 
@@ -117,9 +118,11 @@ def _measure(
                 least.pop(setting, None)
                 continue
             least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
-        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > _MOST_SECONDS):
+        enough = min(_MOST_SECONDS, max(_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0)))
+        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
             break
     net.zero_grad(set_to_none=True)
+    losses.zero_grad(set_to_none=True)
     with torch.no_grad():
         for buffer, before in zip(net.buffers(), buffers, strict=True):
             buffer.copy_(before)
@@ -134,15 +137,13 @@ def _cost(setting: Setting, seconds: Mapping[Setting, float]) -> float:
     return seconds[setting] * (_WORTH if setting.precision == "bf16" else 1)
 
 
-def _seconds(
-    net: Net, losses: Mapping[str, nn.Module], batch: Batch, device: torch.device, setting: Setting, turn: int
-) -> float:
+def _seconds(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, setting: Setting, turn: int) -> float:
     """Of one training step, the mean over as many as fill a slice of time; the first turn only warms up."""
     steps, began, taken = 0, perf_counter(), 0.0
     while taken < _SLICE and not (turn == 0 and steps == 2):
         with setting.autocast(device):
             outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
-        total_loss(losses, outputs, batch.targets).backward()  # type: ignore[no-untyped-call]
+        losses(outputs, batch.targets).backward()
         net.zero_grad(set_to_none=True)
         if device.type != "cpu":
             torch.accelerator.synchronize(device)
@@ -154,7 +155,7 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
     """What the choice depends on."""
     parameters = [(name, list(each.shape), each.requires_grad) for name, each in net.named_parameters()]
     what = [
-        _processor() if device.type == "cpu" else torch.cuda.get_device_name(device) if device.type == "cuda" else "",
+        processor() if device.type == "cpu" else torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         device.type,
         torch.get_num_threads(),
         torch.__version__,
@@ -167,14 +168,6 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
 
 def _shape(inputs: Any) -> Any:
     return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _recall(place: Path, settings: list[Setting]) -> Setting | None:

@@ -15,9 +15,11 @@ from ftrun.errors import FtrunError, SpecError, did_you_mean
 from ftrun.hooks import ROLE_OF_HOOK
 from ftrun.runspec import SLOTS
 from ftrun.scaffold.texts import PYPROJECT, README, TEST
-from ftrun.specs import Exporter
+from ftrun.specs import Exporter, Hub
 
 _PREFIX = "ftrun-"
+_COMMANDS = {Exporter.role: "ftrun export RUN --format {}", Hub.role: "ftrun push RUN REPOSITORY --to {}"}
+"""How parts are used that are no key of a spec."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST = 40  # characters; then every line of the module stays as short as it should be
 
@@ -30,12 +32,12 @@ class NewPlugin:
     name: str
     folder: Path
     fragment: str
-    """The key of a spec that uses it: `"optimizer": "lion"`; of an exporter, the command."""
+    """The key of a spec that uses it: `"optimizer": "lion"`; of others, the command."""
 
     @property
     def use(self) -> str:
         """Where the fragment goes."""
-        return "On the command line" if self.role == Exporter.role else "In a spec"
+        return "On the command line" if self.role in _COMMANDS else "In a spec"
 
 
 def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
@@ -100,8 +102,8 @@ def _check_free(role: str, name: str, catalogue: Catalogue) -> None:
 
 
 def _fragment(role: str, name: str) -> str:
-    if role == Exporter.role:
-        return f"ftrun export RUN --format {name}"
+    if role in _COMMANDS:
+        return _COMMANDS[role].format(name)
     slot = next(slot for slot in SLOTS if slot.role.role == role)
     return f'"{slot.key}": ["{name}"]' if slot.many else f'"{slot.key}": "{name}"'
 

@@ -88,7 +88,7 @@ def interrupted_run(
     try:
         results = run(request, StopAt())
     except Interrupted:
-        results = resume(RunFolder.existing(place / "run"), request.catalogue, None, "cpu")
+        results = resume(RunFolder.existing(place / "run"), request.catalogue, None, "cpu", with_report=False)
     return TinyRun(place / "run", results)
 
 
@@ -110,4 +110,4 @@ def _request(folder: Path, changes: dict[str, Any], plugins: Iterable[Plugin] | 
 
     catalogue, spec = catalogue_with(plugins), tiny_spec(**changes)
     checked = check_spec(spec, catalogue)
-    return Request(checked, "tiny", json.dumps(spec), (), catalogue, folder, "cpu")
+    return Request(checked, "tiny", json.dumps(spec), (), catalogue, folder, "cpu", with_report=False)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ftrun.catalogue import Catalogue
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.plugins import Plugin
 from ftrun.runspec import SLOTS, RunSpec
-from ftrun.specs import Part
+from ftrun.specs import Backbone, Modifier, Part
 from ftrun.targets import Classes, Labels, Target, Values
 from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_run
 
@@ -85,10 +86,11 @@ class Subject:
 
     def host(self) -> "Net":
         """A net with a fresh head for three classes, for a modifier to change."""
-        spec = self.checked({"backbone": self.backbone})
-        net = spec.backbone.build(self.input)
-        net.set_targets({"label": target_of("classes")})
-        return net
+        return self._fitted(self.host_part())
+
+    def host_part(self) -> Backbone:
+        """The backbone of `host`."""
+        return self.checked({"backbone": self.backbone}).backbone
 
     def net(self, place: Path, seed: int = 0, **options: Any) -> "Net":
         """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`."""
@@ -96,11 +98,17 @@ class Subject:
 
         torch.manual_seed(seed)
         if self.part.role == "backbone":
-            net: Net = self.make(place, **options).build(self.input)
-            net.set_targets({"label": target_of("classes")})
-            return net
-        changed: Net = self.make(place, **options).build(self.host())
+            return self._fitted(self.make(place, **options))
+        part = self.make(place, **options)
+        changed: Net = part.build(self.host())
+        _fit(part, changed)
         return changed
+
+    def _fitted(self, backbone: Backbone) -> "Net":
+        net = backbone.build(self.input)
+        _fit(backbone, net)
+        net.set_targets({"label": target_of("classes")})
+        return net
 
     def splits(self, place: Path) -> "list[tuple[str, Split]]":
         """The dataset's splits, by name."""
@@ -123,14 +131,27 @@ class Subject:
 
     def spec(self, place: Path) -> dict[str, Any]:
         """What a spec says of the part, and of what it needs beside it."""
-        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # an exporter has none, and no spec
+        slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # exporters and hubs have none
         own = self.in_spec(place)
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role == "modifier":
             spec["backbone"] = self.backbone
         if self.part.role in ("backbone", "modifier") and self.input:
             spec["input"] = dict(self.input)
+        if issubclass(self._input_type, TextInput):
+            spec["dataset"] = "tiny-texts"
         return spec
+
+    @property
+    def _input_type(self) -> type[InputSpec]:
+        """What the net takes: that of the backbone under test, or of the one beneath a modifier."""
+        if issubclass(self.part, Backbone):
+            return self.part.input_type
+        if not issubclass(self.part, Modifier):
+            return ImageInput
+        given = self.backbone["name"] if isinstance(self.backbone, Mapping) else self.backbone.partition("/")[0]
+        part = catalogue_with(self._plugins).parts("backbone").get(given)
+        return part.input_type if part is not None and issubclass(part, Backbone) else ImageInput
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
         """A tiny spec with these changes."""
@@ -151,6 +172,16 @@ class Subject:
 
 
 # Things to try parts on
+
+
+def _fit(part: Any, net: "Net") -> None:
+    """Let a backbone or modifier look at training samples, as in a new run."""
+    from ftrun.testing.tiny import TinyImages, TinyTexts
+
+    if isinstance(net.input, TextInput):
+        part.fit(net, TinyTexts(name="tiny-texts").build().train)
+    elif isinstance(net.input, ImageInput):
+        part.fit(net, TinyImages(name="tiny-images").build().train)
 
 
 def target_of(kind: str) -> Target:

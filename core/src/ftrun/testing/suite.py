@@ -15,7 +15,8 @@ Holds = Callable[[Subject, Path], None]
 
 _ROLES = tuple(role.role for role in ROLES)
 _MODULES = (
-    "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter"
+    "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter",
+    "hub",
 )  # fmt: skip
 _PROPERTIES: dict[str, list["Property"]] = {role: [] for role in _ROLES}
 

@@ -1,4 +1,5 @@
-"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, and a net of one convolution.
+"""Tiny parts, of a fraction of a second: grey images whose class is their brightness, texts whose class is their words,
+a net of one convolution, and a net of one embedding.
 
 The module is a plugin like any other, but none that is installed: `tiny_run` and the contract's checks use it, and
 `ftrun run SPEC --parts FILE` may.
@@ -43,6 +44,56 @@ class TinyImages(ftrun.Dataset):
         return ftrun.TensorSplit((noise + brightness).to(torch.uint8), {"label": labels})
 
 
+class TinyTexts(ftrun.Dataset):
+    """Short texts of different lengths whose class shows in their words."""
+
+    name: Literal["tiny-texts"]
+    samples: int = Field(48, ge=2, description="Training samples; val and test have 12 each.")
+
+    def build(self) -> ftrun.Splits:
+        """Texts in memory, of three classes."""
+        return ftrun.Splits(
+            train=TinyTextSplit(self.samples, 0),
+            val=TinyTextSplit(12, 1),
+            test=TinyTextSplit(12, 2),
+            targets={"label": ftrun.Classes(names=tuple(_WORDS))},
+        )
+
+
+_WORDS = {
+    "weather": ("rain", "wind", "snow", "the sun", "a cloud", "fog"),
+    "kitchen": ("bread", "soup", "a spoon", "the salt", "tea", "plates"),
+    "travel": ("train", "a ticket", "the road", "harbour", "maps", "bridge"),
+}
+
+
+class TinyTextSplit:
+    """`count` texts of one to seven words; other ones for another seed."""
+
+    in_memory = True
+
+    def __init__(self, count: int, seed: int) -> None:
+        import torch
+
+        labels = torch.arange(count) % len(_WORDS)
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.randint(0, 6, (count, 7), generator=generator).tolist()
+        sizes = torch.randint(1, 8, (count,), generator=generator).tolist()
+        words = [tuple(_WORDS.values())[label] for label in labels.tolist()]
+        self.texts = [
+            " ".join(of[draw] for draw in drawn[:size]) + f" {seed}{index}"  # no text is in two splits
+            for index, (of, drawn, size) in enumerate(zip(words, draws, sizes, strict=True))
+        ]
+        self.targets = {"label": labels}
+        self.lengths = torch.tensor([len(text) for text in self.texts])
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: int, /) -> ftrun.Sample:
+        return self.texts[index], {name: values[index] for name, values in self.targets.items()}
+
+
 class TinyNet(ftrun.Backbone):
     """One convolution with batch normalisation; its weights are random."""
 
@@ -57,6 +108,24 @@ class TinyNet(ftrun.Backbone):
         from ftrun.testing.tinynet import tiny_net
 
         return tiny_net(self.width, self.dropout, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
+
+
+class TinyTextNet(ftrun.Backbone):
+    """An embedding of each word; its weights are random."""
+
+    name: Literal["tiny-text-net"]
+    width: int = Field(8, ge=1, description="Length of an embedding.")
+
+    input_type = ftrun.TextInput
+
+    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
+        """A net on texts of at most 32 words, with embeddings [B, width]."""
+        from ftrun.testing.tinytextnet import tiny_text_net, tiny_tokenizer
+
+        words = {word: None for texts in _WORDS.values() for text in texts for word in text.split()}
+        return tiny_text_net(
+            self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer(words)).changed(**overrides)
+        )
 
 
 class TinyLoss(ftrun.Loss):
@@ -87,12 +156,12 @@ class TinyOptimizer(ftrun.Optimizer):
 
 @ftrun.hookimpl
 def ftrun_datasets() -> list[type[ftrun.Dataset]]:
-    return [TinyImages]
+    return [TinyImages, TinyTexts]
 
 
 @ftrun.hookimpl
 def ftrun_backbones() -> list[type[ftrun.Backbone]]:
-    return [TinyNet]
+    return [TinyNet, TinyTextNet]
 
 
 @ftrun.hookimpl

@@ -1,13 +1,20 @@
 """Dataset `digits`: the 1,797 handwritten digits that scikit-learn ships."""
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
 
 import ftrun
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FTRUN_API = "1.0"
 
 TEST_FRACTION = 0.2
+
+Told = Literal["digit", "parity", "ink"]
 
 
 class Digits(ftrun.Dataset):
@@ -16,8 +23,21 @@ class Digits(ftrun.Dataset):
     name: Literal["digits"]
     default: ClassVar[bool] = True
 
+    targets: tuple[Told, ...] = Field(
+        (),
+        description="What to predict of each image, together: its digit, its parity, and its ink, the part that is "
+        "black. If not given, the digit alone, under the name label.",
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _each_once(cls, targets: tuple[Told, ...]) -> tuple[Told, ...]:
+        if len(set(targets)) < len(targets):
+            raise ValueError("names a target twice")
+        return targets
+
     def build(self) -> ftrun.Splits:
-        """Train and test: uint8 [N, 1, 8, 8], and the label, int64 [N].
+        """Train and test: uint8 [N, 1, 8, 8]; the label, int64 [N], or the targets that were asked for.
 
         The fixed, stratified fifth that is test is the same in every run, so runs can be compared.
         """
@@ -32,11 +52,30 @@ class Digits(ftrun.Dataset):
         train, test = train_test_split(
             torch.arange(len(labels)), test_size=TEST_FRACTION, stratify=digits.target, random_state=0
         )
+        values, kinds = self._told(labels, sixteenths, tuple(str(name) for name in digits.target_names))
         return ftrun.Splits(
-            train=ftrun.TensorSplit(images[train], {"label": labels[train]}),
-            test=ftrun.TensorSplit(images[test], {"label": labels[test]}),
-            targets={"label": ftrun.Classes(names=tuple(str(name) for name in digits.target_names))},
+            train=ftrun.TensorSplit(images[train], {name: each[train] for name, each in values.items()}),
+            test=ftrun.TensorSplit(images[test], {name: each[test] for name, each in values.items()}),
+            targets=kinds,
         )
+
+    def _told(
+        self, labels: "Tensor", sixteenths: "Tensor", names: tuple[str, ...]
+    ) -> "tuple[dict[str, Tensor], dict[str, ftrun.Target]]":
+        """Values and kind of each target. labels: int64 [N]; sixteenths: grey values, [N, 1, 8, 8]."""
+        digit = ftrun.Classes(names=names)
+        if not self.targets:
+            return {"label": labels}, {"label": digit}
+        ink = sixteenths.flatten(1).mean(1, keepdim=True).float() / 16
+        every: dict[str, tuple[Tensor, ftrun.Target]] = {
+            "digit": (labels, digit),
+            "parity": (labels % 2, ftrun.Classes(names=("even", "odd"))),
+            "ink": (ink, ftrun.Values(names=("ink",))),
+        }
+        chosen = {name: every[name] for name in self.targets}
+        return {name: values for name, (values, _) in chosen.items()}, {
+            name: kind for name, (_, kind) in chosen.items()
+        }
 
 
 @ftrun.hookimpl

@@ -36,6 +36,15 @@ class Timm(ftrun.Backbone):
         """The same model with random weights."""
         return self.model_copy(update={"pretrained": False, "checkpoint": None})
 
+    @property
+    def base_model(self) -> str | None:
+        """The Hub's name of the weights, unless they are random or from a file."""
+        if not self.pretrained or self.checkpoint is not None:
+            return None
+        from ftrun_timm.build import hub_name
+
+        return hub_name(self.model)
+
     def library_code(self, net: "Net") -> str | None:
         """timm's own call, for a net with one target."""
         from ftrun_timm.build import library_code

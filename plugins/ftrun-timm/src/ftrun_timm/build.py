@@ -57,6 +57,15 @@ def library_code(name: str, net: ftrun.Net) -> str | None:
     return f"import timm\ntimm.create_model({name!r}, num_classes={target.outputs}{size})"
 
 
+def hub_name(name: str) -> str | None:
+    """What the Hugging Face Hub calls the weights of a model; None where timm has them from elsewhere."""
+    config = _config(name)
+    repository = config.hf_hub_id
+    if repository and repository.endswith("/"):  # timm's own way to say: and the model's name, with its tag
+        return f"{repository}{config.architecture}.{config.tag}"
+    return repository
+
+
 def _config(name: str) -> PretrainedCfg:
     """timm's record of the model and of the weights of its tag."""
     architecture, _, tag = name.partition(".")

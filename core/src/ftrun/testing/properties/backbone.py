@@ -1,13 +1,18 @@
 """What holds for backbones alone."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.targets import Classes
-from ftrun.testing.subject import Subject, expect, ready_inputs
+from ftrun.testing.subject import Subject, close, expect, ready_inputs
 from ftrun.testing.suite import holds_for
+
+_OVERRIDES: Mapping[type[InputSpec], tuple[str, Any]] = {ImageInput: ("crop", 0.5), TextInput: ("length", 3)}
 
 
 @holds_for("backbone")
@@ -19,21 +24,41 @@ def input_spec(subject: Subject, place: Path) -> None:
         f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
         "Give Net the InputSpec of the weights, and set `input_type` where it is not an ImageInput.",
     )
-    again = type(net.input).model_validate_json(net.input.model_dump_json())
+    again = type(net.input).restored(json.loads(json.dumps(net.input.saved())))
     expect(again == net.input, "its input changes on the way to JSON and back.", "Use types that JSON has.")
 
 
 @holds_for("backbone")
 def overrides_applied(subject: Subject, place: Path) -> None:
     """What a spec's `input` changes is changed in the net's input."""
-    if not issubclass(subject.part.input_type, ImageInput):  # type: ignore[attr-defined]
+    kind: type[InputSpec] = subject.part.input_type  # type: ignore[attr-defined]
+    found = [each for each in _OVERRIDES.items() if issubclass(kind, each[0])]
+    for of, (option, value) in found:
+        net = subject.make(place).build({**subject.input, option: value})
+        given = getattr(net.input, option)
+        expect(
+            given == value,
+            f"with the override {option} {value}, the net's input has {given}.",
+            f"Give Net `input={of.__name__}(...).changed(**overrides)`.",
+        )
+
+
+@holds_for("backbone")
+@torch.no_grad()
+def padding_changes_nothing(subject: Subject, place: Path) -> None:
+    """A text gives the same alone as beside longer ones, with which it is padded."""
+    net = subject.net(place).eval()
+    if not isinstance(net.input, TextInput):
         return
-    net = subject.make(place).build({**subject.input, "crop": 0.5})
-    expect(
-        net.input.crop == 0.5,
-        f"with the override crop 0.5, the net's input has {net.input.crop}.",
-        "Give Net `input=ImageInput(...).changed(**overrides)`.",
-    )
+    texts = sorted(net.input.example(9), key=len)
+    together = net(net.input.prepare(net.input.collate(texts)))
+    for position, text in enumerate(texts):
+        alone = net(net.input.prepare(net.input.collate([text])))
+        expect(
+            close(alone, together[position : position + 1], 1e-4),
+            f"{text!r} gives something else alone than beside {texts[-1]!r}.",
+            "Let no token see padding (x == input.pad_id), give features of zeros there, and leave these out in pool.",
+        )
 
 
 @holds_for("backbone")

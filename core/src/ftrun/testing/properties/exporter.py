@@ -193,7 +193,7 @@ def _inputs(model: Exportable, count: int) -> tuple[Tensor, dict[str, Tensor]]:
 
 def _batches(model: Exportable, count: int) -> Iterator[Tensor]:
     x, _ = _inputs(model, count)
-    yield from x.split(8)
+    yield from torch.split(x, 8)
 
 
 def _expect_same(run: Any, model: Exportable, count: int) -> None:

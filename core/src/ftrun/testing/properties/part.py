@@ -184,4 +184,5 @@ BUILD = {
     "metric": _metric,
     "observer": _built,
     "exporter": _built,
+    "hub": _built,
 }

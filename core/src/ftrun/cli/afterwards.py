@@ -1,0 +1,241 @@
+"""Commands about a run that is there: evaluate, predict, export, report, compare and the like."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftrun.cli.common import AS_JSON, DEVICE, RUN, answer
+from ftrun.errors import SpecError
+
+if TYPE_CHECKING:
+    from ftrun.run.folder import RunFolder
+
+
+@click.command()
+@RUN
+@click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
+@DEVICE
+@AS_JSON
+def evaluate(run: Path, dataset: str | None, split: str | None, device: str | None, as_json: bool) -> None:
+    """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
+
+    On its own data, the figures are those of results.json. Classes of other data are matched by name.
+    """
+    folder = _judgeable(run)
+    from ftrun.run.judge import judge
+
+    answer(judge(folder, dataset, split, device), _figures_text, as_json)
+
+
+@click.command()
+@RUN
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
+@click.option("--csv", "to_csv", type=click.Path(path_type=Path), metavar="FILE", help="Write a CSV file.")
+@DEVICE
+@AS_JSON
+def predict(
+    run: Path, paths: tuple[str, ...], top: int, to_csv: Path | None, device: str | None, as_json: bool
+) -> None:
+    """Tell what the best epoch of RUN says of images: files, folders, globs, or - for a list on standard input.
+
+    Files that cannot be read are told on standard error, and the rest goes on; exit code 4 at the end.
+    """
+    from ftrun.filelist import listed
+
+    if as_json and to_csv:
+        raise SpecError("give --json or --csv, not both.")
+    if to_csv and not to_csv.parent.is_dir():
+        raise SpecError(f"--csv {to_csv}: there is no folder {to_csv.parent}.")
+    folder = _judgeable(run)
+    files = listed(paths, _standard_input())
+    if not files:
+        raise SpecError(f"no files to predict on in {', '.join(map(click.format_filename, paths))}.")
+    from ftrun.run.predict import predict as predict_files
+
+    predict_files(folder, files, top, device, as_json=as_json, to_csv=to_csv)
+
+
+@click.command()
+@RUN
+def report(run: Path) -> None:
+    """Write report.html into RUN: curves, errors by class, samples, how it was made, on one page that needs no network.
+
+    Every run does so at its end. Of a run that is not finished, the report says what there is.
+    """
+    folder = _judgeable(run)
+    from ftrun.report import write
+
+    path, notes = write.again(folder)
+    for note in notes:
+        click.echo(note, err=True)
+    click.echo(f"report: {click.format_filename(path)}")
+
+
+@click.command()
+@RUN
+@click.option("--format", "name", metavar="NAME", help="What to write; told by the name of --out if not given.")
+@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the format: opset=20.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file; RUN/exports/NAME.SUFFIX if not given."
+)
+@click.option("--raw", is_flag=True, help="The bare net: prepared inputs in, outputs as they are.")
+@click.option("--int8", is_flag=True, help="In 8-bit integers, with ranges from training samples.")
+@click.option(
+    "--max-drop", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="Accuracy that --int8 may cost."
+)
+@click.option(
+    "--bound",
+    type=click.FloatRange(min=0, max=1),
+    default=1e-4,
+    show_default=True,
+    help="How far a probability may be from the run's.",
+)
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Samples of val to compare on."
+)
+@click.option("--dataset", metavar="SPEC", help="Other data to compare on, as in a spec.")
+@click.option("--device", metavar="DEVICE", help="Where the run's own net computes; the CPU if not given.")
+@AS_JSON
+def export(
+    run: Path, name: str | None, options: tuple[str, ...], out: Path | None, as_json: bool, **request: Any
+) -> None:
+    """Write the best epoch of RUN as a file that needs no ftrun: ONNX, torch.export, safetensors.
+
+    Images go in as uint8, probabilities come out. The file is opened again and compared with the run on its validation
+    samples; if it says anything else, it is not kept, and the exit code is 1. `ftrun plugins exporter` lists formats.
+    """
+    folder = _judgeable(run)
+    from ftrun.catalogue import installed
+    from ftrun.formats import exporter, that_quantize
+
+    catalogue = installed(folder.local_parts())
+    part = exporter(catalogue, name, options, out)
+    if request["int8"] and not part.quantizes:
+        raise SpecError(f"--int8: the format {part.name!r} has no 8-bit integers. {that_quantize(catalogue)}")
+    from ftrun.run.export import Request, about
+    from ftrun.run.export import export as export_run
+
+    answer(export_run(folder, Request(part, out, **request), catalogue), about.text, as_json)
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="runs")
+@AS_JSON
+def runs(folder: Path, as_json: bool) -> None:
+    """List the runs in DIR, `runs` if not given: state, best figure, backbone and age."""
+    from ftrun.runs import runs as found
+    from ftrun.runs import runs_text
+
+    answer(found(folder), runs_text, as_json)
+
+
+@click.command()
+@RUN
+@click.argument("repository")
+@click.option("--to", "name", metavar="NAME", help="The hub; the only one that is installed if not given.")
+@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the hub.")
+@click.option("--private", is_flag=True, help="For nobody else to see.")
+@click.option("--message", metavar="TEXT", help="What the commit says; the run's name and figure if not given.")
+@click.option("--dry-run", is_flag=True, help="Say what would go there, and push nothing.")
+def push(
+    run: Path,
+    repository: str,
+    name: str | None,
+    options: tuple[str, ...],
+    private: bool,
+    message: str | None,
+    dry_run: bool,
+) -> None:
+    """Bring RUN, a finished run, to REPOSITORY on a model hub: weights, net.json, model card, results, report, exports.
+
+    What training goes on from, predictions and the log stay here. resolved.json holds the paths that the spec names.
+    """
+    from ftrun import push as pushing
+    from ftrun.catalogue import installed
+    from ftrun.listing import size
+
+    folder = _judgeable(run)
+    hub = pushing.hub(installed(folder.local_parts()), name, options)
+    if message is not None and not message.strip():
+        raise SpecError("--message: is empty.")
+    pushing.check_finished(folder)
+    if not dry_run:
+        pushing.prepare(folder)
+    files = pushing.files(folder)
+    for there, path in files.items():
+        click.echo(f"{size(path.stat().st_size):>9}  {click.format_filename(there)}")
+    if dry_run:
+        click.echo(f"would go to {repository}, {hub.name}{', private' if private else ''}; nothing was pushed")
+        return
+    place = hub.build().push(files, repository, message=message or pushing.message(folder), private=private)
+    click.echo(f"pushed: {pushing.address(place)}")
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no network.")
+@click.option("--overwrite", is_flag=True, help="Replace the file that --html names, if it is there.")
+@AS_JSON
+def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Set RUNs side by side, and say of each whether it is better than the first, worse, or whether one cannot tell.
+
+    Figures, parameters, time, size, and what differs between their specs. On the same samples: McNemar's test of
+    accuracy, and bootstrap intervals of the difference in each figure.
+    """
+    from ftrun.run.compare import check_page
+
+    if html:
+        check_page(html, overwrite)
+    if len(runs) < 2:
+        raise SpecError("name two runs or more: ftrun compare RUN RUN...")
+    for each in runs:
+        _judgeable(each)
+    from ftrun.run.compare.compare import compare as compare_runs
+
+    found = compare_runs(runs)
+    if html:
+        from ftrun.run.compare.page import write
+
+        write(found, html)
+    if as_json:
+        from ftrun.run.folder import to_json
+
+        click.echo(to_json(found), nl=False)
+    else:
+        from ftrun.run.compare.text import text
+
+        click.echo(text(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        if html:
+            click.echo(f"page: {click.format_filename(html)}")
+
+
+def _judgeable(run: Path) -> "RunFolder":
+    """The folder of a run that has a best epoch; told before anything heavy loads."""
+    from ftrun.run.folder import RunFolder
+
+    folder = RunFolder.existing(run)
+    folder.best()
+    return folder
+
+
+def _standard_input() -> Iterator[str]:
+    """Its lines, once they are asked for; a file's name may be no text."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    yield from sys.stdin
+
+
+def _figures_text(judged: dict[str, Any]) -> str:
+    samples = judged["samples"]
+    lines = [f"{judged['run']}, epoch {judged['epoch']}, on {judged['dataset']['name']}"]
+    for split in samples:
+        figures = [f"{name} {value:.4f}" for name, value in judged[split].items() if isinstance(value, float)]
+        lines.append(f"{split}: {'  '.join(figures)}  ({samples[split]:,} samples)")
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""`ftrun push`: what of a run goes to a hub, and to which. Loads nothing heavy but to check the weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ftrun.catalogue import Catalogue
+from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
+from ftrun.formats import with_options
+from ftrun.run.folder import RunFolder
+from ftrun.specs import Hub
+
+_FILES = {
+    "model.safetensors": "checkpoints/best/model.safetensors",
+    "net.json": "checkpoints/best/net.json",
+    **{name: name for name in ("README.md", "results.json", "resolved.json", "metrics.jsonl", "report.html")},
+}
+"""By their names in a repository; not the state that training goes on from, nor samples' predictions, nor the log."""
+_EXPORTS = "exports"
+_BROUGHT_BY = {"huggingface": "ftrun-huggingface"}
+
+
+def hub(catalogue: Catalogue, name: str | None, assignments: Sequence[str]) -> Hub:
+    """The hub called `name`, or the only one that is installed; with its options.
+
+    assignments: OPTION=VALUE, as `--set` has them
+
+    Raises SpecError where there is no such hub or option, PluginError where its plugin is broken or clashes.
+    """
+    known = catalogue.parts(Hub.role)
+    if name is None:
+        if len(known) != 1:
+            raise SpecError(f"--to: is required. {_installed(catalogue)}")
+        name = next(iter(known))
+    catalogue.check_clash(Hub.role, name)
+    if name not in known:
+        message = f"--to: no hub named {name!r}.{did_you_mean(name, known)} {_installed(catalogue)}"
+        if name in _BROUGHT_BY:
+            message += f" For {name}: pip install {_BROUGHT_BY[name]}"
+        raise PluginError(message + catalogue.not_here) if catalogue.not_here else SpecError(message)
+    part = with_options(known[name], name, assignments, example="option=value")
+    assert isinstance(part, Hub)  # for the type checker: the hook offers nothing else
+    return part
+
+
+def _installed(catalogue: Catalogue) -> str:
+    names = catalogue.parts(Hub.role)
+    if names:
+        return f"Installed: {', '.join(names)}."
+    return "No hub is installed: pip install ftrun-huggingface brings the one of Hugging Face."
+
+
+def check_finished(folder: RunFolder) -> None:
+    """Raise SpecError where the run is not."""
+    state = folder.read_status().get("state")
+    if state != "finished" or not (folder.path / "results.json").is_file():
+        raise SpecError(
+            f"{folder.path}: this run is {state}. What is pushed is a finished one: ftrun resume {folder.path}"
+        )
+
+
+def files(folder: RunFolder) -> dict[str, Path]:
+    """What of a finished run goes to a hub, by its name there."""
+    found = {name: folder.path / place for name, place in _FILES.items() if (folder.path / place).is_file()}
+    exports = folder.path / _EXPORTS
+    for path in sorted(exports.rglob("*")) if exports.is_dir() else []:
+        inside = path.relative_to(exports)
+        if path.is_file() and not path.is_symlink() and not any(each.startswith(".") for each in inside.parts):
+            found[f"{_EXPORTS}/{inside.as_posix()}"] = path
+    return found
+
+
+def message(folder: RunFolder) -> str:
+    """`quickstart-1: test accuracy 0.9523`: a line on what is pushed."""
+    results, name = folder.read_json("results.json"), folder.path.resolve().name
+    split = "test" if results.get("test") else "val"
+    monitor = str(folder.read_json("resolved.json").get("monitor")).rpartition("val/")[2]
+    value = (results.get(split) or {}).get(monitor)
+    return f"{name}: {split} {monitor} {value:.4f}" if isinstance(value, float) else name
+
+
+def prepare(folder: RunFolder) -> None:
+    """See that the weights are those that were saved, and that there is a model card. Raises FtrunError."""
+    from ftrun.run import card, checkpoint
+
+    checkpoint.verify(folder.best())
+    if not (folder.path / card.NAME).exists():
+        card.again(folder)
+
+
+def address(given: object) -> str:
+    """What a hub gave, if it is an address."""
+    if not isinstance(given, str) or not given:
+        raise FtrunError(f"the hub gave {given!r}, which is no address; see there whether all has arrived.")
+    return given

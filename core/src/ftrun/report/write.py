@@ -1,0 +1,136 @@
+"""Writes report.html: at a run's end, where it must not do any harm; and by `ftrun report`."""
+
+import json
+import os
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ftrun.errors import FtrunError
+
+if TYPE_CHECKING:
+    from ftrun.data import Splits
+    from ftrun.inputs import InputSpec
+    from ftrun.report.examples import Pictures
+    from ftrun.report.record import Record
+    from ftrun.run.folder import RunFolder
+    from ftrun.runspec import RunSpec
+
+NAME = "report.html"
+SWITCH = "FTRUN_REPORT"
+"""The environment variable that, at 0, has runs end without a report."""
+
+_LOG = "log.txt"
+_NO_PICTURES = "samples are shown without what they look like"
+_NOTE = "The data was not at hand when this was written: " + _NO_PICTURES + "."
+
+
+def needed() -> None:
+    """Raise FtrunError where something is not installed that only the report needs."""
+    missing = [name for module, name in (("jinja2", "Jinja2"), ("matplotlib", "matplotlib")) if not find_spec(module)]
+    if missing:
+        raise FtrunError(
+            f"the report is made with Jinja2 and matplotlib, and {' and '.join(missing)} "
+            f'{"is" if len(missing) == 1 else "are"} not here. Run: pip install "ftrun[report]"'
+        )
+
+
+def at_end(
+    folder: "RunFolder",
+    spec: "RunSpec",
+    splits: "Splits",
+    prepare: "InputSpec",
+    say: Callable[[str], None],
+) -> None:
+    """Write a finished run's report, and say so in a line; whatever goes wrong is one line too, and changes nothing."""
+    if os.environ.get(SWITCH) == "0":
+        return
+    began = perf_counter()
+    with suppress(FtrunError):  # of saying it: the disk may be full
+        try:
+            needed()
+            _at_end(folder, spec, splits, prepare)
+        except FtrunError as error:
+            say(f"no {NAME}: {error}")
+        except Exception as error:
+            say(f"no {NAME}: {type(error).__name__}: {error}. The results are not affected; {_LOG} says more.")
+            folder.append_line(_LOG, traceback.format_exc().rstrip())
+        else:
+            say(f"report: {folder.path / NAME} ({perf_counter() - began:.1f} s)")
+
+
+def again(folder: "RunFolder") -> tuple[Path, list[str]]:
+    """Write the report of a run that has a best epoch, and give its place, and what is lacking in it and why.
+
+    Raises PluginError where a plugin of the run is gone, FtrunError where a file is missing or damaged.
+    """
+    needed()
+    from ftrun.catalogue import installed
+    from ftrun.report.examples import Pictures
+    from ftrun.report.record import read
+    from ftrun.run import environment
+
+    record = read(folder)
+    spec = environment.recorded_spec(folder, record.resolved, installed(folder.local_parts()))
+    try:
+        prepare = spec.backbone.input_type.model_validate_json(json.dumps(record.resolved["input"]))
+    except ValueError:
+        where = folder.path / "resolved.json"
+        raise FtrunError(f"{where}: is damaged: its input is not one of this backbone.") from None
+    pictures, why_not = Pictures(None, None), ""
+    if record.predictions:
+        splits, why_not = _data(spec, record.resolved)
+        if splits:
+            pictures, why_not = _pictures(record, splits, prepare)
+    # The page may be passed on: what an error tells of this machine is not in it.
+    _write(record, spec, pictures, [_NOTE] if why_not else [])
+    return folder.path / NAME, [f"{_NO_PICTURES}: {why_not}"] if why_not else []
+
+
+def _at_end(folder: "RunFolder", spec: "RunSpec", splits: "Splits", prepare: "InputSpec") -> None:
+    from ftrun.report.record import read
+
+    record = read(folder)
+    pictures, why_not = _pictures(record, splits, prepare)
+    _write(record, spec, pictures, [_NOTE] if why_not else [])
+
+
+def _write(record: "Record", spec: "RunSpec", pictures: "Pictures", notes: list[str]) -> None:
+    from ftrun.report.page import page
+
+    record.folder.write_text(NAME, page(record, spec, pictures, notes))
+
+
+def _pictures(record: "Record", splits: "Splits", prepare: "InputSpec") -> "tuple[Pictures, str]":
+    """What shows the samples that were judged; and why, where it shows none."""
+    from ftrun.report.examples import Pictures, same_samples
+
+    said = record.predictions
+    split = dict(splits.items()).get(record.split or "")
+    if split is None or said is None:
+        return Pictures(None, None), ""
+    if not same_samples(split, said.ids, said.truth):
+        return Pictures(None, None), "the data's labels are not what they were in the run"
+    try:
+        prepare.shown(split[int(said.ids[0])][0])
+    except Exception as error:  # whatever a plugin's own input or dataset raises: the rest of the report is as good
+        return Pictures(None, None), _told(error)
+    return Pictures(split, prepare), ""
+
+
+def _data(spec: "RunSpec", resolved: Any) -> "tuple[Splits | None, str]":
+    """The run's own data; None, and why, where it is gone or has become another one."""
+    from ftrun.run.judge import own_data
+
+    try:
+        return own_data(spec, resolved, "Bring the data back."), ""
+    except Exception as error:  # whatever a dataset raises: the report says the rest
+        return None, f"the data is not at hand: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, FtrunError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,46 @@
+"""What a model card is written from: what a run folder says, and the code that makes the net without ftrun."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftrun.run.compare.contender import Contender
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run and its net."""
+
+    run: Contender
+    title: str
+    code: str | None
+    """Python that makes the net with its library alone, the last line its value; None where there is none."""
+    base_model: str | None
+    """The hub's name of the weights that it started from, where a hub has them."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The run's spec, with every default."""
+        spec: Mapping[str, Any] = self.run.resolved["spec"]
+        return spec
+
+    @property
+    def train(self) -> Mapping[str, Any]:
+        """Its key `train`."""
+        return self.spec.get("train") or {}
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """How inputs are prepared."""
+        return self.run.best.get("input") or self.run.resolved.get("input") or {}
+
+    @property
+    def samples(self) -> Mapping[str, int]:
+        """How many there are in each split."""
+        samples: Mapping[str, int] = self.run.resolved["samples"]
+        return samples
+
+    def figures(self, split: str) -> dict[str, float]:
+        """The figures of a split that are one number."""
+        found = self.run.results.get(split) or {}
+        return {name: value for name, value in found.items() if isinstance(value, float)}

@@ -1,0 +1,29 @@
+"""`ftrun compare`: runs side by side, and whether one is better than another.
+
+contender   a run, as its folder tells of it
+pairing     the same samples of two runs, or why there are none
+measures    what they are compared in
+paired      bootstrap, random swaps, McNemar, Holm
+verdict     better, worse, or cannot tell, in words
+specs       what differs between their specs
+compare     all of it, as JSON values
+text        the same for a terminal
+page        the same as an HTML page
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ftrun.errors import FtrunError, SpecError
+
+
+def check_page(path: Path, overwrite: bool) -> None:
+    """Raise what is wrong with a page that is to be written, before anything heavy loads."""
+    if not find_spec("jinja2"):
+        raise FtrunError('the page is made with Jinja2, which is not here. Run: pip install "ftrun[report]"')
+    if not path.parent.is_dir():
+        raise SpecError(f"--html {path}: there is no folder {path.parent}.")
+    if path.is_dir():
+        raise SpecError(f"--html {path}: is a folder. Name a file.")
+    if path.exists() and not overwrite:
+        raise SpecError(f"--html {path}: exists already. Name another file, or add --overwrite.")

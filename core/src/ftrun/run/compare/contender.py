@@ -1,0 +1,92 @@
+"""A run that is to be compared: what its folder says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ftrun.errors import FtrunError
+from ftrun.run import predictions
+from ftrun.run.folder import RunFolder
+from ftrun.run.predictions import Predictions
+from ftrun.targets import Target
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run with a best epoch. Without results, `figures` are empty; without predictions, `lacks` says why."""
+
+    folder: RunFolder
+    resolved: Mapping[str, Any]
+    results: Mapping[str, Any]
+    best: Mapping[str, Any]
+    targets: Mapping[str, Target]
+    split: str
+    """The one that judges it: test, or val where there is no test."""
+    predictions: Predictions | None
+    lacks: str | None
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return str(self.folder.path)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures of results.json on that split."""
+        found = self.results.get(self.split)
+        return {key: value for key, value in (found or {}).items() if isinstance(value, float)}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took; where it was resumed, at least what its epochs took."""
+        seconds = self.results.get("seconds") or {}
+        return max(seconds.get("total", 0.0), seconds.get("train", 0.0) + seconds.get("eval", 0.0)) or None
+
+    @property
+    def weights(self) -> Path:
+        """The file of its best epoch's weights."""
+        return self.folder.best() / "model.safetensors"
+
+
+def read(path: Path) -> Contender:
+    """Raises SpecError where there is no run with a best epoch, FtrunError where a file of it is damaged."""
+    folder = RunFolder.existing(path)
+    best = folder.best()
+    resolved = folder.read_json("resolved.json")
+    state = folder.read_status().get("state")
+    finished = (path / "results.json").is_file() and state == "finished"
+    try:
+        targets = TypeAdapter(dict[str, Target]).validate_python(resolved["targets"])
+        split = "test" if "test" in resolved["samples"] else "val"
+        dict(resolved["spec"])
+    except (KeyError, TypeError, ValueError, ValidationError):
+        raise FtrunError(f"{path / 'resolved.json'}: is damaged: it does not describe a run.") from None
+    said = predictions.of_best(folder, split)
+    return Contender(
+        folder,
+        resolved,
+        folder.read_json("results.json") if finished else {},
+        folder.read_json(f"checkpoints/{best.name}/net.json"),
+        targets,
+        split,
+        _checked(said, targets, predictions.path_of(folder, split)) if said else None,
+        None if said else _why_not(path, split, state),
+    )
+
+
+def _checked(said: Predictions, targets: Mapping[str, Target], path: Path) -> Predictions:
+    for name, target in targets.items():
+        outputs, truth = said.outputs.get(name), said.truth.get(name)
+        if outputs is None or truth is None or outputs.ndim != 2 or outputs.shape[1] != target.outputs:
+            raise FtrunError(f"{path}: is damaged: it is of other targets. Remove it; ftrun evaluate makes it again.")
+        target.check(truth, f"{path}, target {name!r}")
+    return said
+
+
+def _why_not(path: Path, split: str, state: Any) -> str:
+    if state != "finished":
+        return f"{path} is {state}: it has not been judged on {split} yet"
+    return f"{path} has kept no predictions of its best epoch on {split}. To have them: ftrun evaluate {path}"

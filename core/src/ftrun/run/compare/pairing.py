@@ -1,0 +1,110 @@
+"""The same samples of two runs, side by side, or why there are none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.run.compare.contender import Contender
+from ftrun.run.compare.measures import Said
+from ftrun.targets import Classes, Target
+
+
+class NotPaired(Exception):
+    """Why two runs cannot be compared sample by sample."""
+
+
+def paired(one: Contender, other: Contender) -> dict[str, tuple[Said, Said]]:
+    """By target, what two runs said of the same samples, in the terms of the first. Raises NotPaired."""
+    for each in (one, other):
+        if each.predictions is None:
+            raise NotPaired(each.lacks)
+    if one.split != other.split:
+        raise NotPaired(f"{one.name} was judged on {one.split}, and {other.name} on {other.split}")
+    _same_targets(one, other)
+    _same_data(one, other)
+    first, second = _common(one, other)
+    return {name: _side_by_side(name, one, other, first, second) for name in one.targets}
+
+
+def _same_targets(one: Contender, other: Contender) -> None:
+    if set(one.targets) != set(other.targets):
+        raise NotPaired(f"they predict {_listed(one.targets)} and {_listed(other.targets)}")
+    for name, target in one.targets.items():
+        found = other.targets[name]
+        if found.kind != target.kind:
+            raise NotPaired(f"target {name!r} is {target.kind} in {one.name}, and {found.kind} in {other.name}")
+        if set(found.names) != set(target.names):
+            apart = sorted(set(found.names) ^ set(target.names))
+            raise NotPaired(f"target {name!r} does not have the same names: {_listed(apart)} in one run alone")
+
+
+def _same_data(one: Contender, other: Contender) -> None:
+    """Raise NotPaired where they were judged on other samples, as far as their folders tell."""
+    inputs = [_fingerprint(each) for each in (one, other)]
+    if None not in inputs:
+        if inputs[0] != inputs[1]:
+            raise NotPaired(f"their {one.split} samples are not the same: the fingerprints of their inputs differ")
+        return
+    datasets = [each.resolved["spec"].get("dataset") for each in (one, other)]
+    if datasets[0] != datasets[1]:
+        raise NotPaired("they were judged on other data: the dataset differs in their specs")
+    if one.split == "val" and _cut(one) != _cut(other):
+        raise NotPaired("they were judged on val, which may be cut from train, and seed or val_fraction differ")
+
+
+def _fingerprint(run: Contender) -> Any:
+    data = run.resolved.get("data")
+    split = data.get(run.split) if isinstance(data, Mapping) else None
+    return split.get("inputs") if isinstance(split, Mapping) else None
+
+
+def _cut(run: Contender) -> tuple[Any, Any]:
+    spec = run.resolved["spec"]
+    return spec.get("seed"), (spec.get("train") or {}).get("val_fraction")
+
+
+def _common(one: Contender, other: Contender) -> tuple[Tensor, Tensor]:
+    """Where in each are the samples that both were judged on, int64 [N]: one run may have skipped some."""
+    assert one.predictions is not None
+    assert other.predictions is not None
+    ids, others = one.predictions.ids, other.predictions.ids
+    found: list[Tensor] = []
+    for given, wanted in ((ids, others), (others, ids)):
+        order = given.argsort()
+        found.append(order[torch.isin(given[order], wanted)])
+    if not len(found[0]) or not torch.equal(ids[found[0]], others[found[1]]):
+        raise NotPaired("they have no samples in common")
+    return found[0], found[1]
+
+
+def _side_by_side(name: str, one: Contender, other: Contender, first: Tensor, second: Tensor) -> tuple[Said, Said]:
+    assert one.predictions is not None
+    assert other.predictions is not None
+    target, order = one.targets[name], list(other.targets[name].names)
+    columns = torch.tensor([order.index(each) for each in target.names])
+    truth, other_truth = one.predictions.truth[name][first], other.predictions.truth[name][second]
+    other_truth = _in_terms_of(target, other_truth, columns)
+    apart = (truth != other_truth).reshape(len(truth), -1).any(1).nonzero().flatten()
+    if len(apart):
+        raise NotPaired(
+            f"their {one.split} samples are not the same: of {len(apart):,} of {len(truth):,}, the truth differs, the "
+            f"first of them sample {int(one.predictions.ids[first][apart[0]])}"
+        )
+    return (
+        Said(one.predictions.outputs[name][first], truth),
+        Said(other.predictions.outputs[name][second][:, columns], truth),
+    )
+
+
+def _in_terms_of(target: Target, truth: Tensor, columns: Tensor) -> Tensor:
+    """Classes as positions in the target's names, or columns in their order."""
+    if not isinstance(target, Classes):
+        return truth[:, columns]
+    return columns.argsort()[truth]
+
+
+def _listed(names: Any, most: int = 5) -> str:
+    names = [repr(each) for each in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

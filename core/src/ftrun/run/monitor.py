@@ -1,0 +1,75 @@
+"""Which figure of val decides which epoch is best."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftrun.errors import SpecError, did_you_mean
+from ftrun.runspec import RunSpec
+from ftrun.targets import Target
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A figure, or the mean of several of which more, or less, is better."""
+
+    names: tuple[str, ...]
+    """As in metrics.jsonl: `val/accuracy`."""
+    higher_is_better: bool
+
+    def value(self, val: Mapping[str, Any]) -> float:
+        """What it is of what `evaluate` gave for val."""
+        return sum(float(val[name.removeprefix("val/")]) for name in self.names) / len(self.names)
+
+    def is_better(self, val: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+        """Whether `val` is better than the best so far, if there is one; a tie goes to the earlier epoch."""
+        if not best or math.isnan(self.value(best)):
+            return True
+        value, most = self.value(val), self.value(best)
+        return value > most if self.higher_is_better else value < most
+
+    def __str__(self) -> str:
+        return " + ".join(self.names)
+
+    @property
+    def as_json(self) -> str | list[str]:
+        """For resolved.json: its name, or the list of them."""
+        return self.names[0] if len(self.names) == 1 else list(self.names)
+
+
+def monitor_of(spec: RunSpec, targets: Mapping[str, Target]) -> Monitor:
+    """What `train.monitor` means for a dataset's targets; the loss, if it does not say, and there are several.
+
+    Raises SpecError where there will be no such figure.
+    """
+    known = _figures(spec, targets)
+    given = spec.train.monitor or (next(iter(known)) if len(targets) == 1 else "val/loss")
+    names = (given,) if isinstance(given, str) else given
+    for name in names:
+        if name not in known:
+            raise SpecError(
+                f"no figure named {name!r}.{did_you_mean(name, known)} With this spec's metrics and the dataset's "
+                f"targets it may be: {', '.join(known)}.",
+                where="train.monitor",
+            )
+    if len({known[name] for name in names}) > 1:
+        raise SpecError(
+            f"of {' and '.join(names)} one is better when it is high and another when it is low: they have no mean.",
+            where="train.monitor",
+        )
+    return Monitor(names, known[names[0]])
+
+
+def _figures(spec: RunSpec, targets: Mapping[str, Target]) -> dict[str, bool]:
+    """Figures that there will be, and whether more is better."""
+    several = len(targets) > 1
+    found: dict[str, bool] = {}
+    for name, target in targets.items():
+        prefix = f"val/{name}/" if several else "val/"
+        for metric in spec.metrics:
+            if target.kind in metric.kinds and metric.higher_is_better is not None:
+                found[prefix + metric.key] = metric.higher_is_better
+        if several:
+            found[f"{prefix}loss"] = False
+    return {**found, "val/loss": False}

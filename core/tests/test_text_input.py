@@ -1,0 +1,150 @@
+"""Texts on their way to a net; and batches of texts of similar length."""
+
+import json
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from ftrun import DataError, FtrunError, TensorSplit, TextInput
+from ftrun.run import checkpoint
+from ftrun.run.corrupt import CorruptSamples
+from ftrun.run.loader import Loader
+
+WORDS = ["[PAD]", "[UNK]", "red", "green", "blue"]
+
+
+def tokenizer(padding: bool = True) -> str:
+    made = Tokenizer(WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    made.pre_tokenizer = Whitespace()
+    if padding:
+        made.enable_padding(pad_id=0, pad_token="[PAD]")
+    return made.to_str()
+
+
+@pytest.fixture
+def spec() -> TextInput:
+    return TextInput(length=4, tokenizer=tokenizer())
+
+
+def test_a_batch_is_padded_to_its_longest_text_and_cut_off_at_length(spec: TextInput) -> None:
+    assert spec.collate(["red", "green blue"]).tolist() == [[2, 0], [3, 4]]
+    assert spec.collate(["red red red red red red", "never seen"]).tolist() == [[2, 2, 2, 2], [1, 1, 0, 0]]
+    assert spec.collate(["blue"]).dtype == torch.int64
+    empty = spec.collate(["", " "])
+    assert (empty.tolist(), empty.dtype) == ([[0], [0]], torch.int64)
+    assert (spec.pad_id, spec.vocabulary_size) == (0, 5)
+
+
+def test_the_tokenizer_is_in_no_dump_and_survives_a_change(spec: TextInput) -> None:
+    assert spec.model_dump(mode="json") == {"kind": "text", "length": 4}
+    changed = spec.changed(length=2)
+    assert (changed.length, changed.tokenizer) == (2, spec.tokenizer)
+    assert changed.collate(["red red red"]).shape == (1, 2)
+    assert (
+        spec.collate_options() != TextInput(length=4, tokenizer=tokenizer().replace("blue", "pink")).collate_options()
+    )
+    assert set(TextInput.overrides().model_fields) == {"length"}
+
+
+def test_examples_are_texts_of_several_lengths(spec: TextInput) -> None:
+    texts = spec.example(9)
+    assert len({len(text.split()) for text in texts}) > 3
+    assert set(" ".join(texts).split()) <= {"red", "green", "blue"}
+
+
+def test_what_is_wrong_is_told(spec: TextInput, tmp_path) -> None:
+    with pytest.raises(DataError, match="takes texts, str, but the input is int"):
+        spec.collate(["red", 5])
+    with pytest.raises(FtrunError, match="is damaged"):
+        TextInput(length=4, tokenizer="{}").collate(["red"])
+    with pytest.raises(FtrunError, match="pads with"):
+        TextInput(length=4, tokenizer=tokenizer(padding=False)).collate(["red"])
+    (tmp_path / "latin").write_bytes("fa\xe7ade".encode("latin-1"))
+    with pytest.raises(DataError, match="latin: is no text in UTF-8: byte 2"):
+        spec.read(tmp_path / "latin")
+    with pytest.raises(DataError, match="No such file"):
+        spec.read(tmp_path / "none")
+
+
+def test_a_checkpoint_keeps_the_tokenizer_in_a_file(spec: TextInput, tmp_path) -> None:
+    about = {"input": spec.model_dump(mode="json"), "input_files": spec.kept_in_files, "epoch": 1, "val": {}}
+    folder = tmp_path / "best"
+    checkpoint.save(folder, torch.nn.Linear(1, 1), about, input_files={"tokenizer.json": spec.tokenizer})
+    assert (folder / "tokenizer.json").read_text() == spec.tokenizer
+    saved = checkpoint.load_net(folder)["input"]
+    assert TextInput.model_validate_json(json.dumps(saved)) == spec
+    (folder / "tokenizer.json").write_text(tokenizer(padding=False))
+    with pytest.raises(checkpoint.Damaged, match=r"tokenizer.json: is damaged"):
+        checkpoint.load_net(folder)
+
+
+def test_only_files_that_the_manifest_names_are_opened(spec: TextInput, tmp_path) -> None:
+    about = {"input": spec.model_dump(mode="json"), "input_files": {"tokenizer": "../x.json"}, "epoch": 1, "val": {}}
+    (tmp_path / "x.json").write_text(spec.tokenizer)
+    checkpoint.save(tmp_path / "best", torch.nn.Linear(1, 1), about)
+    with pytest.raises(checkpoint.Damaged, match="is not in manifest"):
+        checkpoint.load_net(tmp_path / "best")
+
+
+class Texts(TensorSplit):
+    """Samples of different lengths: as many as the input says."""
+
+    def __init__(self, count: int) -> None:
+        lengths = torch.randint(1, 500, (count,), generator=torch.Generator().manual_seed(1))
+        super().__init__(lengths[:, None], {"label": torch.zeros(count, dtype=torch.int64)})
+        self.lengths = lengths
+
+
+@pytest.mark.parametrize("samples", [7, 801, 1600])
+def test_batches_are_of_similar_length_in_an_order_that_epochs_do_not_share(samples: int) -> None:
+    loader = Loader(
+        "train",
+        Texts(samples),
+        lambda raw: raw,
+        CorruptSamples(0, print),
+        batch_size=8,
+        workers=0,
+        device=torch.device("cpu"),
+    )
+    epochs = [[batch for (batch,) in loader.shuffled(0, epoch)] for epoch in (1, 1, 2)]
+    for batches in epochs:
+        assert sorted(torch.cat([batch.ids for batch in batches]).tolist()) == list(range(samples))
+        assert len(batches) == loader.steps(1)
+        assert all(len(batch) == 8 for batch in batches[:-1])
+    first, again, second = ([batch.ids.tolist() for batch in batches] for batches in epochs)
+    assert first == again
+    assert first != second or samples < 8
+    spread = [float(batch.inputs.max() - batch.inputs.min()) for batch in epochs[0][:-1]]
+    if samples > 100:
+        assert sum(spread) / len(spread) < 30  # of 500, where any eight samples have 390 or so
+        starts = [int(batch.inputs.min()) for batch in epochs[0]]
+        assert starts != sorted(starts)
+    in_order = torch.cat([batch.inputs.flatten() for batch in loader.in_order()])
+    assert in_order.tolist() == sorted(in_order.tolist())
+
+
+def test_pieces_are_those_of_a_word_within_a_text(spec: TextInput) -> None:
+    assert spec.pieces("green") == [3]
+    assert spec.pieces("red blue red blue red") == [2, 4, 2, 4, 2]  # more than `length`: nothing is cut off
+    assert spec.pieces("pink") == [1]
+
+
+def test_new_tokens_are_told_with_what_they_were_cut_into(spec: TextInput) -> None:
+    grown = Tokenizer.from_str(spec.tokenizer)
+    grown.add_tokens(["red-green", "pink"])
+    new = spec.changed(tokenizer=grown.to_str())
+    assert new.pieces_of_new(spec) == {5: [2, 1, 3], 6: [1]}
+    assert spec.pieces_of_new(spec) == spec.pieces_of_new(new) == {}
+    assert new.vocabulary_size == 7
+
+
+def test_all_of_it_goes_to_json_and_back(spec: TextInput) -> None:
+    saved = json.loads(json.dumps(spec.saved()))
+    assert TextInput.restored(saved) == spec
+    assert spec.varying == {1: (1, 4)}
+    del saved["tokenizer"]
+    with pytest.raises(FtrunError, match="is damaged: its input is not one of this backbone"):
+        TextInput.restored(saved)

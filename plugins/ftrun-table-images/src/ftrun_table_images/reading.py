@@ -1,0 +1,49 @@
+"""Images that a table lists as a split: each is read when it is asked for."""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+import ftrun
+from ftrun_text.indexed import Rows
+
+
+class ListedImages:
+    """The images whose paths are the inputs of `rows`, relative to `folder`."""
+
+    def __init__(self, rows: Rows, folder: Path) -> None:
+        self.rows = rows
+        self.folder = folder
+        self.targets = rows.targets
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the table, and of the files' sizes and times of change, in their order."""
+        found = hashlib.sha256(self.rows.fingerprint.encode())
+        for index in range(len(self)):
+            with contextlib.suppress(OSError):  # one that is gone is reported when it is read
+                status = os.stat(self.path(index))
+                found.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+        return found.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> ftrun.Sample:
+        # The function that prediction reads a file with too.
+        return ftrun.ImageInput.read(self.path(index)), {name: values[index] for name, values in self.targets.items()}
+
+    def path(self, index: int) -> str:
+        """Where that image is."""
+        return os.path.join(self.folder, self.rows.text(index).strip())
+
+    def check(self) -> None:
+        """Raise DataError, with the line that lists it, for an image that is not there."""
+        missing = [index for index in range(len(self)) if not os.path.isfile(self.path(index))]
+        if missing:
+            path = self.path(missing[0])
+            folder = os.path.dirname(path)
+            near = ftrun.did_you_mean(os.path.basename(path), os.listdir(folder) if os.path.isdir(folder) else ())
+            more = f" Missing in all: {len(missing)}." if len(missing) > 1 else ""
+            self.rows.refuse(missing[0], f"there is no image {path}.{near}{more}")

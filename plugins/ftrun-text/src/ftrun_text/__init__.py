@@ -1,0 +1,101 @@
+"""Datasets `csv` and `jsonl`, texts in files; and the backbone `lstm`, with a vocabulary of its own."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+import ftrun
+from ftrun_text.table import CsvTable, Table
+
+if TYPE_CHECKING:
+    from ftrun_text.files import RowFile
+
+FTRUN_API = "1.0"
+
+KNOWN_TO_ALL = 2  # tokens, of padding and of unknown words
+LENGTH = 256  # most tokens of a text, where a spec's `input` does not say
+
+Empty = Literal["error", "keep", "skip"]
+
+
+class Csv(CsvTable):
+    """Texts in CSV files: a column with the text, others with what it is to be taken for."""
+
+    name: Literal["csv"]
+    text: str = Field(description="The column with the text.")
+    empty_texts: Empty = Field("error", description="What to do about a row without a text.")
+
+    def build(self) -> ftrun.Splits:
+        """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
+        splits, targets = self.rows(self.text, empty=self.empty_texts)
+        return ftrun.Splits(**splits, targets=targets)
+
+
+class Jsonl(Table):
+    """Texts in files with a JSON object a line: a key with the text, others with what it is to be taken for."""
+
+    name: Literal["jsonl"]
+    text: str = Field(description="The key of the text.")
+    empty_texts: Empty = Field("error", description="What to do about a row without a text.")
+
+    def open_file(self, path: Path) -> "RowFile":
+        """JSON Lines."""
+        from ftrun_text.files import JsonLines
+
+        return JsonLines(path, self.encoding)
+
+    def build(self) -> ftrun.Splits:
+        """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
+        splits, targets = self.rows(self.text, empty=self.empty_texts)
+        return ftrun.Splits(**splits, targets=targets)
+
+
+class Lstm(ftrun.Backbone):
+    """A small recurrent net for texts, not pretrained: words, LSTM layers, and the mean over the words."""
+
+    name: Literal["lstm"]
+    width: int = Field(128, ge=1, description="Length of a word's features in each direction.")
+    embedding: int = Field(128, ge=1, description="Length of a word's embedding.")
+    layers: int = Field(1, ge=1, le=16, description="Number of LSTM layers.")
+    bidirectional: bool = Field(True, description="Whether texts are read in both directions.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Part of each layer's input that is zeroed at random in training."
+    )
+    vocabulary: int = Field(
+        20_000, gt=KNOWN_TO_ALL, description="Most tokens; two of them are padding and unknown words."
+    )
+    min_count: int = Field(2, ge=1, description="How often a word stands in the training texts at least, to be known.")
+
+    input_type = ftrun.TextInput
+
+    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
+        """A net with random weights that knows no word yet."""
+        from ftrun_text.lstm import lstm_net
+        from ftrun_text.vocabulary import made_of
+
+        net: ftrun.Net = lstm_net(
+            ftrun.TextInput(length=LENGTH, tokenizer=made_of([])).changed(**overrides),
+            **self.model_dump(include={"width", "embedding", "layers", "bidirectional", "dropout"}),
+        )
+        return net
+
+    def fit(self, net: "ftrun.Net", train: ftrun.Split) -> None:
+        """Learn the words of the training texts. Raises SpecError where they are no texts, or no word is left."""
+        from ftrun_text.lstm import vocabulary_of
+
+        learnt = net.input.changed(tokenizer=vocabulary_of(train, self.vocabulary, self.min_count))
+        if learnt.vocabulary_size <= KNOWN_TO_ALL:
+            raise ftrun.SpecError(f"no word stands in the training texts {self.min_count} times. Lower `min_count`.")
+        net.set_input(learnt)
+
+
+@ftrun.hookimpl
+def ftrun_backbones() -> Iterable[type[ftrun.Part]]:
+    return [Lstm]
+
+
+@ftrun.hookimpl
+def ftrun_datasets() -> Iterable[type[ftrun.Part]]:
+    return [Csv, Jsonl]

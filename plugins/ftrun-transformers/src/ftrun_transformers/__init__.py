@@ -1,0 +1,128 @@
+"""Backbone `transformers`: encoder models of transformers. Modifier `resize-vocabulary`: new words for texts' nets."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+import ftrun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ftrun import Net
+
+FTRUN_API = "1.0"
+
+
+class EncoderInput(ftrun.TextInput):
+    """A text for a model of transformers. The model's configuration is kept beside the weights as well."""
+
+    kept_in_files: ClassVar[dict[str, str]] = {**ftrun.TextInput.kept_in_files, "config": "config.json"}
+
+    config: str = Field(
+        exclude=True, repr=False, description="The architecture, as transformers writes it to config.json."
+    )
+
+
+class Encoder(ftrun.Backbone):
+    """What backbones from transformers have in common. `_source` says where config, tokenizer and weights are."""
+
+    input_type = EncoderInput
+
+    pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")
+    pooling: Literal["mean", "cls"] = Field(
+        "mean", description="Embedding of a text: the mean over its tokens, or the first token."
+    )
+    normalize: bool = Field(False, description="Whether embeddings are scaled to length 1.")
+
+    def _source(self) -> "str | Path":
+        """A name on the Hugging Face Hub, or a folder."""
+        raise NotImplementedError
+
+    def _length(self) -> int | None:
+        """Tokens that the weights were trained on, where the tokenizer does not say so."""
+        return None
+
+    def build(self, overrides: Mapping[str, Any]) -> "Net":
+        """The net with its weights. Raises SpecError where the model or its weights are not to be had."""
+        from ftrun_transformers.build import build
+
+        return build(
+            self._source(),
+            overrides,
+            pooling=self.pooling,
+            normalize=self.normalize,
+            length=self._length(),
+            weights=self.pretrained,
+        )
+
+    def without_weights(self) -> Self:
+        """The same model with random weights; its config and tokenizer are still needed."""
+        return self.model_copy(update={"pretrained": False})
+
+    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
+        """The net of a run: its checkpoint has all that this takes, so that nothing is fetched."""
+        from ftrun_transformers.build import rebuild
+
+        return rebuild(EncoderInput.restored(saved_input), pooling=self.pooling, normalize=self.normalize)
+
+
+class Transformers(Encoder):
+    """An encoder model of transformers, from a folder or the Hugging Face Hub."""
+
+    name: Literal["transformers"]
+    family = "model"
+
+    model: str = Field(description="A folder with config, tokenizer and weights, or a name on the Hugging Face Hub.")
+
+    def _source(self) -> str:
+        return self.model
+
+
+class ResizeVocabulary(ftrun.Modifier):
+    """New words for the tokenizer and the embedding: those of a list, or what the training texts often have."""
+
+    name: Literal["resize-vocabulary"]
+    keeps_features = False  # of a text with a new word, which is cut into fewer tokens
+
+    words: tuple[str, ...] = Field((), description="Words to add.")
+    most: int = Field(
+        0,
+        ge=0,
+        description="Words to add from the training texts: those whose pieces take the most tokens there.",
+    )
+
+    @model_validator(mode="after")
+    def _adds_something(self) -> Self:
+        if not self.words and not self.most:
+            raise ValueError("adds nothing: give words, a list, or most, how many to choose from the training texts")
+        empty = [word for word in self.words if not word.strip()]
+        if empty:
+            raise ValueError("a word is empty")
+        return self
+
+    def build(self, net: "Net") -> "Net":
+        """The net with `words` in its vocabulary. Raises SpecError where it does not take texts."""
+        from ftrun_transformers.vocabulary import add_words, text_input
+
+        text_input(net, self.name)
+        add_words(net, self.words)
+        return net
+
+    def fit(self, net: "Net", train: ftrun.Split) -> None:
+        """Add what the training texts have most of."""
+        from ftrun_transformers.vocabulary import add_words, costly_words
+
+        if self.most:
+            add_words(net, costly_words(net, train, self.most))
+
+
+@ftrun.hookimpl
+def ftrun_backbones() -> list[type[ftrun.Backbone]]:
+    return [Transformers]
+
+
+@ftrun.hookimpl
+def ftrun_modifiers() -> list[type[ftrun.Modifier]]:
+    return [ResizeVocabulary]

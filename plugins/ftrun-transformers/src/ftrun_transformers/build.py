@@ -1,0 +1,183 @@
+"""From a folder or a name on the Hub to a net; and from what a run has saved."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+
+import ftrun
+from ftrun_transformers import EncoderInput
+from ftrun_transformers.net import EncoderNet, to_json
+
+_LENGTH = 512  # where neither the tokenizer nor the caller says less
+_PATIENCE = 10.0  # seconds
+
+
+def build(
+    source: str | Path,
+    overrides: Mapping[str, Any],
+    *,
+    pooling: str,
+    normalize: bool,
+    length: int | None = None,
+    weights: bool = True,
+) -> EncoderNet:
+    """The net of a folder, or of a name on the Hub.
+
+    length: tokens of a text at most; as many as tokenizer and model take, up to 512, if not given
+
+    Raises SpecError where it is no encoder, or not whole; FtrunError where the Hub is out of reach.
+    """
+    with _fetching(source), _quiet():
+        config = AutoConfig.from_pretrained(source)
+        if config.is_encoder_decoder:
+            raise ftrun.SpecError(f"{source} ({config.model_type}) is an encoder with a decoder; take an encoder.")
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = _pretrained(source, config) if weights else _random(config)
+    text = EncoderInput(
+        length=length or min(_limit(model), tokenizer.model_max_length, _LENGTH),
+        tokenizer=_as_json(tokenizer, source),
+        config=_config_json(config),
+    )
+    text = text.changed(**overrides)
+    if text.length > _limit(model):
+        raise ftrun.SpecError(f"{source} takes texts of {_limit(model)} tokens at most, not {text.length}.")
+    return _net(model, text, pooling, normalize)
+
+
+def rebuild(text: EncoderInput, *, pooling: str, normalize: bool) -> EncoderNet:
+    """The net whose input a run has saved, with random weights."""
+    try:
+        config = _from_json(text.config)
+        model = _random(config)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ftrun.FtrunError(f"config.json: is damaged: {_first_line(error)}") from error
+    return _net(model, text, pooling, normalize)
+
+
+def _net(model: PreTrainedModel, text: EncoderInput, pooling: str, normalize: bool) -> EncoderNet:
+    model.pooler = None  # another head, which would never learn here
+    return EncoderNet(model, text, pooling=pooling, normalize=normalize, width=_width(model, text))
+
+
+def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
+    model, info = AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
+    missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
+    wrong = [*missing, *(str(each) for each in info["mismatched_keys"])]
+    if wrong:
+        raise ftrun.SpecError(
+            f"the weights of {source} are not those of its model ({type(model).__name__}): {len(wrong)} tensors are "
+            f"missing or of another shape, such as {wrong[0]}."
+        )
+    return model.train()
+
+
+def _random(config: PreTrainedConfig) -> PreTrainedModel:
+    return AutoModel.from_config(config, dtype=torch.float32).train()
+
+
+def _width(model: PreTrainedModel, text: EncoderInput) -> int:
+    """The length of a token's vector, once it is seen that there is one for each token. Raises SpecError."""
+    tokens = text.collate(text.example(1))
+    training = model.training
+    try:
+        with torch.no_grad():
+            states = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ftrun.SpecError(f"{type(model).__name__} is no encoder of texts: {_first_line(error)}") from error
+    finally:
+        model.train(training)
+    if states.shape[:2] != tokens.shape:
+        raise ftrun.SpecError(f"{type(model).__name__} gives {list(states.shape)} for {list(tokens.shape)} tokens.")
+    return int(states.shape[2])
+
+
+def _limit(model: PreTrainedModel) -> int:
+    """How many positions the model has."""
+    embedded = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    if isinstance(embedded, torch.nn.Embedding) and embedded.padding_idx is not None:
+        return embedded.num_embeddings - embedded.padding_idx - 1  # RoBERTa counts from there
+    return int(getattr(model.config, "max_position_embeddings", None) or _LENGTH)
+
+
+def _as_json(tokenizer: Any, source: str | Path) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ftrun.SpecError(f"{source}: its tokenizer ({type(tokenizer).__name__}) is not one of `tokenizers`.")
+    if tokenizer.pad_token_id is None:
+        raise ftrun.SpecError(f"{source}: its tokenizer has no token to fill up texts with (pad_token).")
+    backend.no_truncation()
+    backend.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
+    return str(backend.to_str())
+
+
+def _config_json(config: PreTrainedConfig) -> str:
+    """All of the configuration, whatever the defaults of another version; but not where it was read."""
+    whole = json.loads(config.to_json_string(use_diff=False))
+    return to_json({key: value for key, value in whole.items() if key not in ("_name_or_path", "name_or_path")})
+
+
+def _from_json(text: str) -> PreTrainedConfig:
+    saved = json.loads(text)
+    return AutoConfig.for_model(saved["model_type"]).from_dict(saved)
+
+
+@contextmanager
+def _fetching(source: str | Path) -> Iterator[None]:
+    """Inside, files come from a folder, the cache or the network."""
+    local = Path(source).is_dir()
+    try:
+        if not local:
+            _check_hub(str(source))
+        yield
+    except ConnectionError as error:
+        raise ftrun.FtrunError(
+            f"{source} could not be fetched from https://huggingface.co: {_first_line(error)}. Fetch its files "
+            '(config.json, the tokenizer, model.safetensors) elsewhere and name their folder: "transformers/PATH".'
+        ) from error
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        place = "the folder" if local else "there is no such folder, and on the Hub"
+        raise ftrun.SpecError(f"transformers/{source}: {place}: {_first_line(error)}") from error
+
+
+def _check_hub(name: str) -> None:
+    """Raise ConnectionError where the Hub is out of reach and the model is not in the cache.
+
+    The Hub's client would try for most of a minute before it says so, and log each time.
+    """
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    if constants.HF_HUB_OFFLINE:
+        raise ConnectionError("HF_HUB_OFFLINE is set, and it is not in the cache")
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=_PATIENCE)
+    except HfHubHTTPError:
+        raise
+    except Exception as error:  # which class it is depends on the HTTP library that the client was built on
+        raise ConnectionError(_first_line(error)) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, transformers draws no bars and reports no weights that are left out on purpose."""
+    logging = transformers.utils.logging
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
