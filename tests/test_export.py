@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import tinyencoder
+import tokenizers
 import torch
 from PIL import Image
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
+from ftrun.testing import tiny
 
 NAMES = ("ant", "bee", "cat")
 FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
@@ -239,6 +242,44 @@ def test_several_targets_of_every_kind_whatever_their_names(site, run, ftrun):
         for target, prediction in each.items():
             scores = dict(zip(model.targets[target].names, found[target][index].tolist(), strict=True))
             assert scores == pytest.approx(dict(prediction.scores), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "length"), [("transformers", "length"), ("lstm", 12)], ids=["transformers", "lstm"]
+)
+def test_texts_go_in_as_tokens_and_the_tokenizer_lies_beside(backbone, length, site, ftrun):
+    """A transformer takes texts of any length; an LSTM's are filled up to one."""
+    Path("parts_of_texts.py").write_text(Path(tiny.__file__).read_text())
+    options = {"model": str(tinyencoder.write(Path("tiny").absolute())), "pretrained": False}
+    result = ftrun(
+        write_spec(
+            {
+                "parts": "parts_of_texts.py",
+                "dataset": "tiny-texts",
+                "backbone": {"name": backbone, **(options if backbone == "transformers" else {})},
+                "input": {"length": 12},
+                "loss": "cross-entropy",
+                "optimizer": "adamw",
+                "train": {"epochs": 1, "batch_size": 8, "val_fraction": 0.4, "precision": "fp32"},
+            }
+        ),
+        *("--out", "run", "--device", "cpu"),
+    )
+    assert result.exit_code == 0, result.output
+    texts = ["rain and wind", "a ticket for the train", "tea"]
+    expected = [each.scores for each in api.load("run").predict(texts, top=3)]
+    reports = {name: exported(ftrun, "--out", f"net{suffix}") for name, suffix in FORMATS.items()}
+    assert {tuple(each["takes"]["shape"]) for each in reports.values()} == {("batch", length)}
+    assert {"net.onnx", "net.onnx.tokenizer.json"} <= set(reports["onnx"]["files"])
+    tokenizer = tokenizers.Tokenizer.from_file("net.onnx.tokenizer.json")
+    tokenizer.enable_truncation(12)  # as `input` says
+    tokenizer.enable_padding(pad_id=tokenizer.padding["pad_id"], length=None if length == "length" else length)
+    tokens = np.array([each.ids for each in tokenizer.encode_batch(texts)], np.int64)
+    session = onnxruntime.InferenceSession("net.onnx")
+    names = json.loads(session.get_modelmeta().custom_metadata_map["targets"])["label"]["names"]
+    (scores,) = session.run(["label"], {"text": tokens})
+    for row, each in zip(scores.tolist(), expected, strict=True):
+        assert dict(zip(names, row, strict=True)) == pytest.approx(dict(each), abs=1e-4)
 
 
 def test_8_bit_integers_and_what_they_cost(run, ftrun):

@@ -64,6 +64,10 @@ class Words(ftrun.InputSpec):
     def example(self, count):
         return [torch.arange(2 + 2 * sample % 5) for sample in range(count)]
 
+    @property
+    def varying(self):
+        return {1: (1, 8)}
+
 
 class Bag(ftrun.Net):
     """The mean of the words' vectors."""
@@ -75,16 +79,30 @@ class Bag(ftrun.Net):
         return features.mean(1)
 
 
-def test_inputs_of_different_lengths():
-    """Texts are padded to the longest of their batch, so what is exported takes any length."""
+class BagOfOneLength(Bag):
+    """The same, exported at one length."""
+
+    @property
+    def varying(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "free", "shapes"),
+    [(Bag, {0: "batch", 1: "length"}, [(1, 1), (3, 7), (5, 2)]), (BagOfOneLength, {0: "batch"}, [(1, 8), (3, 8)])],
+)
+def test_inputs_of_different_lengths(kind, free, shapes):
+    """Texts are padded to the longest of their batch, or to the greatest length where the net takes only one."""
     model = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Linear(4, 2))
-    net = Bag(model, input=Words(), num_features=4, head_path="1", stages={"words": ["0"]})
+    net = kind(model, input=Words(), num_features=4, head_path="1", stages={"words": ["0"]})
     net.set_targets({"label": CLASSES})
     some = Exportable(net.eval().requires_grad_(False))
-    assert (some.free, some.input_name) == ({0: "batch", 1: "length"}, "words")
+    assert (some.free, some.input_name) == (free, "words")
     assert exportable(label=CLASSES).free == {0: "batch"}
-    for shape in ((1, 1), (3, 7), (5, 2)):
-        batch = torch.ones(shape, dtype=torch.int64)
+    for shape in shapes:
+        batch = some.ready(torch.ones((shape[0], min(shape[1], 5)), dtype=torch.int64))
+        batch = batch if len(free) == 1 else torch.ones(shape, dtype=torch.int64)
+        assert batch.shape == shape
         assert torch.allclose(some.program.module()(batch)["label"], some.module(batch)["label"])
 
 

@@ -1,17 +1,17 @@
 """What an exporter is given: a trained net as one module that needs nothing beside it, and all that is known of it."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
+from torch.nn import functional
 
 from ftrun.errors import FtrunError
 from ftrun.net import Net, outputs_by_target
-
-_TRIED = (1, 2, 9)
-"""Samples of the made-up batches that tell which dimensions are of any length."""
 
 
 class Deployed(nn.Module):
@@ -56,20 +56,29 @@ class Exportable:
     @cached_property
     def example(self) -> Tensor:
         """A batch of two made-up samples as `module` takes it: images uint8 [2, C, H, W]; prepared, for a bare net."""
-        return self.made_up(_TRIED[-1])[:2]
+        return self.made_up(3)[:2]  # of texts, longer than one token: torch.export takes a length of 1 for fixed
 
     def made_up(self, count: int) -> Tensor:
-        """So many made-up samples, as `module` takes them."""
-        collated: Tensor = self.net.input.collate(self.net.input.example(count))
+        """So many made-up samples, as `module` takes them; of texts, each batch is as long as its longest one."""
+        return self.ready(self.net.input.collate(self.net.input.example(count)))
+
+    def ready(self, collated: Tensor) -> Tensor:
+        """What the input's `collate` gave, on the CPU, as `module` takes it.
+
+        Where the net is exported at one size of what differs from batch to batch, it is filled up to the greatest.
+        """
+        for dim, (_, most) in self.net.input.varying.items():
+            if dim not in self.net.varying:
+                before_last = 2 * (collated.ndim - 1 - dim)  # torch counts from the last dimension on
+                sides = [0] * before_last + [0, most - collated.shape[dim]]
+                collated = functional.pad(collated, sides, value=getattr(self.net.input, "pad_id", 0))
         return self.net.input.prepare(collated) if self.raw else collated
 
-    @cached_property
+    @property
     def free(self) -> dict[int, str]:
-        """The dimensions of `example` that are of any length, with a name: the batch and, of texts, their length."""
-        shapes = {tuple(self.made_up(count).shape) for count in _TRIED}
-        lengths = [set(each) for each in zip(*shapes, strict=True)]
-        others = [place for place, each in enumerate(lengths) if place and len(each) > 1]
-        return {0: "batch", **{place: "length" if len(others) == 1 else f"length_{place}" for place in others}}
+        """The dimensions of `example` that are of any size, with a name: the batch and, of texts, their length."""
+        names = ["length"] if len(self.net.varying) == 1 else [f"length_{dim}" for dim in self.net.varying]
+        return {0: "batch", **dict(zip(self.net.varying, names, strict=True))}
 
     @property
     def input_name(self) -> str:
@@ -85,9 +94,11 @@ class Exportable:
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The module as torch.export has it, for any number of samples. Raises FtrunError where it is not taken."""
-        free = {place: torch.export.Dim.AUTO if place else torch.export.Dim("batch", min=1) for place in self.free}
+        sizes = {0: (1, None), **self.net.varying}
+        free = {dim: Dim(self.free[dim], min=least, max=most) for dim, (least, most) in sizes.items()}
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of its own nn.LSTM; the file is compared in any case
                 return torch.export.export(self.module, (self.example,), dynamic_shapes=(free,))
         except Exception as error:  # whatever the net's code does under torch.export
             raise FtrunError(

@@ -1,5 +1,6 @@
 """Writing a net as ONNX, and running it again."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,18 @@ class OnnxForm:
         """
         program = model.program
         try:
-            made = torch.onnx.export(
-                program,
-                (),
-                dynamo=True,
-                input_names=[model.input_name],
-                output_names=list(model.output_names),
-                dynamic_shapes=(model.free,),
-                opset_version=self.opset,
-                verbose=False,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of its own LSTM's way; the file is compared in any case
+                made = torch.onnx.export(
+                    program,
+                    (),
+                    dynamo=True,
+                    input_names=[model.input_name],
+                    output_names=list(model.output_names),
+                    dynamic_shapes=(model.free,),
+                    opset_version=self.opset,
+                    verbose=False,
+                )
             assert made is not None  # with dynamo, it is a program
         except torch.onnx.errors.OnnxExporterError as error:
             raise ftrun.FtrunError(f"this net cannot be written as ONNX: {_reason(error)}") from error

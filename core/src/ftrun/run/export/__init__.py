@@ -73,6 +73,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
     data = Data.of(run, request.dataset, request.samples, report)
     with files.workplace(file) as place:
         found = _Making(request, run, form, model, data, report).make(place / file.name)
+        files.keep(run.net.input, place / file.name)
         answer = {
             "file": str(file),
             **about.description(run, request.part, model, catalogue),
@@ -164,7 +165,7 @@ class _Making:
 
     def _ready(self, batch: Batch) -> Any:
         """A batch as the file takes it."""
-        return self.run.net.input.prepare(batch.inputs) if self.request.raw else batch.inputs
+        return self.model.ready(batch.inputs)
 
     def _scores(self, answers: parity.Answers) -> parity.Answers:
         """What the file gives, as scores: bare nets are compared by their probabilities too."""

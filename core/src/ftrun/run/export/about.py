@@ -10,7 +10,7 @@ from typing import Any
 
 from ftrun.catalogue import Catalogue
 from ftrun.exportable import Exportable
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.run import environment
 from ftrun.run.export.files import report_of
 from ftrun.run.opened import Opened
@@ -34,8 +34,13 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
 
 
 def _takes(prepare: InputSpec, raw: bool) -> str:
+    if isinstance(prepare, TextInput):
+        return (
+            "int64 [batch, length]: the tokens that the tokenizer beside the file cuts texts into, the first "
+            f"{prepare.length} of them, filled up with {prepare.pad_id}"
+        )
     if not isinstance(prepare, ImageInput):
-        return "what `input` makes of it"
+        return "what `input` makes"
     if raw:
         return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
     return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"

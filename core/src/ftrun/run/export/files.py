@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftrun.errors import SpecError
+from ftrun.inputs import InputSpec
 from ftrun.run.checkpoint import digest
 from ftrun.run.files import sync, writing
 from ftrun.run.folder import RunFolder
@@ -46,6 +47,13 @@ def workplace(file: Path) -> Iterator[Path]:
         if file.parent.name == "exports":
             with suppress(OSError):
                 file.parent.rmdir()  # if there is nothing in it
+
+
+def keep(prepare: InputSpec, file: Path) -> None:
+    """Put beside a file what preparing inputs takes and metadata are too small for: of texts, the tokenizer."""
+    for field, name in prepare.kept_in_files.items():
+        with writing(file):
+            file.with_name(f"{file.name}.{name}").write_text(getattr(prepare, field), encoding="utf-8")
 
 
 def move(made: Path, file: Path) -> None:
