@@ -10,7 +10,7 @@ from typing import Any
 
 from ftrun.catalogue import Catalogue
 from ftrun.exportable import Exportable
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.run import environment
 from ftrun.run.export.files import report_of
 from ftrun.run.opened import Opened
@@ -30,10 +30,13 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
         "run": run.folder.path.resolve().name,
         "epoch": str(run.best["epoch"]),
         "ftrun": version("ftrun"),
+        **{name: getattr(net.input, field) for field, name in net.input.kept_in_files.items()},  # tokenizer.json
     }
 
 
 def _takes(prepare: InputSpec, raw: bool) -> str:
+    if isinstance(prepare, TextInput):
+        return "int64 [batch, length], the tokens that `tokenizer.json` makes of a text, cut off where `input` says"
     if not isinstance(prepare, ImageInput):
         return "what `input` makes of it"
     if raw:
