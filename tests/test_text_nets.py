@@ -160,7 +160,7 @@ def test_adapters_are_merged_and_words_are_told_where_a_run_is_exported(site, ft
     for form, file in (("safetensors", "net.safetensors"), ("torch-export", "net.pt2")):
         result = ftrun("export", "run", "--format", form, "--out", file, "--json")
         assert result.exit_code == 0, result.output
-        assert json.loads(result.stdout)["parity"]["label"]["max_difference"] <= 1e-4
+        assert json.loads(result.stdout)["parity"]["targets"]["label"]["max_difference"] <= 1e-4
     with safe_open("net.safetensors", "pt") as opened:
         names, metadata = set(opened.keys()), opened.metadata()
     assert names == {name.replace(".base_layer.", ".") for name in kept if ".lora_" not in name}
