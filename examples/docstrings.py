@@ -34,15 +34,16 @@ class Docstrings(ftrun.Dataset):
     def build(self) -> ftrun.Splits:
         """Read the packages' source files, without importing them. Raises DataError where there are none."""
         library = Path(sysconfig.get_path("stdlib"))
-        found: dict[str, set[str]] = {}  # packages, by text: what several have is of none
+        found: dict[str, list[str]] = {}  # where each text stands
         for package in PACKAGES:
-            for text in _docstrings(library / package):
+            for place, text in _docstrings(library, package):
                 if len(text.split()) >= self.words:
-                    found.setdefault(text, set()).add(package)
+                    found.setdefault(text, []).append(place)
         splits: dict[str, list[tuple[str, int]]] = {"train": [], "val": [], "test": []}
-        for text, packages in sorted(found.items()):
-            if len(packages) == 1:
-                splits[_split_of(text)].append((text, PACKAGES.index(*packages)))
+        for text, places in sorted(found.items()):
+            packages = {place.partition("/")[0] for place in places}
+            if len(packages) == 1:  # what several have is of none
+                splits[_split_of(min(places))].append((text, PACKAGES.index(*packages)))
         if not all(splits.values()):
             raise ftrun.DataError(f"{library}: the sources of {', '.join(PACKAGES)} are not all there.")
         return ftrun.Splits(
@@ -71,20 +72,29 @@ class TextSplit:
         return self.texts[index], {"label": self.targets["label"][index]}
 
 
-def _docstrings(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*.py")):
-        if "test" in path.parts or "tests" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = " ".join((ast.get_docstring(node) or "").split())
-                if text:
-                    yield text
+def _docstrings(library: Path, package: str) -> Iterator[tuple[str, str]]:
+    """(place, text) of each docstring; all of a class have one place, a function of its own another."""
+    for path in sorted((library / package).rglob("*.py")):
+        file = path.relative_to(library).as_posix()
+        if not {"test", "tests"} & set(path.parts):
+            module = ast.parse(path.read_text(encoding="utf-8"))
+            yield file, _text(module)
+            for top in module.body:
+                for node in ast.walk(top):
+                    if isinstance(node, _DOCUMENTED):
+                        yield f"{file}: {getattr(top, 'name', '')}", _text(node)
 
 
-def _split_of(text: str) -> str:
-    """By the text alone: another version of Python moves none from one split to another."""
-    tenth = hashlib.sha256(text.encode()).digest()[0] % 10
+_DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _text(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return " ".join((ast.get_docstring(node) or "").split())
+
+
+def _split_of(place: str) -> str:
+    """By the place alone: methods of one class, which speak alike, are in one split, whatever the version of Python."""
+    tenth = hashlib.sha256(place.encode()).digest()[0] % 10
     return "train" if tenth < 7 else "val" if tenth == 7 else "test"
 
 

@@ -8,6 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ftrun.catalogue import installed
+from ftrun.check import check_spec
+from ftrun.localparts import PartsFile
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))
 RUNS = {example.stem: example for example in EXAMPLES}
 
@@ -61,6 +65,22 @@ def test_multi_task_digits_learns_each_target(run):
 def test_fc_to_conv_runs(run):
     results = run("fc-to-conv", "--set", "train.epochs=1", "--set", "input.size=32")
     assert results["test"]["accuracy"] > 0.5
+
+
+def test_text_minilm_runs_on_the_longest_docstrings(run):
+    changes = ("dataset.words=60", "input.length=16", 'train.phases=[{"epochs": 3, "freeze": "features"}]')
+    results = run("text-minilm", *(word for change in changes for word in ("--set", change)))
+    assert 100 < results["samples"]["train"] < 500
+    assert results["test"]["accuracy"] > 0.3  # of ten classes
+
+
+def test_no_docstring_is_in_two_splits_and_every_package_is_in_each():
+    local = PartsFile.read(RUNS["text-minilm"].with_name("docstrings.py"))
+    splits = check_spec(json.loads(RUNS["text-minilm"].read_text()), installed(local)).dataset.build()
+    texts = [text for _, split in splits.items() for text in split.texts]
+    assert len(texts) == len(set(texts)) > 1500
+    for _, split in splits.items():
+        assert len(split.targets["label"].unique()) == 10
 
 
 def test_timm_convnext_runs(run):

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import tinyencoder
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from support import ftrun_process, write_spec
+from tokenizers import Tokenizer
 
 import ftrun as api
 from ftrun.testing import tiny
@@ -145,3 +147,27 @@ def test_rows_go_by_their_tokens_where_another_run_has_other_words(site, ftrun):
     assert torch.allclose(second[:old], first[:old], atol=1e-6)
     assert torch.allclose(second[old], first[old + 1], atol=1e-6)
     assert not torch.allclose(second[old + 1], first[old], atol=1e-2)
+
+
+def test_adapters_are_merged_and_words_are_told_where_a_run_is_exported(site, ftrun):
+    folder = tinyencoder.write(Path("tiny").absolute())
+    modifiers = [{"name": "resize-vocabulary", "words": ["spoon"]}, {"name": "lora", "rank": 2}]
+    backbone = {"name": "transformers", "model": str(folder), "pretrained": False}
+    result = ftrun(write_spec(spec(backbone=backbone, modifiers=modifiers)), "--out", "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    kept = load_file("run/checkpoints/best/model.safetensors")
+    assert any("lora_A" in name for name in kept)
+    for form, file in (("safetensors", "net.safetensors"), ("torch-export", "net.pt2")):
+        result = ftrun("export", "run", "--format", form, "--out", file, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["parity"]["targets"]["label"]["max_difference"] <= 1e-4
+    with safe_open("net.safetensors", "pt") as opened:
+        names = set(opened.keys())
+    assert names == {name.replace(".base_layer.", ".") for name in kept if ".lora_" not in name}
+    beside = Path("net.pt2.tokenizer.json").read_text()
+    assert beside == Path("run/checkpoints/best/tokenizer.json").read_text()
+    tokens = Tokenizer.from_str(beside).encode_batch(["the spoon", "rain and wind and the train"])
+    program = torch.export.load("net.pt2").module()
+    scores = program(torch.tensor([each.ids for each in tokens]))["label"]
+    for row, answer in zip(scores, api.load("run").predict(["the spoon", "rain and wind and the train"]), strict=True):
+        assert row.max().item() == pytest.approx(answer.score, abs=1e-5)

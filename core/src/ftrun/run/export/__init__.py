@@ -87,7 +87,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
 
 
 def _exportable(run: Opened, request: Request) -> Exportable:
-    net = run.net
+    net = run.net.merged()
     on_cpu = net if run.device.type == "cpu" else copy.deepcopy(net).cpu()
     code = run.spec.backbone.library_code(net)
     return Exportable(on_cpu.eval(), request.raw, about.metadata(run, raw=request.raw), code)
