@@ -51,8 +51,10 @@ class Contender:
         return self.folder.best() / "model.safetensors"
 
 
-def read(path: Path) -> Contender:
-    """Raises SpecError where there is no run with a best epoch, FtrunError where a file of it is damaged."""
+def read(path: Path, *, with_predictions: bool = True) -> Contender:
+    """What a run's folder says; its predictions, which may be large, only if asked for.
+
+    Raises SpecError where there is no run with a best epoch, FtrunError where a file of it is damaged."""
     folder = RunFolder.existing(path)
     best = folder.best()
     resolved = folder.read_json("resolved.json")
@@ -64,7 +66,7 @@ def read(path: Path) -> Contender:
         dict(resolved["spec"])
     except (KeyError, TypeError, ValueError, ValidationError):
         raise FtrunError(f"{path / 'resolved.json'}: is damaged: it does not describe a run.") from None
-    said = predictions.of_best(folder, split)
+    said = predictions.of_best(folder, split) if with_predictions else None
     return Contender(
         folder,
         resolved,
