@@ -251,7 +251,8 @@ def outcome(folder: Path) -> dict[str, Any]:
         "states": checkpoint.digest(folder / "checkpoints" / "last" / STATE_TENSORS),
         "metrics": [_without_seconds(json.loads(line)) for line in lines],
         "results": _without_seconds(results),
-        "entries": sorted(str(each.relative_to(folder)) for each in folder.rglob("*")),
+        # The model card is written once the run is over, and can be written again.
+        "entries": sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if "README.md" not in each.name),
         "state": RunFolder(folder).read_status()["state"],
     }
 

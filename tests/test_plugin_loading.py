@@ -406,7 +406,7 @@ def test_why_of_a_part(alone, ftrun):
 tiny-sgd (optimizer), from ftrun-tiny 1.0: loaded
   module   ftrun_tiny, which is the entry point 'ftrun-tiny'
   file     {alone / "ftrun_tiny.py"}
-  API      not stated, so taken to be this ftrun's, 1.0
+  API      not stated, so taken to be this ftrun's, 1.1
   part     optimizer tiny-sgd: ftrun_tiny.TinyOptimizer, offered by ftrun_optimizers
 """
     )
@@ -429,7 +429,7 @@ ftrun-bad 0.3: broken
   reason   failed to import: ZeroDivisionError: division by zero
   module   ftrun_bad, which is the entry point 'ftrun-bad'
   file     {file}
-  API      not stated, so taken to be this ftrun's, 1.0
+  API      not stated, so taken to be this ftrun's, 1.1
   Traceback (most recent call last):
     File "{file}", line 4, in <module>
       helper()

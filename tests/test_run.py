@@ -42,8 +42,8 @@ def test_the_run_folder_has_everything(run):
     folder = run(train={"epochs": 3, "batch_size": 16, "accumulate": 2})
     assert folder == Path("runs/spec-1")
     assert sorted(each.name for each in folder.iterdir()) == [
-        ".lock", "checkpoints", "log.txt", "metrics.jsonl", "predictions", "resolved.json", "results.json",
-            "spec.json", "status.json",
+        ".lock", "README.md", "checkpoints", "log.txt", "metrics.jsonl", "predictions", "resolved.json",
+        "results.json", "spec.json", "status.json",
     ]  # fmt: skip
     assert (folder / "spec.json").read_text() == Path("spec.json").read_text()
     status = read("status.json")

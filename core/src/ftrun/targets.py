@@ -84,7 +84,8 @@ class Labels(_Target):
 class Values(_Target):
     """One or more real numbers. Values: float32 [B, V]; NaN where a sample has none.
 
-    A net learns them standardised, by the training samples' mean and standard deviation, and gives them as they are.
+    A net learns them standardised, by the mean and standard deviation of the training samples, or of what the dataset
+    says, and gives them as they are.
     """
 
     kind: Literal["values"] = "values"
@@ -93,7 +94,12 @@ class Values(_Target):
     std: tuple[float, ...] = ()
 
     def learnt_from(self, values: "Tensor") -> "Values":
-        """The same with the mean and standard deviation [V] of training values [N, V]; a constant has 1."""
+        """The same with the mean and standard deviation [V] of training values [N, V]; a constant has 1.
+
+        What a dataset has said itself stays.
+        """
+        if self.mean:
+            return self
         there = values[self.present(values)].double()
         std = [each or 1.0 for each in there.std(0, correction=0).tolist()]
         return self.model_copy(update={"mean": tuple(there.mean(0).tolist()), "std": tuple(std)})

@@ -22,7 +22,10 @@ class Template(ftrun.Exporter):
 
     name: Literal["template"]
     suffix = ".pt2"  # of its files
-    separator: str = Field("\n", description="What stands between two names of classes.")
+    separator: str = Field(
+        "\n",
+        description="What stands between two names of classes.",
+    )
 
     def build(self) -> Any:
         """An object that writes files of this format, and opens them."""
@@ -30,7 +33,7 @@ class Template(ftrun.Exporter):
 
 
 class ProgramAndNames:
-    """The two methods that every format has; one with 8-bit integers has `quantize` too."""
+    """The methods that every format has; one with 8-bit integers has `quantize` too."""
 
     def __init__(self, separator: str) -> None:
         self.separator = separator
@@ -43,16 +46,20 @@ class ProgramAndNames:
         import torch
 
         # `model.module` is an nn.Module: images uint8 [B, C, H, W], as `model.example`,
-        # -> {target: probabilities [B, K]}. `model.program` is the same from torch.export,
-        # for any number of samples. `model.metadata` is what a file should say of itself.
+        # -> {target: probabilities [B, K]}. `model.program` is the same by torch.export,
+        # for any number of samples, `model.metadata` what a file should say of itself.
         torch.export.save(model.program, file, extra_files=dict(model.metadata))
         for name, target in model.net.targets.items():
             names = self.separator.join(target.names)
-            file.with_name(f"{file.stem}.{name}.txt").write_text(names, encoding="utf-8")
+            beside = file.with_name(f"{file.stem}.{name}.txt")
+            beside.write_text(names, encoding="utf-8")
         return {"targets": len(model.net.targets)}
 
-    def open(self, model: "ftrun.Exportable", file: Path) -> Callable[["Tensor"], Mapping[str, "Tensor"]]:
-        """What the file computes, read from disk: all of it comes from the file."""
+    def open(self, model: "ftrun.Exportable", file: Path) -> Callable[..., Any]:
+        """What the file computes, read from disk: a function of a batch on the CPU.
+
+        `model` says what the file is of; all that is computed with comes from the file.
+        """
         import torch
 
         module = torch.export.load(file).module()

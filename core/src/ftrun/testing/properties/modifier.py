@@ -1,8 +1,10 @@
 """What holds for modifiers alone."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from ftrun.errors import SpecError
 from ftrun.plugins import part_names
@@ -83,7 +85,7 @@ def _others(subject: Subject) -> list[Modifier]:
     found = []
     for plugin in subject.installed:
         for part in plugin.parts:
-            needed = [name for name, field in part.model_fields.items() if field.is_required() and name != "name"]
-            if issubclass(part, Modifier) and part is not subject.part and not needed:
-                found.append(part.model_validate({"name": part_names(part)[0]}))
+            if issubclass(part, Modifier) and part is not subject.part:
+                with suppress(ValidationError):  # it needs options
+                    found.append(part.model_validate({"name": part_names(part)[0]}))
     return found
