@@ -39,6 +39,9 @@ def made(
         "input": {"size": [8, 8]},
         "versions": {"torch": "2.15.0"},
         "device": "cpu",
+        "precision": "fp32",
+        "memory_format": "contiguous",
+        "plugins": [],
         **resolved,
     }
     tensors = {"ids": torch.arange(count) if ids is None else ids}
@@ -337,16 +340,21 @@ def test_mistakes_on_the_command_line(arguments, message, ftrun):
     assert (result.exit_code, message in result.output) == (2, True), result.output
 
 
-def damage(name: str, content: str) -> None:
-    Path("b", name).write_text(content)
+def damage(name: str, content: str | dict[str, Any]) -> None:
+    Path("b", name).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def test_damaged_files_are_named(ftrun):
     made("a", right(TRUTH, []), {"label": TRUTH})
+    record = json.loads(Path("a/resolved.json").read_text())
     for name, content in [
         ("predictions/test.safetensors", "half a fi"),
         ("resolved.json", "{}"),
         ("resolved.json", '{"targets": {}, "samples": {}, "spec": 3}'),
+        ("resolved.json", record | {"targets": {}}),
+        ("resolved.json", record | {"plugins": [{"distribution": []}]}),
+        ("resolved.json", record | {"input": "x"}),
+        ("resolved.json", record | {"samples": [1]}),
         ("results.json", "["),
         ("checkpoints/best/net.json", "{"),
     ]:
@@ -360,6 +368,14 @@ def test_damaged_files_are_named(ftrun):
     assert "c/predictions/test.safetensors: is damaged: it is of other targets." in ftrun("compare", "a", "c").output
     made("d", {"label": torch.zeros(9, 3)}, {"label": TRUTH[:9] + 7})
     assert ftrun("compare", "a", "d").exit_code == 4
+
+
+def test_what_may_be_left_out_is_left_out(ftrun):
+    made("a", right(TRUTH, []), {"label": TRUTH}, spec={"train": "x"})
+    shutil.copytree("a", "b")
+    damage("results.json", '{"seconds": [], "test": 3}')
+    _, other = compared(ftrun, "a", "b")["runs"]
+    assert (other["seconds"], other["epochs"]) == (None, None)
 
 
 def test_real_runs_and_one_that_kept_no_predictions(site, ftrun):

@@ -422,6 +422,11 @@ RESOLVED = {
         [{"role": "loss", "name": "x", "distribution": "d"}],
         "plugins.0.version: field required",
     ),
+    "a plugin of no role": (
+        "plugins",
+        [{"role": "x", "name": "x", "distribution": "d", "version": "1"}],
+        "plugins.0.role: no role is called 'x'",
+    ),
     "precision": ("precision", "fp8", "precision: input should be 'fp32' or 'bf16'"),
     "memory format": ("memory_format", 3, "memory_format: input should be 'channels_last' or 'contiguous'"),
     "device": ("device", ["cpu"], "device: input should be a valid string"),
@@ -443,6 +448,12 @@ NET = {
     "no input": ("input", None, "input: field required"),
     "another input": ("input", {"kind": "sound"}, "its input is not one of this backbone"),
     "a size of text": ("input", {"kind": "image", "size": "large"}, "its input is not one of this backbone"),
+    "no mean": ("input", {"kind": "image", "size": [8, 8], "mean": []}, "its input is not one of this backbone"),
+    "a mean of one": (
+        "input",
+        {"kind": "image", "size": [8, 8], "mean": [0.5]},
+        "its input is not one of this backbone",
+    ),
     "no targets": ("targets", None, "targets: field required"),
     "other targets": (
         "targets",

@@ -11,6 +11,7 @@ from support import TINY, tiny_spec, write_spec
 HEAVY = {
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "sklearn", "PIL", "safetensors",
     "tensorboard", "rich", "scipy", "pandas", "onnx", "onnxruntime", "onnxscript", "matplotlib", "jinja2",
+    "huggingface_hub",
     "tokenizers", "peft",
 }  # fmt: skip
 CODE = f"""
@@ -54,6 +55,10 @@ print(json.dumps([code, sorted({HEAVY} & set(sys.modules))]), file=sys.stderr)
         (["export", "begun", "--format", "onnx", "--set", "opset=x"], 2),
         (["export", "begun", "--format", "safetensors", "--int8"], 2),
         (["report", "nowhere"], 2),
+        (["compare", "nowhere", "nowhere"], 2),
+        (["compare", "begun"], 2),
+        (["push", "nowhere", "a/b"], 2),
+        (["push", "begun", "a/b", "--to", "hugginface"], 2),
     ],
     ids=str,
 )

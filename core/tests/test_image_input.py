@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ftrun import DataError, ImageInput
+from ftrun import DataError, ImageInput, SpecError
 
 INPUT = ImageInput(size=(32, 48), crop=0.8, interpolation="bicubic")
 
@@ -89,3 +89,11 @@ def test_overrides_are_the_same_fields_and_all_optional():
 
 def test_json_round_trip():
     assert ImageInput.model_validate_json(INPUT.model_dump_json()) == INPUT
+
+
+def test_mean_and_std_are_of_as_many_channels():
+    with pytest.raises(ValidationError, match="mean has 1 values and std has 3: one is needed per channel"):
+        ImageInput(size=(8, 8), mean=(0.5,))
+    with pytest.raises(SpecError, match="input: mean has 3 values and std has 1: one is needed per channel"):
+        ImageInput(size=(8, 8)).changed(std=(0.5,))
+    assert ImageInput(size=(8, 8), mean=(0.5,), std=(0.5,)).collated_shape == (1, 8, 8)

@@ -8,9 +8,9 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from ftrun.errors import DataError, FtrunError
+from ftrun.errors import DataError, FtrunError, SpecError
 from ftrun.inputs.base import InputSpec
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class ImageInput(InputSpec):
 
     kind: Literal["image"] = "image"
     size: Size = Field(description="Height and width in pixels that the net sees; one number for both.")
-    mean: tuple[float, ...] = Field((0.485, 0.456, 0.406), description="Mean of each channel, on the scale 0 to 1.")
+    mean: tuple[float, ...] = Field(
+        (0.485, 0.456, 0.406), min_length=1, description="Mean of each channel, on the scale 0 to 1."
+    )
     std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (0.229, 0.224, 0.225), description="Standard deviation of each channel, on the scale 0 to 1."
     )
@@ -51,9 +53,24 @@ class ImageInput(InputSpec):
         1.0, gt=0, le=1, description="Part of the resized image's shorter side that the centre crop keeps."
     )
 
+    @model_validator(mode="after")
+    def _of_the_same_channels(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"mean has {len(self.mean)} values and std has {len(self.std)}: one is needed per channel."
+            )
+        return self
+
     def changed(self, **fields: Any) -> Self:
-        """As in InputSpec. A new `size` alone also means the whole image: a crop goes with the size it was tuned at."""
-        return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
+        """As in InputSpec. A new `size` alone also means the whole image: a crop goes with the size it was tuned at.
+
+        Raises SpecError where mean and std are not of as many channels.
+        """
+        try:
+            return super().changed(**({"crop": 1.0} | fields if "size" in fields else fields))
+        except ValidationError as error:
+            (first, *_) = error.errors(include_url=False)
+            raise SpecError(first["msg"].removeprefix("Value error, "), where="input") from None
 
     def example(self, count: int) -> "Tensor":
         """Images of noise, uint8 [count, channels, height, width]."""

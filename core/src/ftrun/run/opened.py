@@ -69,12 +69,13 @@ def open_run(
     """
     best = folder.best()
     resolved = folder.read_json("resolved.json")
+    described = record.checked(record.Resolved, resolved, folder.path / "resolved.json")
     catalogue = catalogue or installed(folder.local_parts())
     with _same_plugins(resolved, catalogue):
         spec = environment.recorded_spec(folder, resolved, catalogue)
     about = checkpoint.load_net(best)
     needed = record.checked(record.NetRecord, about, best / checkpoint.NET)
-    if needed.targets != record.checked(record.Resolved, resolved, folder.path / "resolved.json").targets:
+    if needed.targets != described.targets:
         raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
     setting = Setting(resolved["precision"], resolved["memory_format"])

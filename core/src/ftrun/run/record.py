@@ -5,19 +5,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from ftrun.errors import FtrunError
+from ftrun.specs import ROLES
 from ftrun.targets import Classes, Target
 
 T = TypeVar("T", bound=BaseModel)
 Counts = dict[str, dict[str, Annotated[int, Field(ge=0)]]]
 
 
+def _known(role: str) -> str:
+    if role not in {each.role for each in ROLES}:
+        raise ValueError(f"no role is called {role!r}")
+    return role
+
+
 class Plugin(BaseModel):
     """A part of the spec, and where it comes from."""
 
-    role: str
+    role: Annotated[str, AfterValidator(_known)]
     name: str
     distribution: str
     version: str

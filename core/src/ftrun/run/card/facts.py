@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftrun.run.compare.contender import Contender
+from ftrun.run.compare.contender import Contender, figures_of
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,13 @@ class Facts:
     @property
     def train(self) -> Mapping[str, Any]:
         """Its key `train`."""
-        return self.spec.get("train") or {}
+        return self.run.train
 
     @property
     def input(self) -> Mapping[str, Any]:
         """How inputs are prepared."""
-        return self.run.best.get("input") or self.run.resolved.get("input") or {}
+        input_: Mapping[str, Any] = self.run.resolved["input"]
+        return input_
 
     @property
     def samples(self) -> Mapping[str, int]:
@@ -42,5 +43,4 @@ class Facts:
 
     def figures(self, split: str) -> dict[str, float]:
         """The figures of a split that are one number."""
-        found = self.run.results.get(split) or {}
-        return {name: value for name, value in found.items() if isinstance(value, float)}
+        return figures_of(self.run.results.get(split))

@@ -34,7 +34,7 @@ def compare(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _described(run: Contender) -> dict[str, Any]:
-    spec, about = run.resolved["spec"], run.resolved.get("input") or {}
+    spec, about = run.resolved["spec"], run.resolved["input"]
     return {
         "run": run.name,
         "split": run.split,
@@ -45,8 +45,8 @@ def _described(run: Contender) -> dict[str, Any]:
         "backbone": part_name(spec.get("backbone")),
         "dataset": part_name(spec.get("dataset")),
         "input_size": about.get("size"),
-        "samples": (run.resolved.get("samples") or {}).get(run.split),
-        "epochs": (spec.get("train") or {}).get("epochs"),
+        "samples": run.resolved["samples"].get(run.split),
+        "epochs": run.train.get("epochs"),
         "best_epoch": run.best.get("epoch"),
     }
 

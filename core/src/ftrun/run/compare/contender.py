@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from ftrun.errors import FtrunError
-from ftrun.run import predictions
+from ftrun.run import predictions, record
 from ftrun.run.folder import RunFolder
 from ftrun.run.predictions import Predictions
 from ftrun.targets import Target
@@ -36,14 +34,19 @@ class Contender:
     @property
     def figures(self) -> dict[str, float]:
         """The figures of results.json on that split."""
-        found = self.results.get(self.split)
-        return {key: value for key, value in (found or {}).items() if isinstance(value, float)}
+        return figures_of(self.results.get(self.split))
 
     @property
     def seconds(self) -> float | None:
         """How long the run took; where it was resumed, at least what its epochs took."""
-        seconds = self.results.get("seconds") or {}
+        seconds = figures_of(self.results.get("seconds"))
         return max(seconds.get("total", 0.0), seconds.get("train", 0.0) + seconds.get("eval", 0.0)) or None
+
+    @property
+    def train(self) -> Mapping[str, Any]:
+        """The spec's key `train`."""
+        train = self.resolved["spec"].get("train")
+        return train if isinstance(train, Mapping) else {}
 
     @property
     def weights(self) -> Path:
@@ -51,20 +54,24 @@ class Contender:
         return self.folder.best() / "model.safetensors"
 
 
-def read(path: Path) -> Contender:
-    """Raises SpecError where there is no run with a best epoch, FtrunError where a file of it is damaged."""
+def figures_of(value: Any) -> dict[str, float]:
+    """What of an object is a number by itself; nothing where it is none."""
+    return {key: each for key, each in value.items() if isinstance(each, float)} if isinstance(value, Mapping) else {}
+
+
+def read(path: Path, *, with_predictions: bool = True) -> Contender:
+    """What a run's folder says; its predictions, which may be large, only if asked for.
+
+    Raises SpecError where there is no run with a best epoch, FtrunError where a file of it is damaged.
+    """
     folder = RunFolder.existing(path)
     best = folder.best()
     resolved = folder.read_json("resolved.json")
     state = folder.read_status().get("state")
     finished = (path / "results.json").is_file() and state == "finished"
-    try:
-        targets = TypeAdapter(dict[str, Target]).validate_python(resolved["targets"])
-        split = "test" if "test" in resolved["samples"] else "val"
-        dict(resolved["spec"])
-    except (KeyError, TypeError, ValueError, ValidationError):
-        raise FtrunError(f"{path / 'resolved.json'}: is damaged: it does not describe a run.") from None
-    said = predictions.of_best(folder, split)
+    targets = record.checked(record.Resolved, resolved, path / "resolved.json").targets
+    split = "test" if "test" in resolved["samples"] else "val"
+    said = predictions.of_best(folder, split) if with_predictions else None
     return Contender(
         folder,
         resolved,

@@ -62,7 +62,7 @@ def _fingerprint(run: Contender) -> Any:
 
 def _cut(run: Contender) -> tuple[Any, Any]:
     spec = run.resolved["spec"]
-    return spec.get("seed"), (spec.get("train") or {}).get("val_fraction")
+    return spec.get("seed"), run.train.get("val_fraction")
 
 
 def _common(one: Contender, other: Contender) -> tuple[Tensor, Tensor]:
