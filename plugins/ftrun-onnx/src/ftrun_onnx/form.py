@@ -55,8 +55,10 @@ class OnnxForm:
 
     def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
         """A session of ONNX Runtime on the CPU."""
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others may need the cores
         try:
-            session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # a class for each of its errors, and no common one
             raise ftrun.FtrunError(f"ONNX Runtime does not take what was written: {_reason(error)}") from error
         (takes,) = session.get_inputs()
