@@ -63,6 +63,12 @@ def test_values_are_cut_without_strata():
             "test, target 'label': sample 1 has label 2",
         ),
         (Splits(train=split([0, 0, 2]), targets=classes(3)), "no training sample of class 'c1'"),
+        (
+            Splits(train=split([0]), targets={"label": Classes(names=("caf\udce9",))}),
+            r"'caf\\udce9' is not Unicode text",
+        ),
+        (Splits(train=split([0]), targets={"\udce9": classes(1)["label"]}), r"'\\udce9' is not Unicode text"),
+        (Splits(train=split([0]), targets={"label": Classes(names=("a", "b", "a"))}), "'a' stands for 2 of them"),
         (Splits(train=split([]), targets=classes(1)), "the train split is empty"),
         (Splits(train=split([0]), targets={"age": Values()}), "the train split has no target 'age'; it has label"),
     ],

@@ -1,11 +1,14 @@
 """The val cut, and what has to hold of any data before it is trained on."""
 
+from collections import Counter
+
 import torch
 from torch import Tensor
 
 from ftrun.data import Split, Splits, Subset
 from ftrun.errors import DataError
 from ftrun.randomness import seed_of
+from ftrun.specfile import is_text
 from ftrun.targets import Classes, Values
 
 
@@ -82,7 +85,9 @@ def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
 
 
 def check(splits: Splits) -> None:
-    """Raise DataError for an empty split, a target that is missing or out of range, a class without samples."""
+    """Raise DataError for names that cannot be told apart or written, and for an empty split, a target that is missing
+    or out of range, a class without samples."""
+    _check_names(splits)
     check_values(splits)
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
@@ -92,6 +97,18 @@ def check(splits: Splits) -> None:
             if empty:
                 listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
                 raise DataError(f"no training sample of class {listed}. Add some, or take the class out.")
+
+
+def _check_names(splits: Splits) -> None:
+    """Whatever is kept of a run is by name, in JSON."""
+    for target, kind in splits.targets.items():
+        names = getattr(kind, "names", ())  # later kinds may have none
+        wrong = next((name for name in (target, *names) if not is_text(name)), None)
+        if wrong is not None:
+            raise DataError(f"target {target!r}: the name {wrong!r} is not Unicode text. Rename it.")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise DataError(f"target {target!r}: the name {twice[0]!r} stands for {names.count(twice[0])} of them.")
 
 
 def check_values(splits: Splits) -> None:
