@@ -272,10 +272,11 @@ def test_a_table_and_a_csv_file(run, ftrun):
             "--csv no/where.csv: there is no folder no.",
         ),
         (["run", "images", "--csv", "a.csv", "--json"], "give --json or --csv, not both"),
+        (["run", "--lines", "list.txt"], "--lines: what this net takes (ImageInput) is not a line of a file."),
     ],
-    ids=["run", "files", "csv", "both"],
+    ids=["run", "files", "csv", "both", "lines"],
 )
-def test_mistakes_are_told_before_anything_is_loaded(arguments, message, run, ftrun):
+def test_mistakes_are_told(arguments, message, run, ftrun):
     run()
     Path("images/none").mkdir()
     result = ftrun("predict", *arguments)

@@ -57,6 +57,19 @@ def test_the_longest_path_decides_and_nothing_is_left_out():
         _ = small(stages={"stem": ["body.0"]}).stages
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": {"stem": ["body.0", "bodi.1"]}}, r"stages: stem: Module has no 'bodi.1'. Did you mean 'body.1'\?"),
+        ({"head_path": "top.2"}, r"head_path: Module has no layer 'top.2'. Did you mean 'top.\d'\?"),
+    ],
+    ids=["stages", "head_path"],
+)
+def test_a_path_that_leads_nowhere_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        small(**changes)
+
+
 def test_several_targets_get_a_head_each():
     net = small()
     net.set_targets({**TARGETS, "price": Values()})

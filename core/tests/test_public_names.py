@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import ftrun
 
 
@@ -9,3 +12,17 @@ def test_all_is_complete_sorted_and_importable():
 
 def test_an_unknown_name_is_an_attribute_error():
     assert not hasattr(ftrun, "Nte")
+
+
+def test_modalities_are_known_to_their_own_modules_alone():
+    """A new modality is a class in `inputs/`, not a change of the run, the export or the card."""
+    core = Path(ftrun.__file__).parent
+    naming = {
+        path.relative_to(core).as_posix()
+        for path in core.rglob("*.py")
+        if re.search(r"\b(ImageInput|TextInput)\b", path.read_text(encoding="utf-8"))
+    }
+    own = {each for each in naming if each.startswith(("inputs/", "testing/", "scaffold/"))}
+    assert "inputs/image.py" in own
+    # Public names, and what a backbone takes that does not say.
+    assert naming - own == {"__init__.py", "specs.py", "runspec.py"}

@@ -71,7 +71,7 @@ class Exportable:
             if dim not in self.net.varying:
                 before_last = 2 * (collated.ndim - 1 - dim)  # torch counts from the last dimension on
                 sides = [0] * before_last + [0, most - collated.shape[dim]]
-                collated = functional.pad(collated, sides, value=getattr(self.net.input, "pad_id", 0))
+                collated = functional.pad(collated, sides, value=self.net.input.filler)
         return self.net.input.prepare(collated) if self.raw else collated
 
     @property

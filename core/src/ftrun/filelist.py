@@ -1,44 +1,75 @@
-"""The files that `ftrun predict` is asked for: paths, folders, globs, and lists on standard input. Opens none."""
+"""What `ftrun predict` is asked for: files, by paths, folders, globs, lists on standard input; or lines of files."""
 
 import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
-"""What is taken from a folder; a file that is named is taken whatever its name."""
+from ftrun.errors import DataError
 
 
-def listed(arguments: Iterable[str], standard_input: Iterable[str]) -> list[str]:
+class Line(NamedTuple):
+    """A line of a file. Bytes that are not UTF-8 are halves of surrogate pairs in its text."""
+
+    place: str
+    """File and number, such as reviews.txt:3; -:3 on standard input."""
+    text: str
+
+
+def lines(arguments: Iterable[str], standard_input: Iterable[str]) -> list[Line]:
+    """Every line of the files, in order, empty ones included; `-` stands for standard input.
+
+    Raises DataError where a file cannot be read.
+    """
+    found: list[Line] = []
+    for argument in arguments:
+        numbered = enumerate(standard_input if argument == "-" else _opened(argument), 1)
+        found += [Line(f"{argument}:{number}", line.rstrip("\r\n")) for number, line in numbered]
+    return found
+
+
+def _opened(path: str) -> Iterator[str]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            yield from file
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def listed(arguments: Iterable[str], standard_input: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
     """Every file, in the order asked for; folders and globs in the order of names.
 
-    `-` stands for the lines of standard input. A path that does not exist stays, to be told of when it is read.
+    `-` stands for the paths on standard input, one a line. A path that does not exist stays, to be told of when it is
+    read.
+
+    suffixes: of the files that are taken from a folder, in lower case; a file that is named is taken whatever its name
     """
     found: list[str] = []
     for argument in arguments:
         lines = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [argument]
         for path in filter(None, lines):
-            found += _files(path)
+            found += _files(path, suffixes)
     return found
 
 
-def _files(path: str) -> Iterator[str]:
+def _files(path: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     if os.path.isdir(path):
-        yield from _in_folder(path)
+        yield from _in_folder(path, suffixes)
     elif glob.has_magic(path) and not os.path.lexists(path):
         for match in sorted(glob.glob(path, recursive=True)) or [path]:
             if os.path.isdir(match):
-                yield from _in_folder(match)
+                yield from _in_folder(match, suffixes)
             else:
                 yield match
     else:
         yield path
 
 
-def _in_folder(folder: str) -> Iterator[str]:
-    """The images in a folder and in those in it; nothing that is hidden."""
+def _in_folder(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """What can be read in a folder and in those in it; nothing that is hidden."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
                 yield str(Path(place, name))

@@ -59,6 +59,10 @@ class Net(nn.Module):
         for what, path in (("head_path", head_path), *(("pool_layers", each) for each in self.pool_layers)):
             if path not in modules:
                 raise ValueError(f"{what}: {type(model).__name__} has no layer {path!r}.{did_you_mean(path, modules)}")
+        known = {*modules, *(name for name, _ in model.named_parameters())}
+        for stage, path in ((stage, path) for stage, paths in stages.items() for path in paths):
+            if path not in known:
+                raise ValueError(f"stages: {stage}: {type(model).__name__} has no {path!r}.{did_you_mean(path, known)}")
         self._stage_paths = {name: tuple(paths) for name, paths in stages.items()}
         self._learning: set[str] = set()  # parameters that may learn, once `freeze` has looked
         self._frozen: list[nn.Module] = []

@@ -210,6 +210,29 @@ def test_a_run_predicts_and_is_judged_again(finished: Path, tmp_path: Path) -> N
     assert judged["train"]["accuracy"] == 1
 
 
+def test_files_and_lines_are_predicted(finished: Path, tmp_path: Path) -> None:
+    texts = ["a lovely word3", "", "dull, awful"]
+    expected = ftrun.load(finished, device="cpu").predict(texts)
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_text(text)
+    (folder / "image.png").write_bytes(b"no text")
+    told = json.loads(invoke("predict", finished, folder, "--json"))
+    assert [each["file"] for each in told] == [str(folder / f"{number}.txt") for number in range(3)]
+    lines = tmp_path / "lines"
+    lines.write_bytes("\ufeff{}\n{}\r\n{}".format(*texts).encode() + b"\ncaf\xe9\n")
+    result = CliRunner().invoke(main, ["predict", str(finished), "--lines", str(lines), "-", "--json"], input=texts[0])
+    assert result.exit_code == 4
+    assert "error: 1 of 5 lines could not be read." in result.stderr
+    assert f"{lines}:4: is no text in UTF-8." in result.stderr
+    by_line = json.loads(result.stdout)
+    assert [each["file"] for each in by_line] == [*(f"{lines}:{number}" for number in range(1, 5)), "-:1"]
+    del by_line[3]
+    for each, one in zip([*told, *by_line], [*expected, *expected, expected[0]], strict=True):
+        assert each["label"] == pytest.approx(dict(one.scores), abs=1e-5)
+
+
 def test_another_run_starts_from_it_word_by_word(finished: Path, tmp_path: Path) -> None:
     path = reviews(tmp_path / "other.csv", count=60)
     path.write_text(path.read_text().replace("word1,", "new1,").replace("superb", "stellar"))

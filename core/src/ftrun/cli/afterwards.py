@@ -37,29 +37,25 @@ def evaluate(run: Path, dataset: str | None, split: str | None, device: str | No
 @RUN
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
+@click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
 @click.option("--csv", "to_csv", type=click.Path(path_type=Path), metavar="FILE", help="Write a CSV file.")
 @DEVICE
 @AS_JSON
-def predict(
-    run: Path, paths: tuple[str, ...], top: int, to_csv: Path | None, device: str | None, as_json: bool
-) -> None:
-    """Tell what the best epoch of RUN says of images: files, folders, globs, or - for a list on standard input.
+def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None:
+    """Tell what the best epoch of RUN says of images or texts: files, folders, globs, or - for paths on standard input.
 
-    Files that cannot be read are told on standard error, and the rest goes on; exit code 4 at the end.
+    With --lines, of each line of the files; - is standard input itself. What cannot be read is told on standard error,
+    and the rest goes on; exit code 4 at the end.
     """
-    from ftrun.filelist import listed
-
     if as_json and to_csv:
         raise SpecError("give --json or --csv, not both.")
     if to_csv and not to_csv.parent.is_dir():
         raise SpecError(f"--csv {to_csv}: there is no folder {to_csv.parent}.")
     folder = _judgeable(run)
-    files = listed(paths, _standard_input())
-    if not files:
-        raise SpecError(f"no files to predict on in {', '.join(map(click.format_filename, paths))}.")
-    from ftrun.run.predict import predict as predict_files
+    from ftrun.run.predict import Request
+    from ftrun.run.predict import predict as predict_all
 
-    predict_files(folder, files, top, device, as_json=as_json, to_csv=to_csv)
+    predict_all(folder, Request(standard_input=_standard_input(), to_csv=to_csv, as_json=as_json, **asked))
 
 
 @click.command()
@@ -108,8 +104,9 @@ def export(
 ) -> None:
     """Write the best epoch of RUN as a file that needs no ftrun: ONNX, torch.export, safetensors.
 
-    Images go in as uint8, probabilities come out. The file is opened again and compared with the run on its validation
-    samples; if it says anything else, it is not kept, and the exit code is 1. `ftrun plugins exporter` lists formats.
+    Images go in as uint8, texts as tokens; probabilities come out. The file is opened again and compared with the run
+    on its validation samples; if it says anything else, it is not kept, and the exit code is 1. `ftrun plugins
+    exporter` lists formats.
     """
     folder = _judgeable(run)
     from ftrun.catalogue import installed

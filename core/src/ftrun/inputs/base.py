@@ -3,13 +3,26 @@
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ftrun.errors import FtrunError, SpecError
+
+
+class PlainCode(NamedTuple):
+    """Python that prepares a file as an input does, with public libraries alone; for a model card."""
+
+    imports: str
+    """Import statements, a line each; torch and json are there."""
+    prepare: str
+    """Functions."""
+    read: str
+    """Statements that read a file."""
+    value: str
+    """An expression: a batch of one as the net takes it. `about` is there: what net.json says."""
 
 
 class InputSpec(BaseModel):
@@ -21,9 +34,17 @@ class InputSpec(BaseModel):
 
     kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
         field is a str, and declared with `exclude=True`
+    suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
+    task: what model hubs call telling classes of such inputs, if they have a name for it
+    given: Python for what a user has in hand, as `raw` takes it
+    plain_code: how a file is prepared without ftrun, if a few lines can tell
     """
 
     kept_in_files: ClassVar[dict[str, str]] = {}
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    task: ClassVar[str | None] = None
+    given: ClassVar[str] = "what_it_takes"
+    plain_code: ClassVar[PlainCode | None] = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -44,6 +65,11 @@ class InputSpec(BaseModel):
         """One raw input from a file. Raises DataError, with the path, where it cannot be read."""
         raise SpecError(f"{os.fspath(path)}: what this net takes ({cls.__name__}) is not read from files.")
 
+    @classmethod
+    def of_line(cls, line: str) -> Any:
+        """One raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
+        raise SpecError(f"--lines: what this net takes ({cls.__name__}) is not a line of a file.")
+
     def raw(self, given: Any) -> Any:
         """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
         return given
@@ -51,6 +77,19 @@ class InputSpec(BaseModel):
     def shown(self, raw: Any) -> str | bytes | None:
         """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""
         return raw if isinstance(raw, str) else None
+
+    def taken(self, *, raw: bool) -> str:
+        """What an exported net takes, in words; raw: one that begins after `prepare`."""
+        return "what `input` makes of it"
+
+    def limits(self) -> Iterator[str]:
+        """Sentences on what a net does not see of such an input, for its model card."""
+        yield from ()
+
+    @property
+    def filler(self) -> int:
+        """What fills up batches in which samples are of several sizes."""
+        return 0
 
     @property
     def collated_shape(self) -> tuple[int, ...] | None:

@@ -3,15 +3,16 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from ftrun.errors import DataError, FtrunError, SpecError
-from ftrun.inputs.base import InputSpec
+from ftrun.inputs.base import InputSpec, PlainCode
+from ftrun.inputs.imagecode import CODE
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,11 @@ Size = Annotated[
 
 class ImageInput(InputSpec):
     """An image: resized so that its shorter side is size / crop, cropped at the centre, scaled to 0..1, normalised."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+    task: ClassVar[str | None] = "image-classification"
+    given: ClassVar[str] = '"an.jpg"'
+    plain_code: ClassVar[PlainCode | None] = CODE
 
     kind: Literal["image"] = "image"
     size: Size = Field(description="Height and width in pixels that the net sees; one number for both.")
@@ -103,6 +109,17 @@ class ImageInput(InputSpec):
         seen = raw if raw.shape[1:] == self.size else self._fit(raw[None])[0]
         file: bytes = _files().to_file(seen, most=112)
         return file
+
+    def taken(self, *, raw: bool) -> str:
+        """Pixels, prepared or not."""
+        if raw:
+            return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
+        return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"
+
+    def limits(self) -> Iterator[str]:
+        """How large the images are."""
+        height, width = self.size
+        yield f"It sees images at {width} x {height} pixels: details that are lost at that size, it cannot see."
 
     @property
     def collated_shape(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Texts: cut into tokens on the CPU by the tokenizer that came with the weights, padded to the longest of a batch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,9 @@ class TextInput(InputSpec):
     """A text: its tokens, cut off where they are too many. The tokenizer is kept beside the weights."""
 
     kept_in_files: ClassVar[dict[str, str]] = {"tokenizer": "tokenizer.json"}
+    suffixes: ClassVar[tuple[str, ...]] = (".txt",)
+    task: ClassVar[str | None] = "text-classification"
+    given: ClassVar[str] = '"a text"'
 
     kind: Literal["text"] = "text"
     length: int = Field(ge=1, description="Most tokens of a text, those that mark its ends included; the rest is cut.")
@@ -69,6 +72,22 @@ class TextInput(InputSpec):
             for text in range(count)
         ]
 
+    def taken(self, *, raw: bool) -> str:
+        """Tokens, prepared or not."""
+        return (
+            "int64 [batch, length]: the tokens that the tokenizer beside the file cuts texts into, the first "
+            f"{self.length} of them, filled up with {self.pad_id}"
+        )
+
+    def limits(self) -> Iterator[str]:
+        """How long the texts are."""
+        yield f"It sees the first {self.length:,} tokens of a text, words or parts of words, and not what comes after."
+
+    @property
+    def filler(self) -> int:
+        """`pad_id`."""
+        return self.pad_id
+
     @property
     def varying(self) -> dict[int, tuple[int, int]]:
         """Of tokens [B, T], T."""
@@ -91,6 +110,11 @@ class TextInput(InputSpec):
         """What a word within a text is cut into, by itself, with nothing that marks the ends of a text."""
         ids: list[int] = _whole(self.tokenizer).encode(f" {word}", add_special_tokens=False).ids
         return ids
+
+    @classmethod
+    def of_line(cls, line: str) -> str:
+        """The line itself."""
+        return line
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> str:

@@ -1,22 +1,27 @@
-"""`ftrun predict`: a line, a JSON object or a row of CSV for each file, told as soon as its batch is done."""
+"""`ftrun predict`: a line, a JSON object or a row of CSV for each input, told as soon as its batch is done."""
 
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol, TextIO
 
 import click
 
-from ftrun.errors import DataError
+from ftrun.errors import DataError, SpecError
+from ftrun.filelist import Line, lines, listed
+from ftrun.inputs import InputSpec
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import open_run
 from ftrun.run.predictor import Prediction, Predictor
 from ftrun.run.report import Report
+from ftrun.specfile import is_text
 from ftrun.targets import Classes, Target
 
 _WIDEST = 60  # characters that a file's name is given in the table
@@ -28,46 +33,89 @@ class Telling(Protocol):
     """Where predictions go."""
 
     def prediction(self, file: str, found: ByTarget) -> None:
-        """What was predicted on a file."""
+        """What was predicted on a file, or on a line of one."""
         ...
 
     def unreadable(self, file: str, reason: str) -> None:
-        """That a file cannot be read; it is said on standard error in any case."""
+        """That it cannot be read; that is said on standard error in any case."""
         ...
 
 
-def predict(
-    folder: RunFolder, files: Sequence[str], top: int, device: str | None, *, as_json: bool, to_csv: Path | None
-) -> None:
-    """Tell what the run predicts on each file. Raises DataError at the end where some could not be read."""
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    paths: files, folders, globs; `-` for standard input, whose lines come as `standard_input`
+    by_line: whether each line of the files is an input, rather than each file
+    top: how many classes to tell; device: as `--device`
+    as_json, to_csv: where to tell it, if not in a table
+    """
+
+    paths: tuple[str, ...]
+    standard_input: Iterable[str]
+    by_line: bool = False
+    top: int = 1
+    device: str | None = None
+    as_json: bool = False
+    to_csv: Path | None = None
+
+    def inputs(self, prepare: InputSpec) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
+        """The inputs' names for people, the inputs, and what reads one of them.
+
+        Raises SpecError where there are none, DataError where a file of lines cannot be read.
+        """
+        if not self.by_line:
+            files = listed(self.paths, self.standard_input, prepare.suffixes)
+            if not files:
+                known = f" ({', '.join(prepare.suffixes)})" if prepare.suffixes else ""
+                asked = ", ".join(map(click.format_filename, self.paths))
+                raise SpecError(f"no files to predict on{known} in {asked}.")
+            return files, files, prepare.read
+        prepare.of_line("")
+        found = lines(self.paths, self.standard_input)
+        if not found:
+            raise SpecError(f"no lines to predict on in {', '.join(map(click.format_filename, self.paths))}.")
+        return [line.place for line in found], found, partial(_of_line, prepare)
+
+
+def _of_line(prepare: InputSpec, line: Line) -> Any:
+    if not is_text(line.text):
+        raise DataError(f"{line.place}: is no text in UTF-8.")
+    return prepare.of_line(line.text)
+
+
+def predict(folder: RunFolder, request: Request) -> None:
+    """Tell what the run predicts on each input. Raises DataError at the end where some could not be read."""
     report = Report(perf_counter(), err=True)
-    run = open_run(folder, device)
+    run = open_run(folder, request.device)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     model = Predictor(run)
+    names, sources, read = request.inputs(model.input)
     out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
     unreadable = 0
     with ExitStack() as stack:
-        if as_json:
+        if request.as_json:
             telling: Telling = stack.enter_context(_json(out))
-        elif to_csv:
-            telling = stack.enter_context(_csv(to_csv, model.targets, top))
+        elif request.to_csv:
+            telling = stack.enter_context(_csv(request.to_csv, model.targets, request.top))
         else:
-            telling = _Table(out, files)
+            telling = _Table(out, names)
         # Lines that run over the terminal are progress enough; a bar would get in their way.
-        shown = not (out.isatty() and to_csv is None)
-        bar = stack.enter_context(report.progress("predict", len(files))) if shown else None
-        for file, answer in model.stream(files, top):
+        shown = not (out.isatty() and request.to_csv is None)
+        bar = stack.enter_context(report.progress("predict", len(names))) if shown else None
+        for name, (_, answer) in zip(names, model.stream(sources, request.top, read=read), strict=True):
             if isinstance(answer, DataError):
                 unreadable += 1
                 report.say(click.format_filename(str(answer)))
-                telling.unreadable(file, str(answer))
+                telling.unreadable(name, str(answer))
             else:
-                telling.prediction(file, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
+                telling.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
             if bar:
                 bar.advance(1)
     if unreadable:
-        raise DataError(f"{unreadable} of {len(files)} files could not be read.")
+        what = "lines" if request.by_line else "files"
+        raise DataError(f"{unreadable} of {len(names)} {what} could not be read.")
 
 
 class _Table:

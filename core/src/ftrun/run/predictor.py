@@ -51,40 +51,45 @@ class Predictor:
         self._run = run
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
 
-    def predict(self, images: Any, top: int = 1) -> list[Any]:
-        """A prediction for each image, in order; where the run has several targets, {target: prediction} for each.
+    def predict(self, inputs: Any, top: int = 1) -> list[Any]:
+        """A prediction for each input, in order; where the run has several targets, {target: prediction} for each.
 
-        images: one or a list of: path, PIL image, uint8 tensor [C, H, W], uint8 array [H, W, C]; or a uint8 tensor
-            [B, C, H, W]. For other kinds of input, what that input takes.
+        inputs: one or a list of what the run's input takes. An image is a path, a PIL image, a uint8 tensor [C, H, W]
+            or a uint8 array [H, W, C], and several may be one uint8 tensor [B, C, H, W]; a text is a str.
         top: how many of the likeliest classes to tell
 
-        Raises DataError for what is not an image, or cannot be read.
+        Raises DataError for what is no such input, or cannot be read.
         """
         found: list[Any] = []
-        for batch in _in_batches(_listed(images), self._batch_size):
+        for batch in _in_batches(_listed(inputs), self._batch_size):
             found += self._answers([self._prepared(self.input.raw(each)) for each in batch], top)
         return found
 
-    def stream(self, paths: Iterable[str], top: int = 1, workers: int | None = None) -> Iterator[tuple[str, Any]]:
-        """Path and prediction of each file, in order; a DataError in its place where it cannot be read.
+    def stream(
+        self, sources: Iterable[T], top: int = 1, workers: int | None = None, read: Callable[[T], Any] | None = None
+    ) -> Iterator[tuple[T, Any]]:
+        """Source and prediction of each input, in order; a DataError in its place where it cannot be read.
 
-        Files are read ahead by threads, two batches at most, whatever their number.
+        Sources are read ahead by threads, two batches at most, whatever their number.
 
+        sources: paths of files, or whatever `read` takes
         workers: how many threads read; chosen by the processor if not given
+        read: gives the raw input of a source; raises DataError. If not given, it is read as a file.
         """
+        reading: Callable[[Any], Any] = read or self.input.read
 
-        def read(path: str) -> Any:
+        def prepared_or_error(source: T) -> Any:
             try:
-                return self._prepared(self.input.read(path))
+                return self._prepared(reading(source))
             except DataError as error:
                 return error
 
         workers = workers or min(os.cpu_count() or 1, 8)
-        for batch in _in_batches(_ahead(paths, read, workers, 2 * self._batch_size), self._batch_size):
+        for batch in _in_batches(_ahead(sources, prepared_or_error, workers, 2 * self._batch_size), self._batch_size):
             good = [prepared for _, prepared in batch if not isinstance(prepared, DataError)]
             answers = iter(self._answers(good, top) if good else [])
-            for path, prepared in batch:
-                yield path, prepared if isinstance(prepared, DataError) else next(answers)
+            for source, prepared in batch:
+                yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
     def _prepared(self, raw: Any) -> Any:
         """What of an input has to be kept until its batch is whole: images at the size that the net sees."""

@@ -41,7 +41,7 @@ def write(folder: RunFolder, backbone: Backbone, net: Net) -> bool:
     if path.exists() and not _is_ours(path.read_text(encoding="utf-8", errors="replace")):
         return False
     run = contender.read(folder.path, with_predictions=False)
-    facts = Facts(run, folder.path.resolve().name, library_code(backbone, net), backbone.base_model)
+    facts = Facts(run, folder.path.resolve().name, library_code(backbone, net), net.input, backbone.base_model)
     folder.write_text(NAME, _marked(text(facts)))
     return True
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ftrun.inputs import InputSpec
 from ftrun.run.compare.contender import Contender, figures_of
 
 
@@ -15,6 +16,8 @@ class Facts:
     title: str
     code: str | None
     """Python that makes the net with its library alone, the last line its value; None where there is none."""
+    input: InputSpec
+    """How inputs are prepared."""
     base_model: str | None
     """The hub's name of the weights that it started from, where a hub has them."""
 
@@ -28,12 +31,6 @@ class Facts:
     def train(self) -> Mapping[str, Any]:
         """Its key `train`."""
         return self.run.train
-
-    @property
-    def input(self) -> Mapping[str, Any]:
-        """How inputs are prepared."""
-        input_: Mapping[str, Any] = self.run.resolved["input"]
-        return input_
 
     @property
     def samples(self) -> Mapping[str, int]:

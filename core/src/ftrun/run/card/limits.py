@@ -76,5 +76,4 @@ def _training(facts: Facts) -> Iterator[str]:
     corrupt = facts.run.results.get("corrupt") or []
     if corrupt:
         yield f"{len(corrupt):,} samples of the data could not be read and were left out: see results.json."
-    if len(size := facts.input.get("size") or []) == 2:
-        yield f"It sees images at {size[1]} x {size[0]} pixels: details that are lost at that size, it cannot see."
+    yield from facts.input.limits()

@@ -6,7 +6,6 @@ from ftrun.run.card.facts import Facts
 from ftrun.runs import part_name
 from ftrun.targets import Classes, Labels
 
-_TASKS = {"image": "image-classification", "text": "text-classification"}
 _METRICS = {
     "accuracy": "accuracy",
     "f1": "f1",
@@ -38,7 +37,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
 def _task(facts: Facts) -> str | None:
     """The hub's name of what the net does, where it has one."""
     if all(isinstance(target, Classes | Labels) for target in facts.run.targets.values()):
-        return _TASKS.get(str(facts.input.get("kind")))
+        return facts.input.task
     return None
 
 

@@ -80,7 +80,7 @@ def _training(facts: Facts) -> Iterator[str]:
     rows += [
         (f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)
     ]
-    rows += [("input", code(facts.input)), ("seed", code(spec.get("seed")))]
+    rows += [("input", code(facts.input.model_dump(mode="json"))), ("seed", code(spec.get("seed")))]
     rows += [(key, code(resolved[key])) for key in ("precision", "device") if key in resolved]
     rows += [("time", words.duration(facts.run.seconds))]
     yield _table(("", ""), [(key, value.replace("|", "\\|")) for key, value in rows], numbers=False)
@@ -89,7 +89,7 @@ def _training(facts: Facts) -> Iterator[str]:
 
 def _loading(facts: Facts) -> Iterator[str]:
     yield "With ftrun, which reads and prepares inputs as it did when the figures were taken:"
-    yield f"```python\n{with_ftrun('RUN')}```"
+    yield f"```python\n{with_ftrun(facts, 'RUN')}```"
     plain = without(facts)
     if plain:
         yield "Without it, from the run folder; where the files lie together, leave `checkpoints/best/` out:"

@@ -10,7 +10,6 @@ from typing import Any
 
 from ftrun.catalogue import Catalogue
 from ftrun.exportable import Exportable
-from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.run import environment
 from ftrun.run.export.files import report_of
 from ftrun.run.opened import Opened
@@ -21,7 +20,7 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     """What goes into the file, by name: texts, those of several things in JSON."""
     net, spec = run.net, run.spec.resolved()
     return {
-        "takes": _takes(net.input, raw),
+        "takes": net.input.taken(raw=raw),
         "gives": "outputs as they are" if raw else "probabilities of classes and of labels; values as they are",
         "input": net.input.model_dump_json(),
         "targets": json.dumps({name: target.model_dump(mode="json") for name, target in net.targets.items()}),
@@ -31,19 +30,6 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
         "epoch": str(run.best["epoch"]),
         "ftrun": version("ftrun"),
     }
-
-
-def _takes(prepare: InputSpec, raw: bool) -> str:
-    if isinstance(prepare, TextInput):
-        return (
-            "int64 [batch, length]: the tokens that the tokenizer beside the file cuts texts into, the first "
-            f"{prepare.length} of them, filled up with {prepare.pad_id}"
-        )
-    if not isinstance(prepare, ImageInput):
-        return "what `input` makes"
-    if raw:
-        return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
-    return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"
 
 
 def description(run: Opened, part: Exporter, model: Exportable, catalogue: Catalogue) -> dict[str, Any]:
