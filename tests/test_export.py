@@ -397,7 +397,7 @@ def test_a_larger_difference_may_be_allowed(site, run, ftrun):
     ("arguments", "message"),
     [
         ([], "--format: is required. Installed: onnx, safetensors, torch-export."),
-        (["--out", "a.bin"], "--format: is required: 0 formats have files that end in .bin. Installed: onnx,"),
+        (["--out", "a.bin"], "--format: is required: no format has files that end in .bin. Installed: onnx,"),
         (["--format", "onxx"], "--format: no exporter named 'onxx'. Did you mean 'onnx'? Installed: onnx,"),
         (["--format", "onnx", "--out", "a.pt2"], "--out a.pt2: files of the format 'onnx' end in .onnx."),
         (["--out", "nowhere/a.onnx"], "--out nowhere/a.onnx: there is no folder nowhere."),

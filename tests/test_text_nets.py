@@ -13,6 +13,8 @@ from support import ftrun_process, write_spec
 from tokenizers import Tokenizer
 
 import ftrun as api
+from ftrun import push
+from ftrun.run.folder import RunFolder
 from ftrun.testing import tiny
 
 PARTS = "parts_of_texts.py"
@@ -51,6 +53,9 @@ def test_minilm_runs_and_is_evaluated_and_predicts(site, ftrun, monkeypatch):
     evaluated = ftrun("evaluate", "run", "--split", "test", "--json")
     assert evaluated.exit_code == 0, evaluated.output
     assert json.loads(evaluated.output)["test"]["accuracy"] == results["test"]["accuracy"]
+
+    pushed = push.files(RunFolder.existing(Path("run")))
+    assert pushed["tokenizer.json"] == Path("run/checkpoints/best/tokenizer.json")
 
     texts = ["rain and wind", "a ticket for the train, and maps of every road"]
     for number, text in enumerate(texts):

@@ -49,7 +49,8 @@ def _by_suffix(catalogue: Catalogue, out: Path | None) -> str:
     fitting = [name for name, part in parts.items() if out is not None and part.suffix == out.suffix]
     if len(fitting) == 1:
         return fitting[0]
-    why = f"is required: {len(fitting)} formats have files that end in {out.suffix}" if out else "is required"
+    who = f"{len(fitting)} formats have" if fitting else "no format has"
+    why = f"is required: {who} files that end in {out.suffix}" if out else "is required"
     raise SpecError(f"--format: {why}. {_installed(catalogue)}")
 
 

@@ -60,13 +60,22 @@ def check_finished(folder: RunFolder) -> None:
 
 def files(folder: RunFolder) -> dict[str, Path]:
     """What of a finished run goes to a hub, by its name there."""
-    found = {name: folder.path / place for name, place in _FILES.items() if (folder.path / place).is_file()}
+    beside = {name: f"checkpoints/best/{name}" for name in _input_files(folder)}
+    places = {name: folder.path / place for name, place in {**_FILES, **beside}.items()}
+    found = {name: place for name, place in places.items() if place.is_file()}
     exports = folder.path / _EXPORTS
     for path in sorted(exports.rglob("*")) if exports.is_dir() else []:
         inside = path.relative_to(exports)
         if path.is_file() and not path.is_symlink() and not any(each.startswith(".") for each in inside.parts):
             found[f"{_EXPORTS}/{inside.as_posix()}"] = path
     return found
+
+
+def _input_files(folder: RunFolder) -> list[str]:
+    """What the net's input is kept in, beside the weights: a text net is nothing without its tokenizer."""
+    names = folder.read_json("checkpoints/best/net.json").get("input_files")
+    known = names.values() if isinstance(names, dict) else ()
+    return [name for name in known if isinstance(name, str) and Path(name).name == name]
 
 
 def message(folder: RunFolder) -> str:
@@ -78,11 +87,17 @@ def message(folder: RunFolder) -> str:
     return f"{name}: {split} {monitor} {value:.4f}" if isinstance(value, float) else name
 
 
-def prepare(folder: RunFolder) -> None:
-    """See that the weights are those that were saved, and that there is a model card. Raises FtrunError."""
-    from ftrun.run import card, checkpoint
+def check_whole(folder: RunFolder) -> None:
+    """Raise FtrunError where the weights, or what belongs to them, are not what was saved."""
+    from ftrun.run import checkpoint
 
     checkpoint.verify(folder.best())
+
+
+def write_card(folder: RunFolder) -> None:
+    """See that there is a model card. Raises FtrunError."""
+    from ftrun.run import card
+
     if not (folder.path / card.NAME).exists():
         card.again(folder)
 

@@ -315,8 +315,9 @@ def test_what_is_not_to_be_pushed(push, run, hub) -> None:
     assert (result.exit_code, "no such option." in result.output) == (2, True), result.output
     weights = run / "checkpoints/best/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    result = push()
-    assert (result.exit_code, "model.safetensors: is damaged" in result.output) == (1, True)
+    for dry_run in ((), ("--dry-run",)):
+        result = push(REPOSITORY, *dry_run)
+        assert (result.exit_code, "model.safetensors: is damaged" in result.output) == (1, True)
     (run / "status.json").write_text('{"state": "failed"}')
     result = push()
     assert (result.exit_code, "this run is failed. What is pushed is a finished one" in result.output) == (2, True)

@@ -224,7 +224,7 @@ def test_files_and_lines_are_predicted(finished: Path, tmp_path: Path) -> None:
     lines.write_bytes("\ufeff{}\n{}\r\n{}".format(*texts).encode() + b"\ncaf\xe9\n")
     result = CliRunner().invoke(main, ["predict", str(finished), "--lines", str(lines), "-", "--json"], input=texts[0])
     assert result.exit_code == 4
-    assert "error: 1 of 5 lines could not be read." in result.stderr
+    assert "Error: 1 of 5 lines could not be read." in result.stderr
     assert f"{lines}:4: is no text in UTF-8." in result.stderr
     by_line = json.loads(result.stdout)
     assert [each["file"] for each in by_line] == [*(f"{lines}:{number}" for number in range(1, 5)), "-:1"]

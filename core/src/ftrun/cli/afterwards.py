@@ -163,8 +163,9 @@ def push(
     if message is not None and not message.strip():
         raise SpecError("--message: is empty.")
     pushing.check_finished(folder)
+    pushing.check_whole(folder)
     if not dry_run:
-        pushing.prepare(folder)
+        pushing.write_card(folder)
     files = pushing.files(folder)
     for there, path in files.items():
         click.echo(f"{size(path.stat().st_size):>9}  {click.format_filename(there)}")

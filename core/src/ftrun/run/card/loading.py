@@ -15,6 +15,7 @@ about = json.load(open("{place}net.json"))
 
 
 {prepare}
+
 {read}with torch.no_grad():
     output = net({value})
 """
@@ -35,7 +36,8 @@ def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
         return None
     *imports, call = facts.code.splitlines()
     needed = _in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
-    return _WITHOUT.format(imports=needed, call=call, place=place, **plain._asdict())
+    parts = {**plain._asdict(), "imports": needed, "call": call, "place": place}
+    return _WITHOUT.format(**parts)
 
 
 def _in_order(imports: set[str]) -> str:
