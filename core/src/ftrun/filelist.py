@@ -47,8 +47,8 @@ def listed(arguments: Iterable[str], standard_input: Iterable[str], suffixes: tu
     """
     found: list[str] = []
     for argument in arguments:
-        lines = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [argument]
-        for path in filter(None, lines):
+        paths = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [argument]
+        for path in filter(None, paths):
             found += _files(path, suffixes)
     return found
 

@@ -102,13 +102,12 @@ def check(splits: Splits) -> None:
 def _check_names(splits: Splits) -> None:
     """Whatever is kept of a run is by name, in JSON."""
     for target, kind in splits.targets.items():
-        names = getattr(kind, "names", ())  # later kinds may have none
-        wrong = next((name for name in (target, *names) if not is_text(name)), None)
+        wrong = next((name for name in (target, *kind.names) if not is_text(name)), None)
         if wrong is not None:
             raise DataError(f"target {target!r}: the name {wrong!r} is not Unicode text. Rename it.")
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise DataError(f"target {target!r}: the name {twice[0]!r} stands for {names.count(twice[0])} of them.")
+        for name, count in Counter(kind.names).items():
+            if count > 1:
+                raise DataError(f"target {target!r}: the name {name!r} stands for {count} of them. Give each its own.")
 
 
 def check_values(splits: Splits) -> None:
