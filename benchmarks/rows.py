@@ -173,6 +173,25 @@ def _accuracy_time() -> Row:
     )
 
 
+def _ten_epochs() -> Row:
+    row = _race(
+        "ten-epochs",
+        "The article's ten epochs, from the start of the process to its end: ResNet-18 from scratch, 32 px",
+        (AUTO, FIRST, HAND[0]),
+        45000,
+        epochs=10,
+    )
+    columns = {column.key: column for column in RACE}
+    first = ("total_seconds", "train_seconds")
+    return replace(
+        row,
+        columns=[columns.pop(key) for key in first] + list(columns.values()),
+        ratios=first,
+        rounds=1,
+        note="For a GPU: `--device cuda`. " + _RACE_NOTE.partition(" `tensors` ")[0],
+    )
+
+
 def _micro(name: str, title: str, contenders: Sequence[Contender], columns: Sequence[Column], **more: Any) -> Row:
     return Row(name, title, more.pop("work", {}), contenders, columns, **more)
 
@@ -326,6 +345,7 @@ ROWS = {
             "is not cached shows in the run with flips.",
         ),
         _accuracy_time(),
+        _ten_epochs(),
         _auto(),
         _overhead(),
         _folder(224),

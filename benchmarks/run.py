@@ -93,7 +93,11 @@ class Race:
         self.missing = {each.name: f"{name} is not installed" for each in row.contenders for name in _lacking(each)}
         self.contenders = [each for each in row.contenders if each.name not in self.missing]
         self.rounds: dict[str, list[dict[str, Any]]] = {each.name: [] for each in self.contenders}
-        self.about = {"command": command, "data": _data_line(row, data), "machine": machine.describe(threads)}
+        self.about = {
+            "command": command,
+            "data": _data_line(row, data),
+            "machine": machine.describe(threads, changes["device"]),
+        }
         if row.images:
             images.prepare(place / "data", row.images, data, row.source_size)
 

@@ -10,6 +10,7 @@ from support import tiny_spec
 from ftrun import cachefolder
 from ftrun.catalogue import Catalogue
 from ftrun.check import check_spec
+from ftrun.run import tuning
 from ftrun.run.assemble import Job, assemble
 from ftrun.run.tuning import Setting
 
@@ -84,6 +85,19 @@ def test_a_choice_that_cannot_be_remembered_is_made_all_the_same(tmp_path, catal
 def test_a_short_run_measures_nothing(catalogue):
     assert assembled(catalogue, [], epochs=4).setting == Setting("fp32", "channels_last")
     assert not remembered()
+
+
+@pytest.mark.parametrize(("batches", "timed"), [(599, [0]), (601, [0, 1, 0, 1, 0, 1])])
+def test_on_a_gpu_a_run_of_less_than_a_minute_measures_nothing(batches, timed):
+    settings = [Setting("fp32"), Setting("bf16")]
+    asked = []
+
+    def seconds_of(setting: Setting, turn: int) -> float:
+        asked.append(settings.index(setting))
+        return 0.1
+
+    assert bool(tuning._take_turns(seconds_of, settings, torch.device("cuda"), batches)) == (batches > 600)
+    assert asked == timed
 
 
 def test_what_the_spec_says_is_not_measured(catalogue):

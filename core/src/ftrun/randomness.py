@@ -26,10 +26,13 @@ def reseed(device: "torch.device", seed: int) -> None:
     """Start torch's own generators, which dropout draws from, at `seed`: once for each batch."""
     import torch
 
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed looks at every other device too: 250 us
-    else:
+    if device.type not in ("cpu", "cuda"):
         torch.manual_seed(seed)
+        return
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed looks at every other device too: 250 us
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
 
 
 class SampleRandom:

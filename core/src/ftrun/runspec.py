@@ -90,6 +90,11 @@ class Train(BaseModel):
     compile: bool = Field(
         False, description="Compile the net (torch.compile): a minute before the first step, faster steps after it."
     )
+    cuda_graphs: bool = Field(
+        True,
+        description="On a GPU, record a training step once and replay it; false where a net or a loss does in Python "
+        "what differs from step to step.",
+    )
     on_nonfinite: Literal["stop", "skip", "back"] = Field(
         "stop",
         description="What a loss or gradient that is not finite does: stop the run, skip the step, "

@@ -21,6 +21,7 @@ from ftrun.run.average import Average
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.decoded import decoded
 from ftrun.run.embedded import Embeddings
+from ftrun.run.graphs import Graphs
 from ftrun.run.loader import Loader
 from ftrun.run.loss import TotalLoss
 from ftrun.run.monitor import Monitor, monitor_of
@@ -53,6 +54,7 @@ class Job:
     augmentations: list[Callable[[Batch, SampleRandom], Batch]]
     loaders: Mapping[str, Loader]
     embeddings: Embeddings
+    graphs: Graphs
     corrupt: CorruptSamples
     monitor: Monitor
 
@@ -119,10 +121,11 @@ def assemble(
     corrupt = corrupt_samples(spec, say)
     loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
     plan = Plan(net, spec.train, list(losses.parameters()))
+    graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
     if setting is None:
         plan.begin(net, plan.busiest)
         batches = spec.train.epochs * loaders["train"].steps(1)
-        setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, say)
+        setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, graphs, say)
     setting.apply(net)
     with located("optimizer"):
         optimizer = spec.optimizer.build(plan.parameter_groups(net))
@@ -147,6 +150,7 @@ def assemble(
         setting=setting,
         loaders=loaders,
         embeddings=Embeddings(say),
+        graphs=graphs,
         corrupt=corrupt,
         monitor=monitor,
     )

@@ -35,24 +35,30 @@ class Guard:
         if self.policy == "skip":
             self._buffers = [buffer.clone() for buffer in self.job.net.buffers()]
 
-    def passes(self, loss: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> bool:
-        """Whether the step may be made; the gradients are in the parameters that are learning.
+    def checked(
+        self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]
+    ) -> float | None:
+        """The loss, a scalar, if the step may be made; the gradients are in the parameters that are learning.
 
-        Raises DivergedError with the step, the samples and the largest gradient's parameter, or GoBack.
+        On a GPU this waits for the step, since what is not finite must not reach the weights.
+
+        None for a step to be skipped. Raises DivergedError with the step, the samples and the largest gradient's
+        parameter, or GoBack.
         """
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
         if gradients:  # there are none where no sample of the step can be read
             # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
             torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found, self._one)
-        if math.isfinite(loss) and not float(self._found):
-            return True
+        value, found = _values(loss, self._found)
+        if math.isfinite(value) and not found:
+            return value
         self._found.zero_()
         norm = float(gradient_norm(learning))
-        what = f"step {step + 1}: the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
+        what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
         if self.policy == "skip":
             for buffer, kept in zip(self.job.net.buffers(), self._buffers, strict=True):
                 buffer.copy_(kept)
-            return False
+            return None
         if self.policy == "back":
             raise GoBack(what)
         raise DivergedError(
@@ -62,6 +68,14 @@ class Guard:
             "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
             "fault. train.on_nonfinite can skip such steps, or go back."
         )
+
+
+def _values(*scalars: Tensor) -> list[float]:
+    """On a GPU, waited for once."""
+    if scalars[0].device.type == "cpu":
+        return [float(each) for each in scalars]
+    values: list[float] = torch.stack([each.float() for each in scalars]).tolist()
+    return values
 
 
 def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:

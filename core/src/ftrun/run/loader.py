@@ -1,31 +1,30 @@
 """Batches of a split. Their order is a pure function of (seed, epoch), whatever the number of workers."""
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from threading import Thread
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from ftrun.data import Batch, Split, get_items
-from ftrun.errors import DataError, FtrunError
-from ftrun.localparts import Carried
+from ftrun.data import Batch, Split
+from ftrun.errors import FtrunError
 from ftrun.randomness import seed_of
 from ftrun.run.corrupt import CorruptSamples
+from ftrun.run.reader import BatchReader, Collate, Read, Workers, as_it_is
+from ftrun.run.resident import resident
 
-Collate: TypeAlias = Callable[[Any], Any]
-"""What makes a batch of raw inputs: `InputSpec.collate`."""
 Ready: TypeAlias = Callable[[Batch], Batch]
 """What makes a batch ready for the net, on its device: each sample on its own, so that batches may go together."""
 
 _CHUNK = 2**20  # bytes that are read and made ready at once: what each operation costs by itself is shared by batches
+_CHUNK_ON_GPU = 2**25  # a GPU is done with more of them in the time that it takes to tell it
 _MOST_BATCHES = 64
 _SORTED_BATCHES = 50
+
+T = TypeVar("T")
 
 
 class Loader:
@@ -34,7 +33,7 @@ class Loader:
     collate: makes a batch of raw inputs, as `InputSpec.collate` does; not used where the split's are collated already
     corrupt: told of samples that cannot be read; only where it allows for some are they skipped
     sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
-        at once
+        at once, and on a GPU the split stays in its memory where there is room
     """
 
     def __init__(
@@ -54,16 +53,19 @@ class Loader:
         self._batch_size = batch_size
         self._lengths: Tensor | None = getattr(split, "lengths", None)
         self._corrupt = corrupt
+        self._device = device
         in_memory = getattr(split, "in_memory", False)
         if workers is None:
             workers = 0 if in_memory else min(os.cpu_count() or 1, 8)
-        together = _CHUNK // (sample_bytes * batch_size) if in_memory and sample_bytes else 1
+        self._may_stay = bool(in_memory and sample_bytes and device.type == "cuda")
+        chunk = _CHUNK_ON_GPU if self._may_stay else _CHUNK
+        together = chunk // (sample_bytes * batch_size) if in_memory and sample_bytes else 1
         self._together = max(1, min(together, _MOST_BATCHES))
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
-            collate = _as_it_is
-        self._reader = _BatchReader(split, collate, skip_corrupt=corrupt.limit > 0)
-        self._workers = _Workers(self._reader, workers, pin=self._pin) if workers else None
+            collate = as_it_is
+        self._reader = BatchReader(split, collate, skip_corrupt=corrupt.limit > 0)
+        self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:
         """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
@@ -103,29 +105,44 @@ class Loader:
 
     def _read(self, portions: list[list[int]], start: int, ready: Ready | None) -> Iterator[Batch | None]:
         """A batch for each portion from number `start` on, or None where none of its samples can be read."""
-        ready = ready or _as_it_is
+        ready = ready or as_it_is
         if self._workers:
             for read in self._workers.read(portions[start:]):
                 batch = self._checked(read)
                 yield batch and ready(batch)
             return
+        if self._may_stay:
+            self._stay()
         # Chunks begin at the same places wherever one starts, so that a resumed epoch computes what the whole one did.
-        for first in range(start - start % self._together, len(portions), self._together):
-            chunk = portions[first : first + self._together]
-            yield from self._read_chunk(chunk, ready)[max(0, start - first) :]
+        firsts = range(start - start % self._together, len(portions), self._together)
+        chunks = [portions[first : first + self._together] for first in firsts]
+        reads = map(self._read_together, chunks)
+        for first, chunk, read in zip(firsts, chunks, _ahead(reads) if self._pin else reads, strict=True):
+            yield from self._made_ready(chunk, read, ready)[max(0, start - first) :]
 
-    def _read_chunk(self, portions: list[list[int]], ready: Ready) -> list[Batch | None]:
-        read = self._reader.__getitems__([index for portion in portions for index in portion])
+    def _stay(self) -> None:
+        """Put the split into the device's memory, if there is room for it."""
+        self._may_stay = False
+        staying = resident(self._reader, self._device)
+        if staying:
+            self._reader, self._pin = staying, False
+
+    def _read_together(self, portions: list[list[int]]) -> Read:
+        batch, unreadable = self._reader.__getitems__([index for portion in portions for index in portion])
+        return batch.pin_memory() if self._pin and isinstance(batch, Batch) else batch, unreadable
+
+    def _made_ready(self, portions: list[list[int]], read: Read, ready: Ready) -> list[Batch | None]:
+        """A batch for each portion, from what was read of all of them."""
         batch, unreadable = read
         if len(portions) > 1 and (unreadable or not isinstance(batch, Batch)):  # find out which it is
-            return [self._read_chunk([portion], ready)[0] for portion in portions]
+            return [self._made_ready([portion], self._read_together([portion]), ready)[0] for portion in portions]
         batch = self._checked(read)
         if batch is None:
             return [None]
-        batch = ready(batch.pin_memory() if self._pin else batch)
+        batch = ready(batch)
         return list(batch.split([len(portion) for portion in portions])) if len(portions) > 1 else [batch]
 
-    def _checked(self, read: "_Read") -> Batch | None:
+    def _checked(self, read: Read) -> Batch | None:
         """The batch; raises what was raised where it was read."""
         batch, unreadable = read
         for index, reason in unreadable:
@@ -149,27 +166,6 @@ def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: tor
     return torch.cat(changed)
 
 
-class _Workers:
-    """Processes that read batches ahead; they live on from epoch to epoch."""
-
-    def __init__(self, reader: "_BatchReader", workers: int, *, pin: bool) -> None:
-        self._order = _Order()
-        self._loader: DataLoader[Any] = DataLoader(
-            reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
-            batch_sampler=self._order,
-            collate_fn=_as_it_is,
-            num_workers=workers,
-            worker_init_fn=partial(_set_up_worker, os.getpid()),
-            persistent_workers=True,
-            pin_memory=pin,
-        )
-
-    def read(self, portions: list[list[int]]) -> "Iterator[_Read]":
-        """What the reader gives for each portion."""
-        self._order.portions = portions
-        yield from self._loader
-
-
 def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[int]]:
     portions = [list(order[start : start + size]) for start in range(0, len(order), size)]
     if not lone_last and size > 1 and len(portions) > 1 and len(portions[-1]) == 1:
@@ -177,87 +173,11 @@ def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[
     return portions
 
 
-class _Order:
-    """The batch sampler that torch's loader, and its workers that live on from epoch to epoch, follow."""
-
-    portions: list[list[int]] = []  # noqa: RUF012  (replaced, never changed)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.portions)
-
-    def __len__(self) -> int:
-        return len(self.portions)
-
-
-_Read: TypeAlias = tuple[Batch | FtrunError | None, list[tuple[int, str]]]
-
-
-class _BatchReader:
-    """A split as torch's loader sees it: asked for a list of indices, it gives a Batch, and what could not be read.
-
-    An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
-    """
-
-    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool) -> None:
-        self.local_parts = Carried()  # the first to be unpickled: the split may be of them
-        self.split = split
-        self.collate = collate
-        self.embedded = getattr(split, "embedded", False)
-        self.skip_corrupt = skip_corrupt
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitems__(self, indices: Sequence[int]) -> _Read:
-        try:
-            return self._batch(indices), []
-        except DataError as error:
-            return self._readable(indices) if self.skip_corrupt else (error, [])
-        except FtrunError as error:
-            return error, []
-
-    def _readable(self, indices: Sequence[int]) -> _Read:
-        """The batch of those samples that can be read, and the index and the reason of each other one."""
-        good, unreadable = [], []
-        for index in indices:
-            try:
-                self._batch([index])
-            except DataError as error:
-                unreadable.append((index, str(error)))
-            else:
-                good.append(index)
-        return self._batch(good) if good else None, unreadable
-
-    def _batch(self, indices: Sequence[int]) -> Batch:
-        raw, targets = _columns(get_items(self.split, indices))
-        return Batch(self.collate(raw), targets, torch.as_tensor(indices), self.embedded)
-
-
-def _set_up_worker(run: int, worker: int) -> None:
-    """A terminal's Ctrl-C and a batch system's SIGTERM go to every process of a run, which needs us to finish the step.
-
-    run: its process, which alone may end us
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        Thread(target=_end_when_told, args=(run,), daemon=True).start()
-
-
-def _end_when_told(run: int) -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
-        continue
-    os._exit(0)  # as torch's own workers do where their parent ends them; it takes any other code for a crash
-
-
-def _columns(items: Any) -> tuple[Any, dict[str, Tensor]]:
-    """(raw inputs, {target: [B, ...]}) from a whole batch, which is that already, or from a list of samples."""
-    if isinstance(items, tuple):
-        return items
-    raw, targets = zip(*items, strict=True)
-    return list(raw), {name: torch.stack([torch.as_tensor(each[name]) for each in targets]) for name in targets[0]}
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+def _ahead(values: Iterator[T]) -> Iterator[T]:
+    """The same values; while one of them is made use of, a thread gets the next."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, values, end)
+        while (value := coming.result()) is not end:
+            coming = thread.submit(next, values, end)
+            yield value  # type: ignore[misc]

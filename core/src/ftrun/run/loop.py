@@ -90,6 +90,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     bar.advance(progress.samples)
     guard = Guard(job)
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
+    job.graphs.forget()
     loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
     net.train()
     learning = [each for part in (net, job.losses) for each in part.parameters() if each.requires_grad]
@@ -103,8 +104,8 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
         guard.before_step()
         loss = gradients(job, batches, samples, progress, report)
-        mean_loss = float(loss)  # on a GPU this waits for the step: what is not finite must not reach the weights
-        if guard.passes(mean_loss, learning, progress.step, batches):
+        mean_loss = guard.checked(loss, learning, progress.step, batches)
+        if mean_loss is not None:
             if train.clip is not None:
                 clip_grads_with_norm_(learning, train.clip, gradient_norm(learning))
             optimizer.step()
@@ -157,25 +158,35 @@ def gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progre
             return loss
         # Out of the handler, the error and all that its frames held on to are gone.
         job.optimizer.zero_grad(set_to_none=True)
+        had_graphs = job.graphs.give_up("memory is short")
         memory.release(job.device)
+        if had_graphs:
+            continue  # without what they kept, there may be enough
         if smaller is None:
             raise FtrunError("out of memory, even with one sample at a time. Try a smaller input.size or backbone.")
         progress.micro_batch = smaller
 
 
 def _gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progress) -> Tensor:
-    net, parts = job.net, batches
+    parts = batches
     if progress.micro_batch is not None:
         parts = [part for batch in batches for part in batch.parts(progress.micro_batch)]
     losses = []
     for position, part in enumerate(parts):
         place = progress.step * 2**16 + position
         reseed(job.device, (seed_of(job.spec.seed, "step") + place) % 2**63)  # for dropout and the like
-        with job.setting.autocast(job.device):
-            outputs = outputs_by_target(net, output(net, part))
-        loss = job.losses(outputs, part.targets)
-        if len(part) < samples:
-            loss = loss * (len(part) / samples)
-        loss.backward()
-        losses.append(loss.detach())
-    return losses[0] if len(losses) == 1 else sum(losses, torch.zeros((), device=job.device))
+        if len(parts) == 1:
+            return job.graphs.run(partial(_forward_backward, job), part)
+        losses.append(_forward_backward(job, part, len(part) / samples))
+    return sum(losses, torch.zeros((), device=job.device))
+
+
+def _forward_backward(job: Job, part: Batch, weight: float = 1.0) -> Tensor:
+    with job.setting.autocast(job.device):
+        outputs = outputs_by_target(job.net, output(job.net, part))
+    loss = job.losses(outputs, part.targets)
+    if weight != 1:
+        loss = loss * weight
+    loss.backward()
+    value: Tensor = loss.detach()
+    return value

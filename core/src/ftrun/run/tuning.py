@@ -10,23 +10,26 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ftrun import cachefolder
 from ftrun.data import Batch
 from ftrun.net import Net, outputs_by_target
 from ftrun.run.environment import processor
+from ftrun.run.graphs import WARM_UP, Graphs
 from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
 _FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
-_ROUNDS = 5
+_ROUNDS, _ROUNDS_ON_GPU = 5, 2  # nothing else is at work on a GPU
+_SHORT_ON_GPU = 60.0  # seconds of a whole run: to load its kernels for a setting may take a GPU five
 _WORTH = 1.05  # bf16 has fewer digits: it has to be faster by this factor
 _SLICE = 0.05  # seconds: what is timed at once
 _SECONDS, _MOST_SECONDS = 10.0, 40.0
@@ -63,6 +66,7 @@ def choose(
     batches: int,
     first: Callable[[], Batch | None],
     device: torch.device,
+    graphs: Graphs,
     say: Callable[[str], None],
 ) -> Setting:
     """The setting for a run of so many batches: what the spec fixes, and for the rest what is fastest.
@@ -78,7 +82,7 @@ def choose(
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, settings, batches)
+    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, batches)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -98,34 +102,56 @@ def _allowed(train: Train) -> list[Setting]:
 
 
 def _measure(
-    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, settings: list[Setting], batches: int
+    net: Net,
+    losses: TotalLoss,
+    batch: Batch,
+    device: torch.device,
+    graphs: Graphs,
+    settings: list[Setting],
+    batches: int,
 ) -> dict[Setting, float]:
     """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
 
     The settings take turns, so that what else the machine does slows all of them. Leaves the net as it was.
     """
     buffers = [buffer.clone() for buffer in net.buffers()]
-    least: dict[Setting, float] = {}
-    began = perf_counter()
     net.train()
-    for turn in range(_ROUNDS + 1):
-        hopeless = _HOPELESS_COLD if turn == 1 else _HOPELESS
-        for setting in settings if turn == 0 else _hopeful(least, hopeless):
-            setting.apply(net)
-            try:
-                seconds = _seconds(net, losses, batch, device, setting, turn)
-            except RuntimeError:  # no kernel in this precision, or no memory: the run itself will say so if it matters
-                least.pop(setting, None)
-                continue
-            least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
-        enough = min(_MOST_SECONDS, max(_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0)))
-        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
-            break
-    net.zero_grad(set_to_none=True)
-    losses.zero_grad(set_to_none=True)
+
+    def seconds_of(setting: Setting, turn: int) -> float | None:
+        setting.apply(net)
+        graphs.forget()
+        try:
+            return _seconds(partial(_step, net, losses, batch, device, graphs, setting), device, turn)
+        except RuntimeError:  # no kernel in this precision, or no memory: the run itself will say so if it matters
+            return None
+
+    least = _take_turns(seconds_of, settings, device, batches)
+    graphs.forget()
     with torch.no_grad():
         for buffer, before in zip(net.buffers(), buffers, strict=True):
             buffer.copy_(before)
+    return least
+
+
+def _take_turns(
+    seconds_of: Callable[[Setting, int], float | None], settings: list[Setting], device: torch.device, batches: int
+) -> dict[Setting, float]:
+    """The least seconds of each setting; nothing where the run is over before the choice would have paid."""
+    least: dict[Setting, float] = {}
+    began = perf_counter()
+    for turn in range((_ROUNDS if device.type == "cpu" else _ROUNDS_ON_GPU) + 1):
+        hopeless = _HOPELESS_COLD if turn == 1 else _HOPELESS
+        for setting in settings if turn == 0 else _hopeful(least, hopeless):
+            seconds = seconds_of(setting, turn)
+            if seconds is None:
+                least.pop(setting, None)
+                continue
+            least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
+            if turn == 0 and device.type != "cpu" and seconds * batches < _SHORT_ON_GPU:
+                return {}
+        enough = min(_MOST_SECONDS, max(_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0)))
+        if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
+            break
     return least
 
 
@@ -137,16 +163,29 @@ def _cost(setting: Setting, seconds: Mapping[Setting, float]) -> float:
     return seconds[setting] * (_WORTH if setting.precision == "bf16" else 1)
 
 
-def _seconds(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, setting: Setting, turn: int) -> float:
-    """Of one training step, the mean over as many as fill a slice of time; the first turn only warms up."""
-    steps, began, taken = 0, perf_counter(), 0.0
-    while taken < _SLICE and not (turn == 0 and steps == 2):
+def _step(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graphs: Graphs, setting: Setting) -> None:
+    def compute(batch: Batch) -> Tensor:
         with setting.autocast(device):
             outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
-        losses(outputs, batch.targets).backward()
-        net.zero_grad(set_to_none=True)
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
+        loss = losses(outputs, batch.targets)
+        loss.backward()
+        value: Tensor = loss.detach()
+        return value
+
+    graphs.run(compute, batch)
+    net.zero_grad(set_to_none=True)
+    losses.zero_grad(set_to_none=True)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _seconds(step: Callable[[], None], device: torch.device, turn: int) -> float:
+    """Of one training step, the mean over as many as fill a slice of time; the first turn is a single one."""
+    for _ in range(WARM_UP + 1 if device.type == "cuda" else turn == 0):
+        step()
+    steps, began, taken = 0, perf_counter(), 0.0
+    while taken < _SLICE and not (turn == 0 and steps == 1):
+        step()
         steps, taken = steps + 1, perf_counter() - began
     return taken / steps
 
