@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -361,20 +362,24 @@ def output_of(program, *arguments, **options):
     return done.stdout
 
 
-@EACH_ROLE
-def test_installed_for_real_it_is_listed_keeps_the_contract_and_runs(role, environment):
-    output_of(environment / "ftrun", "new-plugin", role, "mine")
-    pip_install(environment, Path("ftrun-mine").absolute())
+def test_installed_for_real_they_are_listed_keep_the_contract_and_run_together(environment):
+    names = {role: f"my-{role}" for role in ROLES}
+    for role, name in names.items():
+        output_of(environment / "ftrun", "new-plugin", role, name)
+    folders = [Path(f"ftrun-{name}").absolute() for name in names.values()]
+    pip_install(environment, *folders)
     listed = json.loads(output_of(environment / "ftrun", "plugins", "--json"))
-    (plugin,) = listed["plugins"]
-    assert (plugin["distribution"], plugin["version"]) == ("ftrun-mine", "0.1.0")
-    assert [(part["role"], part["name"]) for part in plugin["parts"]] == [(role, "mine")]
     assert listed["broken"] == listed["clashes"] == []
-    assert " passed" in output_of(environment / "python", "-m", "pytest", "-q", cwd="ftrun-mine")
-    (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun/testing/tiny.py")
-    spec = testing.tiny_spec(**({KEYS[role]: VALUES[role]} if role in KEYS else {}))
-    output_of(environment / "ftrun", write_spec(spec), "--parts", tiny, "--out", "run")
+    found = {(plugin["distribution"], plugin["version"]): plugin["parts"] for plugin in listed["plugins"]}
+    assert set(found) == {(folder.name, "0.1.0") for folder in folders}
+    assert {part["role"]: part["name"] for (part,) in found.values()} == names
+    said = output_of(environment / "python", "-m", "pytest", "-q", "--import-mode=importlib", *folders)
+    assert " passed" in said
+    assert len(re.findall(r" (failed|error|skipped|warning)", said)) == 0
+    parts = {KEYS[role]: [names[role]] if isinstance(VALUES[role], list) else names[role] for role in KEYS}
+    output_of(environment / "ftrun", write_spec(testing.tiny_spec(**parts)), "--out", "run")
     assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
+    assert Path("run/epochs.txt").exists()  # the observer's
 
 
 def test_an_editable_install_follows_its_source(environment):
