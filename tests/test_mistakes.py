@@ -18,8 +18,8 @@ KEYS = (
     "metrics, observers, train, seed."
 )
 TRAIN = (
-    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, ema, "
-    "precision, memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
+    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, ema, precision, "
+    "memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
 )
 NO_METRIC = 'No metric is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
 SGD = "tiny-sgd"
