@@ -26,13 +26,14 @@ def reseed(device: "torch.device", seed: int) -> None:
     """Start torch's own generators, which dropout draws from, at `seed`: once for each batch."""
     import torch
 
-    if device.type not in ("cpu", "cuda"):
-        torch.manual_seed(seed)
-        return
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed looks at every other device too: 250 us
-    if device.type == "cuda":
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed looks at every other device too: 250 us
+    elif device.type == "cuda":
+        torch.default_generator.manual_seed(seed)
         index = torch.cuda.current_device() if device.index is None else device.index
         torch.cuda.default_generators[index].manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 class SampleRandom:

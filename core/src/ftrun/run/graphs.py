@@ -66,8 +66,7 @@ class Graphs:
 
     def run(self, compute: Compute, batch: Batch) -> Tensor:
         """`compute(batch)`, one way or the other. No parameter may have a gradient before."""
-        kind = _kind(batch) if self._enabled else None
-        if kind is None:
+        if not self._enabled or (kind := _kind(batch)) is None:
             return compute(batch)
         if kind not in self._recorded:
             passes = self._passes[kind] = self._passes.get(kind, 0) + 1

@@ -26,6 +26,7 @@ class Guard:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.policy = job.spec.train.on_nonfinite
+        self._waits = job.device.type != "cpu"
         self._buffers: list[Tensor] = []
         self._found = torch.zeros((), device=job.device)  # 1 where a gradient is not finite
         self._one = torch.ones((), device=job.device)
@@ -49,7 +50,11 @@ class Guard:
         if gradients:  # there are none where no sample of the step can be read
             # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
             torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found, self._one)
-        value, found = _values(loss, self._found)
+        value: float
+        if self._waits:  # once for both
+            value, found = torch.stack([loss.float(), self._found]).tolist()
+        else:
+            value, found = float(loss), float(self._found)
         if math.isfinite(value) and not found:
             return value
         self._found.zero_()
@@ -68,14 +73,6 @@ class Guard:
             "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
             "fault. train.on_nonfinite can skip such steps, or go back."
         )
-
-
-def _values(*scalars: Tensor) -> list[float]:
-    """On a GPU, waited for once."""
-    if scalars[0].device.type == "cpu":
-        return [float(each) for each in scalars]
-    values: list[float] = torch.stack([each.float() for each in scalars]).tolist()
-    return values
 
 
 def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
