@@ -4,6 +4,8 @@ session     a whole run, and one that goes on after a break
 assemble    the live objects of a run, built from the parts of the spec
   splits      the val cut, and the checks of the data
   loader      batches of a split, in an order that is a function of (seed, epoch)
+  reader      what the loader reads with, here or in processes of their own
+  resident    data that stays in the memory of a GPU
   decoded     samples from files, decoded once
   embedded    embeddings of a frozen backbone, computed once
   mapped      what both are kept in, shared by runs
@@ -15,6 +17,7 @@ assemble    the live objects of a run, built from the parts of the spec
 loop        training, from top to bottom
   evaluate    loss and metrics on one split
   loss        of all targets together
+  graphs      a step as a CUDA graph, recorded once
   guard       nothing that is not finite reaches the weights
   memory      what to do where it is short
   signals     SIGINT and SIGTERM wait for the end of a step
