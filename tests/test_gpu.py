@@ -129,7 +129,7 @@ def test_what_cannot_be_replayed_is_not(site, ftrun, replays, loss):
         )
 
 
-def test_a_loss_that_is_not_finite_is_seen(site, ftrun, replays):
+def test_a_loss_that_is_not_finite_is_seen(site, ftrun):
     spec = spec_with(optimizer={"name": "sgd", "lr": 1e30}, backbone={"name": "tiny", "norm": False})
     result = ftrun("run", write_spec(spec), "--out", "run", "--device", "cuda")
     assert "training diverged at step" in result.output

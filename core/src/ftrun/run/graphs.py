@@ -5,6 +5,7 @@ pixels takes an H100 1.5 ms, and Python 5 ms. Replayed, they are all launched at
 """
 
 import random
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -159,18 +160,25 @@ def _kind(batch: Batch) -> Hashable | None:
 
 
 class _Cpu:
-    """The generators whose numbers a graph would hold for ever, as they are now."""
+    """The generators whose numbers a graph would hold for ever, as they are now: torch's, Python's and NumPy's own."""
 
     def __init__(self) -> None:
-        self._states = torch.default_generator.get_state(), random.getstate()
+        numpy = sys.modules.get("numpy")  # where nobody has loaded it, nobody draws with it
+        self._random = numpy.random if numpy else None
+        self._states = self._now()
+
+    def _now(self) -> tuple[Tensor, Any, Any]:
+        return torch.default_generator.get_state(), random.getstate(), self._random and self._random.get_state()
 
     def has_drawn(self) -> bool:
         """Whether they are another now."""
-        torchs, pythons = self._states
-        return pythons != random.getstate() or not torch.equal(torchs, torch.default_generator.get_state())
+        (torchs, pythons, numpys), (torchs_now, pythons_now, numpys_now) = self._states, self._now()
+        return not torch.equal(torchs, torchs_now) or pythons != pythons_now or repr(numpys) != repr(numpys_now)
 
     def restore(self) -> None:
         """Put them back."""
-        torchs, pythons = self._states
+        torchs, pythons, numpys = self._states
         torch.default_generator.set_state(torchs)
         random.setstate(pythons)
+        if self._random:
+            self._random.set_state(numpys)

@@ -66,7 +66,7 @@ class BatchReader:
 class Workers:
     """Processes that read batches ahead; they live on from epoch to epoch."""
 
-    def __init__(self, reader: "BatchReader", workers: int, *, pin: bool) -> None:
+    def __init__(self, reader: BatchReader, workers: int, *, pin: bool) -> None:
         self._order = _Order()
         self._loader: DataLoader[Any] = DataLoader(
             reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
@@ -78,7 +78,7 @@ class Workers:
             pin_memory=pin,
         )
 
-    def read(self, portions: list[list[int]]) -> "Iterator[Read]":
+    def read(self, portions: list[list[int]]) -> Iterator[Read]:
         """What the reader gives for each portion."""
         self._order.portions = portions
         yield from self._loader

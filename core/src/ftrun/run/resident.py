@@ -32,7 +32,6 @@ def resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
     None where there is no room for them, or one of them cannot be read.
     """
     inputs: Tensor | None = None
-    targets: list[dict[str, Tensor]] = []
     for start in range(0, len(reader), _PORTION):
         batch, unreadable = reader.__getitems__(range(start, min(start + _PORTION, len(reader))))
         if unreadable or not isinstance(batch, Batch):
@@ -43,9 +42,8 @@ def resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
                 return None
             inputs = torch.empty(shape, dtype=batch.inputs.dtype, device=device)
         inputs[start : start + len(batch)] = batch.inputs
-        targets.append({name: values.to(device) for name, values in batch.targets.items()})
     if inputs is None:
         return None
-    joined = {name: torch.cat([some[name] for some in targets]) for name in targets[0]}
-    split = _Resident(inputs, joined, embedded=reader.embedded)
+    targets = {name: values.to(device) for name, values in reader.split.targets.items()}
+    split = _Resident(inputs, targets, embedded=reader.embedded)
     return BatchReader(split, as_it_is, reader.skip_corrupt)
