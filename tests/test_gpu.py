@@ -54,6 +54,24 @@ def _made(changed):
             return changed(super().forward(output, target))
     return Odd()
 
+class Prices(ftrun.Dataset):
+    '''One of its samples has a value whose square is infinite.'''
+    name: Literal["prices"]
+    def build(self):
+        import torch
+        splits = {}
+        for seed, name in enumerate(("train", "val")):
+            images = torch.randint(0, 256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+            prices = images.float().mean((1, 2, 3))[:, None] / 255
+            if name == "train":
+                prices[7] = 1e30
+            splits[name] = ftrun.TensorSplit(images, {"price": prices})
+        return ftrun.Splits(**splits, targets={"price": ftrun.Values(mean=(0.0,), std=(1.0,))})
+
+@ftrun.hookimpl
+def ftrun_datasets():
+    return [Prices]
+
 @ftrun.hookimpl
 def ftrun_losses():
     return [Waiting, Drawing, Stopping]
@@ -134,6 +152,21 @@ def test_a_loss_that_is_not_finite_is_seen(site, ftrun):
     result = ftrun("run", write_spec(spec), "--out", "run", "--device", "cuda")
     assert "training diverged at step" in result.output
     assert json.loads(Path("run/status.json").read_text())["state"] == "diverged"
+
+
+@pytest.mark.parametrize("optimizer", [{"name": "sgd", "lr": 0.01}, {"name": "adamw", "lr": 0.01}])
+def test_an_optimizer_leaves_out_by_itself_what_is_not_finite(site, ftrun, optimizer):
+    install(site, "ftrun-odd", ODD_LOSSES)
+    train = {"epochs": 6, "clip": None, "on_nonfinite": "skip"}
+    spec = spec_with(dataset="prices", loss="mse", metrics=[], optimizer=optimizer, augment=[], train=train)
+    by_itself = weights_of(ftrun, spec, "by-itself")
+    # Where gradients are clipped, each step is looked at before it is made.
+    looked_at = weights_of(ftrun, {**spec, "train": {**spec["train"], "clip": 1e9}}, "looked-at")
+    skipped = [json.loads(Path(out, "results.json").read_text())["skipped_steps"] for out in ("by-itself", "looked-at")]
+    assert skipped[0] == skipped[1]
+    assert len(skipped[0]) == 6
+    assert any(step % 3 != 1 for step in skipped[0])  # not in the first step of an epoch alone
+    assert_alike(by_itself, looked_at)
 
 
 def test_a_resumed_run_is_the_same(site, ftrun):

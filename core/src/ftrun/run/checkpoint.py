@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,8 +79,11 @@ def _write(folder: Path, model: nn.Module, description: Mapping[str, Any], state
     files = sorted(folder.iterdir())
     for weights in folder.glob("*.safetensors"):
         shutil.copymode(folder / NET, weights)  # safetensors lets nobody but the owner read its files
-    _write_json(folder / MANIFEST, {"sha256": {file.name: digest(file) for file in files}})
-    for file in (*files, folder / MANIFEST, folder):
+    with ThreadPoolExecutor() as threads:  # processor and disk have work for several; both leave Python alone
+        synced, digests = threads.map(sync, files), threads.map(digest, files)
+        _write_json(folder / MANIFEST, {"sha256": {file.name: each for file, each in zip(files, digests, strict=True)}})
+        list(synced)  # raises what one of them raised
+    for file in (folder / MANIFEST, folder):
         sync(file)
 
 

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_
 
 from ftrun.data import Batch
 from ftrun.errors import DivergedError
@@ -21,49 +23,76 @@ class GoBack(Exception):
 
 
 class Guard:
-    """`train.on_nonfinite` at work: stop, skip the step, or go back."""
+    """Makes the optimizer's steps, and `train.on_nonfinite` at work: stop, skip the step, or go back."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.policy = job.spec.train.on_nonfinite
         self._waits = job.device.type != "cpu"
         self._buffers: list[Tensor] = []
-        self._found = torch.zeros((), device=job.device)  # 1 where a gradient is not finite
+        self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
         self._one = torch.ones((), device=job.device)
+        fused = getattr(job.optimizer, "_step_supports_amp_scaling", False) and job.spec.train.clip is None
+        self._may_be_told = job.device.type == "cuda" and fused
+        self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
 
     def before_step(self) -> None:
         """Keep what the forward pass changes, the statistics of batch normalisation, for a step to be skipped."""
         if self.policy == "skip":
             self._buffers = [buffer.clone() for buffer in self.job.net.buffers()]
 
-    def checked(
-        self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]
-    ) -> float | None:
-        """The loss, a scalar, if the step may be made; the gradients are in the parameters that are learning.
+    def step(self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> float | None:
+        """Clip the gradients and make the optimizer's step; gives the loss, a scalar before.
 
-        On a GPU this waits for the step, since what is not finite must not reach the weights.
+        On a GPU this waits until the gradients are there, since what is not finite must not reach the weights. A fused
+        optimizer is told before, and leaves such a step out by itself: then the GPU need not wait for Python as well.
+
+        learning: the parameters that have the gradients
 
         None for a step to be skipped. Raises DivergedError with the step, the samples and the largest gradient's
         parameter, or GoBack.
         """
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
-        if gradients:  # there are none where no sample of the step can be read
-            # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
-            torch._amp_foreach_non_finite_check_and_unscale_(gradients, self._found, self._one)
-        value: float
-        if self._waits:  # once for both
+        # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
+        torch._amp_foreach_non_finite_check_and_unscale_([loss, *gradients], self._found, self._one)
+        if self._is_told:
+            value, found = self._read_during_step(loss)
+        elif self._waits:  # once for both
             value, found = torch.stack([loss.float(), self._found]).tolist()
         else:
             value, found = float(loss), float(self._found)
-        if math.isfinite(value) and not found:
-            return value
+        if found:
+            self._refuse(value, learning, step, batches)
+            return None
+        if not self._is_told:
+            if self.job.spec.train.clip is not None:
+                clip_grads_with_norm_(learning, self.job.spec.train.clip, gradient_norm(learning))
+            self.job.optimizer.step()
+            self._is_told = self._may_be_told
+        return value
+
+    def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
+        """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
+        optimizer: Any = self.job.optimizer
+        seen = torch.stack([loss.float(), self._found]).to("cpu", non_blocking=True)
+        there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        there.record()
+        optimizer.found_inf = self._found
+        optimizer.step()
+        del optimizer.found_inf
+        there.synchronize()
+        value, found = seen.tolist()
+        return value, found
+
+    def _refuse(self, value: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> None:
+        """Do what the policy says; the weights are what they were."""
         self._found.zero_()
         norm = float(gradient_norm(learning))
         what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
         if self.policy == "skip":
             for buffer, kept in zip(self.job.net.buffers(), self._buffers, strict=True):
                 buffer.copy_(kept)
-            return None
+            return
         if self.policy == "back":
             raise GoBack(what)
         raise DivergedError(

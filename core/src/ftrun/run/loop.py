@@ -6,7 +6,6 @@ from time import perf_counter
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_
 
 from ftrun.data import Batch
 from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted
@@ -16,7 +15,7 @@ from ftrun.run import memory
 from ftrun.run.assemble import Job
 from ftrun.run.embedded import output
 from ftrun.run.evaluate import evaluate
-from ftrun.run.guard import GoBack, Guard, gradient_norm
+from ftrun.run.guard import GoBack, Guard
 from ftrun.run.progress import Progress
 from ftrun.run.report import Bar, Report
 from ftrun.run.saver import Saver
@@ -104,11 +103,8 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
 
         guard.before_step()
         loss = gradients(job, batches, samples, progress, report)
-        mean_loss = guard.checked(loss, learning, progress.step, batches)
+        mean_loss = guard.step(loss, learning, progress.step, batches)  # clips; the weights change here
         if mean_loss is not None:
-            if train.clip is not None:
-                clip_grads_with_norm_(learning, train.clip, gradient_norm(learning))
-            optimizer.step()
             if job.average:
                 job.average.update(net, progress.step)
             progress.loss_sum += mean_loss * samples

@@ -1,10 +1,13 @@
 """torchmetrics' classification metrics, set up for a net's outputs."""
 
+import ftrun_metrics.lean  # noqa: F401  (before torchmetrics: it keeps the import short)
+
+# isort: split
 from typing import Self
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric, classification
+from torchmetrics import Metric, classification, regression
 
 import ftrun
 
@@ -59,3 +62,13 @@ def top_k(classes: int, k: int) -> Metric:
 def confusion_matrix(classes: int) -> Metric:
     """Takes logits, float [B, K], and labels, int64 [B]; gives int64 [K, K], rows true, columns predicted."""
     return classification.MulticlassConfusionMatrix(classes, validate_args=False)
+
+
+def mean_squared_error() -> Metric:
+    """Takes outputs and values, float [B, V] each."""
+    return regression.MeanSquaredError()
+
+
+def mean_absolute_error() -> Metric:
+    """Takes outputs and values, float [B, V] each."""
+    return regression.MeanAbsoluteError()

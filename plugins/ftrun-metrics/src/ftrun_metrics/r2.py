@@ -4,6 +4,9 @@ torchmetrics' own R2Score takes values for constant where their squared deviatio
 squares in float32, and raises for a single sample: it is wrong for small values, and imprecise for values far from 0.
 """
 
+import ftrun_metrics.lean  # noqa: F401  (before torchmetrics: it keeps the import short)
+
+# isort: split
 import torch
 from torch import Tensor
 from torchmetrics import Metric
