@@ -50,9 +50,18 @@ class Graphs:
         self._recorded: dict[Hashable, _Recorded] = {}
         self._passes: dict[Hashable, int] = {}
         self._pool: Any = None
+        self._laid_out: list[tuple[int, bool]] = []
+
+    def begin(self) -> None:
+        """Passes of training begin: record anew if something else learns than before, or lies elsewhere in memory."""
+        buffers = [each for module in self._modules for each in module.buffers()]
+        laid_out = [(each.data_ptr(), each.requires_grad) for each in (*self._parameters(), *buffers)]
+        if laid_out != self._laid_out:
+            self.forget()
+            self._laid_out = laid_out
 
     def forget(self) -> None:
-        """Record anew: what learns may be something else from now on, or where it lies in memory."""
+        """Record anew, whatever is as it was."""
         self._recorded.clear()
         self._passes.clear()
         self._pool = None  # torch takes none again that all graphs have left

@@ -89,7 +89,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     bar.advance(progress.samples)
     guard = Guard(job)
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
-    job.graphs.forget()
+    job.graphs.begin()
     loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
     net.train()
     learning = [each for part in (net, job.losses) for each in part.parameters() if each.requires_grad]
