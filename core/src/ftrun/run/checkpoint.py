@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,12 +79,24 @@ def _write(folder: Path, model: nn.Module, description: Mapping[str, Any], state
     files = sorted(folder.iterdir())
     for weights in folder.glob("*.safetensors"):
         shutil.copymode(folder / NET, weights)  # safetensors lets nobody but the owner read its files
-    with ThreadPoolExecutor() as threads:  # processor and disk have work for several; both leave Python alone
-        synced, digests = threads.map(sync, files), threads.map(digest, files)
-        _write_json(folder / MANIFEST, {"sha256": {file.name: each for file, each in zip(files, digests, strict=True)}})
-        list(synced)  # raises what one of them raised
+    _write_json(
+        folder / MANIFEST, {"sha256": {file.name: each for file, each in zip(files, _synced(files), strict=True)}}
+    )
     for file in (folder / MANIFEST, folder):
         sync(file)
+
+
+def _synced(files: Sequence[Path]) -> list[str]:
+    """Have the files on the disk, and give their digests: processor and disk are at work at the same time."""
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            synced, digests = threads.map(sync, files), threads.map(digest, files)
+            list(synced)  # raises what one of them raised
+            return list(digests)
+    except RuntimeError:  # there is no memory for threads
+        for file in files:
+            sync(file)
+        return [digest(file) for file in files]
 
 
 def _write_json(path: Path, value: Any) -> None:
