@@ -1,8 +1,8 @@
 """Imports torchmetrics without the libraries that only its metrics of texts, sounds and pictures need.
 
-`import torchmetrics` imports transformers, scipy and torchvision where they are installed: up to three seconds of every
-run, for functions that no metric here calls. They are put off until one of their names is used, so that what others do
-with torchmetrics works as ever. Import this module before torchmetrics.
+`import torchmetrics` imports transformers, scipy and torchvision where they are installed: one to two seconds of a run
+that has no other use for them, and for functions that no metric here calls. They are put off until one of their names
+is used, so that what others do with torchmetrics works as ever. Import this module before torchmetrics.
 """
 
 import sys
@@ -77,7 +77,7 @@ def _import() -> None:
     try:
         with _put_off():
             import torchmetrics
-    except Exception:
+    except Exception:  # of whatever kind; what is not a placeholder's fault comes again, and is raised
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchmetrics"]:
             del sys.modules[name]
         import torchmetrics  # noqa: F401
