@@ -31,6 +31,10 @@ class _Target(BaseModel):
         """bool [B]: which samples have this target; the others have NaN there."""
         return ~values.isnan().flatten(1).any(1)
 
+    def standardised(self, values: "Tensor") -> "Tensor":
+        """Values, or what the net says of them [B, outputs], in the terms in which the head learns them."""
+        return values
+
     def decoded(self, output: "Tensor") -> "Tensor":
         """What the head gave [B, outputs] in the terms of the dataset."""
         return output

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TypeAlias, TypeVar
 
 import torch
@@ -69,7 +69,7 @@ class Loader:
 
     def steps(self, accumulate: int) -> int:
         """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
-        return -(-len(_portions(range(self.samples), self._batch_size, lone_last=False)) // accumulate)
+        return -(-len(_starts(self.samples, self._batch_size, lone_last=False)) // accumulate)
 
     def sample(self) -> Batch | None:
         """One whole batch, to try things on; None where there is none, or it cannot be read."""
@@ -167,10 +167,14 @@ def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: tor
 
 
 def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[int]]:
-    portions = [list(order[start : start + size]) for start in range(0, len(order), size)]
-    if not lone_last and size > 1 and len(portions) > 1 and len(portions[-1]) == 1:
-        portions[-2:] = [list(order[-size - 1 :])]
-    return portions
+    starts = _starts(len(order), size, lone_last=lone_last)
+    return [list(order[start:end]) for start, end in pairwise([*starts, len(order)])]
+
+
+def _starts(samples: int, size: int, *, lone_last: bool) -> range:
+    """Where batches begin; unless `lone_last`, a last one of a single sample is a part of the one before it."""
+    is_lone = size > 1 and samples > size and samples % size == 1
+    return range(0, samples - 1 if is_lone and not lone_last else samples, size)
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:

@@ -56,8 +56,7 @@ class TotalLoss(nn.Module):
         return each[0] if len(each) == 1 else torch.stack(each).sum()
 
     def _one(self, name: str, target: Target, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
-        if isinstance(target, Values):
-            output, values = target.standardised(output), target.standardised(values)
+        output, values = target.standardised(output), target.standardised(values)
         if name not in self.missing:
             found: Tensor = loss(output, values)
             return found
