@@ -93,7 +93,7 @@ def _synced(files: Sequence[Path]) -> list[str]:
             synced, digests = threads.map(sync, files), threads.map(digest, files)
             list(synced)  # raises what one of them raised
             return list(digests)
-    except RuntimeError:  # there is no memory for threads
+    except (RuntimeError, MemoryError):  # there is no memory for threads
         for file in files:
             sync(file)
         return [digest(file) for file in files]

@@ -13,6 +13,7 @@ from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import Job
 from ftrun.run.embedded import output
+from ftrun.run.plainstep import plain_step
 
 _LISTED = 20
 _MOST_RETURNS = 3
@@ -32,6 +33,7 @@ class Guard:
         self._buffers: list[Tensor] = []
         self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
         self._one = torch.ones((), device=job.device)
+        self._make_step = plain_step(job.optimizer)
         fused = getattr(job.optimizer, "_step_supports_amp_scaling", False) and job.spec.train.clip is None
         self._may_be_told = job.device.type == "cuda" and fused
         self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
@@ -67,7 +69,7 @@ class Guard:
         if not self._is_told:
             if self.job.spec.train.clip is not None:
                 clip_grads_with_norm_(learning, self.job.spec.train.clip, gradient_norm(learning))
-            self.job.optimizer.step()
+            self._make_step()
             self._is_told = self._may_be_told
         return value
 
@@ -78,7 +80,7 @@ class Guard:
         there = torch.cuda.Event()  # type: ignore[no-untyped-call]
         there.record()
         optimizer.found_inf = self._found
-        optimizer.step()
+        self._make_step()
         del optimizer.found_inf
         there.synchronize()
         value, found = seen.tolist()

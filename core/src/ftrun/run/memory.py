@@ -5,9 +5,13 @@ import torch
 from ftrun.data import Batch
 
 
+_ONEDNN = "could not create a primitive"  # all that it says; of what it cannot compute it says more: "... descriptor for"
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether this is the device's or the processor's way of saying that memory is short."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or said.strip() == _ONEDNN
 
 
 def halved(micro_batch: int | None, batch: Batch) -> int | None:
