@@ -4,8 +4,9 @@ import torch
 
 from ftrun.data import Batch
 
-
-_ONEDNN = "could not create a primitive"  # all that it says; of what it cannot compute it says more: "... descriptor for"
+_ONEDNN = (
+    "could not create a primitive"  # all that it says; of what it cannot compute it says more: "... descriptor for"
+)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
