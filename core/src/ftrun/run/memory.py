@@ -4,9 +4,7 @@ import torch
 
 from ftrun.data import Batch
 
-_ONEDNN = (
-    "could not create a primitive"  # all that it says; of what it cannot compute it says more: "... descriptor for"
-)
+_ONEDNN = "could not create a primitive"  # all that it says; what it cannot compute at all, it names
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
