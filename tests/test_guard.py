@@ -447,7 +447,7 @@ catalogue = installed()
 text, data = read_spec(Path("spec.json"), [])
 request = session.Request(check_spec(data, catalogue), "spec", text, (), catalogue, Path("run"), "cpu")
 pages = int(Path("/proc/self/statm").read_text().split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 400 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 600 * 2**20,) * 2)
 session.run(request)
 """
 
@@ -455,7 +455,7 @@ session.run(request)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory")
 def test_the_processor_may_be_short_of_memory_too():
     spec = tiny_spec(
-        backbone={"name": "tiny", "width": 32}, input={"size": [128, 128]}, train={"epochs": 1, "batch_size": 54}
+        backbone={"name": "tiny", "width": 32}, input={"size": [192, 192]}, train={"epochs": 1, "batch_size": 54}
     )
     write_spec(spec)
     done = subprocess.run(
