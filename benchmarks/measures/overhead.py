@@ -166,4 +166,4 @@ def lightning(net: nn.Module, batches: Batches) -> Turn:
 
 
 if __name__ == "__main__":
-    contend(run)
+    contend(run, counted=False)

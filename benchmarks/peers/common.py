@@ -84,11 +84,15 @@ class Stopwatch:
             self.parameters = sum(each.numel() for group in optimizer.param_groups for each in group["params"])
 
 
-def contend(run: Callable[[Work, Stopwatch], Mapping[str, Any]]) -> None:
-    """Run a contender as its process: read the work, write what came of it."""
+def contend(run: Callable[[Work, Stopwatch], Mapping[str, Any]], *, counted: bool = True) -> None:
+    """Run a contender as its process: read the work, write what came of it.
+
+    counted: whether the optimizer's steps are, by a hook, which costs each of them some microseconds
+    """
     work = Work(**json.loads(Path(sys.argv[1]).read_text()))
     watch = Stopwatch()
-    watch.watch()
+    if counted:
+        watch.watch()
     figures = run(work, watch)
     report = {
         "first_step": watch.first_step,
