@@ -24,7 +24,7 @@ class _RunByDefault(click.Group):
             # where it knows that it has more threads than cores. It has to be told before torch loads.
             os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         # A tensor of more than 32 MB is taken from the system anew in each step, in pages of 4 KB, each of which has to
-        # be faulted in: a third of the time of a large batch. With this, torch asks for pages of 2 MB.
+        # be faulted in: up to a third of the time of a large batch. With this, torch asks for pages of 2 MB (Linux).
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
             return super().invoke(ctx)

@@ -198,6 +198,7 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
         device.type,
         torch.get_num_threads(),
         torch.__version__,
+        os.environ.get("THP_MEM_ALLOC_ENABLE"),  # what a large tensor costs
         hashlib.sha256(repr((net, parameters)).encode()).hexdigest(),
         _shape(batch.inputs),
         [str(each) for each in settings],
