@@ -13,9 +13,12 @@ from support import install, tiny_spec, write_spec
 from ftrun.catalogue import installed
 from ftrun.check import check_spec
 from ftrun.data import TensorSplit
+from ftrun.errors import SpecError
 from ftrun.run import graphs, resident, tuning
 from ftrun.run.assemble import assemble
+from ftrun.run.background import copied
 from ftrun.run.corrupt import CorruptSamples
+from ftrun.run.device import choose_device
 from ftrun.run.loader import Loader
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -208,3 +211,21 @@ def test_the_choice_of_precision_runs_there(site, monkeypatch):
     assemble(check_spec(spec, installed()), torch.device("cuda"), said.append)
     assert said[-1].startswith("precision: ")
     assert said[-1].endswith("and remembered)")
+
+
+def test_what_is_saved_behind_is_a_copy():
+    weights = torch.randn(64, 64, 3, 3, device="cuda").to(memory_format=torch.channels_last)
+    before = weights.cpu()
+    copy = copied({"state": [weights]})["state"][0]
+    for _ in range(100):
+        weights.add_(1)
+    assert copy.is_contiguous()
+    assert copy.is_pinned()  # else the copying is what takes the time
+    assert torch.equal(copy, before)
+
+
+@pytest.mark.parametrize("name", ["cuda:64", "cuda:7x"])
+def test_a_device_that_is_not_there(name):
+    with pytest.raises(SpecError, match="no such device here"):
+        choose_device(name)
+    assert choose_device("cuda:0") == torch.device("cuda:0")

@@ -51,4 +51,7 @@ def spec_of(work: Work) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    from ftrun.cli.leaving import leave
+
     contend(run)
+    leave(0)  # as the command line does

@@ -1,5 +1,5 @@
 """`python -m ftrun`."""
 
-from ftrun.cli import main
+from ftrun.cli import process
 
-main()
+process()

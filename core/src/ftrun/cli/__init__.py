@@ -1,11 +1,13 @@
 """The command line: `ftrun SPEC`, and a command for all else. Loads torch only where a command needs it."""
 
 import os
+import sys
 from typing import Any
 
 import click
 
 from ftrun.cli import afterwards, installed, training
+from ftrun.cli.leaving import leave
 from ftrun.errors import FtrunError, exit_code
 
 
@@ -60,3 +62,13 @@ for _command in (
     installed.schema,
 ):
     main.add_command(_command)
+
+
+def process() -> None:
+    """What a process of its own does: `main`, and a quick end."""
+    try:
+        main()
+    except SystemExit as end:
+        if "torch" in sys.modules:
+            leave(end.code or 0)
+        raise

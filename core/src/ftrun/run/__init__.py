@@ -2,6 +2,7 @@
 
 session     a whole run, and one that goes on after a break
 assemble    the live objects of a run, built from the parts of the spec
+  device      what it computes on
   splits      the val cut, and the checks of the data
   loader      batches of a split, in an order that is a function of (seed, epoch)
   reader      what the loader reads with, here or in processes of their own
@@ -24,6 +25,7 @@ loop        training, from top to bottom
   progress    how far a run is
 saver       what is written as a run goes on, and read back
   checkpoint  weights and training state, with digests
+  background  a GPU goes on while they are written
   packing     any state as JSON and tensors
   folder      the run folder
   lock        one process at a time in it

@@ -20,6 +20,7 @@ from ftrun.run import tuning
 from ftrun.run.average import Average
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.decoded import decoded
+from ftrun.run.device import waking
 from ftrun.run.embedded import Embeddings
 from ftrun.run.graphs import Graphs
 from ftrun.run.loader import Loader
@@ -104,15 +105,17 @@ def assemble(
     setting: precision and memory format that the run had before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
     """
-    with located("dataset"):
-        given = spec.dataset.build()
-        splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
-    if short:
-        splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
-    _check_targets(spec, splits.targets)
-    monitor = monitor_of(spec, splits.targets)
-    torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-    net = build_net(spec, splits.targets, saved_input, splits.train).to(device)
+    with waking(device):
+        with located("dataset"):
+            given = spec.dataset.build()
+            splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
+        if short:
+            splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
+        _check_targets(spec, splits.targets)
+        monitor = monitor_of(spec, splits.targets)
+        torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
+        net = build_net(spec, splits.targets, saved_input, splits.train)
+    net = net.to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
@@ -181,28 +184,6 @@ def build_net(
             if saved_input is None and train is not None:
                 modifier.fit(net, train)
     return net
-
-
-def choose_device(name: str | None) -> torch.device:
-    """The device called `name`, or the best one here. Raises SpecError where there is none of that name."""
-    if name is None:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        best = torch.accelerator.current_accelerator(check_available=True) or "cpu"
-        raise SpecError(f"--device {name}: no such device here. Leave it out to have the best one: {best}.") from None
-    return device
-
-
-def if_here(device: str) -> str | None:
-    """The device of a run, or none, for the best one, where it is not to be had."""
-    try:
-        choose_device(device)
-    except SpecError:
-        return None
-    return device
 
 
 def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:

@@ -15,8 +15,9 @@ from ftrun.catalogue import Catalogue, installed
 from ftrun.errors import DataError, FtrunError, PluginError
 from ftrun.net import Net
 from ftrun.run import checkpoint, environment, record
-from ftrun.run.assemble import build_net, choose_device, compile_net, if_here
+from ftrun.run.assemble import build_net, compile_net
 from ftrun.run.checkpoint import Damaged
+from ftrun.run.device import choose_device, if_here
 from ftrun.run.folder import RunFolder
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec

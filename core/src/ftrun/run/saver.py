@@ -1,17 +1,20 @@
 """What is written as a run goes on, and what is read back when it goes on after a break."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.run import checkpoint
 from ftrun.run.assemble import Job
+from ftrun.run.background import Background, copied, pays
 from ftrun.run.checkpoint import Damaged
 from ftrun.run.folder import RunFolder
 from ftrun.run.guard import may_go_back
@@ -33,55 +36,89 @@ class Saver:
         self.observers = observers
         self.report = report
         self.signals = signals
+        self._background = Background()
         self._saved = monotonic()
 
     def due(self) -> bool:
         """Whether it is time for a checkpoint: asked for, or long since the last one."""
         return self.signals.save_asked or monotonic() - self._saved >= 60 * self.job.spec.train.checkpoint_minutes
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """All that was begun is written, or what kept it from being is raised."""
+        with suppress(Exception) if error else nullcontext():  # one error is enough
+            self._background.wait()
+
     def epoch(self, progress: Progress, is_best: bool) -> None:
-        """An epoch is complete: save it, as the best one too if it is."""
+        """An epoch is complete: save it, as the best one too if it is.
+
+        On a GPU this takes a copy, if it is not too large, and a thread writes that while the next epoch is trained.
+        """
         figures = progress.history[-1]
         self.folder.append_metrics(figures)
-        if is_best:
-            began = perf_counter()
-            best = describe(self.job, progress, progress.best_val)
-            files = input_files(self.job)
-            checkpoint.save(self.folder.checkpoints / "best", self.job.judged.model, best, input_files=files)
-            progress.took("checkpoint", began)
-        self.last(progress)
+        began = perf_counter()
+        saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
+        if pays(self.job.device, saves):
+            self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
+        else:
+            self._write(saves, progress.epoch, progress.step)
+        if self.job.spec.observers:
+            self._background.wait()  # they may look at what is saved
+        self._saved = monotonic()
+        progress.took("checkpoint", began)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
     def last(self, progress: Progress) -> None:
         """Save the present state as `last`; the one before stays, as `previous`."""
         began = perf_counter()
-        progress.corrupt = self.job.corrupt.found
-        state: dict[str, Any] = {
-            "progress": asdict(progress),
-            "optimizer": checkpoint.optimizer_state(self.job.optimizer),
-            "average": self.job.average.state() if self.job.average else None,
-            "loss": self.job.losses.learnt(),
-        }
-        checkpoints = self.folder.checkpoints
-        checkpoint.save(
-            checkpoints / "last",
-            self.job.net.model,
-            describe(self.job, progress, {}),
-            state,
-            input_files=input_files(self.job),
-            previous=checkpoints / "previous",
-        )
-        progress.took("checkpoint", began)
+        self._background.wait()
+        self._write([self._last(progress)], progress.epoch, progress.step)
         self._saved = monotonic()
-        self.folder.write_status("running", epoch=progress.epoch, step=progress.step)
+        progress.took("checkpoint", began)
         if self.signals.save_asked:
             self.signals.save_asked = False
             self.report.say(f"saved at step {progress.step}, as SIGUSR1 asks")
 
+    def _best(self, progress: Progress) -> dict[str, Any]:
+        """What `checkpoint.save` takes, for the best epoch so far."""
+        return {
+            "folder": self.folder.checkpoints / "best",
+            "model": self.job.judged.model,
+            "description": describe(self.job, progress, progress.best_val),
+            "input_files": input_files(self.job),
+        }
+
+    def _last(self, progress: Progress) -> dict[str, Any]:
+        """What `checkpoint.save` takes, for the present state."""
+        progress.corrupt = self.job.corrupt.found
+        return {
+            "folder": self.folder.checkpoints / "last",
+            "model": self.job.net.model,
+            "description": describe(self.job, progress, {}),
+            "state": {
+                "progress": asdict(progress),
+                "optimizer": checkpoint.optimizer_state(self.job.optimizer),
+                "average": self.job.average.state() if self.job.average else None,
+                "loss": self.job.losses.learnt(),
+            },
+            "input_files": input_files(self.job),
+            "previous": self.folder.checkpoints / "previous",
+        }
+
+    def _write(self, saves: Sequence[dict[str, Any]], epoch: int, step: int) -> None:
+        for each in saves:
+            checkpoint.save(**each)
+        self.folder.write_status("running", epoch=epoch, step=step)
+
     def go_back(self, progress: Progress, reason: str) -> None:
         """Go on from the last checkpoint at half the learning rate. Raises DivergedError after a few times."""
         may_go_back(progress.went_back, reason)
+        self._background.wait()
         went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
         saved = restore(self.job, self.folder, self.report.say)
         self.job.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there

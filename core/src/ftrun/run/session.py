@@ -14,7 +14,8 @@ from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
 from ftrun.run import card, checkpoint, environment, init_from, predictions
-from ftrun.run.assemble import Job, assemble, choose_device, if_here
+from ftrun.run.assemble import Job, assemble
+from ftrun.run.device import choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loop import fit, is_over
@@ -150,7 +151,8 @@ def _carry_out(
             report.log_to(folder)
             _say_start(job, report, folder)
             observers.call("ftrun_before_run", run=info)
-            fit(job, progress, Saver(job, folder, info, observers, report, signals), report, signals)
+            with Saver(job, folder, info, observers, report, signals) as save:
+                fit(job, progress, save, report, signals)
             results = _judge(job, progress, folder, report, signals, started)
         except BaseException as error:
             _write_failure(folder, progress, error, report)
