@@ -51,4 +51,4 @@ def _use(device: torch.device) -> None:
     """Make some use of convolutions: what can go wrong here will where it matters, too, and be told there."""
     with suppress(Exception):
         kernels = torch.zeros(8, 8, 3, 3, device=device, requires_grad=True)
-        torch.nn.functional.conv2d(torch.zeros(8, 8, 8, 8, device=device), kernels).sum().backward()
+        torch.autograd.backward(torch.nn.functional.conv2d(torch.zeros(8, 8, 8, 8, device=device), kernels).sum())
