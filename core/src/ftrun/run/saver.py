@@ -66,10 +66,9 @@ class Saver:
             self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
         else:
             self._write(saves, progress.epoch, progress.step)
-        if self.job.spec.observers:
-            self._background.wait()  # they may look at what is saved
-        self._saved = monotonic()
-        progress.took("checkpoint", began)
+        if self.job.spec.observers or self.signals.save_asked:
+            self._background.wait()  # somebody wants to look at it
+        self._saved_at(progress, began)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
@@ -78,8 +77,11 @@ class Saver:
         began = perf_counter()
         self._background.wait()
         self._write([self._last(progress)], progress.epoch, progress.step)
-        self._saved = monotonic()
+        self._saved_at(progress, began)
+
+    def _saved_at(self, progress: Progress, began: float) -> None:
         progress.took("checkpoint", began)
+        self._saved = monotonic()
         if self.signals.save_asked:
             self.signals.save_asked = False
             self.report.say(f"saved at step {progress.step}, as SIGUSR1 asks")
