@@ -1,3 +1,5 @@
+import signal
+import threading
 from threading import Event
 
 import pytest
@@ -33,6 +35,26 @@ def test_an_error_is_raised_once():
     with pytest.raises(OSError, match="no space"):
         thread.begin(list)
     thread.wait()
+
+
+def test_a_signal_ends_the_waiting_but_not_the_work():
+    def stop(number, frame):
+        raise SystemExit(130)
+
+    go_on, thread = Event(), Background()
+    thread.begin(lambda: go_on.wait(10) and None)
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(SystemExit):
+            thread.wait()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    done = []
+    threading.Timer(0.1, go_on.set).start()
+    thread.begin(lambda: done.append(go_on.is_set()))
+    thread.wait()
+    assert done == [True]
 
 
 def test_a_copy_stays_as_it_is():

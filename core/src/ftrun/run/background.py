@@ -24,9 +24,13 @@ class Background:
 
     def wait(self) -> None:
         """Until what was begun is done; raises what it raised, once."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
         if pending:
-            pending.result()
+            try:
+                pending.result()
+            finally:
+                if pending.done():  # else a signal has ended the waiting alone
+                    self._pending = None
 
 
 class _Copied(nn.Module):

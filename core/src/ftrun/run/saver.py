@@ -61,6 +61,7 @@ class Saver:
         figures = progress.history[-1]
         self.folder.append_metrics(figures)
         began = perf_counter()
+        self._background.wait()
         saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
         if pays(self.job.device, saves):
             self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
@@ -68,7 +69,7 @@ class Saver:
             self._write(saves, progress.epoch, progress.step)
         if self.job.spec.observers or self.signals.save_asked:
             self._background.wait()  # somebody wants to look at it
-        self._saved_at(progress, began)
+        self._end_save(progress, began)
         info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
@@ -77,9 +78,9 @@ class Saver:
         began = perf_counter()
         self._background.wait()
         self._write([self._last(progress)], progress.epoch, progress.step)
-        self._saved_at(progress, began)
+        self._end_save(progress, began)
 
-    def _saved_at(self, progress: Progress, began: float) -> None:
+    def _end_save(self, progress: Progress, began: float) -> None:
         progress.took("checkpoint", began)
         self._saved = monotonic()
         if self.signals.save_asked:
