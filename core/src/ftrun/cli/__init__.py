@@ -1,6 +1,5 @@
 """The command line: `ftrun SPEC`, and a command for all else. Loads torch only where a command needs it."""
 
-import os
 import sys
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from ftrun.cli import afterwards, installed, training
 from ftrun.cli.leaving import leave
+from ftrun.cli.settings import settle
 from ftrun.errors import FtrunError, exit_code
 
 
@@ -20,14 +20,7 @@ class _RunByDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        if "OMP_WAIT_POLICY" not in os.environ:
-            # OpenMP's threads spin for milliseconds while they wait. On a machine that others use too, they spin on
-            # cores that somebody needs, and training slows down ten times and more. This is what libgomp itself takes
-            # where it knows that it has more threads than cores. It has to be told before torch loads.
-            os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        # A tensor of more than 32 MB is taken from the system anew in each step, in pages of 4 KB, each of which has to
-        # be faulted in: up to a third of the time of a large batch. With this, torch asks for pages of 2 MB (Linux).
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        settle()
         try:
             return super().invoke(ctx)
         except FtrunError as error:

@@ -1,5 +1,8 @@
 """Running out of memory is no reason to fail, as long as there is less to try at once."""
 
+import ctypes
+import sys
+
 import torch
 
 from ftrun.data import Batch
@@ -20,6 +23,8 @@ def halved(micro_batch: int | None, batch: Batch) -> int | None:
 
 
 def release(device: torch.device) -> None:
-    """Give unused memory back to the device, whose free parts may be too small each."""
+    """Give unused memory back to the device or the system: what is free of it may be in parts too small each."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    elif trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
+        trim(0)
