@@ -1,10 +1,14 @@
 """What the whole-product tests share: plugins installed as real distributions, specs, and processes."""
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from ftrun.run.signals import Signals
 
 TINY = (Path(__file__).parent / "distributions" / "ftrun_tiny.py").read_text()
 
@@ -43,3 +47,30 @@ def write_spec(spec: Any, name: str = "spec.json") -> Path:
     path = Path(name)
     path.write_text(spec if isinstance(spec, str) else json.dumps(spec))
     return path
+
+
+class Asking(Signals):
+    """Asks for a checkpoint all the time; `answered` is called each time that the saver takes the wish back."""
+
+    def __init__(self, answered: Callable[[], None]) -> None:
+        self.answered = answered
+        super().__init__()
+
+    @property
+    def save_asked(self) -> bool:
+        return True
+
+    @save_asked.setter
+    def save_asked(self, asked: bool) -> None:
+        self.answered()
+
+
+class EveryStep(Asking):
+    """Asks for a checkpoint after each step, and keeps a copy of the run folder after each one."""
+
+    def __init__(self, folder: Path, copies: Path) -> None:
+        def keep() -> None:
+            if folder.exists():
+                shutil.copytree(folder, copies / str(len(list(copies.iterdir()))))
+
+        super().__init__(keep)

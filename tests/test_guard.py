@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import install, tiny_spec, write_spec
+from support import EveryStep, install, tiny_spec, write_spec
 
 from ftrun.catalogue import installed
 from ftrun.check import check_spec
@@ -132,23 +132,6 @@ def ftrun_losses():
 def ftrun_backbones():
     return [Greedy]
 """
-
-
-class EveryStep(Signals):
-    """Asks for a checkpoint after each step, and keeps a copy of the run folder after each one."""
-
-    def __init__(self, folder: Path, copies: Path) -> None:
-        self.folder, self.copies = folder, copies
-        super().__init__()
-
-    @property
-    def save_asked(self) -> bool:
-        return True
-
-    @save_asked.setter
-    def save_asked(self, asked: bool) -> None:  # the saver takes the wish back once it is done
-        if self.folder.exists():
-            shutil.copytree(self.folder, self.copies / str(len(list(self.copies.iterdir()))))
 
 
 class AsKilled(Signals):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import install, tiny_spec, write_spec
+from support import EveryStep, install, tiny_spec, write_spec
 
 from ftrun.catalogue import Catalogue, installed
 from ftrun.check import check_spec
@@ -30,23 +30,6 @@ MATRIX = [
     for frozen in ("frozen", "all")
 ]
 PHASES = [{"epochs": 1, "freeze": "features"}, {"epochs": 1, "lr_scale": 0.5, "layer_decay": 0.5}]
-
-
-class EveryStep(Signals):
-    """Asks for a checkpoint after each step, and keeps a copy of the run folder after each one."""
-
-    def __init__(self, folder: Path, copies: Path) -> None:
-        self.folder, self.copies = folder, copies
-        super().__init__()
-
-    @property
-    def save_asked(self) -> bool:
-        return True
-
-    @save_asked.setter
-    def save_asked(self, asked: bool) -> None:  # the saver takes the wish back once it is done
-        if self.folder.exists():
-            shutil.copytree(self.folder, self.copies / str(len(list(self.copies.iterdir()))))
 
 
 class StopAt(Signals):

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import install, tiny_spec, write_spec
+from support import Asking, install, tiny_spec, write_spec
 
 from ftrun.catalogue import installed
 from ftrun.check import check_spec
 from ftrun.errors import FtrunError
 from ftrun.run import checkpoint, saver, session
-from ftrun.run.signals import Signals
 
 SPEC = {
     "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
@@ -110,30 +109,19 @@ def test_what_cannot_be_written_ends_the_run(site, ftrun, behind, monkeypatch):
     assert all(torch.equal(a[name], b[name]) for a, b in zip(some, others, strict=True) for name in a)
 
 
-class Asking(Signals):
-    """Asks for a checkpoint all the time; `seen` are the steps of those that were there when it was answered."""
-
-    def __init__(self, last: Path) -> None:
-        self.last, self.seen = last, list[int]()
-        super().__init__()
-
-    @property
-    def save_asked(self) -> bool:
-        return True
-
-    @save_asked.setter
-    def save_asked(self, asked: bool) -> None:  # the saver takes the wish back once it is done
-        if self.last.exists():
-            self.seen.append(json.loads((self.last / "net.json").read_text())["step"])
-
-
 def test_who_asks_is_answered_when_it_is_written(site, behind):
     spec = tiny_spec(train={"epochs": 2, "batch_size": 16}, dataset={"name": "tiny", "samples": 48, "val": True})
-    signals, catalogue = Asking(Path("run/checkpoints/last")), installed()
-    session.run(session.Request(check_spec(spec, catalogue), "spec", "{}", (), catalogue, Path("run"), "cpu"), signals)
-    assert signals.seen == [1, 2, 3, 3, 4, 5, 6, 6]  # the end of an epoch is saved, too
+    last, catalogue, seen = Path("run/checkpoints/last"), installed(), list[int]()
+
+    def look() -> None:
+        if last.exists():
+            seen.append(json.loads((last / "net.json").read_text())["step"])
+
+    request = session.Request(check_spec(spec, catalogue), "spec", "{}", (), catalogue, Path("run"), "cpu")
+    session.run(request, Asking(look))
+    assert seen == [1, 2, 3, 3, 4, 5, 6, 6]  # the end of an epoch is saved, too
     told = re.findall(r"saved at step (\d+), as SIGUSR1 asks", Path("run/log.txt").read_text())
-    assert [int(step) for step in told] == signals.seen
+    assert [int(step) for step in told] == seen
 
 
 def test_an_observer_finds_the_epoch_saved(site, ftrun, behind):

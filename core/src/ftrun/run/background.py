@@ -77,8 +77,8 @@ def copied(value: Any) -> Any:
         return copies[place]
 
     made = copy(value)
-    if torch.accelerator.is_available():
-        torch.accelerator.synchronize()
+    for device in {device for device, *_ in copies if device.type != "cpu"}:  # maybe not the current one
+        torch.accelerator.synchronize(device)
     return made
 
 
