@@ -90,6 +90,39 @@ def test_fused_agrees_with_the_plain_loop(part: Any) -> None:
 
 
 @pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
+@pytest.mark.parametrize("gradients", [torch.channels_last, torch.contiguous_format], ids=str)
+def test_weights_that_are_channels_last_learn_the_same(part: Any, gradients: torch.memory_format) -> None:
+    options = part.model_dump(exclude={"name"})
+    generator = torch.Generator().manual_seed(0)
+    fused, plain = (
+        [torch.nn.Parameter(torch.ones(4, 3, 3, 3).to(memory_format=torch.channels_last)) for _ in range(2)]
+        for _ in range(2)
+    )
+    ours = part.build(fused)
+    theirs = getattr(torch.optim, type(part).__name__)(plain, **options, foreach=False, fused=False)
+    for learning in ([0], [0, 1], [0, 1]):  # the second has no gradient in the first step
+        for index in learning:
+            gradient = torch.randn(4, 3, 3, 3, generator=generator)
+            fused[index].grad = gradient.to(memory_format=gradients)
+            plain[index].grad = gradient.clone()
+        ours.step()
+        theirs.step()
+        for one, other in zip(fused, plain, strict=True):
+            torch.testing.assert_close(one, other)
+            assert one.stride() == other.stride()
+
+
+def test_no_gradient_is_copied_before_a_step() -> None:
+    for part in OPTIMIZERS:
+        weight = torch.nn.Parameter(torch.ones(8, 8, 3, 3).to(memory_format=torch.channels_last))
+        optimizer = part.build([weight])
+        weight.grad = torch.ones_like(weight)
+        with torch.profiler.profile() as seen:
+            optimizer.step()
+        assert "aten::clone" not in {each.key for each in seen.key_averages()}
+
+
+@pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
 def test_the_same_steps_give_the_same_bits_at_any_number_of_threads(part: Any) -> None:
     threads = torch.get_num_threads()
     results = []

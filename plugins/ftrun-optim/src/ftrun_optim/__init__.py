@@ -36,7 +36,7 @@ class SGD(ftrun.Optimizer):
 
     def build(self, params: Any) -> "Optimizer":
         """torch's SGD over `params`: parameters, or parameter groups."""
-        from torch.optim import SGD
+        from ftrun_optim.fused import SGD
 
         return SGD(
             params,
@@ -58,7 +58,7 @@ class Adam(ftrun.Optimizer):
 
     def build(self, params: Any) -> "Optimizer":
         """torch's Adam over `params`: parameters, or parameter groups."""
-        from torch.optim import Adam
+        from ftrun_optim.fused import Adam
 
         return Adam(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
 
@@ -75,7 +75,7 @@ class AdamW(ftrun.Optimizer):
 
     def build(self, params: Any) -> "Optimizer":
         """torch's AdamW over `params`: parameters, or parameter groups."""
-        from torch.optim import AdamW
+        from ftrun_optim.fused import AdamW
 
         return AdamW(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
 
