@@ -52,6 +52,8 @@ def spec_of(work: Work) -> dict[str, Any]:
 
 if __name__ == "__main__":
     from ftrun.cli.leaving import leave
+    from ftrun.cli.settings import settle
 
+    settle()  # as the command line does, before the watch loads torch
     contend(run)
     leave(0)  # as the command line does
