@@ -19,7 +19,7 @@ print(*(os.environ.get(each) for each in ("GOMP_SPINCOUNT", "THP_MEM_ALLOC_ENABL
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, "1000 1"),
+        ({}, "100000 1"),
         ({"OMP_WAIT_POLICY": "active"}, "None 1"),
         ({"GOMP_SPINCOUNT": "5", "THP_MEM_ALLOC_ENABLE": "0"}, "5 0"),
     ],
