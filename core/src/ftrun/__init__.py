@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ftrun.apiversion import API_VERSION
-from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit
+from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
 from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.hooks import hookimpl
@@ -72,6 +72,7 @@ __all__ = [
     "TensorSplit",
     "TextInput",
     "Values",
+    "counted",
     "did_you_mean",
     "hookimpl",
     "load",

@@ -96,13 +96,16 @@ class Split(Protocol):
 class Splits:
     """A dataset's splits. Without `val` the core cuts one from `train`; without `test` nothing is tested.
 
-    `targets` says what each target is, in all splits alike: classes are aligned by name, never by position.
+    targets: what each target is, in all splits alike: classes are aligned by name, never by position
+    notes: what a user has to know of this data, such as what was left out of it and how much (see `counted`): a
+        sentence each, in one line. It is shown before training, and kept in resolved.json, model card and report.
     """
 
     train: Split
     targets: Mapping[str, Target]
     val: Split | None = None
     test: Split | None = None
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -120,6 +123,14 @@ class Splits:
     def with_val(self, train: Split, val: Split) -> "Splits":
         """The same dataset with other train and val splits."""
         return replace(self, train=train, val=val)
+
+    def with_splits(self, splits: Mapping[str, Split]) -> "Splits":
+        """Return the same dataset with these splits, by name, and no others."""
+        return replace(self, **{"val": None, "test": None, **splits})  # type: ignore[arg-type]
+
+    def with_notes(self, *notes: str) -> "Splits":
+        """Return the same dataset with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 class TensorSplit:
@@ -172,6 +183,14 @@ class Subset:
         import torch
 
         return get_items(self.split, self.indices[torch.as_tensor(indices)].tolist())
+
+
+def counted(counts: Mapping[str, int], most: int = 8) -> str:
+    """Return `.tif 90, .jfif 12`: what there is of each, the most frequent first; of many, the first `most`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in ordered[most:])
+    shown = [f"{name} {count:,}" for name, count in ordered[:most]]
+    return ", ".join([*shown, f"others {rest:,}"] if rest else shown)
 
 
 def get_items(split: Split, indices: Sequence[int]) -> Any:

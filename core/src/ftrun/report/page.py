@@ -26,6 +26,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_TARGETS = 12
 _MOST_EPOCHS = 200
 _MOST_CHARTS = 12
+_MOST_NOTES = 12
 _NONE = "\u2013"  # a dash, where there is no figure
 # Control characters, what turns the direction of the text after it, surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -61,7 +62,7 @@ def page(record: Record, spec: RunSpec, pictures: Pictures, notes: Sequence[str]
         run=record.folder.path.resolve().name,
         resolved=record.resolved,
         finished=record.finished,
-        notes=[*_notes(record), *notes],
+        notes=[*_notes(record), *notes, *_of_data(record)],
         backbone=_name(record.resolved["spec"].get("backbone")),
         dataset=_name(record.resolved["spec"].get("dataset")),
         headline=_headline(record, splits, found),
@@ -176,6 +177,13 @@ def _notes(record: Record) -> list[str]:
         + (f" ({reason})." if reason else ".")
         + " What follows is what there is so far; nothing of it is judged on test yet."
     ]
+
+
+def _of_data(record: Record) -> list[str]:
+    """Return what the dataset left out or noticed, in at most so many notes."""
+    notes = record.resolved.get("notes") or []
+    more = len(notes) - _MOST_NOTES
+    return [*notes[:_MOST_NOTES], *([f"{more:,} more notes on the data are in resolved.json."] if more > 0 else [])]
 
 
 def _times(record: Record) -> list[tuple[str, float, float]]:

@@ -41,19 +41,17 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
     """
     for name, target in targets.items():
         _check(name, splits.targets.get(name), target, splits.targets)
-    return Splits(
-        **{
-            split_name: AlignedSplit(
-                split,
-                {
-                    name: _aligned(split.targets[name], splits.targets[name].names, target)
-                    for name, target in targets.items()
-                },
-            )
-            for split_name, split in splits.items()
-        },
-        targets=targets,
-    )
+    aligned: dict[str, Split] = {
+        split_name: AlignedSplit(
+            split,
+            {
+                name: _aligned(split.targets[name], splits.targets[name].names, target)
+                for name, target in targets.items()
+            },
+        )
+        for split_name, split in splits.items()
+    }
+    return splits.with_splits(aligned).with_targets(targets)
 
 
 def _check(name: str, given: Target | None, target: Target, all_given: Mapping[str, Target]) -> None:

@@ -109,6 +109,8 @@ def assemble(
         with located("dataset"):
             given = spec.dataset.build()
             splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
+        for note in splits.notes:
+            say(note)
         if short:
             splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
         _check_targets(spec, splits.targets)

@@ -19,7 +19,7 @@ _PORTION = 64
 def decoded(splits: Splits, prepare: InputSpec, *, dataset: str, skip: bool, say: Callable[[str], None]) -> Splits:
     """All the splits, as `decoder` gives each."""
     of = decoder(prepare, dataset=dataset, skip=skip, say=say)
-    return Splits(**{name: of(split, name) for name, split in splits.items()}, targets=splits.targets)
+    return splits.with_splits({name: of(split, name) for name, split in splits.items()})
 
 
 def decoder(

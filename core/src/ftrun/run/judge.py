@@ -58,6 +58,8 @@ def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str
     spec = spec_with(dataset, run) if dataset is not None else run.spec
     splits = other_splits(spec, run) if dataset is not None else own_splits(run)
     wanted = _wanted(splits, split)
+    for note in splits.notes:
+        report.say(note)
     keep = _to_be_kept(folder, splits, report) if dataset is None else None
     with _threads(run.resolved.get("threads")):
         return {

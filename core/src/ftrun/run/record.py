@@ -50,6 +50,7 @@ class Resolved(BaseModel):
     input: dict[str, Any]
     targets: Annotated[dict[str, Target], Field(min_length=1)]
     samples: dict[str, int]
+    notes: list[str] = []
     class_counts: Counts = {}
 
     @model_validator(mode="after")

@@ -185,6 +185,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "input": job.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
         "samples": job.samples,
+        "notes": list(job.splits.notes),
         "class_counts": environment.class_counts(job.splits),
         "data": environment.fingerprints(job.splits),
         "seed": job.spec.seed,

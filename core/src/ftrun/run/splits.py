@@ -51,7 +51,7 @@ def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
     """At most four steps of train, the last one shorter, and two batches of val; spread over the split, no test."""
     samples = {"train": 3 * accumulate * batch_size + batch_size // 2, "val": 2 * batch_size}
     chosen = {name: _spread(split, samples[name]) for name, split in splits.items() if name in samples}
-    return Splits(**chosen, targets=splits.targets)
+    return splits.with_splits(chosen)
 
 
 def _spread(split: Split, samples: int) -> Split:

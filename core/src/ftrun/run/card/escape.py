@@ -42,11 +42,14 @@ def _without_surrogates(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def markdown(value: Any) -> str:
-    """A text in one line of Markdown, in a table too: nothing in it is markup, a link, or turns the text around."""
+def markdown(value: Any, longest: int = _LONGEST) -> str:
+    """Return a text in one line of Markdown, in a table too: nothing in it is markup, a link, or turns the text around.
+
+    longest: characters after which it is cut
+    """
     text = str(value).encode("utf-8", "replace").decode()
     text = " ".join("".join(each if _shown(each) else " " for each in text).split())
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
     return _PUNCTUATION.sub(r"\\\1", "".join(_ENTITIES.get(each, each) for each in text)) or "(no name)"
 
 

@@ -65,6 +65,9 @@ def _data(facts: Facts) -> Iterator[str]:
     dataset = {key: value for key, value in (facts.spec.get("dataset") or {}).items() if key != "path"}
     counts = ", ".join(f"{count:,} {markdown(split)}" for split, count in facts.samples.items())
     yield f"{code(dataset)}: {counts}."
+    notes = facts.run.resolved.get("notes") or []
+    if notes:
+        yield "\n".join(f"- {markdown(note, longest=400)}" for note in notes[:_MOST])
     for name, target in facts.run.targets.items():
         by_class = (facts.run.resolved.get("class_counts") or {}).get(name)
         if isinstance(target, Classes) and isinstance(by_class, Mapping):
