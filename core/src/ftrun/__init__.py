@@ -9,6 +9,7 @@ from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_
 from ftrun.events import EpochInfo, RunInfo
 from ftrun.hooks import hookimpl
 from ftrun.inputs import ImageInput, InputSpec, TextInput
+from ftrun.paths import expand_path
 from ftrun.randomness import SampleRandom
 from ftrun.specs import (
     Augmentation,
@@ -74,6 +75,7 @@ __all__ = [
     "Values",
     "counted",
     "did_you_mean",
+    "expand_path",
     "hookimpl",
     "load",
 ]

@@ -11,6 +11,7 @@ from time import time
 from typing import Any
 
 from ftrun.errors import SpecError
+from ftrun.paths import expand_path, home
 
 ABOUT = "about.json"
 _LEFTOVER = 24 * 60 * 60  # seconds; what is younger may still be written
@@ -29,15 +30,30 @@ class Entry:
 
 
 def folder() -> Path:
-    """$FTRUN_CACHE, or ftrun's part of the user's cache folder."""
-    given = os.environ.get("FTRUN_CACHE")
+    """Return $FTRUN_CACHE, or ftrun's part of the user's cache folder. Raises SpecError where there is none."""
+    path = place()
+    if path is None:
+        raise SpecError("there is no home folder to keep the cache in. Set FTRUN_CACHE to a folder for it, or HOME.")
+    return path
+
+
+def place() -> Path | None:
+    """Return the same folder; None where there is no home folder and the environment names none."""
+    given, caches, own = os.environ.get("FTRUN_CACHE"), os.environ.get("XDG_CACHE_HOME"), home()
     if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftrun"
+        return expand_path(given)
+    if caches:
+        return expand_path(caches) / "ftrun"
+    return own / ".cache" / "ftrun" if own else None
 
 
 def limit() -> int:
-    """Most bytes that it may hold: $FTRUN_CACHE_GB gigabytes, 50 if not given; 0 for no cache at all."""
+    """Return the most bytes that it may hold: $FTRUN_CACHE_GB gigabytes, 50 if not given.
+
+    0 is for no cache at all, as where there is no home folder to keep it in and FTRUN_CACHE names none.
+    """
+    if place() is None:
+        return 0
     given = os.environ.get("FTRUN_CACHE_GB", "50")
     try:
         return int(float(given) * 1e9)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ftrun.errors import DataError
+from ftrun.paths import expand_path
 
 
 class Line(NamedTuple):
@@ -24,9 +25,14 @@ def lines(arguments: Iterable[str], standard_input: Iterable[str]) -> list[Line]
     """
     found: list[Line] = []
     for argument in arguments:
-        numbered = enumerate(standard_input if argument == "-" else _opened(argument), 1)
+        numbered = enumerate(standard_input if argument == "-" else _opened(_path(argument)), 1)
         found += [Line(f"{argument}:{number}", line.rstrip("\r\n")) for number, line in numbered]
     return found
+
+
+def _path(argument: str) -> str:
+    """Return the path that an argument names: with `~` expanded, unless there is such a file."""
+    return argument if os.path.lexists(argument) else os.fspath(expand_path(argument))
 
 
 def _opened(path: str) -> Iterator[str]:
@@ -47,7 +53,7 @@ def listed(arguments: Iterable[str], standard_input: Iterable[str], suffixes: tu
     """
     found: list[str] = []
     for argument in arguments:
-        paths = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [argument]
+        paths = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [_path(argument)]
         for path in filter(None, paths):
             found += _files(path, suffixes)
     return found

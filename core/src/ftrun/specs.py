@@ -6,12 +6,14 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from ftrun.data import Batch, Split, Splits
 from ftrun.inputs import ImageInput, InputSpec
+from ftrun.paths import expand_all
 from ftrun.randomness import SampleRandom
 from ftrun.targets import Target
 
@@ -27,6 +29,9 @@ class Part(BaseModel):
     A part that stands for a family names in `family` the field that takes what follows a slash in the spec: with
     `family = "model"`, "timm/resnet18" is {"name": "timm", "model": "resnet18"}. A part with `default = True` is taken
     where the spec leaves its role out.
+
+    An option that is a `Path` has its leading `~` expanded. A relative one counts from the folder that the run is
+    started in; where the run is opened again it is, first of all, the file or folder that it was then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
@@ -36,6 +41,16 @@ class Part(BaseModel):
     default: ClassVar[bool] = False
 
     name: str
+
+    @model_validator(mode="after")
+    def _expand_paths(self) -> Self:
+        for option, value in list(self):
+            self.__dict__[option] = expand_all(value)  # the model is frozen for everyone else
+        return self
+
+    def paths(self) -> dict[str, Path]:
+        """Return the options that are a path, by name."""
+        return {option: value for option, value in self if isinstance(value, Path)}
 
 
 class Dataset(Part):

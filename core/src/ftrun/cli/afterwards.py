@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.cli.common import AS_JSON, DEVICE, RUN, answer
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, answer
 from ftrun.errors import SpecError
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 @RUN
 @click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
+@OTHER_DATA
 @DEVICE
 @AS_JSON
-def evaluate(run: Path, dataset: str | None, split: str | None, device: str | None, as_json: bool) -> None:
+def evaluate(
+    run: Path, dataset: str | None, split: str | None, other_data: bool, device: str | None, as_json: bool
+) -> None:
     """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
 
     On its own data, the figures are those of results.json. Classes of other data are matched by name.
@@ -30,7 +33,7 @@ def evaluate(run: Path, dataset: str | None, split: str | None, device: str | No
     folder = _judgeable(run)
     from ftrun.run.judge import judge
 
-    answer(judge(folder, dataset, split, device), _figures_text, as_json)
+    answer(judge(folder, dataset, split, device, other_data=other_data), _figures_text, as_json)
 
 
 @click.command()
@@ -38,7 +41,7 @@ def evaluate(run: Path, dataset: str | None, split: str | None, device: str | No
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
 @click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
-@click.option("--csv", "to_csv", type=click.Path(path_type=Path), metavar="FILE", help="Write a CSV file.")
+@click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file.")
 @DEVICE
 @AS_JSON
 def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None:
@@ -78,9 +81,7 @@ def report(run: Path) -> None:
 @RUN
 @click.option("--format", "name", metavar="NAME", help="What to write; told by the name of --out if not given.")
 @click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the format: opset=20.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file; RUN/exports/NAME.SUFFIX if not given."
-)
+@click.option("--out", type=PATH, metavar="FILE", help="The file; RUN/exports/NAME.SUFFIX if not given.")
 @click.option("--raw", is_flag=True, help="The bare net: prepared inputs in, outputs as they are.")
 @click.option("--int8", is_flag=True, help="In 8-bit integers, with ranges from training samples.")
 @click.option(
@@ -97,6 +98,7 @@ def report(run: Path) -> None:
     "--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Samples of val to compare on."
 )
 @click.option("--dataset", metavar="SPEC", help="Other data to compare on, as in a spec.")
+@OTHER_DATA
 @click.option("--device", metavar="DEVICE", help="Where the run's own net computes; the CPU if not given.")
 @AS_JSON
 def export(
@@ -123,7 +125,7 @@ def export(
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default="runs")
+@click.argument("folder", metavar="[DIR]", type=PATH, default="runs")
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in DIR, `runs` if not given: state, best figure, backbone and age."""
@@ -177,8 +179,8 @@ def push(
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page that needs no network.")
+@click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
+@click.option("--html", type=PATH, metavar="FILE", help="Write a page that needs no network.")
 @click.option("--overwrite", is_flag=True, help="Replace the file that --html names, if it is there.")
 @AS_JSON
 def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Options and answers that commands share. Loads nothing heavy."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,18 +9,37 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.errors import located
+from ftrun.paths import expand_path
 
 if TYPE_CHECKING:
     from ftrun.localparts import PartsFile
 
-SPEC = click.argument("spec", type=click.Path(path_type=Path))
-RUN = click.argument("run", type=click.Path(path_type=Path))
+
+class _UserPath(click.Path):
+    """A path whose leading `~` is the home folder: shells leave that of `--out=~/run` alone."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return expand_path(os.fsdecode(super().convert(value, param, ctx)))
+
+
+PATH = _UserPath()
+SPEC = click.argument("spec", type=PATH)
+RUN = click.argument("run", type=PATH)
 DEVICE = click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
 PARTS = click.option(
     "--parts",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Python file with parts of your own; wins over the spec's.",
+)
+OTHER_DATA = click.option(
+    "--allow-other-data",
+    "other_data",
+    is_flag=True,
+    help="Take the run's data although its content has changed since; classes and number of samples may not.",
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ftrun.cli.common import AS_JSON, PARTS, answer, given_parts, print_json
+from ftrun.cli.common import AS_JSON, PARTS, PATH, answer, given_parts, print_json
 from ftrun.errors import PluginError, SpecError
 
 
@@ -52,9 +52,7 @@ def cache(clear: bool, as_json: bool) -> None:
 @click.command("new-plugin")
 @click.argument("role")
 @click.argument("name")
-@click.option(
-    "--into", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to make it; here if not given."
-)
+@click.option("--into", type=PATH, default=".", metavar="DIR", help="Where to make it; here if not given.")
 def new_plugin(role: str, name: str, into: Path) -> None:
     """Make the folder ftrun-NAME: a plugin with one part of ROLE that works, to be changed into yours.
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.cli.common import AS_JSON, DEVICE, PARTS, RUN, SPEC, given_parts, print_json
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, given_parts, print_json
 from ftrun.errors import FtrunError, SpecError, exit_code
+from ftrun.paths import expand_path
 
 if TYPE_CHECKING:
     from ftrun.catalogue import Catalogue
@@ -22,11 +23,11 @@ SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, hel
 @click.command()
 @SPEC
 @SET
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder; runs/NAME-N if not given.")
+@click.option("--out", type=PATH, metavar="DIR", help="The run folder; runs/NAME-N if not given.")
 @DEVICE
 @click.option(
     "--init-from",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="RUN",
     help="Start from the weights of a run's best epoch, as far as they fit.",
 )
@@ -54,8 +55,9 @@ def run(
 @click.command()
 @RUN
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Extend the run to N epochs in all.")
+@OTHER_DATA
 @DEVICE
-def resume(run: Path, epochs: int | None, device: str | None) -> None:
+def resume(run: Path, epochs: int | None, other_data: bool, device: str | None) -> None:
     """Go on with RUN, a run folder, from its last checkpoint.
 
     The spec is the run's own. With --epochs, the learning rate is from here on what it is at this step of a run of N
@@ -70,7 +72,7 @@ def resume(run: Path, epochs: int | None, device: str | None) -> None:
     from ftrun.catalogue import installed
     from ftrun.run.session import resume as resume_session
 
-    resume_session(folder, installed(folder.local_parts()), epochs, device)
+    resume_session(folder, installed(folder.local_parts()), epochs, device, other_data=other_data)
 
 
 @click.command("verify-resume")
@@ -147,7 +149,7 @@ def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -
 
     name = parts_named(data, overrides)
     try:
-        return PartsFile.read(spec.parent / name) if name else None
+        return PartsFile.read(spec.parent / expand_path(name)) if name else None
     except SpecError as error:
         raise InvalidSpec(str(spec), [Mistake("parts", str(error))]) from None
 

@@ -127,7 +127,7 @@ def _data(spec: "RunSpec", resolved: Any) -> "tuple[Splits | None, str]":
     from ftrun.run.judge import own_data
 
     try:
-        return own_data(spec, resolved, "Bring the data back."), ""
+        return own_data(spec, resolved, "Bring the data back.")[0], ""
     except Exception as error:  # whatever a dataset raises: the report says the rest
         return None, f"the data is not at hand: {_told(error)}"
 

@@ -97,6 +97,7 @@ def assemble(
     saved_input: Mapping[str, Any] | None = None,
     setting: Setting | None = None,
     short: bool = False,
+    inspect: Callable[[Splits], Splits] = lambda splits: splits,
 ) -> Job:
     """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
 
@@ -104,6 +105,7 @@ def assemble(
     saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
     setting: precision and memory format that the run had before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
+    inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
     """
     with waking(device):
         with located("dataset"):
@@ -113,6 +115,7 @@ def assemble(
             say(note)
         if short:
             splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
+        splits = inspect(splits)
         _check_targets(spec, splits.targets)
         monitor = monitor_of(spec, splits.targets)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed

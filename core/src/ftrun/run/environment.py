@@ -14,8 +14,8 @@ from ftrun import selection
 from ftrun.catalogue import Catalogue
 from ftrun.check import check_spec
 from ftrun.data import Splits
-from ftrun.errors import DataError, FtrunError, PluginError
-from ftrun.run import fingerprint, record
+from ftrun.errors import FtrunError, PluginError
+from ftrun.run import places, record
 from ftrun.run.folder import RunFolder
 from ftrun.runspec import RunSpec
 from ftrun.targets import Classes
@@ -48,14 +48,6 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     return counts
 
 
-def fingerprints(splits: Splits) -> dict[str, dict[str, str | None]]:
-    """By split, SHA-256 of its targets, and what tells its inputs from others; None where there is no telling."""
-    return {
-        name: {"inputs": fingerprint.of_inputs(split), "targets": fingerprint.of_targets(split)}
-        for name, split in splits.items()
-    }
-
-
 def machine(device: torch.device) -> dict[str, str | int | None]:
     """What the run computes on, beside the versions of what it computes with."""
     gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
@@ -77,21 +69,14 @@ def versions() -> dict[str, str]:
 
 
 def recorded_spec(folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue) -> RunSpec:
-    """The spec of a run, checked against what is installed now. Raises FtrunError where resolved.json is damaged."""
+    """Return the spec of a run, checked against what is installed now, its paths where they were then.
+
+    Raises FtrunError where resolved.json is damaged.
+    """
     path = folder.path / "resolved.json"
     record.checked(record.Resolved, resolved, path)
     check_plugins(resolved["plugins"], catalogue)
-    return check_spec(resolved["spec"], catalogue, name=str(path))
-
-
-def check_data(then: Mapping[str, Any], now: Mapping[str, Any], way_out: str) -> None:
-    """Raise DataError where the data is not what the run began with: its targets, or the sizes of its splits."""
-    for what in ("targets", "samples"):
-        if then.get(what) != now[what]:
-            raise DataError(
-                f"the data is not what this run began with: its {what} were {then.get(what)}, and are {now[what]}. "
-                f"{way_out}"
-            )
+    return places.restored(check_spec(resolved["spec"], catalogue, name=str(path)), resolved)
 
 
 def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:

@@ -1,12 +1,15 @@
 """What tells one split from another: something that is another one for other data."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ftrun.data import Split, Subset, TensorSplit
+
+_SAMPLED = 16
 
 
 def of_collated(split: Split) -> str | None:
@@ -26,6 +29,44 @@ def of_targets(split: Split) -> str:
         found.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
         found.update(bytes_of(values))
     return found.hexdigest()
+
+
+def of_sample(split: Split) -> str | None:
+    """Return a digest of a few inputs, spread over the split; None where they cannot be read, or are others each time.
+
+    It is for splits without a fingerprint: what it does not see may have changed all the same.
+    """
+    chosen = sorted({place * len(split) // _SAMPLED for place in range(_SAMPLED)}) if len(split) else []
+    try:
+        digests = {_of_items(split, chosen) for _ in range(2)}
+    except Exception:  # whatever a dataset raises: training will say it
+        return None
+    return digests.pop() if len(digests) == 1 else None
+
+
+def _of_items(split: Split, indices: list[int]) -> str | None:
+    found = hashlib.sha256()
+    for index in indices:
+        content = _content(split[index][0])
+        if content is None:
+            return None
+        found.update(len(content).to_bytes(8, "little") + content)
+    return found.hexdigest()
+
+
+def _content(raw: Any) -> bytes | None:
+    """Return the bytes of a raw input; None for what has none that are the same in another process."""
+    if isinstance(raw, Tensor):
+        return f"{raw.dtype} {list(raw.shape)} ".encode() + bytes(bytes_of(raw))
+    if isinstance(raw, str | int | float | bytes):
+        return repr(raw).encode()
+    if hasattr(raw, "tobytes") and hasattr(raw, "__array_interface__"):  # of NumPy, of Pillow
+        return bytes(raw.tobytes())
+    items = list(raw.items()) if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else None
+    contents = None if items is None else [_content(each) for each in items]
+    if contents is None or None in contents:
+        return None
+    return b"".join(len(each).to_bytes(8, "little") + each for each in contents if each is not None)
 
 
 def bytes_of(tensor: Tensor) -> Any:

@@ -1,6 +1,6 @@
 """`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -13,7 +13,7 @@ from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
 from ftrun.errors import DataError, FtrunError, located
 from ftrun.net import Net
-from ftrun.run import environment, predictions
+from ftrun.run import identity, places, predictions
 from ftrun.run import splits as split_checks
 from ftrun.run.aligned import align
 from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
@@ -45,28 +45,37 @@ class Judge:
         return replace(batch, inputs=self.judged.input.prepare(batch.inputs))
 
 
-def judge(folder: RunFolder, dataset: str | None, split: str | None, device: str | None) -> dict[str, Any]:
+def judge(
+    folder: RunFolder, dataset: str | None, split: str | None, device: str | None, *, other_data: bool = False
+) -> dict[str, Any]:
     """The figures of the best epoch, by split, as results.json has them.
 
     dataset: a part as in a spec, or its JSON; the run's own data if not given
     split: the one to judge on; all but train, or train where there is no other, if not given
+    other_data: whether the run's own data is judged although its content is not what it was
     """
     report = Report(perf_counter(), err=True)
     run = open_run(folder, device, compiled=True)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     spec = spec_with(dataset, run) if dataset is not None else run.spec
-    splits = other_splits(spec, run) if dataset is not None else own_splits(run)
+    changed: list[str] = []
+    if dataset is not None:
+        splits = other_splits(spec, run)
+    else:
+        names = [split] if split else ["val", "test"]
+        splits, changed = own_splits(run, report.say, names=names, allowed=other_data)
     wanted = _wanted(splits, split)
     for note in splits.notes:
         report.say(note)
-    keep = _to_be_kept(folder, splits, report) if dataset is None else None
+    keep = _to_be_kept(folder, splits, report) if dataset is None and not changed else None
     with _threads(run.resolved.get("threads")):
         return {
             "run": str(folder.path),
             "epoch": run.best["epoch"],
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
+            **({"changed": changed} if changed else {}),
             **_judged(run, spec, splits, wanted, report, keep),
         }
 
@@ -86,21 +95,38 @@ def spec_with(dataset: str, run: Opened) -> RunSpec:
     return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
 
 
-def own_splits(run: Opened) -> Splits:
-    """The run's own data. Raises DataError where it is not what it was."""
-    return own_data(run.spec, run.resolved, "Bring the data back. To judge the run on other data: --dataset.")
+def own_splits(
+    run: Opened, say: Callable[[str], None], *, names: Collection[str] | None = None, allowed: bool = False
+) -> tuple[Splits, list[str]]:
+    """Return the run's own data, and what has changed in it. Raises DataError where it is not what it was.
+
+    say: shown what has changed, where that is no error
+    names, allowed: see `identity.check`
+    """
+    for line in places.not_from_here(run.resolved):
+        say(line)
+    way_out = "Bring the data back. To judge the run on other data: --dataset."
+    splits, changed = own_data(run.spec, run.resolved, way_out, names=names, allowed=allowed)
+    for change in changed:
+        say(f"the data is not what this run began with: {change}")
+    return splits, changed
 
 
-def own_data(spec: RunSpec, resolved: Mapping[str, Any], way_out: str) -> Splits:
-    """The run's own data. Raises DataError, ending with `way_out`, where it is not what it was."""
-    with located("dataset"):
+def own_data(
+    spec: RunSpec,
+    resolved: Mapping[str, Any],
+    way_out: str,
+    *,
+    names: Collection[str] | None = None,
+    allowed: bool = False,
+) -> tuple[Splits, list[str]]:
+    """Return the run's own data, and what has changed in it. Raises DataError, ending with `way_out`, if it may not.
+
+    names, allowed: see `identity.check`
+    """
+    with places.telling_where(resolved), located("dataset"):
         splits = split_checks.complete(spec.dataset.build(), val_fraction=spec.train.val_fraction, seed=spec.seed)
-    now = {
-        "targets": {name: target.model_dump(mode="json") for name, target in splits.targets.items()},
-        "samples": {name: len(split) for name, split in splits.items()},
-    }
-    environment.check_data(resolved, now, way_out)
-    return splits
+    return identity.check(resolved, splits, way_out, names=names, allowed=allowed)
 
 
 def other_splits(spec: RunSpec, run: Opened) -> Splits:

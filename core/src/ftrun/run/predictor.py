@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ftrun.errors import DataError
 from ftrun.net import outputs_by_target
+from ftrun.paths import expand_path
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import Opened, open_run
 from ftrun.targets import Classes, Labels, Target
@@ -110,7 +110,7 @@ class Predictor:
 
 def load(run: str | os.PathLike[str], device: str | None = None) -> Predictor:
     """See `ftrun.load`."""
-    return Predictor(open_run(RunFolder.existing(Path(run)), device))
+    return Predictor(open_run(RunFolder.existing(expand_path(run)), device))
 
 
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:

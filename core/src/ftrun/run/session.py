@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from ftrun.catalogue import Catalogue
+from ftrun.data import Splits
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
-from ftrun.run import card, checkpoint, environment, init_from, predictions
+from ftrun.run import card, checkpoint, environment, identity, init_from, places, predictions
 from ftrun.run.assemble import Job, assemble
 from ftrun.run.device import choose_device, if_here
 from ftrun.run.evaluate import evaluate
@@ -68,6 +69,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
             "resolved.json",
             {
                 "spec": spec.resolved(),
+                "paths": places.recorded(spec),
                 "set": list(request.overrides),
                 "init_from": asdict(source) if source else None,
                 **_description(job, request.catalogue),
@@ -87,11 +89,13 @@ def resume(
     *,
     short: bool = False,
     with_report: bool = True,
+    other_data: bool = False,
 ) -> dict[str, Any]:
     """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
 
     epochs: how long the run is to be in all, if longer than it was
     short: whether it was started with a few batches of the data; then, or without with_report, there is no report.html
+    other_data: whether to go on although the content of the data is not what it was
 
     Raises FtrunError where the environment, the data or the checkpoints do not allow it.
     """
@@ -108,13 +112,28 @@ def resume(
         device = device or if_here(resolved["device"])
         saved_input = saved_input_of(folder, resolved)
         setting = Setting(resolved["precision"], resolved["memory_format"])
-        job = assemble(spec, choose_device(device), report.say, saved_input=saved_input, setting=setting, short=short)
+        changed: list[str] = []
+
+        def inspect(splits: Splits) -> Splits:
+            way_out = "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
+            splits, found = identity.check(resolved, splits, way_out, allowed=other_data)
+            changed.extend(found)
+            return splits
+
+        for line in places.not_from_here(resolved):
+            report.say(line)
+        with places.telling_where(resolved):
+            job = assemble(
+                spec,
+                choose_device(device),
+                report.say,
+                saved_input=saved_input,
+                setting=setting,
+                short=short,
+                inspect=inspect,
+            )
         observers = Observers(spec, report.say)
         now = _description(job, catalogue)
-        # No place in other data would mean the same.
-        environment.check_data(
-            resolved, now, "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
-        )
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.net, resolved["init_from"])
             if job.average:
@@ -123,13 +142,16 @@ def resume(
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
         folder.remove_leftovers()
-        folder.write_json("resolved.json", {**resolved, "spec": spec.resolved()})
+        resolved["spec"]["train"] = spec.resolved()["train"]
+        folder.write_json("resolved.json", {**resolved, **identity.replaced(resolved, now, changed, progress.step)})
         folder.write_metrics(progress.history)
         folder.write_status("running", epoch=progress.epoch, step=progress.step)
         report.log_to(folder)
         report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
         for difference in environment.differences(resolved, now):
             report.say(f"not as it was: {difference}")
+        for change in changed:
+            report.say(f"the data is not what this run began with: {change}")
         with_report = with_report and not short
         return _carry_out(job, progress, folder, observers, report, signals or Signals(), started, with_report)
 
@@ -187,7 +209,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "samples": job.samples,
         "notes": list(job.splits.notes),
         "class_counts": environment.class_counts(job.splits),
-        "data": environment.fingerprints(job.splits),
+        "data": identity.fingerprints(job.splits),
         "seed": job.spec.seed,
         "device": str(job.device),
         "threads": torch.get_num_threads(),

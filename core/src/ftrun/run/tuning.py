@@ -76,7 +76,8 @@ def choose(
     settings = _allowed(train)
     if len(settings) == 1 or batches < _FEWEST_BATCHES or (batch := first()) is None:
         return settings[0]
-    place = cachefolder.folder() / "speed" / f"{_key(net, batch, device, settings)}.json"
+    cache = cachefolder.place()
+    place = cache / "speed" / f"{_key(net, batch, device, settings)}.json" if cache else None
     known = _recall(place, settings)
     if known is not None:
         say(f"precision: {known}, the fastest here as measured before")
@@ -210,7 +211,9 @@ def _shape(inputs: Any) -> Any:
     return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
 
 
-def _recall(place: Path, settings: list[Setting]) -> Setting | None:
+def _recall(place: Path | None, settings: list[Setting]) -> Setting | None:
+    if place is None:
+        return None
     try:
         about = json.loads(place.read_text(encoding="utf-8"))
         setting = Setting(about["precision"], about["memory_format"])
@@ -219,8 +222,10 @@ def _recall(place: Path, settings: list[Setting]) -> Setting | None:
     return setting if setting in settings else None
 
 
-def _remember(place: Path, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
+def _remember(place: Path | None, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
     """Write it down, and give what is to be used: where another run has been quicker, what that one has found."""
+    if place is None:
+        return chosen, False
     about = {**asdict(chosen), "seconds": {str(each): value for each, value in seconds.items()}}
     beside = place.with_name(f"{place.name}.{os.getpid()}.new")
     try:

@@ -27,7 +27,7 @@ class _Cifar(ftrun.Dataset):
 
         from ftrun_cifar.reading import read
 
-        return read(getattr(datasets, self.source), self.root.expanduser().absolute())
+        return read(getattr(datasets, self.source), self.root.absolute())
 
 
 class Cifar10(_Cifar):

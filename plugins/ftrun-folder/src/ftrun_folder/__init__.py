@@ -45,7 +45,7 @@ class ImageFolder(ftrun.Dataset):
 
         Raises DataError where the folders are not as they should be, and SpecError where `split` does not apply.
         """
-        path = str(self.path.expanduser().absolute())
+        path = str(self.path.absolute())
         if layout.is_split(path):
             if self.split is not None:
                 raise ftrun.SpecError(

@@ -29,7 +29,7 @@ class TableImages(CsvTable):
         splits, targets = self.rows(self.image)
         from ftrun_table_images.reading import ListedImages
 
-        folder = self.images.expanduser().absolute() if self.images else None
+        folder = self.images.absolute() if self.images else None
         images = {split: ListedImages(rows, folder or rows.file.path.parent) for split, rows in splits.items()}
         for each in images.values():
             each.check()

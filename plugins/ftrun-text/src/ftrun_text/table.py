@@ -71,7 +71,7 @@ class Table(ftrun.Dataset):
         from ftrun_text.indexed import Wanted, read
 
         paths = {"train": self.path or self.train, "val": self.val, "test": self.test}
-        files = {split: self.open_file(path.expanduser().absolute()) for split, path in paths.items() if path}
+        files = {split: self.open_file(path.absolute()) for split, path in paths.items() if path}
         fraction = TEST_FRACTION if self.test_fraction is None else self.test_fraction
         return read(
             files,

@@ -63,7 +63,7 @@ def _source(name: str, weights: str | None, entries: Mapping[str, Any]) -> model
     """What `weights` stands for: an entry of torchvision's, a file, or random weights."""
     if weights is None or weights in entries:
         return entries[weights] if weights else None
-    path = Path(weights).expanduser()
+    path = ftrun.expand_path(weights)
     if path.is_file():
         return path
     if path.suffix in (".pth", ".pt", ".bin", ".safetensors") or len(path.parts) > 1:

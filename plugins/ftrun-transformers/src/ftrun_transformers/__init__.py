@@ -77,7 +77,7 @@ class Transformers(Encoder):
     model: str = Field(description="A folder with config, tokenizer and weights, or a name on the Hugging Face Hub.")
 
     def _source(self) -> str:
-        return self.model
+        return str(ftrun.expand_path(self.model))
 
 
 class ResizeVocabulary(ftrun.Modifier):

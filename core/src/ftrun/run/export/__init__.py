@@ -40,6 +40,7 @@ class Request:
     bound: largest difference of a score that is allowed; max_drop: largest loss of accuracy through 8-bit integers
     samples: validation samples to compare on, at most
     dataset: other data to compare on, as in a spec or its JSON; device: where the run's own net computes
+    other_data: whether the run's own data is compared on although its content is not what it was
     """
 
     part: Exporter
@@ -51,6 +52,7 @@ class Request:
     samples: int = 1000
     dataset: str | None = None
     device: str | None = None
+    other_data: bool = False
 
 
 def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
         report.say(f"this run is {state}: what is exported is its best epoch so far, {run.best['epoch']}")
     Setting("fp32", "contiguous").apply(run.net)
     model = _exportable(run, request)
-    data = Data.of(run, request.dataset, request.samples, report)
+    data = Data.of(run, request.dataset, request.samples, report, other_data=request.other_data)
     with files.workplace(file) as place:
         found = _Making(request, run, form, model, data, report).make(place / file.name)
         files.keep(run.net.input, place / file.name)

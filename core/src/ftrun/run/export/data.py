@@ -28,10 +28,16 @@ class Data:
     report: Report
 
     @classmethod
-    def of(cls, run: Opened, dataset: str | None, most: int, report: Report) -> "Data":
-        """The run's own data, or other data. Raises DataError where it is not there, or not what it was."""
+    def of(cls, run: Opened, dataset: str | None, most: int, report: Report, *, other_data: bool = False) -> "Data":
+        """Return the run's own data, or other data. Raises DataError where it is not there, or not what it was.
+
+        other_data: whether the run's own data is taken although its content is not what it was
+        """
         spec = run.spec if dataset is None else spec_with(dataset, run)
-        splits = own_splits(run) if dataset is None else other_splits(spec, run)
+        if dataset is None:
+            splits, _ = own_splits(run, report.say, names=["val"], allowed=other_data)
+        else:
+            splits = other_splits(spec, run)
         here = dict(splits.items())
         split = next(name for name in ("val", "test", "train") if name in here)
         return cls(run, spec, splits, split, most, report)
