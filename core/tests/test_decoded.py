@@ -109,9 +109,9 @@ def test_an_entry_that_is_not_whole_is_made_anew(folder, damage):
         with (entry / "data").open("ab") as file:
             file.truncate(100)
     elif damage == "about":
-        (entry / "about.json").unlink()
+        (entry / "ftrun-cache.json").unlink()
     else:
-        (entry / "about.json").write_text("[")
+        (entry / "ftrun-cache.json").write_text("[")
     files = Files()
     split, _ = through(files)
     assert torch.equal(split[3][0], INPUT.collate([files[3][0]])[0])
@@ -122,7 +122,7 @@ def test_what_was_used_longest_ago_makes_room(folder, monkeypatch):
 
     for index, fingerprint in enumerate("abc"):
         through(Files(fingerprint=fingerprint))
-        os.utime(max(folder.glob("*/about.json"), key=os.path.getctime), (index, index))
+        os.utime(max(folder.glob("*/ftrun-cache.json"), key=os.path.getctime), (index, index))
     size = sum(entry.bytes for entry in cachefolder.entries())
     monkeypatch.setenv("FTRUN_CACHE_GB", str(size / 1e9))
     through(Files(fingerprint="d"))
@@ -148,7 +148,7 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(folder):
 
 def test_the_entry_says_what_it_is(folder):
     through(Files())
-    (about,) = folder.glob("*/about.json")
+    (about,) = folder.glob("*/ftrun-cache.json")
     assert json.loads(about.read_text()) == {
         "name": "files, train",
         "samples": 150,
@@ -162,8 +162,12 @@ def test_what_a_killed_process_left_is_removed_once_it_is_old(folder):
     import os
 
     old, young = folder / "a.1.new", folder / "b.2.new"
-    for each in (old, young):
+    theirs = folder / "c.new"
+    for each in (old, young, theirs):
         each.mkdir(parents=True)
-    os.utime(old, (0, 0))
+        (each / "data").write_text("half")
+        if each != theirs:
+            (each / cachefolder.MARKER).write_text("{}")
+    os.utime(old / cachefolder.MARKER, (0, 0))
     through(Files())
-    assert (old.exists(), young.exists()) == (False, True)
+    assert (old.exists(), young.exists(), theirs.exists()) == (False, True, True)

@@ -7,6 +7,7 @@ from ftrun.apiversion import API_VERSION
 from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
 from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.events import EpochInfo, RunInfo
+from ftrun.filedigests import files_fingerprint
 from ftrun.hooks import hookimpl
 from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.paths import expand_path
@@ -76,6 +77,7 @@ __all__ = [
     "counted",
     "did_you_mean",
     "expand_path",
+    "files_fingerprint",
     "hookimpl",
     "load",
 ]

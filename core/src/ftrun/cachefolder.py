@@ -1,25 +1,35 @@
-"""The folder in which runs keep what is slow to make anew: what is in it, how large it may get. Needs no torch."""
+"""The folder in which runs keep what is slow to make anew: what is in it, how large it may get. Needs no torch.
+
+Whatever is ours in it is a folder with a marker, and nothing else is ever removed: the folder may be somebody's who has
+other things in it.
+"""
 
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from time import time
 from typing import Any
 
 from ftrun.errors import SpecError
 from ftrun.paths import expand_path, home
 
-ABOUT = "about.json"
+MARKER = "ftrun-cache.json"
+"""In each folder of ours: that it is, and what it holds."""
+DATA = "data"
+_OURS = re.compile(rf"{DATA}|[0-9a-f]{{32}}(\.json)?|.*\.new")  # names of what is in our folders, the marker aside
 _LEFTOVER = 24 * 60 * 60  # seconds; what is younger may still be written
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One folder in it."""
+    """One tensor in it, a folder."""
 
     path: Path
     about: dict[str, Any]
@@ -62,15 +72,14 @@ def limit() -> int:
 
 
 def entries() -> list[Entry]:
-    """What is in it, the longest unused first."""
+    """The tensors in it, the longest unused first."""
     found = []
-    for path in folder().glob(f"*/{ABOUT}"):
-        try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-            size = sum(each.stat().st_size for each in path.parent.iterdir())
-            found.append(Entry(path.parent, about, size, path.stat().st_mtime))
-        except (OSError, ValueError):  # another process removes it just now
+    for path, about in _ours():
+        if "samples" not in about or path.suffix == ".new":
             continue
+        with suppress(OSError):  # another process removes it just now
+            size = sum(file.stat().st_size for file in path.iterdir())
+            found.append(Entry(path, about, size, (path / MARKER).stat().st_mtime))
     return sorted(found, key=lambda entry: entry.used)
 
 
@@ -92,24 +101,87 @@ def as_json() -> dict[str, Any]:
     }
 
 
+def new_folder(name: str, about: dict[str, Any]) -> Path:
+    """Make a folder of ours with a name of its own, `<name>.<...>.new`, for what is renamed to its place once whole.
+
+    Raises OSError where the cache cannot be written to.
+    """
+    path = folder() / new_name(name)
+    path.mkdir(parents=True)
+    (path / MARKER).write_text(json.dumps(about), encoding="utf-8")
+    return path
+
+
+def new_name(name: str) -> str:
+    """Return a name that no other process or thread takes, on any machine that shares the folder."""
+    return f"{name}.{token_hex(8)}.new"
+
+
+def shelf(name: str) -> Path:
+    """Return the folder of ours for small files of one kind, made where it is missing.
+
+    Raises OSError where the cache cannot be written to, or something else has its place.
+    """
+    path = folder() / name
+    if not path.exists():
+        new = new_folder(name, {"name": name})
+        try:
+            new.rename(path)
+        except OSError:  # another process was quicker, or something else is there
+            remove(new)
+    if not (path / MARKER).is_file():
+        raise FileExistsError(f"{path} is not ftrun's")
+    return path
+
+
 def make_room(needed: int) -> bool:
-    """Remove what was used longest ago until `needed` more bytes fit, and say whether they do."""
-    for leftover in folder().glob("*.new"):  # of a process that was killed while it wrote
-        with suppress(OSError):
-            if time() - leftover.stat().st_mtime > _LEFTOVER:
-                shutil.rmtree(leftover, ignore_errors=True)
+    """Remove what was used longest ago until `needed` more bytes fit, and say whether they do.
+
+    Nothing is removed where they would not fit even so.
+    """
+    for path, _ in _ours():
+        with suppress(OSError):  # of a process that was killed while it wrote
+            if path.suffix == ".new" and time() - (path / MARKER).stat().st_mtime > _LEFTOVER:
+                remove(path)
     kept = entries()
-    while kept and sum(entry.bytes for entry in kept) + needed > limit():
-        shutil.rmtree(kept.pop(0).path, ignore_errors=True)  # a run that has it open keeps it
-    return needed <= limit() and needed < shutil.disk_usage(_existing(folder())).free
+    held, free = sum(entry.bytes for entry in kept), shutil.disk_usage(_existing(folder())).free
+    if needed > limit() or needed >= free + held:
+        return False
+    while kept and (held + needed > limit() or needed >= free):
+        entry = kept.pop(0)
+        remove(entry.path)  # a run that has it open keeps it
+        held, free = held - entry.bytes, free + entry.bytes
+    return needed < shutil.disk_usage(_existing(folder())).free
 
 
 def clear() -> int:
-    """Remove everything, and give the number of bytes that it took."""
+    """Remove all that is ours, and give the number of bytes that its tensors took."""
     size = sum(entry.bytes for entry in entries())
-    for each in folder().glob("*"):
-        shutil.rmtree(each, ignore_errors=True)
+    for path, _ in _ours():
+        remove(path)
     return size
+
+
+def remove(path: Path) -> None:
+    """Remove a folder of ours; what we have not put there stays, and so does a folder with it."""
+    with suppress(OSError):
+        if not (path / MARKER).is_file():
+            return
+        for file in path.iterdir():
+            if _OURS.fullmatch(file.name):
+                file.unlink()
+        (path / MARKER).unlink()
+        path.rmdir()
+
+
+def _ours() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each folder of ours in it, and what its marker says."""
+    with suppress(OSError):
+        for path in sorted(folder().iterdir()):
+            with suppress(OSError, ValueError):
+                about = json.loads((path / MARKER).read_text(encoding="utf-8"))
+                if isinstance(about, dict) and not path.is_symlink():
+                    yield path, about
 
 
 def _existing(path: Path) -> Path:

@@ -78,7 +78,8 @@ class Split(Protocol):
     raw text is a str; nothing is normalised or augmented. A split may also have
     `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
     whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
-    another one whenever its inputs are others: then they are decoded once, and shared by runs. And `lengths`, int64
+    another one whenever its inputs or their order are, wherever they lie (None where that is unknown): then they are
+    decoded once, and shared by runs. And `lengths`, int64
     [N], where inputs differ in length and are padded: batches are then of similar length.
     """
 

@@ -10,7 +10,6 @@ What is wrong with the file is told with the line that it is on.
 """
 
 import csv
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -198,12 +197,11 @@ class CsvSplit:
         self.images = [row.image for row in rows]
         self.lines = [row.line for row in rows]
         self.targets = {"label": torch.tensor([names.index(row.label) for row in rows])}  # int64 [N]
-        # Another one whenever an image is, so that ftrun may keep what it has decoded.
-        digest = hashlib.sha256(b"ftrun-csv-images 1")
-        for image in self.images:
-            stat = image.stat()
-            digest.update(f"{image.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-        self.fingerprint = digest.hexdigest()
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Another one whenever an image is, so that ftrun may keep what it has decoded."""
+        return ftrun.files_fingerprint(self.images, self.path.parent)
 
     def __len__(self) -> int:
         return len(self.images)

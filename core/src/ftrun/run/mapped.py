@@ -86,7 +86,7 @@ class Entry:
     def read(self) -> tuple[Tensor, Unreadable] | None:
         """The tensor and what could not be read, if the entry is there and whole."""
         try:
-            about = json.loads((self.path / cachefolder.ABOUT).read_text(encoding="utf-8"))
+            about = json.loads((self.path / cachefolder.MARKER).read_text(encoding="utf-8"))
             if any(about[name] != value for name, value in self._about.items() if name != "name"):
                 return None
             if (self.path / _DATA).stat().st_size != self.bytes:
@@ -95,7 +95,7 @@ class Entry:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         with suppress(OSError):
-            os.utime(self.path / cachefolder.ABOUT)  # what is used is not removed first
+            os.utime(self.path / cachefolder.MARKER)  # what is used is not removed first
         return self._map(self.path / _DATA, shared=False), unreadable
 
     def write(self, fill: Callable[[Tensor], Unreadable]) -> tuple[Tensor, Unreadable] | None:
@@ -111,7 +111,7 @@ class Entry:
             self._allocate(beside / _DATA)
             unreadable = fill(self._map(beside / _DATA, shared=True))
             about = {**self._about, "unreadable": unreadable}
-            (beside / cachefolder.ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            (beside / cachefolder.MARKER).write_text(json.dumps(about), encoding="utf-8")
             sync(beside / _DATA)
             shutil.rmtree(self.path, ignore_errors=True)  # an entry that is not whole
             with suppress(FileExistsError):  # another run was quicker

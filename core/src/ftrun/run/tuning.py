@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +26,7 @@ from ftrun.run.graphs import WARM_UP, Graphs
 from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
+_SHELF = "speed"  # of the cache
 _FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
 _ROUNDS, _ROUNDS_ON_GPU = 5, 2  # nothing else is at work on a GPU
 _SHORT_ON_GPU = 60.0  # seconds of a whole run: to load its kernels for a setting may take a GPU five
@@ -76,9 +76,8 @@ def choose(
     settings = _allowed(train)
     if len(settings) == 1 or batches < _FEWEST_BATCHES or (batch := first()) is None:
         return settings[0]
-    cache = cachefolder.place()
-    place = cache / "speed" / f"{_key(net, batch, device, settings)}.json" if cache else None
-    known = _recall(place, settings)
+    name = f"{_key(net, batch, device, settings)}.json"
+    known = _recall(name, settings)
     if known is not None:
         say(f"precision: {known}, the fastest here as measured before")
         return known
@@ -87,7 +86,7 @@ def choose(
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
-    chosen, remembered = _remember(place, fastest, seconds)
+    chosen, remembered = _remember(name, fastest, seconds)
     say(
         f"precision: {chosen}, the fastest here: {seconds[slowest] / seconds[fastest]:.1f} times as fast as {slowest} "
         f"(measured in {perf_counter() - began:.1f} s, {'and remembered' if remembered else 'but not remembered'})"
@@ -211,29 +210,30 @@ def _shape(inputs: Any) -> Any:
     return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
 
 
-def _recall(place: Path | None, settings: list[Setting]) -> Setting | None:
-    if place is None:
+def _recall(name: str, settings: list[Setting]) -> Setting | None:
+    cache = cachefolder.place()
+    if cache is None:
         return None
     try:
-        about = json.loads(place.read_text(encoding="utf-8"))
+        about = json.loads((cache / _SHELF / name).read_text(encoding="utf-8"))
         setting = Setting(about["precision"], about["memory_format"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return setting if setting in settings else None
 
 
-def _remember(place: Path | None, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
+def _remember(name: str, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
     """Write it down, and give what is to be used: where another run has been quicker, what that one has found."""
-    if place is None:
+    if cachefolder.place() is None:
         return chosen, False
     about = {**asdict(chosen), "seconds": {str(each): value for each, value in seconds.items()}}
-    beside = place.with_name(f"{place.name}.{os.getpid()}.new")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(about), encoding="utf-8")
+        shelf = cachefolder.shelf(_SHELF)
+        new = shelf / cachefolder.new_name(name)
+        new.write_text(json.dumps(about), encoding="utf-8")
         with suppress(FileExistsError):
-            os.link(beside, place)
-        beside.unlink()
+            os.link(new, shelf / name)
+        new.unlink()
     except OSError:
         return chosen, False
-    return _recall(place, list(seconds)) or chosen, True
+    return _recall(name, list(seconds)) or chosen, True

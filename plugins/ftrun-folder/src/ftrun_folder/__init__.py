@@ -61,7 +61,7 @@ class ImageFolder(ftrun.Dataset):
 
         from ftrun_folder.reading import ImageFiles
 
-        splits = {split: ImageFiles(tree, names) for split, tree in trees.items()}
+        splits = {split: ImageFiles(tree, names, path) for split, tree in trees.items()}
         return ftrun.Splits(**splits, targets={"label": ftrun.Classes(names=names)})
 
 

@@ -1,8 +1,5 @@
 """Image files as a split: each is decoded when it is asked for."""
 
-import contextlib
-import hashlib
-import os
 from collections.abc import Sequence
 
 import torch
@@ -12,22 +9,21 @@ from ftrun_folder.layout import Tree
 
 
 class ImageFiles:
-    """The images of a tree as a split; labels are positions in `names`."""
+    """The images of a tree as a split; labels are positions in `names`.
 
-    def __init__(self, tree: Tree, names: Sequence[str]) -> None:
+    root: the dataset's folder, which all of them are in
+    """
+
+    def __init__(self, tree: Tree, names: Sequence[str], root: str) -> None:
+        self.root = root
         labels = {name: label for label, name in enumerate(names)}
         self.paths = [image.path for images in tree.values() for image in images]
         self.targets = {"label": torch.tensor([labels[name] for name, images in tree.items() for _ in images])}
 
     @property
-    def fingerprint(self) -> str:
-        """Of the files' names, sizes and times of change, in their order."""
-        found = hashlib.sha256()
-        for path in self.paths:
-            with contextlib.suppress(OSError):  # one that is gone is reported when it is read
-                status = os.stat(path)
-                found.update(f"{os.path.basename(path)} {status.st_size} {status.st_mtime_ns}\n".encode())
-        return found.hexdigest()
+    def fingerprint(self) -> str | None:
+        """Of the files' contents and their names below `root`, in their order."""
+        return ftrun.files_fingerprint(self.paths, self.root)
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -1,7 +1,5 @@
 """Images that a table lists as a split: each is read when it is asked for."""
 
-import contextlib
-import hashlib
 import os
 from pathlib import Path
 
@@ -18,14 +16,9 @@ class ListedImages:
         self.targets = rows.targets
 
     @property
-    def fingerprint(self) -> str:
-        """Of the table, and of the files' sizes and times of change, in their order."""
-        found = hashlib.sha256(self.rows.fingerprint.encode())
-        for index in range(len(self)):
-            with contextlib.suppress(OSError):  # one that is gone is reported when it is read
-                status = os.stat(self.path(index))
-                found.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
-        return found.hexdigest()
+    def fingerprint(self) -> str | None:
+        """Of the images' contents and their paths in the table, in the order of its rows."""
+        return ftrun.files_fingerprint(map(self.path, range(len(self))), self.folder)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -43,10 +43,13 @@ class Rows:
         self._open: int | None = None
 
     @property
-    def fingerprint(self) -> str:
-        """Of the file's name, size and time of change, of how it is read, and of which rows these are."""
-        how = {key: value for key, value in vars(self.file).items() if key != "path"}
-        found = hashlib.sha256(repr((type(self.file).__name__, self.file.path.name, self.column, how)).encode())
+    def fingerprint(self) -> str | None:
+        """Of what is in the file, of how it is read, and of which rows these are."""
+        content = ftrun.files_fingerprint([self.file.path], None)
+        if content is None:
+            return None
+        how = {key: value for key, value in vars(self.file).items() if key not in ("path", "version")}
+        found = hashlib.sha256(repr((content, type(self.file).__name__, self.column, how)).encode())
         found.update(self.offsets.view(torch.uint8).numpy())
         return found.hexdigest()
 
