@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ftrun import othernames
 from ftrun.catalogue import Catalogue
 from ftrun.errors import PluginError, SpecError, did_you_mean
 from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
-from ftrun.specfile import json_or_text, parse_set, set_value
+from ftrun.specfile import json_or_text, parse_set, remove_value, set_value
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,16 @@ def _validate(model: type[RunSpec], data: dict[str, Any], raw: dict[tuple[str, .
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        # `--set name=5` is the text "5" where the schema wants text.
-        places = [_place(each, data) for each in error.errors() if each["type"] in ("string_type", "path_type")]
-        texts = [path for path in raw if path in places]
-        if not texts:
+        wrong = {_place(each, data): each["type"] for each in error.errors()}
+        again = False
+        for path in (path for path in raw if path in wrong):
+            if wrong[path] in ("string_type", "path_type"):  # `--set name=5` is the text "5" where text is wanted
+                set_value(data, path, raw[path], where=".".join(path))
+                again = True
+            elif raw[path].strip() == "null":  # `--set key=null` leaves out a key that cannot be null
+                again = remove_value(data, path) or again
+        if not again:
             raise
-        for path in texts:
-            set_value(data, path, raw[path], where=".".join(path))
         return model.model_validate_json(json.dumps(data))
 
 
@@ -239,9 +243,10 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
     title, keys = options[0], [key for key in options[1] if key != "name"]
     listed = f" {title}: {', '.join(keys) or 'none'}." if title else ""
     what = "key" if len(place) == 1 else "option"
-    near = did_you_mean(place[-1], keys)
+    ours = othernames.option(place, keys)
     if len(place) == 1 and place[0] in Train.model_fields:
-        near = f" Did you mean 'train.{place[0]}'?"
+        ours = f"train.{place[0]}"
+    near = f" Did you mean {ours!r}?" if ours else did_you_mean(place[-1], keys)
     return f"no such {what}.{near}{listed}"
 
 

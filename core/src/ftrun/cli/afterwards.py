@@ -227,6 +227,8 @@ def _judgeable(run: Path) -> "RunFolder":
 
 def _standard_input() -> Iterator[str]:
     """Its lines, once they are asked for; a file's name may be no text."""
+    if sys.stdin is None:
+        raise SpecError("-: there is no standard input to read.")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     yield from sys.stdin

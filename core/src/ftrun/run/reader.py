@@ -97,12 +97,14 @@ class _Order:
 
 
 def _set_up_worker(run: int, worker: int) -> None:
-    """A terminal's Ctrl-C and a batch system's SIGTERM go to every process of a run, which needs us to finish the step.
+    """A terminal's Ctrl-C and end, and a batch system's SIGTERM, go to every process of a run: it needs us for a step.
 
     run: its process, which alone may end us
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         Thread(target=_end_when_told, args=(run,), daemon=True).start()
