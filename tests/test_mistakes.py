@@ -603,7 +603,7 @@ def test_a_fault_keeps_its_traceback(site):
     process = start(write_spec(tiny_spec(backbone={"name": "tiny", "exits": True})))
     _, errors = process.communicate(timeout=60)
     assert errors.startswith("Traceback")
-    assert errors.endswith("ZeroDivisionError: an unexpected fault\n")
+    assert errors.endswith("ZeroDivisionError: an unexpected fault\nin backbone, 'tiny' of ftrun-tiny 1.0\n")
     assert process.returncode == 1
     assert not Path("runs").exists()
 
@@ -613,8 +613,8 @@ def test_an_observer_that_raises_is_dropped_and_the_run_goes_on(site, ftrun):
     result = ftrun(write_spec(tiny_spec(observers=observers)))
     assert result.exit_code == 0
     dropped = (
-        "observer recorder (observers.0) failed in ftrun_after_epoch and is dropped: "
-        "RuntimeError: the recorder's own fault"
+        "observer 'recorder' of ftrun-tiny 1.0 (observers.0) failed in ftrun_after_epoch and is dropped: "
+        "RuntimeError: the recorder's own fault ("
     )
     assert result.output.count(dropped) == 1
     assert dropped in Path("runs/spec-1/log.txt").read_text()

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,20 +12,10 @@ from pydantic_core import ErrorDetails
 
 from ftrun import othernames
 from ftrun.catalogue import Catalogue
-from ftrun.errors import PluginError, SpecError, did_you_mean
+from ftrun.errors import Mistake, PluginError, SpecError, did_you_mean
+from ftrun.pairs import wrong_pairs
 from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
 from ftrun.specfile import json_or_text, parse_set, remove_value, set_value
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
-
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class InvalidSpec(SpecError):
@@ -62,7 +51,7 @@ def check_spec(
     except ValidationError as error:
         invalid = InvalidSpec(name, list(_mistakes(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
-    if mistakes := list(_cross_check(spec)):
+    if mistakes := [*_cross_check(spec), *wrong_pairs(spec, catalogue)]:
         raise InvalidSpec(name, mistakes)
     return spec
 

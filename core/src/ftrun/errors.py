@@ -14,6 +14,7 @@ Anything else that is raised is a fault of ours or of a plugin, and keeps its tr
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -69,6 +70,17 @@ class Interrupted(FtrunError):
 
 class CannotWrite(FtrunError):
     """Standard output cannot be written: its disk is full, for one."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 @contextmanager
