@@ -1,5 +1,5 @@
 """`python -m ftrun`."""
 
-from ftrun.start import process
+from ftrun.cli import process
 
 process()

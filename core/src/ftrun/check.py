@@ -5,17 +5,27 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ftrun import othernames
 from ftrun.catalogue import Catalogue
-from ftrun.errors import Mistake, PluginError, SpecError, did_you_mean
-from ftrun.pairs import wrong_pairs
+from ftrun.errors import PluginError, SpecError, did_you_mean
 from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
-from ftrun.specfile import json_or_text, parse_set, remove_value, set_value
+from ftrun.specfile import json_or_text, parse_set, set_value
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class InvalidSpec(SpecError):
@@ -51,7 +61,7 @@ def check_spec(
     except ValidationError as error:
         invalid = InvalidSpec(name, list(_mistakes(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
-    if mistakes := [*_cross_check(spec), *wrong_pairs(spec, catalogue)]:
+    if mistakes := list(_cross_check(spec)):
         raise InvalidSpec(name, mistakes)
     return spec
 
@@ -61,16 +71,13 @@ def _validate(model: type[RunSpec], data: dict[str, Any], raw: dict[tuple[str, .
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        wrong = {_place(each, data): each["type"] for each in error.errors()}
-        again = False
-        for path in (path for path in raw if path in wrong):
-            if wrong[path] in ("string_type", "path_type"):  # `--set name=5` is the text "5" where text is wanted
-                set_value(data, path, raw[path], where=".".join(path))
-                again = True
-            elif raw[path].strip() == "null":  # `--set key=null` leaves out a key that cannot be null
-                again = remove_value(data, path) or again
-        if not again:
+        # `--set name=5` is the text "5" where the schema wants text.
+        places = [_place(each, data) for each in error.errors() if each["type"] in ("string_type", "path_type")]
+        texts = [path for path in raw if path in places]
+        if not texts:
             raise
+        for path in texts:
+            set_value(data, path, raw[path], where=".".join(path))
         return model.model_validate_json(json.dumps(data))
 
 
@@ -232,10 +239,9 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
     title, keys = options[0], [key for key in options[1] if key != "name"]
     listed = f" {title}: {', '.join(keys) or 'none'}." if title else ""
     what = "key" if len(place) == 1 else "option"
-    ours = othernames.option(place, keys)
+    near = did_you_mean(place[-1], keys)
     if len(place) == 1 and place[0] in Train.model_fields:
-        ours = f"train.{place[0]}"
-    near = f" Did you mean {ours!r}?" if ours else did_you_mean(place[-1], keys)
+        near = f" Did you mean 'train.{place[0]}'?"
     return f"no such {what}.{near}{listed}"
 
 

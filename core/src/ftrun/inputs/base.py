@@ -3,9 +3,9 @@
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -34,8 +34,6 @@ class InputSpec(BaseModel):
 
     kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
         field is a str, and declared with `exclude=True`
-    raw_kind: what its raw inputs are, such as image: datasets say what they give, augmentations what they
-        change, by the same word; the `kind` of the class right below this one if not given
     suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
     task: what model hubs call telling classes of such inputs, if they have a name for it
     given: Python for what a user has in hand, as `raw` takes it
@@ -43,20 +41,12 @@ class InputSpec(BaseModel):
     """
 
     kept_in_files: ClassVar[dict[str, str]] = {}
-    raw_kind: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str | None] = None
     given: ClassVar[str] = "what_it_takes"
     plain_code: ClassVar[PlainCode | None] = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        super().__pydantic_init_subclass__(**options)
-        kinds = get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
-        if kinds and not cls.raw_kind:
-            cls.raw_kind = kinds[0]
 
     @abstractmethod
     def collate(self, raw: Any) -> Any:
@@ -83,6 +73,15 @@ class InputSpec(BaseModel):
     def raw(self, given: Any) -> Any:
         """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
         return given
+
+    def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
+        """Return this input as it suits the files that samples are read from, and what a user has to know of them.
+
+        What one file alone cannot tell is settled so for all of them, before any is read, and saved with the weights.
+
+        files: paths (see `Split`); new: whether they are those of a new run, or else the input stays as it is
+        """
+        return self, []
 
     def shown(self, raw: Any) -> str | bytes | None:
         """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""

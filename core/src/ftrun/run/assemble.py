@@ -10,16 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.building import Blaming, BlamingObject, build, inside, misbuilt
 from ftrun.data import Batch, Split, Splits
-from ftrun.errors import SpecError, did_you_mean
+from ftrun.errors import SpecError, did_you_mean, located
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
 from ftrun.run import tuning
 from ftrun.run.average import Average
-from ftrun.run.checks import check_sample, fault_of_augmented
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.decoded import decoded
 from ftrun.run.device import waking
@@ -31,7 +29,7 @@ from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.phases import Plan
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
-from ftrun.specs import Augmentation, Backbone, Loss, Metric, Modifier
+from ftrun.specs import Loss, Metric
 from ftrun.targets import Target
 
 
@@ -110,8 +108,8 @@ def assemble(
     inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
     """
     with waking(device):
-        given = build(spec.dataset, "dataset")
-        with inside(spec.dataset, "dataset"):
+        with located("dataset"):
+            given = spec.dataset.build()
             splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
         for note in splits.notes:
             say(note)
@@ -122,7 +120,8 @@ def assemble(
         monitor = monitor_of(spec, splits.targets)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.train)
-    check_sample(spec, splits.train, net.input)
+        if saved_input is None:
+            splits = splits.with_notes(*_look_at(given.files, net, say))
     net = net.to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
@@ -138,7 +137,8 @@ def assemble(
         batches = spec.train.epochs * loaders["train"].steps(1)
         setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, graphs, say)
     setting.apply(net)
-    optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
+    with located("optimizer"):
+        optimizer = spec.optimizer.build(plan.parameter_groups(net))
     average = Average(net, spec.train.ema) if spec.train.ema is not None else None
     if spec.train.compile:
         for each in (net, average.net) if average else (net,):
@@ -154,13 +154,9 @@ def assemble(
         plan=plan,
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
-        schedule=build_schedule(spec),
+        schedule=spec.scheduler.build() if spec.scheduler else lambda progress: 1.0,
         average=average,
-        augmentations=[
-            Blaming(build(part, where), part, where, fault_of_augmented)
-            for where, part in spec.parts()
-            if isinstance(part, Augmentation)
-        ],
+        augmentations=[augmentation.build() for augmentation in spec.augment],
         setting=setting,
         loaders=loaders,
         embeddings=Embeddings(say),
@@ -168,6 +164,16 @@ def assemble(
         corrupt=corrupt,
         monitor=monitor,
     )
+
+
+def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str]:
+    """Settle what of the net's input is a matter of all files together; return what there is to know of them."""
+    prepare, notes = net.input.looked_at(files, new=True)
+    if prepare != net.input:
+        net.set_input(prepare)
+    for note in notes:
+        say(note)
+    return notes
 
 
 def build_net(
@@ -181,39 +187,20 @@ def build_net(
     saved_input: how inputs were prepared in the run whose weights the net will get
     train: what backbone and modifiers may look at where there is no saved input
     """
-    new = saved_input is None
-    if new:
-        net: Net = build(spec.backbone, "backbone", spec.input_overrides)
-    else:
-        net = build(spec.backbone, "backbone", spec.input_overrides, saved_input, method="rebuild")
-    with inside(spec.backbone, "backbone"):
-        if new and train is not None:
-            spec.backbone.fit(net, train)
-        net.set_targets(targets)
-    return modified(spec, net, train if new else None)
-
-
-def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
-    """The net, changed by the modifiers in order. train: what they may look at"""
+    with located("backbone"):
+        if saved_input is not None:
+            net = spec.backbone.rebuild(spec.input_overrides, saved_input)
+        else:
+            net = spec.backbone.build(spec.input_overrides)
+            if train is not None:
+                spec.backbone.fit(net, train)
+    net.set_targets(targets)
     for index, modifier in enumerate(spec.modifiers):
-        where = f"modifiers.{index}"
-        targets = dict(net.targets)
-        net = build(modifier, where, net)
-        if net.targets != targets:
-            with inside(modifier, where):
-                raise misbuilt(modifier, f"build() gives a net for {net.targets}, but for {targets} it was.")
-        if train is not None:
-            with inside(modifier, where):
+        with located(f"modifiers.{index}"):
+            net = modifier.build(net)
+            if saved_input is None and train is not None:
                 modifier.fit(net, train)
-    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier))
     return net
-
-
-def build_schedule(spec: RunSpec) -> Callable[[float], float]:
-    """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
-    if spec.scheduler is None:
-        return lambda progress: 1.0
-    return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")
 
 
 def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:
@@ -221,13 +208,12 @@ def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], de
 
     splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
     """
-    built, parts = {}, {}
+    built = {}
     for name, target in splits.targets.items():
         loss = spec.loss_of(name)
-        parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
-        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])])
-    missing = split_checks.with_missing(splits)
-    return TotalLoss(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
+        with located("loss" if loss is spec.loss else f"loss.{name}"):
+            built[name] = loss.build(target, values[name][target.present(values[name])])
+    return TotalLoss(built, splits.targets, spec.train.loss_weights, split_checks.with_missing(splits)).to(device)
 
 
 def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
@@ -236,11 +222,8 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
     for name, target in targets.items():
         for index, metric in enumerate(spec.metrics):
             if target.kind in metric.kinds:
-                where = f"metrics.{index}"
-                made = build(metric, where, target)
-                with inside(metric, where):
-                    made = made.to(device)
-                built[name][metric.key] = BlamingObject(made, metric, where, ("update", "compute", "reset"))
+                with located(f"metrics.{index}"):
+                    built[name][metric.key] = metric.build(target).to(device)
     return built
 
 
@@ -263,7 +246,6 @@ def loader(
         workers=spec.train.workers,
         device=device,
         sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
-        dataset=spec.dataset,
     )
 
 
