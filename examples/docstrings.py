@@ -29,6 +29,7 @@ class Docstrings(ftrun.Dataset):
     """The docstrings of ten packages of the Python that runs this: some 2000 texts, 70 % of them to learn from."""
 
     name: Literal["docstrings"]
+    input_kind = "text"
     words: int = Field(4, ge=1, description="Words that a docstring has at least; shorter ones are left out.")
 
     def build(self) -> ftrun.Splits:

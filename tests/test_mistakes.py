@@ -183,9 +183,31 @@ def test_a_metric_that_is_there_twice(site, ftrun):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"seed":\n 3,}', "spec.json:2:4: not JSON: "),
-        ("", "spec.json:1:1: not JSON: Expecting value.\n"),
-        ("{} {}", "spec.json:1:4: not JSON: Extra data.\n"),
+        ('{"seed":\n 3,}', "spec.json:2:3: not JSON: a comma stands before a closing bracket; take it out.\n"),
+        ('{"a": [1, ]}', "spec.json:1:9: not JSON: a comma stands before a closing bracket; take it out.\n"),
+        ("", "spec.json:1:1: not JSON: the file is empty.\n"),
+        ("{} {}", "spec.json:1:4: not JSON: the object has ended, but {} follows.\n"),
+        ('{"a": 1', "spec.json:1:8: not JSON: the text ends too early: a closing bracket is missing.\n"),
+        ("{\u201closs\u201d: 1}", 'spec.json:1:2: not JSON: \u201c is a typographic quotation mark; write ".\n'),
+        ("{'a': 1}", "spec.json:1:2: not JSON: strings stand in double quotes; write \" for '.\n"),
+        ("{a: 1}", 'spec.json:1:2: not JSON: keys stand in double quotes: "a".\n'),
+        ('{"a": sgd}', 'spec.json:1:7: not JSON: sgd is no value; write "sgd".\n'),
+        ('{"a": None}', "spec.json:1:7: not JSON: None is no value; write null.\n"),
+        ('{"a": .5}', "spec.json:1:7: not JSON: .5 is written 0.5.\n"),
+        ('{"a": 5.}', "spec.json:1:8: not JSON: a number is written such as 5, 0.5 or 1e-3.\n"),
+        ('{"a": 1 "b": 2}', 'spec.json:1:9: not JSON: a comma is missing before "b": 2}.\n'),
+        ('{"a" 1}', "spec.json:1:6: not JSON: a colon is missing before 1}.\n"),
+        ('{"a": 1} // x', "spec.json:1:10: not JSON: JSON has no comments; take this one out.\n"),
+        ('# x\n{"a": 1}', "spec.json:1:1: not JSON: JSON has no comments; take this one out.\n"),
+        ('{"a": "C:\\data"}', 'spec.json:1:10: not JSON: a string holds \\d; a backslash is written "\\\\", or use /'),
+        (
+            '{"a": "s\td"}',
+            'spec.json:1:9: not JSON: the string that begins with "s holds a tab, which is written \\t.\n',
+        ),
+        ('{"a": "s', 'spec.json:1:7: not JSON: the string that begins with "s has no closing quotation mark.\n'),
+        ("{\n<<<<<<< HEAD\n", "spec.json:2:1: not JSON: <<<<<<< is what a merge left here; settle it.\n"),
+        ("dataset: digits\n", "spec.json:1:1: not JSON: this is YAML; a spec is a JSON object, {...}. To convert it: "),
+        ("[a]\nb = 1\n", "spec.json:1:1: not JSON: this is TOML; a spec is a JSON object, {...}.\n"),
         ('{"seed": NaN}', "spec.json: not JSON: it has no NaN.\n"),
         ('{"seed": -Infinity}', "spec.json: not JSON: it has no -Infinity.\n"),
         ('{"seed": 1, "seed": 2}', "spec.json: the key 'seed' stands twice in one object.\n"),
@@ -218,12 +240,67 @@ def test_files_that_cannot_be_read(site, ftrun):
         "other.json": "other.json: no such file.",
         "nowhere/other.json": "nowhere/other.json: no such file.",
         "quickstart.json/x.json": "quickstart.json/x.json: cannot be read: Not a directory.",
-        "pluginz": "pluginz: no such file. Did you mean 'plugins'?",
         "x" * 999: f"{'x' * 999}: cannot be read: File name too long.",
     }.items():
         for command in ([], ["check"]):
             result = ftrun(*command, name)
             assert (result.output, result.exit_code) == (f"Error: {message}\n", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pluginz"], "pluginz: no such file or command. Did you mean 'plugins'?"),
+        (["evalute", "runs/a"], "evalute: no such file or command. Did you mean 'evaluate'?"),
+        (["train", "spec.json"], "train: no such file or command. Did you mean 'run'?"),
+        (["validate"], "validate: no such file or command. Did you mean 'check'?"),
+        (["check", "pluginz"], "pluginz: no such file. Did you mean 'plugins'?"),
+    ],
+)
+def test_a_mistyped_command(arguments, message, site, ftrun):
+    result = ftrun(*arguments)
+    assert (result.output, result.exit_code) == (f"Error: {message}\n", 2)
+
+
+def test_a_file_called_like_another_tools_command_is_a_spec(site, ftrun):
+    write_spec(tiny_spec(trian=1), "train")
+    assert "trian: no such key" in ftrun("train").output
+
+
+@pytest.mark.parametrize(
+    ("key", "ours"),
+    [
+        ("lr", "optimizer.lr"),
+        ("learning_rate", "optimizer.lr"),
+        ("early_stopping", "train.patience"),
+        ("freeze", "train.phases"),
+        ("image_size", "input.size"),
+        ("patience", "train.patience"),
+        ("model", "backbone"),
+        ("optimizer.learning-rate", "lr"),
+        ("train.lr", "optimizer.lr"),
+        ("train.early_stopping", "patience"),
+        ("train.freeze", "phases"),
+        ("input.img_size", "size"),
+    ],
+)
+def test_what_an_option_is_called_elsewhere(key, ours, site, ftrun):
+    holder, _, last = key.rpartition(".")
+    values = {"optimizer": {"name": "sgd"}, "train": {}, "input": {}}
+    changes = {holder: {**values[holder], last: 1}} if holder else {last: 1}
+    assert f"{key}: no such " in (shown := ftrun("check", write_spec(tiny_spec(**changes))).output)
+    assert f"Did you mean '{ours}'?" in shown
+
+
+def test_a_word_of_a_parts_name(site, ftrun):
+    shown = ftrun("check", write_spec(tiny_spec(augment=["flip"]))).output
+    assert "augment.0: no augmentation named 'flip'. Did you mean 'horizontal-flip'?" in shown
+
+
+def test_help_cuts_no_sentence(site, ftrun):
+    shown = " ".join(ftrun("--help").output.partition("Commands:")[2].split())
+    assert "..." not in shown
+    assert "with train.phases, show what learns when." in shown
 
 
 def test_a_byte_order_mark_is_no_mistake(site, ftrun):
@@ -266,7 +343,23 @@ def test_set_is_typed_by_the_schema(site, ftrun):
     assert (spec["train"]["clip"], spec["train"]["monitor"]) == (2.0, "val/loss")
 
 
-@pytest.mark.parametrize("text", ["5", "true", "null", "[1]", "{}", "1e3", "", " x ", "NaN", "__import__('os')"])
+@pytest.mark.parametrize(("text", "value"), [(".01", 0.01), ("+5", 5), ("5.", 5), ("1E-3", 0.001), ("+.5e0", 0.5)])
+def test_set_takes_numbers_as_people_write_them(text, value, site, ftrun):
+    assert resolved(ftrun, "--set", f"optimizer.lr={text}")["optimizer"]["lr"] == value
+
+
+def test_set_to_null_leaves_a_key_out_that_cannot_be_null(site, ftrun):
+    spec = resolved(
+        ftrun,
+        *("--set", "optimizer.lr=null", "--set", "train=null", "--set", "observers=null"),
+        optimizer={"name": "tiny-sgd", "lr": 3},
+        train={"epochs": 77},
+        observers=[{"name": "recorder", "file": "a"}],
+    )
+    assert (spec["optimizer"]["lr"], spec["train"]["epochs"], spec["observers"]) == (0.1, 10, [])
+
+
+@pytest.mark.parametrize("text", ["5", ".5", "true", "null", "[1]", "{}", "1e3", "", " x ", "NaN", "__import__('os')"])
 def test_set_gives_text_where_the_schema_wants_text(text, site, ftrun):
     spec = resolved(ftrun, "--set", f"observers.0.file={text}", observers=[{"name": "recorder", "file": "a"}])
     assert spec["observers"][0]["file"] == text
@@ -510,7 +603,7 @@ def test_a_fault_keeps_its_traceback(site):
     process = start(write_spec(tiny_spec(backbone={"name": "tiny", "exits": True})))
     _, errors = process.communicate(timeout=60)
     assert errors.startswith("Traceback")
-    assert errors.endswith("ZeroDivisionError: an unexpected fault\n")
+    assert errors.endswith("ZeroDivisionError: an unexpected fault\nin backbone, 'tiny' of ftrun-tiny 1.0\n")
     assert process.returncode == 1
     assert not Path("runs").exists()
 
@@ -520,8 +613,8 @@ def test_an_observer_that_raises_is_dropped_and_the_run_goes_on(site, ftrun):
     result = ftrun(write_spec(tiny_spec(observers=observers)))
     assert result.exit_code == 0
     dropped = (
-        "observer recorder (observers.0) failed in ftrun_after_epoch and is dropped: "
-        "RuntimeError: the recorder's own fault"
+        "observer 'recorder' of ftrun-tiny 1.0 (observers.0) failed in ftrun_after_epoch and is dropped: "
+        "RuntimeError: the recorder's own fault ("
     )
     assert result.output.count(dropped) == 1
     assert dropped in Path("runs/spec-1/log.txt").read_text()

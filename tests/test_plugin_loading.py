@@ -185,7 +185,7 @@ def test_what_an_observer_has_that_is_deprecated_is_said_in_the_run(site, ftrun,
     spec = tiny_spec(observers=[{"name": "recorder", "file": "calls"}])
     assert ftrun(write_spec(spec)).exit_code == 0
     log = Path("runs/spec-1/log.txt").read_text()
-    assert "observer recorder (observers.0): the argument epoch goes in API 2." in log
+    assert "observer 'recorder' of ftrun-tiny 1.0 (observers.0): the argument epoch goes in API 2." in log
     assert "after_epoch 1" in Path("calls").read_text()
 
 

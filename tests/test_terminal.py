@@ -81,3 +81,26 @@ def test_a_file_of_predictions_is_written_behind_a_bar_with_its_rate(images):
     assert [row.split(",")[0] for row in rows] == ["file", *images]
     last = shown.replace("\r\n", "\n").rpartition("\n")[2]
     assert not re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).strip(), "the bar is gone in the end"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "--json"], ["check", "spec.json"]])
+def test_output_that_cannot_be_written_is_told_in_one_line(arguments, site):
+    write_spec(tiny_spec())
+    with Path("/dev/full").open("w") as full:
+        ended = _writing_to(full, *arguments)
+    message = "Error: cannot write the output: No space left on device.\n"
+    assert (ended.returncode, ended.stderr) == (1, message)
+
+
+def test_a_run_whose_output_cannot_be_written_goes_on_and_logs(site):
+    write_spec(tiny_spec())
+    with Path("/dev/full").open("w") as full:
+        ended = _writing_to(full, "spec.json", "--out", "run")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "results: run/results.json" in Path("run/log.txt").read_text()
+
+
+def _writing_to(out, *arguments):
+    command = [sys.executable, "-m", "ftrun", *arguments]
+    return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=120)

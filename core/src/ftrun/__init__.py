@@ -3,36 +3,35 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-from ftrun.apiversion import API_VERSION
-from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
-from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
-from ftrun.events import EpochInfo, RunInfo
-from ftrun.filedigests import files_fingerprint
-from ftrun.filescan import FileScan, is_folder
-from ftrun.hooks import hookimpl
-from ftrun.inputs import ImageInput, InputSpec, TextInput
-from ftrun.paths import expand_path
-from ftrun.randomness import SampleRandom
-from ftrun.specs import (
-    Augmentation,
-    Backbone,
-    Dataset,
-    Exporter,
-    Hub,
-    Loss,
-    Metric,
-    Modifier,
-    Observer,
-    Optimizer,
-    Part,
-    Scheduler,
-)
-from ftrun.targets import Classes, Labels, Target, Values
-
 if TYPE_CHECKING:
+    from ftrun.apiversion import API_VERSION
+    from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
+    from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
+    from ftrun.events import EpochInfo, RunInfo
     from ftrun.exportable import Exportable
+    from ftrun.filedigests import files_fingerprint
+    from ftrun.filescan import FileScan, is_folder
+    from ftrun.hooks import hookimpl
+    from ftrun.inputs import ImageInput, InputSpec, TextInput
     from ftrun.net import Heads, Net
+    from ftrun.paths import expand_path
+    from ftrun.randomness import SampleRandom
     from ftrun.run.predictor import Prediction, Predictor
+    from ftrun.specs import (
+        Augmentation,
+        Backbone,
+        Dataset,
+        Exporter,
+        Hub,
+        Loss,
+        Metric,
+        Modifier,
+        Observer,
+        Optimizer,
+        Part,
+        Scheduler,
+    )
+    from ftrun.targets import Classes, Labels, Target, Values
 
 __version__ = "0.1.0"
 
@@ -86,6 +85,26 @@ __all__ = [
 ]
 
 
+_HOME = {
+    "ftrun.apiversion": "API_VERSION",
+    "ftrun.data": "Batch Sample Split Splits Subset TensorSplit counted",
+    "ftrun.errors": "DataError FtrunError PluginError SpecError did_you_mean",
+    "ftrun.events": "EpochInfo RunInfo",
+    "ftrun.exportable": "Exportable",
+    "ftrun.filedigests": "files_fingerprint",
+    "ftrun.filescan": "FileScan is_folder",
+    "ftrun.hooks": "hookimpl",
+    "ftrun.inputs": "ImageInput InputSpec TextInput",
+    "ftrun.net": "Heads Net",
+    "ftrun.paths": "expand_path",
+    "ftrun.randomness": "SampleRandom",
+    "ftrun.run.predictor": "Prediction Predictor",
+    "ftrun.specs": "Augmentation Backbone Dataset Exporter Hub Loss Metric Modifier Observer Optimizer Part Scheduler",
+    "ftrun.targets": "Classes Labels Target Values",
+}
+"""The public names of each module."""
+
+
 def load(run: str | os.PathLike[str], device: str | None = None) -> "Predictor":
     """The best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
 
@@ -99,17 +118,11 @@ def load(run: str | os.PathLike[str], device: str | None = None) -> "Predictor":
 
 
 def __getattr__(name: str) -> Any:
-    # These need torch, so it loads with the first use of them: of nets, inside a plugin's build().
-    if name in ("Heads", "Net"):
-        from ftrun import net
+    # A name loads its module with its first use: the command line answers Ctrl-C before pydantic is loaded, and what
+    # needs torch (nets, in a plugin's build()) loads it where it is needed.
+    from importlib import import_module
 
-        return getattr(net, name)
-    if name == "Exportable":
-        from ftrun.exportable import Exportable
-
-        return Exportable
-    if name in ("Prediction", "Predictor"):
-        from ftrun.run import predictor
-
-        return getattr(predictor, name)
+    for module, names in _HOME.items():
+        if name in names.split():
+            return getattr(import_module(module), name)
     raise AttributeError(f"module 'ftrun' has no attribute {name!r}")

@@ -1,5 +1,5 @@
 """`python -m ftrun`."""
 
-from ftrun.cli import process
+from ftrun.start import process
 
 process()

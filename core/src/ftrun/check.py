@@ -5,27 +5,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ftrun import othernames
 from ftrun.catalogue import Catalogue
-from ftrun.errors import PluginError, SpecError, did_you_mean
+from ftrun.errors import Mistake, PluginError, SpecError, did_you_mean
+from ftrun.pairs import wrong_pairs
 from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
-from ftrun.specfile import json_or_text, parse_set, set_value
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
-
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}" if self.where else self.message
+from ftrun.specfile import json_or_text, parse_set, remove_value, set_value
 
 
 class InvalidSpec(SpecError):
@@ -61,7 +51,7 @@ def check_spec(
     except ValidationError as error:
         invalid = InvalidSpec(name, list(_mistakes(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
-    if mistakes := list(_cross_check(spec)):
+    if mistakes := [*_cross_check(spec), *wrong_pairs(spec, catalogue)]:
         raise InvalidSpec(name, mistakes)
     return spec
 
@@ -71,13 +61,16 @@ def _validate(model: type[RunSpec], data: dict[str, Any], raw: dict[tuple[str, .
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        # `--set name=5` is the text "5" where the schema wants text.
-        places = [_place(each, data) for each in error.errors() if each["type"] in ("string_type", "path_type")]
-        texts = [path for path in raw if path in places]
-        if not texts:
+        wrong = {_place(each, data): each["type"] for each in error.errors()}
+        again = False
+        for path in (path for path in raw if path in wrong):
+            if wrong[path] in ("string_type", "path_type"):  # `--set name=5` is the text "5" where text is wanted
+                set_value(data, path, raw[path], where=".".join(path))
+                again = True
+            elif raw[path].strip() == "null":  # `--set key=null` leaves out a key that cannot be null
+                again = remove_value(data, path) or again
+        if not again:
             raise
-        for path in texts:
-            set_value(data, path, raw[path], where=".".join(path))
         return model.model_validate_json(json.dumps(data))
 
 
@@ -239,9 +232,10 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
     title, keys = options[0], [key for key in options[1] if key != "name"]
     listed = f" {title}: {', '.join(keys) or 'none'}." if title else ""
     what = "key" if len(place) == 1 else "option"
-    near = did_you_mean(place[-1], keys)
+    ours = othernames.option(place, keys)
     if len(place) == 1 and place[0] in Train.model_fields:
-        near = f" Did you mean 'train.{place[0]}'?"
+        ours = f"train.{place[0]}"
+    near = f" Did you mean {ours!r}?" if ours else did_you_mean(place[-1], keys)
     return f"no such {what}.{near}{listed}"
 
 

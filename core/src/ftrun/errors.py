@@ -5,13 +5,16 @@
     ├── PluginError     3  a plugin is broken, missing or clashes
     ├── DataError       4  the data is wrong
     ├── DivergedError   5  training diverged
-    └── Interrupted     130 or 143, after SIGINT or SIGTERM
+    ├── CannotWrite     1  standard output cannot be written
+    └── Interrupted     130, 143 or 129, after SIGINT, SIGTERM or SIGHUP
 
 Anything else that is raised is a fault of ours or of a plugin, and keeps its traceback.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -54,12 +57,30 @@ class DivergedError(FtrunError):
     exit_code = 5
 
 
+_SIGNALS = {1: "SIGHUP: its terminal is gone", 2: "Ctrl-C", 15: "SIGTERM"}
+
+
 class Interrupted(FtrunError):
     """Stopped by a signal."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped by SIGTERM" if signal_number == 15 else "stopped by Ctrl-C")
+        super().__init__(f"stopped by {_SIGNALS.get(signal_number, f'signal {signal_number}')}")
         self.signal_number = signal_number
+
+
+class CannotWrite(FtrunError):
+    """Standard output cannot be written: its disk is full, for one."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a spec: its place (`optimizer.lr`) and what to do about it."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 @contextmanager
@@ -82,4 +103,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {each.lower(): each for each in known}
     wanted = name.lower()
     near = get_close_matches(wanted, by_lower, n=1) or [each for each in by_lower if wanted and each.startswith(wanted)]
+    if not near and len(wanted) > 3:
+        near = [
+            each for each in by_lower if wanted in re.split(r"[-_./ ]", each)
+        ]  # 'flip' is a word of 'horizontal-flip'
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""

@@ -1,14 +1,16 @@
 """The one shape of a network that modifiers, losses, caches and exporters see."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
+from urllib.parse import unquote
 
 import torch
 from torch import Tensor, nn
 
 from ftrun.errors import did_you_mean
 from ftrun.inputs import InputSpec
+from ftrun.specs import Part
 from ftrun.targets import Target
 
 
@@ -53,6 +55,8 @@ class Net(nn.Module):
         self.pool_layers = tuple(pool_layers)
         self.embeds = embeds
         self.targets: dict[str, Target] = {}
+        self.parts: tuple[tuple[str, Part], ...] = ()
+        """The parts that made it, each with its place in the spec: for messages."""
         self.merges: list[Callable[[Net], None]] = []
         """What modifiers append, functions of a module: each folds what its modifier added into the net it is given."""
         modules = dict(model.named_modules())
@@ -182,10 +186,43 @@ class Net(nn.Module):
 
 
 class Heads(nn.ModuleDict):
-    """A head for each of several targets: embedding [B, D] -> {target: output}."""
+    """A head for each of several targets, whatever they are called: embedding [B, D] -> {target: output}.
+
+    Its keys are the targets' names. In names of weights, what a module's name cannot hold is written as in addresses:
+    `a%2Eb` for the target `a.b`, and `%74ype` for `type`, which a module has as an attribute.
+    """
 
     def forward(self, embedding: Tensor) -> dict[str, Tensor]:
         return {name: head(embedding) for name, head in self.items()}
+
+    def __getitem__(self, key: str) -> nn.Module:
+        return super().__getitem__(_module_name(key))
+
+    def __setitem__(self, key: str, module: nn.Module) -> None:
+        super().__setitem__(_module_name(key), module)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(_module_name(key))
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and _module_name(key) in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return map(unquote, self._modules)
+
+    def keys(self) -> KeysView[str]:
+        """The targets' names."""
+        return dict(self.items()).keys()
+
+    def items(self) -> ItemsView[str, nn.Module]:
+        """(target's name, head) for each."""
+        return dict(zip(self, self.values(), strict=True)).items()
+
+
+def _module_name(target: str) -> str:
+    name = target.replace("%", "%25").replace(".", "%2E")
+    taken = hasattr(Heads, name) or name in vars(nn.Module())
+    return f"%{ord(name[0]):02X}{name[1:]}" if taken else name
 
 
 def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """Reading a spec file, and changing it with `--set`."""
 
 import json
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ftrun import notjson
 from ftrun.errors import SpecError, did_you_mean
 
 _DEEPEST = 50  # levels; the parsers that come after Python's own stop at 200
@@ -23,7 +25,9 @@ def read_spec(path: Path, commands: Sequence[str] = ()) -> tuple[str, dict[str, 
     try:
         data = _parse(text)
     except json.JSONDecodeError as error:
-        raise SpecError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}.") from None
+        position, reason = notjson.explain(text, error)
+        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+        raise SpecError(f"{path}:{line}:{column}: not JSON: {reason}.") from None
     except ValueError as error:
         raise SpecError(f"{path}: {error}.") from None
     if not isinstance(data, dict):
@@ -129,11 +133,12 @@ def parts_named(data: dict[str, Any], overrides: Sequence[str]) -> str | None:
 
 
 def json_or_text(raw: str) -> Any:
-    """The value of a `--set`: JSON where it is JSON, else the text itself."""
+    """Return the value of a `--set`: JSON where it is JSON, a number as people write one (.5, +5), else the text."""
     try:
         return _parse(raw)
     except ValueError:
-        return raw
+        number = notjson.number(raw) if len(raw) <= _LONGEST else None
+        return raw if number is None or not math.isfinite(number) else number
 
 
 def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None:
@@ -152,6 +157,16 @@ def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None
         data.append(value)
     else:
         data[_index(data, last, where)] = value
+
+
+def remove_value(data: Any, path: Sequence[str]) -> bool:
+    """Take the key at `path` out of the object that holds it, and return whether it was in one."""
+    for step in path[:-1]:
+        data = data[int(step)] if isinstance(data, list) else data[step]
+    if not isinstance(data, dict) or path[-1] not in data:
+        return False
+    del data[path[-1]]
+    return True
 
 
 def _index(data: Any, step: str, where: str) -> int:

@@ -54,9 +54,14 @@ class Part(BaseModel):
 
 
 class Dataset(Part):
-    """Raw samples to learn from and to be judged on."""
+    """Raw samples to learn from and to be judged on.
+
+    input_kind: what its raw inputs are, `image` or `text` (see `InputSpec.raw_kind`), so that a spec that has them go
+        through a net for others is refused before anything is loaded; None where that is known once it is built
+    """
 
     role = "dataset"
+    input_kind: ClassVar[str | None] = None
 
     @abstractmethod
     def build(self) -> Splits:
@@ -142,9 +147,13 @@ class Modifier(_Fits):
 
 
 class Augmentation(Part):
-    """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own."""
+    """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own.
+
+    input_kinds: the kinds of input that it changes, as a dataset's `input_kind`; None where it may be any
+    """
 
     role = "augmentation"
+    input_kinds: ClassVar[tuple[str, ...] | None] = None
 
     @abstractmethod
     def build(self) -> Callable[[Batch, SampleRandom], Batch]:

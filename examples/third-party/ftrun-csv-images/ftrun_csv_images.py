@@ -37,6 +37,7 @@ class CsvImagesDataset(ftrun.Dataset):
     """Images and their classes as a CSV file lists them, split by a column or by fractions."""
 
     name: Literal["csv-images"]
+    input_kind = "image"
     path: Path = Field(description="The CSV file, in UTF-8; its first line names the columns.")
     root: Path | None = Field(
         None, description="Folder that the images' paths start from; the CSV file's own if not given."

@@ -1,33 +1,66 @@
 """The command line: `ftrun SPEC`, and a command for all else. Loads torch only where a command needs it."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ftrun.cli import afterwards, installed, training
+from ftrun import othernames
+from ftrun.cli import afterwards, installed, output, training
 from ftrun.cli.leaving import leave
 from ftrun.cli.settings import settle
-from ftrun.errors import FtrunError, exit_code
+from ftrun.errors import FtrunError, SpecError, did_you_mean, exit_code
+
+_HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
 
 
 class _RunByDefault(click.Group):
     """`ftrun SPEC` is `ftrun run SPEC`."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except FtrunError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(exit_code(error))
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
+            self._check_command(args)
             args = ["run", *args]
         return super().parse_args(ctx, args)
+
+    def _check_command(self, args: list[str]) -> None:
+        """Raise SpecError where the first of some arguments is a command's name in other letters."""
+        name = args[0]
+        if name.startswith("-") or Path(name).suffix or _exists(name):
+            return
+        near = did_you_mean(name, self.commands)
+        ours = othernames.command(name)
+        hint = f" Did you mean {ours!r}?" if ours in self.commands else near
+        if hint:
+            raise SpecError(f"{name}: no such file or command.{hint}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, self.commands[name].get_short_help_str(_HELP_COLUMNS)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         settle()
         try:
             return super().invoke(ctx)
-        except FtrunError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(exit_code(error))
         except KeyboardInterrupt:  # before training starts; from then on, it waits for the end of a step
+            click.echo("\ninterrupted", err=True)
             ctx.exit(130)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 @click.group(cls=_RunByDefault, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,10 +91,27 @@ for _command in (
 
 
 def process() -> None:
-    """What a process of its own does: `main`, and a quick end."""
+    """Do what a process of its own does: `main`, and a quick end."""
+    output.wrap()
+    code = _code()
+    try:
+        output.finish()
+    except FtrunError as error:
+        if not code:
+            click.echo(f"Error: {error}", err=True)
+            code = exit_code(error)
+    except OSError:  # nobody reads any more
+        pass
+    if "torch" in sys.modules:
+        leave(code)
+    sys.exit(code)
+
+
+def _code() -> Any:
     try:
         main()
     except SystemExit as end:
-        if "torch" in sys.modules:
-            leave(end.code or 0)
-        raise
+        return end.code or 0
+    except KeyboardInterrupt:
+        return 130
+    return 0

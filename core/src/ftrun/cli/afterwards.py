@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftrun.building import build
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, answer
 from ftrun.errors import SpecError
 
@@ -174,7 +175,7 @@ def push(
     if dry_run:
         click.echo(f"would go to {repository}, {hub.name}{', private' if private else ''}; nothing was pushed")
         return
-    place = hub.build().push(files, repository, message=message or pushing.message(folder), private=private)
+    place = build(hub, "--to").push(files, repository, message=message or pushing.message(folder), private=private)
     click.echo(f"pushed: {pushing.address(place)}")
 
 
@@ -227,6 +228,8 @@ def _judgeable(run: Path) -> "RunFolder":
 
 def _standard_input() -> Iterator[str]:
     """Its lines, once they are asked for; a file's name may be no text."""
+    if sys.stdin is None:
+        raise SpecError("-: there is no standard input to read.")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     yield from sys.stdin

@@ -143,7 +143,8 @@ def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "tup
 
 def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -> "PartsFile | None":
     """The file that a spec names, relative to the folder that the spec is in."""
-    from ftrun.check import InvalidSpec, Mistake
+    from ftrun.check import InvalidSpec
+    from ftrun.errors import Mistake
     from ftrun.localparts import PartsFile
     from ftrun.specfile import parts_named
 

@@ -5,7 +5,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -34,6 +34,8 @@ class InputSpec(BaseModel):
 
     kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
         field is a str, and declared with `exclude=True`
+    raw_kind: what its raw inputs are, such as image: datasets say what they give, augmentations what they
+        change, by the same word; the `kind` of the class right below this one if not given
     suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
     task: what model hubs call telling classes of such inputs, if they have a name for it
     given: Python for what a user has in hand, as `raw` takes it
@@ -41,12 +43,20 @@ class InputSpec(BaseModel):
     """
 
     kept_in_files: ClassVar[dict[str, str]] = {}
+    raw_kind: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str | None] = None
     given: ClassVar[str] = "what_it_takes"
     plain_code: ClassVar[PlainCode | None] = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        kinds = get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
+        if kinds and not cls.raw_kind:
+            cls.raw_kind = kinds[0]
 
     @abstractmethod
     def collate(self, raw: Any) -> Any:

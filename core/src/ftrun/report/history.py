@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftrun.run.assemble import build_schedule
 from ftrun.runspec import RunSpec
 from ftrun.targets import Target, Values
 
@@ -87,7 +88,7 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
     In an epoch it is a constant (the optimizer's rate, the phase's factor) times the scheduler's factor, which is a
     function of progress. The constant follows from what was recorded.
     """
-    schedule = spec.scheduler.build() if spec.scheduler else lambda progress: 1.0
+    schedule = build_schedule(spec)
     per_epoch = int(history[0]["step"]) if history else 1
     steps = spec.train.epochs * per_epoch
     portions = max(min(_RATE_POINTS // max(len(history), 1), per_epoch), 1)

@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ftrun.building import Blaming, BlamingObject, build, inside, misbuilt
 from ftrun.data import Batch, Split, Splits
-from ftrun.errors import SpecError, did_you_mean, located
+from ftrun.errors import SpecError, did_you_mean
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
 from ftrun.run import splits as split_checks
 from ftrun.run import tuning
 from ftrun.run.average import Average
+from ftrun.run.checks import check_sample, fault_of_augmented
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.decoded import decoded
 from ftrun.run.device import waking
@@ -29,7 +31,7 @@ from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.phases import Plan
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
-from ftrun.specs import Loss, Metric
+from ftrun.specs import Augmentation, Backbone, Loss, Metric, Modifier
 from ftrun.targets import Target
 
 
@@ -108,8 +110,8 @@ def assemble(
     inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
     """
     with waking(device):
-        with located("dataset"):
-            given = spec.dataset.build()
+        given = build(spec.dataset, "dataset")
+        with inside(spec.dataset, "dataset"):
             splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
         for note in splits.notes:
             say(note)
@@ -122,6 +124,7 @@ def assemble(
         net = build_net(spec, splits.targets, saved_input, splits.train)
         if saved_input is None:
             splits = splits.with_notes(*_look_at(given.files, net, say))
+    check_sample(spec, splits.train, net.input)
     net = net.to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
@@ -137,8 +140,7 @@ def assemble(
         batches = spec.train.epochs * loaders["train"].steps(1)
         setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, graphs, say)
     setting.apply(net)
-    with located("optimizer"):
-        optimizer = spec.optimizer.build(plan.parameter_groups(net))
+    optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
     average = Average(net, spec.train.ema) if spec.train.ema is not None else None
     if spec.train.compile:
         for each in (net, average.net) if average else (net,):
@@ -154,9 +156,13 @@ def assemble(
         plan=plan,
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
-        schedule=spec.scheduler.build() if spec.scheduler else lambda progress: 1.0,
+        schedule=build_schedule(spec),
         average=average,
-        augmentations=[augmentation.build() for augmentation in spec.augment],
+        augmentations=[
+            Blaming(build(part, where), part, where, fault_of_augmented)
+            for where, part in spec.parts()
+            if isinstance(part, Augmentation)
+        ],
         setting=setting,
         loaders=loaders,
         embeddings=Embeddings(say),
@@ -187,20 +193,39 @@ def build_net(
     saved_input: how inputs were prepared in the run whose weights the net will get
     train: what backbone and modifiers may look at where there is no saved input
     """
-    with located("backbone"):
-        if saved_input is not None:
-            net = spec.backbone.rebuild(spec.input_overrides, saved_input)
-        else:
-            net = spec.backbone.build(spec.input_overrides)
-            if train is not None:
-                spec.backbone.fit(net, train)
-    net.set_targets(targets)
+    new = saved_input is None
+    if new:
+        net: Net = build(spec.backbone, "backbone", spec.input_overrides)
+    else:
+        net = build(spec.backbone, "backbone", spec.input_overrides, saved_input, method="rebuild")
+    with inside(spec.backbone, "backbone"):
+        if new and train is not None:
+            spec.backbone.fit(net, train)
+        net.set_targets(targets)
+    return modified(spec, net, train if new else None)
+
+
+def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
+    """The net, changed by the modifiers in order. train: what they may look at"""
     for index, modifier in enumerate(spec.modifiers):
-        with located(f"modifiers.{index}"):
-            net = modifier.build(net)
-            if saved_input is None and train is not None:
+        where = f"modifiers.{index}"
+        targets = dict(net.targets)
+        net = build(modifier, where, net)
+        if net.targets != targets:
+            with inside(modifier, where):
+                raise misbuilt(modifier, f"build() gives a net for {net.targets}, but for {targets} it was.")
+        if train is not None:
+            with inside(modifier, where):
                 modifier.fit(net, train)
+    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier))
     return net
+
+
+def build_schedule(spec: RunSpec) -> Callable[[float], float]:
+    """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
+    if spec.scheduler is None:
+        return lambda progress: 1.0
+    return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")
 
 
 def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:
@@ -208,12 +233,13 @@ def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], de
 
     splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
     """
-    built = {}
+    built, parts = {}, {}
     for name, target in splits.targets.items():
         loss = spec.loss_of(name)
-        with located("loss" if loss is spec.loss else f"loss.{name}"):
-            built[name] = loss.build(target, values[name][target.present(values[name])])
-    return TotalLoss(built, splits.targets, spec.train.loss_weights, split_checks.with_missing(splits)).to(device)
+        parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
+        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])])
+    missing = split_checks.with_missing(splits)
+    return TotalLoss(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
 
 
 def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
@@ -222,8 +248,11 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
     for name, target in targets.items():
         for index, metric in enumerate(spec.metrics):
             if target.kind in metric.kinds:
-                with located(f"metrics.{index}"):
-                    built[name][metric.key] = metric.build(target).to(device)
+                where = f"metrics.{index}"
+                made = build(metric, where, target)
+                with inside(metric, where):
+                    made = made.to(device)
+                built[name][metric.key] = BlamingObject(made, metric, where, ("update", "compute", "reset"))
     return built
 
 
@@ -246,6 +275,7 @@ def loader(
         workers=spec.train.workers,
         device=device,
         sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
+        dataset=spec.dataset,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ftrun import cachefolder
+from ftrun.building import blame_all
 from ftrun.data import Batch
 from ftrun.net import Net
 from ftrun.run import fingerprint
@@ -130,7 +131,11 @@ class Embeddings:
 
 def output(net: Net, batch: Batch) -> Any:
     """What the net makes of a batch that is ready; of embeddings, what its head does."""
-    return net.head(batch.inputs) if batch.embedded else net(batch.inputs)
+    try:
+        return net.head(batch.inputs) if batch.embedded else net(batch.inputs)
+    except Exception as error:
+        blame_all(error, net.parts)
+        raise
 
 
 def _digest(net: Net) -> str:

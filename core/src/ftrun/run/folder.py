@@ -41,9 +41,12 @@ class RunFolder:
         """The folder of a run that was started. Raises SpecError where there is none."""
         if (path / "resolved.json").is_file():
             return cls(path)
+        if holder := next((each for each in path.absolute().parents if (each / "resolved.json").is_file()), None):
+            raise SpecError(f"{path}: is inside of a run folder. Did you mean {os.path.relpath(holder)!r}?")
         if not path.is_dir():
-            near = did_you_mean(path.name, [each.name for each in _folders(path.parent)])
-            raise SpecError(f"{path}: no such run folder.{near}")
+            raise SpecError(f"{path}: no such run folder.{_nearest_run(path)}")
+        if runs := _run_folders(path):
+            raise SpecError(f"{path}: holds runs, and is none itself. Name one of them: {_listed(runs)}.")
         raise SpecError(f"{path}: not the folder of a run, or of one that ended before it began: no resolved.json.")
 
     @property
@@ -207,5 +210,23 @@ def _number(folder: str, name: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _folders(parent: Path) -> list[Path]:
-    return [each for each in parent.iterdir() if each.is_dir()] if parent.is_dir() else []
+_LISTED = 5  # runs in a message
+
+
+def _nearest_run(path: Path) -> str:
+    """Return the run folder that was meant, or the runs that are at hand: in the folder named, and in `runs`."""
+    runs = [each for parent in dict.fromkeys((Path("runs"), path.parent)) for each in _run_folders(parent)]
+    near = did_you_mean(str(path), map(str, runs))
+    return near or (f" Runs at hand: {_listed(runs)}." if runs else "")
+
+
+def _listed(runs: list[Path]) -> str:
+    newest = sorted(runs, key=lambda run: run.stat().st_mtime, reverse=True)
+    return ", ".join(map(str, newest[:_LISTED])) + (", ..." if len(newest) > _LISTED else "")
+
+
+def _run_folders(parent: Path) -> list[Path]:
+    try:
+        return [each for each in parent.iterdir() if (each / "resolved.json").is_file()]
+    except OSError:
+        return []

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_
 
+from ftrun.building import Blaming
 from ftrun.data import Batch
 from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
@@ -33,7 +34,7 @@ class Guard:
         self._buffers: list[Tensor] = []
         self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
         self._one = torch.ones((), device=job.device)
-        self._make_step = plain_step(job.optimizer)
+        self._make_step = Blaming(plain_step(job.optimizer), job.spec.optimizer, "optimizer")
         fused = getattr(job.optimizer, "_step_supports_amp_scaling", False) and job.spec.train.clip is None
         self._may_be_told = job.device.type == "cuda" and fused
         self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ftrun.building import build, inside
 from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
-from ftrun.errors import DataError, FtrunError, located
+from ftrun.errors import DataError, FtrunError
 from ftrun.net import Net
 from ftrun.run import identity, places, predictions
 from ftrun.run import splits as split_checks
@@ -124,15 +125,17 @@ def own_data(
 
     names, allowed: see `identity.check`
     """
-    with places.telling_where(resolved), located("dataset"):
-        splits = split_checks.complete(spec.dataset.build(), val_fraction=spec.train.val_fraction, seed=spec.seed)
+    with places.telling_where(resolved), inside(spec.dataset, "dataset"):
+        splits = split_checks.complete(
+            build(spec.dataset, "dataset"), val_fraction=spec.train.val_fraction, seed=spec.seed
+        )
     return identity.check(resolved, splits, way_out, names=names, allowed=allowed)
 
 
 def other_splits(spec: RunSpec, run: Opened) -> Splits:
     """Other data, its classes matched with the run's by name."""
-    with located("--dataset"):
-        splits = spec.dataset.build()
+    splits = build(spec.dataset, "--dataset")
+    with inside(spec.dataset, "--dataset"):
         split_checks.check_values(splits)
         _, notes = run.net.input.looked_at(splits.files, new=False)
         return align(splits, run.net.targets).with_notes(*notes)

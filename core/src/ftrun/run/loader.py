@@ -15,6 +15,7 @@ from ftrun.randomness import seed_of
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.reader import BatchReader, Collate, Read, Workers, as_it_is
 from ftrun.run.resident import resident
+from ftrun.specs import Part
 
 Ready: TypeAlias = Callable[[Batch], Batch]
 """What makes a batch ready for the net, on its device: each sample on its own, so that batches may go together."""
@@ -34,6 +35,7 @@ class Loader:
     corrupt: told of samples that cannot be read; only where it allows for some are they skipped
     sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
         at once, and on a GPU the split stays in its memory where there is room
+    dataset: the part that the split is from: for messages
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Loader:
         workers: int | None,
         device: torch.device,
         sample_bytes: int | None = None,
+        dataset: Part | None = None,
     ) -> None:
         self.name = name
         self.samples = len(split)
@@ -64,7 +67,7 @@ class Loader:
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
             collate = as_it_is
-        self._reader = BatchReader(split, collate, skip_corrupt=corrupt.limit > 0)
+        self._reader = BatchReader(split, collate, skip_corrupt=corrupt.limit > 0, dataset=dataset)
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:

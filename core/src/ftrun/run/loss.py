@@ -6,6 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ftrun.building import blame, misbuilt
+from ftrun.run.checks import fault_of_loss
+from ftrun.specs import Loss
 from ftrun.targets import Target, Values
 
 
@@ -19,6 +22,7 @@ class TotalLoss(nn.Module):
         using uncertainty to weigh losses", 2018): with s the logarithm of a target's variance, its loss counts
         exp(-s) times, half of that for values, and s / 2 is added
     missing: targets that some samples do not have
+    parts: the part that made each target's loss, and its place in the spec: for messages
     """
 
     def __init__(
@@ -27,11 +31,13 @@ class TotalLoss(nn.Module):
         targets: Mapping[str, Target],
         weights: Mapping[str, float] | Literal["uncertainty"] | None = None,
         missing: Collection[str] = (),
+        parts: Mapping[str, tuple[str, Loss]] | None = None,
     ) -> None:
         super().__init__()
         self.losses = nn.ModuleList(losses.values())
         self.targets = {name: targets[name] for name in losses}
         self.missing = frozenset(missing)
+        self._parts = parts or {}
         self.log_variances = nn.Parameter(torch.zeros(len(losses))) if weights == "uncertainty" else None
         self._weights = weights if isinstance(weights, Mapping) else {}
         self._halves = torch.tensor([0.5 if isinstance(each, Values) else 1.0 for each in self.targets.values()])
@@ -58,13 +64,24 @@ class TotalLoss(nn.Module):
     def _one(self, name: str, target: Target, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
         output, values = target.standardised(output), target.standardised(values)
         if name not in self.missing:
-            found: Tensor = loss(output, values)
-            return found
+            return self._computed(name, loss, output, values)
         there = target.present(values)
         if not there.any():
             return output.sum() * 0
-        found = loss(output[there], values[there])
-        return found * there.float().mean()
+        return self._computed(name, loss, output[there], values[there]) * there.float().mean()
+
+    def _computed(self, name: str, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
+        """What a target's loss gives. Raises PluginError where that is no scalar."""
+        try:
+            value: Tensor = loss(output, values)
+            if name in self._parts and (fault := fault_of_loss(value)):
+                raise misbuilt(self._parts[name][1], fault)
+        except Exception as error:
+            if name in self._parts:
+                where, part = self._parts[name]
+                blame(error, part, where)
+            raise
+        return value
 
     def learnt(self) -> dict[str, Any]:
         """The values of its parameters, by name, as lists of numbers: what a checkpoint keeps."""

@@ -1,14 +1,16 @@
 """The observers that a spec names: called in its order, dropped where they raise."""
 
 import inspect
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pluggy
 
 from ftrun import events, hooks
+from ftrun.building import build, inside, named
 from ftrun.contract import register
-from ftrun.errors import PluginError, did_you_mean, located
+from ftrun.errors import PluginError, did_you_mean
 from ftrun.runspec import RunSpec
 
 
@@ -24,9 +26,10 @@ class Observers:
         self._warn = warn
         self._names: dict[str, Any] = {}
         for index, part in enumerate(spec.observers):
-            with located(f"observers.{index}"):
-                observer = part.build()
-                key = f"{part.name} (observers.{index})"
+            where = f"observers.{index}"
+            observer = build(part, where)
+            with inside(part, where):
+                key = f"{named(part)} ({where})"
                 for deprecated in _register(self._manager, observer, key):
                     warn(f"observer {key}: {deprecated}")
             self._names[key] = observer
@@ -38,7 +41,11 @@ class Observers:
             try:
                 self._manager.subset_hook_caller(hook, others)(**records)
             except Exception as error:  # an observer changes nothing, its failure neither
-                self._warn(f"observer {key} failed in {hook} and is dropped: {type(error).__name__}: {error}")
+                line = traceback.extract_tb(error.__traceback__)[-1]
+                self._warn(
+                    f"observer {key} failed in {hook} and is dropped: {type(error).__name__}: {error} "
+                    f"({line.filename}:{line.lineno})"
+                )
                 self._manager.unregister(observer)
                 del self._names[key]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from ftrun.errors import SpecError, did_you_mean, located
+from ftrun.building import build, inside
+from ftrun.errors import SpecError, did_you_mean
 from ftrun.net import Net
 from ftrun.runspec import Phase, RunSpec, Train
 from ftrun.targets import Classes
@@ -92,12 +93,12 @@ class Plan:
 
 def table_of(spec: RunSpec) -> list[list[str]]:
     """`Plan.table` of a spec's net, whose head is made for two classes, since the dataset is not read."""
-    with located("backbone"):
-        net = spec.backbone.without_weights().build(spec.input_overrides)
+    with inside(spec.backbone, "backbone"):
+        backbone = spec.backbone.without_weights()
+    net: Net = build(backbone, "backbone", spec.input_overrides)
     net.set_targets({"label": Classes(names=("one", "other"))})
     for index, modifier in enumerate(spec.modifiers):
-        with located(f"modifiers.{index}"):
-            net = modifier.build(net)
+        net = build(modifier, f"modifiers.{index}", net)
     return Plan(net, spec.train).table(net, getattr(spec.optimizer, "lr", 1.0))
 
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ftrun.building import blame
 from ftrun.data import Batch, Split, get_items
 from ftrun.errors import DataError, FtrunError
 from ftrun.localparts import Carried
+from ftrun.specs import Part
 
 Collate: TypeAlias = Callable[[Any], Any]
 """What makes a batch of raw inputs: `InputSpec.collate`."""
@@ -28,12 +30,13 @@ class BatchReader:
     An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
     """
 
-    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool) -> None:
+    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool, dataset: Part | None = None) -> None:
         self.local_parts = Carried()  # the first to be unpickled: the split may be of them
         self.split = split
         self.collate = collate
         self.embedded = getattr(split, "embedded", False)
         self.skip_corrupt = skip_corrupt
+        self.dataset = dataset
 
     def __len__(self) -> int:
         return len(self.split)
@@ -45,6 +48,10 @@ class BatchReader:
             return self._readable(indices) if self.skip_corrupt else (error, [])
         except FtrunError as error:
             return error, []
+        except Exception as error:
+            if self.dataset:
+                blame(error, self.dataset, "dataset")
+            raise
 
     def _readable(self, indices: Sequence[int]) -> Read:
         """The batch of those samples that can be read, and the index and the reason of each other one."""
@@ -97,12 +104,14 @@ class _Order:
 
 
 def _set_up_worker(run: int, worker: int) -> None:
-    """A terminal's Ctrl-C and a batch system's SIGTERM go to every process of a run, which needs us to finish the step.
+    """A terminal's Ctrl-C and end, and a batch system's SIGTERM, go to every process of a run: it needs us for a step.
 
     run: its process, which alone may end us
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         Thread(target=_end_when_told, args=(run,), daemon=True).start()

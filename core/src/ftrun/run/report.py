@@ -1,7 +1,7 @@
 """What a run says: a progress bar on a terminal, a plain line an epoch elsewhere, and all lines in log.txt."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from ftrun.errors import CannotWrite
 from ftrun.run.folder import RunFolder
 
 _SHOWN_EVERY = 0.05  # seconds
@@ -44,8 +45,9 @@ class Report:
         self._waiting.clear()
 
     def say(self, line: str) -> None:
-        """Show a line and log it."""
-        self._console.print(line, markup=False)
+        """Show a line and log it. Where the terminal or the file that shows it is gone, the log alone has it."""
+        with suppress(CannotWrite):
+            self._console.print(line, markup=False)
         stamped = f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"
         if self._folder:
             self._folder.append_line("log.txt", stamped)

@@ -16,6 +16,7 @@ from ftrun.events import RunInfo
 from ftrun.report import write as report_page
 from ftrun.run import card, checkpoint, environment, identity, init_from, places, predictions
 from ftrun.run.assemble import Job, assemble
+from ftrun.run.checkpoint import Damaged
 from ftrun.run.device import choose_device, if_here
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
@@ -298,3 +299,13 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
         if isinstance(error, Interrupted):
             report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
+        elif state == "interrupted":
+            report.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")
+
+
+def _saved_step(folder: RunFolder) -> str:
+    """Return what of a run that was stopped at once is saved, and how to go on."""
+    for place in saved(folder):
+        with suppress(Damaged):
+            return f"saved is step {checkpoint.load_net(place)['step']}; to go on: ftrun resume {folder.path}"
+    return f"nothing is saved yet; ftrun resume {folder.path} begins anew"

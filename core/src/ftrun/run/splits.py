@@ -101,6 +101,8 @@ def check(splits: Splits) -> None:
 
 def _check_names(splits: Splits) -> None:
     """Whatever is kept of a run is by name, in JSON."""
+    if "" in splits.targets:
+        raise DataError("a target has no name. Give it one, a text that is not empty.")
     for target, kind in splits.targets.items():
         wrong = next((name for name in (target, *kind.names) if not is_text(name)), None)
         if wrong is not None:

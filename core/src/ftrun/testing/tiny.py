@@ -20,6 +20,7 @@ class TinyImages(ftrun.Dataset):
     """Grey images whose class shows as brightness."""
 
     name: Literal["tiny-images"]
+    input_kind = "image"
     samples: int = Field(48, ge=2, description="Training samples; val and test have 12 each.")
     classes: int = Field(3, ge=2, description="Number of classes.")
     size: int = Field(8, ge=1, description="Height and width in pixels.")
@@ -48,6 +49,7 @@ class TinyTexts(ftrun.Dataset):
     """Short texts of different lengths whose class shows in their words."""
 
     name: Literal["tiny-texts"]
+    input_kind = "text"
     samples: int = Field(48, ge=2, description="Training samples; val and test have 12 each.")
 
     def build(self) -> ftrun.Splits:

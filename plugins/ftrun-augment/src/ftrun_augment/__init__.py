@@ -24,6 +24,7 @@ class HorizontalFlip(ftrun.Augmentation):
     """Mirrors an image, left to right."""
 
     name: Literal["horizontal-flip"]
+    input_kinds = ("image",)
     p: float = Field(0.5, ge=0, le=1, description="Probability that an image is mirrored.")
 
     def build(self) -> Augment:
@@ -40,6 +41,7 @@ class RandomCrop(ftrun.Augmentation):
     """Shifts an image: pads it with black, then cuts its size out at random."""
 
     name: Literal["random-crop"]
+    input_kinds = ("image",)
     padding: int = Field(4, ge=1, description="Pixels of black on each side, the largest shift.")
 
     def build(self) -> Augment:
@@ -60,6 +62,7 @@ class RandomResizedCrop(ftrun.Augmentation):
     """Cuts a part of any size and shape out of an image and stretches it to the image's size."""
 
     name: Literal["random-resized-crop"]
+    input_kinds = ("image",)
     scale: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]], AfterValidator(_in_order)
     ] = Field((0.35, 1.0), description="Smallest and largest part of the image's area.")
@@ -87,6 +90,7 @@ class ColorJitter(ftrun.Augmentation):
     """Changes brightness, contrast and saturation, in this order."""
 
     name: Literal["color-jitter"]
+    input_kinds = ("image",)
     brightness: Strength = Field(0.2, description="Largest change of the factor on brightness; 0 for none.")
     contrast: Strength = Field(0.2, description="Largest change of the factor on contrast; 0 for none.")
     saturation: Strength = Field(0.2, description="Largest change of the factor on saturation; 0 for none.")

@@ -35,6 +35,7 @@ class Cifar10(_Cifar):
 
     source = "CIFAR10"
     name: Literal["cifar10"]
+    input_kind = "image"
 
 
 class Cifar100(_Cifar):
@@ -42,6 +43,7 @@ class Cifar100(_Cifar):
 
     source = "CIFAR100"
     name: Literal["cifar100"]
+    input_kind = "image"
 
 
 @ftrun.hookimpl

@@ -21,6 +21,7 @@ class Digits(ftrun.Dataset):
     """1,797 handwritten digits, 8x8 pixels, grey; they come with scikit-learn, so nothing is downloaded."""
 
     name: Literal["digits"]
+    input_kind = "image"
     default: ClassVar[bool] = True
 
     targets: tuple[Told, ...] = Field(

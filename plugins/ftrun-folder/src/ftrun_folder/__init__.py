@@ -32,6 +32,7 @@ class ImageFolder(ftrun.Dataset):
     """Images in a folder for each class: in train/, val/ and test/, or in one tree that is split by fractions."""
 
     name: Literal["image-folder"]
+    input_kind = "image"
     path: Path = Field(description="Folder that holds train/, val/ and test/, or the class folders themselves.")
     split: Split | None = Field(
         None, description="How to split class folders that are not in train/; left out: a tenth each for val and test."

@@ -16,6 +16,7 @@ class TableImages(CsvTable):
     """Images that a CSV file lists: a column with their paths, others with what they are to be taken for."""
 
     name: Literal["table-images"]
+    input_kind = "image"
     image: str = Field(description="The column with the path of the image.")
     images: Path | None = Field(
         None, description="The folder that these paths are relative to; the CSV file's own if not given."

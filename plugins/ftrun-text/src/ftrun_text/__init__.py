@@ -24,6 +24,7 @@ class Csv(CsvTable):
     """Texts in CSV files: a column with the text, others with what it is to be taken for."""
 
     name: Literal["csv"]
+    input_kind = "text"
     text: str = Field(description="The column with the text.")
     empty_texts: Empty = Field("error", description="What to do about a row without a text.")
 
@@ -37,6 +38,7 @@ class Jsonl(Table):
     """Texts in files with a JSON object a line: a key with the text, others with what it is to be taken for."""
 
     name: Literal["jsonl"]
+    input_kind = "text"
     text: str = Field(description="The key of the text.")
     empty_texts: Empty = Field("error", description="What to do about a row without a text.")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ftrun.building import build
 from ftrun.catalogue import Catalogue
 from ftrun.data import Batch
 from ftrun.errors import DataError, FtrunError
@@ -62,7 +63,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
     be overwritten; DataError where the data to compare on is not there.
     """
     report = Report(perf_counter(), err=True)
-    form = request.part.build()
+    form = build(request.part, "--format")
     file = files.place(folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
     run = open_run(folder, request.device or "cpu", catalogue=catalogue)
     for difference in run.not_as_it_was():

@@ -18,6 +18,7 @@ class Template(ftrun.Augmentation):
     """Blackens a square of an image, anywhere, also across its border (cutout)."""
 
     name: Literal["template"]
+    input_kinds = ("image",)
     p: float = Field(
         0.5,
         ge=0,

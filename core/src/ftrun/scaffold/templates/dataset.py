@@ -19,6 +19,7 @@ class Template(ftrun.Dataset):
     """Bright discs and squares on a dark noisy ground."""
 
     name: Literal["template"]
+    input_kind = "image"  # a text backbone is then refused before anything is loaded
     samples: int = Field(
         400,
         ge=8,

@@ -1,0 +1,311 @@
+"""What a part gives is looked at, whatever its role: one message with part and plugin; and what it raises carries its
+name."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import tiny_spec, write_spec
+
+HEAD = """
+from typing import Literal
+import torch
+from torch import nn
+import ftrun
+"""
+BAD = (
+    HEAD
+    + """
+class Bad(ftrun.{role}):
+    '''Bad.'''
+    name: Literal["bad"]
+    {body}
+
+@ftrun.hookimpl
+def {hook}():
+    return [Bad]
+"""
+)
+KEYS = {
+    "Dataset": ("ftrun_datasets", {"dataset": "bad"}, "dataset"),
+    "Backbone": ("ftrun_backbones", {"backbone": "bad"}, "backbone"),
+    "Modifier": ("ftrun_modifiers", {"modifiers": ["bad"]}, "modifiers.0"),
+    "Augmentation": ("ftrun_augmentations", {"augment": ["bad"]}, "augment.0"),
+    "Loss": ("ftrun_losses", {"loss": "bad"}, "loss"),
+    "Optimizer": ("ftrun_optimizers", {"optimizer": "bad"}, "optimizer"),
+    "Scheduler": ("ftrun_schedulers", {"scheduler": "bad"}, "scheduler"),
+    "Metric": ("ftrun_metrics", {"metrics": ["bad"]}, "metrics.0"),
+    "Observer": ("ftrun_observers", {"observers": ["bad"]}, "observers.0"),
+}
+SPLITS = (
+    "class Mine(ftrun.Classes):\n        extra: int = 1\n    "
+    "def build(self): return ftrun.Splits(train={train}, targets={targets})"
+)
+SPLIT = "ftrun.TensorSplit(torch.zeros(12, 1, 8, 8, dtype=torch.uint8), {'label': torch.arange(12) % 2})"
+CLASSES = "{'label': ftrun.Classes(names=('a', 'b'))}"
+
+
+def data(train=SPLIT, targets=CLASSES):
+    return SPLITS.replace("{train}", train).replace("{targets}", targets)
+
+
+def module(forward):
+    return f"def build(self, target, values):\n        class L(nn.Module):\n            {forward}\n        return L()"
+
+
+MODIFIED = "def build(self, net): return "
+WRONG = {
+    "dataset: None": ("Dataset", "def build(self): return None", "build() gives None, but an ftrun.Splits("),
+    "dataset: tuple": ("Dataset", "def build(self): return 1, 2", "build() gives tuple of 2, but an ftrun.Splits("),
+    "dataset: kind of target": (
+        "Dataset",
+        data(targets="{'label': self.Mine(names=('a', 'b'))}"),
+        "build() gives Mine as target 'label', but ftrun.Classes, ftrun.Labels or ftrun.Values itself is needed",
+    ),
+    "dataset: list of labels": (
+        "Dataset",
+        data(train=SPLIT.replace("torch.arange(12) % 2", "[0, 1] * 6")),
+        "list of 12 for target 'label' of its train split, but a tensor int64 [N] is needed.",
+    ),
+    "dataset: labels float": (
+        "Dataset",
+        data(train=SPLIT.replace("torch.arange(12) % 2", "torch.arange(12.0) % 2")),
+        "Tensor float32 [12] for target 'label' of its train split, but a tensor int64 [N] is needed.",
+    ),
+    "dataset: split": ("Dataset", data(train="[1, 2]"), "list of 2 as its train split, but that needs len(split)"),
+    "dataset: name": ("Dataset", data(targets="{3: ftrun.Classes(names=('a',))}"), "whose name is 3, but a name is a"),
+    "dataset: signature": (
+        "Dataset",
+        "def build(self, path): return 1",
+        "build() is how it is called, but missing a required argument: 'path'.",
+    ),
+    "backbone: None": ("Backbone", "def build(self, overrides): return None", "build() gives None, but an ftrun.Net"),
+    "backbone: module": ("Backbone", "def build(self, overrides): return nn.Linear(1, 1)", "build() gives Linear, but"),
+    "backbone: signature": (
+        "Backbone",
+        "def build(self): return 1",
+        "build(overrides) is how it is called, but too many positional arguments.",
+    ),
+    "backbone: no features": (
+        "Backbone",
+        "def build(self, overrides): return ftrun.Net(nn.Sequential(nn.Linear(1, 1)), input=ftrun.ImageInput(size=8), "
+        "num_features=1, head_path='0', stages={})",
+        "build() gives a Net that does not define features and pool.",
+    ),
+    "modifier: None": (
+        "Modifier",
+        "def build(self, net): net.model[5].p = 0.1",
+        "build() gives None, but the changed net is needed, an ftrun.Net: end build() with `return net`.",
+    ),
+    "modifier: module": ("Modifier", MODIFIED + "net.model", "build() gives Sequential, but the changed net"),
+    "modifier: signature": ("Modifier", "def build(self): return 1", "build(net) is how it is called, but too many"),
+    "modifier: targets": (
+        "Modifier",
+        "def build(self, net):\n        net.targets = {}\n        return net",
+        "build() gives a net for {}, but for {'label': Classes(",
+    ),
+    "augmentation: None": ("Augmentation", "def build(self): return None", "build() gives None, but a function"),
+    "augmentation: gives None": (
+        "Augmentation",
+        "def build(self): return lambda batch, random: None",
+        "its function gives None, but the changed batch is needed",
+    ),
+    "augmentation: floats": (
+        "Augmentation",
+        "def build(self):\n        from dataclasses import replace\n"
+        "        return lambda batch, random: replace(batch, inputs=batch.inputs / 255)",
+        "its function makes Tensor float32 [54, 3, 8, 8] of inputs Tensor uint8 [54, 3, 8, 8]; their number and dtype",
+    ),
+    "loss: function": (
+        "Loss",
+        "def build(self, target, values): return nn.functional.cross_entropy",
+        "build() gives the function cross_entropy, but an nn.Module is needed",
+    ),
+    "loss: class": ("Loss", "def build(self, target, values): return nn.CrossEntropyLoss", "gives the class CrossEntr"),
+    "loss: no mean": (
+        "Loss",
+        "def build(self, target, values): return nn.CrossEntropyLoss(reduction='none')",
+        "its forward() gives Tensor float32 [16], but a scalar is needed, the mean over the batch.",
+    ),
+    "optimizer: None": (
+        "Optimizer",
+        "def build(self, params): return None",
+        "build() gives None, but a torch.optim",
+    ),
+    "optimizer: own": ("Optimizer", "def build(self, params): return object()", "build() gives object, but a torch.op"),
+    "scheduler: number": ("Scheduler", "def build(self): return 0.5", "build() gives float, but a function is needed"),
+    "scheduler: gives None": (
+        "Scheduler",
+        "def build(self): return lambda progress: None",
+        "a function that makes None of progress 0.0, but a finite factor is needed.",
+    ),
+    "scheduler: gives NaN": (
+        "Scheduler",
+        "def build(self): return lambda progress: float('nan') if progress == 1 else 1.0",
+        "a function that makes nan of progress 1.0, but a finite factor is needed.",
+    ),
+    "metric: no compute": (
+        "Metric",
+        "def build(self, target):\n        class M:\n            def update(self, o, v): ...\n"
+        "            def reset(self): ...\n            def to(self, device): return self\n        return M()",
+        "build() gives M, but an object with update(), compute(), reset(), to() is needed; it lacks compute().",
+    ),
+    "metric: None": ("Metric", "def build(self, target): return None", "build() gives None, but an object with"),
+    "observer: None": ("Observer", "def build(self): return None", "build() gives None, but an object is needed"),
+    "observer: unmarked": (
+        "Observer",
+        "def build(self):\n        class O:\n            def ftrun_after_run(self): ...\n        return O()",
+        "build() gives O whose ftrun_after_run is not marked with @ftrun.hookimpl",
+    ),
+}
+
+
+@pytest.fixture
+def spec(site):
+    def make(role, body):
+        hook, changes, where = KEYS[role]
+        Path("bad_parts.py").write_text(BAD.format(role=role, hook=hook, body=body))
+        return write_spec(tiny_spec(**changes, parts="bad_parts.py", train={"epochs": 1, "batch_size": 16})), where
+
+    return make
+
+
+@pytest.mark.parametrize(("role", "body", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_a_part_builds_is_looked_at(ftrun, spec, role, body, message):
+    path, where = spec(role, body)
+    result = ftrun(path)
+    assert result.exit_code == 3
+    (line,) = [line for line in result.output.splitlines() if "bad_parts.py" in line]
+    assert line.startswith(f"Error: {where}: 'bad' of bad_parts.py: ")
+    assert message in line
+
+
+RAISES = "raise ZeroDivisionError('oops')"
+RAISING = {
+    "build": ("Optimizer", f"def build(self, params): {RAISES}"),
+    "fit": ("Modifier", f"def build(self, net): return net\n    def fit(self, net, train): {RAISES}"),
+    "loss": ("Loss", module(f"def forward(self, output, values): {RAISES}")),
+    "augmentation": (
+        "Augmentation",
+        f"def build(self):\n        def change(batch, random): {RAISES}\n        return change",
+    ),
+    "metric": (
+        "Metric",
+        f"def build(self, target):\n        class M:\n            def update(self, o, v): {RAISES}\n"
+        "            def compute(self): ...\n            def reset(self): ...\n"
+        "            def to(self, device): return self\n        return M()",
+    ),
+    "optimizer": (
+        "Optimizer",
+        "def build(self, params):\n        class O(torch.optim.SGD):\n"
+        f"            def step(self, closure=None): {RAISES}\n"
+        "        return O(params, lr=0.1)",
+    ),
+    "scheduler": (
+        "Scheduler",
+        "def build(self):\n        calls = []\n        def factor(progress):\n            calls.append(progress)\n"
+        f"            if len(calls) > 3: {RAISES}\n            return 1.0\n        return factor",
+    ),
+    "net": (
+        "Modifier",
+        f"def build(self, net):\n        class R(nn.Module):\n            def forward(self, x): {RAISES}\n"
+        "        net.model[2] = R()\n        return net",
+    ),
+    "data": (
+        "Dataset",
+        "def build(self):\n        class S(ftrun.TensorSplit):\n"
+        f"            def __getitems__(self, i):\n                if len(i) > 1: {RAISES}\n"
+        "                return super().__getitems__(i)\n"
+        f"        return ftrun.Splits(train={SPLIT.replace('ftrun.TensorSplit', 'S')}, targets={CLASSES})",
+    ),
+}
+
+
+@pytest.mark.parametrize(("role", "body"), RAISING.values(), ids=RAISING.keys())
+def test_what_a_part_raises_carries_its_name(ftrun, spec, role, body):
+    path, where = spec(role, body)
+    with pytest.raises(ZeroDivisionError, match="oops") as raised:
+        ftrun(path)
+    (note,) = raised.value.__notes__
+    assert f"{where}, 'bad' of bad_parts.py" in note
+    assert note.startswith("in ")
+
+
+def test_a_sample_that_is_none(ftrun, spec):
+    body = (
+        "def build(self):\n        class S(ftrun.TensorSplit):\n            __getitems__ = None\n"
+        "            def __getitem__(self, i): return self.inputs[i]\n"
+        f"        return ftrun.Splits(train={SPLIT.replace('ftrun.TensorSplit', 'S')}, targets={CLASSES})"
+    )
+    result = ftrun(spec("Dataset", body)[0])
+    assert result.exit_code == 3
+    assert "a sample is Tensor uint8 [1, 8, 8], but (raw input, {target: value}) is needed." in result.output
+
+
+def test_inputs_that_a_dataset_does_not_declare_are_looked_at_before_training(ftrun, spec):
+    """Sounds go through no net for images."""
+    sounds = SPLIT.replace("torch.zeros(12, 1, 8, 8, dtype=torch.uint8)", "torch.zeros(12, 1, 1600)")
+    result = ftrun(spec("Dataset", data(train=sounds))[0])
+    assert result.exit_code == 4
+    assert (
+        "Error: dataset: backbone 'tiny' takes images, but a sample of dataset 'bad' of bad_parts.py is Tensor float32 "
+        "[1, 1600]"
+    ) in result.output
+    assert not Path("runs").exists()
+
+
+CSV = {"name": "csv", "path": "a.csv", "text": "text", "target": "label"}
+PAIRS = {
+    "texts for images": (
+        {"dataset": "digits", "backbone": "lstm"},
+        "backbone: 'lstm' takes texts, but the dataset 'digits' gives images. Backbones for images: ",
+    ),
+    "images for texts": (
+        {"dataset": CSV, "backbone": "timm/resnet10t"},
+        "backbone: 'timm' takes images, but the dataset 'csv' gives texts. Backbones for texts: ",
+    ),
+    "augmentation": (
+        {"dataset": CSV, "backbone": "lstm", "augment": ["horizontal-flip"]},
+        "augment.0: 'horizontal-flip' changes images, but the inputs of this spec are texts. Augmentations for texts: ",
+    ),
+    "augmentation of what the backbone alone says": (
+        {"dataset": "tiny", "backbone": "lstm", "augment": ["horizontal-flip"]},
+        "augment.0: 'horizontal-flip' changes images, but the inputs of this spec are texts.",
+    ),
+    "kind of another's input": (
+        {"dataset": "digits", "backbone": "ear", "parts": "ear.py"},
+        "backbone: 'ear' takes sounds, but the dataset 'digits' gives images.",
+    ),
+}
+EAR = """
+from typing import Literal
+import ftrun
+class Sound(ftrun.InputSpec):
+    kind: Literal["sound"] = "sound"
+class Ear(ftrun.Backbone):
+    '''Hears.'''
+    name: Literal["ear"]
+    input_type = Sound
+    def build(self, overrides): ...
+@ftrun.hookimpl
+def ftrun_backbones():
+    return [Ear]
+"""
+
+
+@pytest.mark.parametrize(("changes", "message"), PAIRS.values(), ids=PAIRS.keys())
+def test_parts_that_do_not_go_together_are_mistakes_of_the_spec(site, ftrun, changes, message):
+    Path("ear.py").write_text(EAR)
+    result = ftrun("check", write_spec(tiny_spec(**changes)))
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_kind_of_input_comes_from_the_class_right_below_the_contract():
+    import ftrun
+
+    class Special(ftrun.TextInput):
+        kind: str = "special"
+
+    assert (ftrun.ImageInput.raw_kind, ftrun.TextInput.raw_kind, Special.raw_kind) == ("image", "text", "text")
+    assert json.loads(ftrun.ImageInput(size=8).model_dump_json()).keys() >= {"kind", "size"}
