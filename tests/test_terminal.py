@@ -101,17 +101,6 @@ def test_a_run_whose_output_cannot_be_written_goes_on_and_logs(site):
     assert "results: run/results.json" in Path("run/log.txt").read_text()
 
 
-def test_few_descriptors_are_told_in_one_line(site):
-    write_spec(tiny_spec())
-    limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9)); from ftrun.start import process; "
-    )
-    command = [sys.executable, "-c", limited + "ftrun.start.process()", "spec.json"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: too many open files: this process may have 9 of them.")
-
-
 def _writing_to(out, *arguments):
     command = [sys.executable, "-m", "ftrun", *arguments]
     return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
