@@ -33,6 +33,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     install(folder, "ftrun-tiny", TINY)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # no test knows what code another one has run
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     before = set(sys.modules)

@@ -1,12 +1,13 @@
 import json
 import stat
+from typing import ClassVar
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ftrun import Classes, ImageInput, Net
+from ftrun import Classes, ImageInput, Net, PluginError
 from ftrun.run import checkpoint
 
 OPTIMIZERS = {
@@ -145,3 +146,34 @@ def test_channels_last_comes_back_as_it_was(name, tmp_path):
     step(net, optimizer)
     step(other, other_optimizer)
     assert torch.equal(net.model.conv.weight, other.model.conv.weight)
+
+
+@pytest.mark.parametrize("name", ["spiece.model", "Vocab.TXT", "merges.txt", "my words", "wörter", "tokenizer", "a:b"])
+def test_an_input_is_kept_in_a_file_of_any_name_and_comes_back_as_it_was(name, tmp_path):
+    text = "one\r\ntwo\rthree\n\N{SNOWMAN}"
+    description = {"epoch": 1, "val": {}, "input": {"kind": "x"}, "input_files": {"words": name}}
+    checkpoint.save(tmp_path / "best", small().model, description, input_files={name: text})
+    assert checkpoint.load_net(tmp_path / "best")["input"] == {"kind": "x", "words": text}
+
+
+NOT_KEPT = [("net.json",), ("NET.json",), ("a/b",), ("..",), (".x",), ("",), ("x.safetensors",), ("a", "a")]
+
+
+@pytest.mark.parametrize("names", NOT_KEPT)
+def test_a_file_that_a_checkpoint_cannot_have_is_refused_before_training(names):
+    class Kept(ImageInput):
+        kept_in_files: ClassVar = {str(number): name for number, name in enumerate(names)}
+
+    with pytest.raises(PluginError, match="cannot be the name of a file in a checkpoint"):
+        checkpoint.check_kept(Kept(size=(1, 1)))
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", ".hidden", "a\\b"])
+def test_a_manifest_that_names_what_is_elsewhere_is_not_followed(name, tmp_path):
+    checkpoint.save(tmp_path / "best", small().model, {"epoch": 1, "val": {}})
+    manifest = tmp_path / "best/manifest.json"
+    listed = json.loads(manifest.read_text())
+    listed["sha256"][name] = "0" * 64
+    manifest.write_text(json.dumps(listed))
+    with pytest.raises(checkpoint.Damaged, match="is not a list of digests"):
+        checkpoint.verify(tmp_path / "best")

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from ftrun.events import EpochInfo, RunInfo
     from ftrun.exportable import Exportable
     from ftrun.filedigests import files_fingerprint
-    from ftrun.filescan import FileScan, is_folder
     from ftrun.hooks import hookimpl
     from ftrun.inputs import ImageInput, InputSpec, TextInput
     from ftrun.net import Heads, Net
@@ -46,7 +45,6 @@ __all__ = [
     "EpochInfo",
     "Exportable",
     "Exporter",
-    "FileScan",
     "FtrunError",
     "Heads",
     "Hub",
@@ -80,7 +78,6 @@ __all__ = [
     "expand_path",
     "files_fingerprint",
     "hookimpl",
-    "is_folder",
     "load",
 ]
 
@@ -92,7 +89,6 @@ _HOME = {
     "ftrun.events": "EpochInfo RunInfo",
     "ftrun.exportable": "Exportable",
     "ftrun.filedigests": "files_fingerprint",
-    "ftrun.filescan": "FileScan is_folder",
     "ftrun.hooks": "hookimpl",
     "ftrun.inputs": "ImageInput InputSpec TextInput",
     "ftrun.net": "Heads Net",
@@ -105,16 +101,17 @@ _HOME = {
 """The public names of each module."""
 
 
-def load(run: str | os.PathLike[str], device: str | None = None) -> "Predictor":
+def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> "Predictor":
     """The best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
 
     Inputs are read and prepared, and the net computes, as when the run was judged. Nothing is fetched.
 
     run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
+    trust: whether code that the folder has of its net may run although this user has never run it: it can do anything
     """
     from ftrun.run.predictor import load as load_predictor
 
-    return load_predictor(run, device)
+    return load_predictor(run, device, trust=trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,20 +1,22 @@
 """A project's own parts: a Python file beside the spec, loaded only where the spec or `--parts` names it.
 
-In sys.modules, it is the module of its file's name, so that its classes can be pickled for data workers.
+In sys.modules, it is the module of its file's name, so that its classes can be pickled for data workers. What it
+imports from beside it is read with it, and runs as it was read.
 """
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec
 from keyword import iskeyword
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from ftrun.apiversion import module_spec
 from ftrun.errors import SpecError, did_you_mean
+from ftrun.neighbours import AsRead, Neighbours, neighbours
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,23 @@ class PartsFile:
 
     path: Path
     source: bytes = field(repr=False)
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The sources of the modules that it imports from its own folder, by their paths in it: "helper.py", "lib/a.py"."""
+    copied: bool = False
+    """Whether this is a run's copy: a folder that holds nothing else."""
 
     @classmethod
-    def read(cls, path: Path, *, renamable: bool = True) -> "PartsFile":
-        """Read a file. Raises SpecError where there is none, or none that can be a module.
+    def read(cls, path: Path, *, copied: bool = False) -> "PartsFile":
+        """Read a file, and the modules that it imports from beside it.
 
-        renamable: whether to refuse a name that another module has; a run's copy has the name that it has
+        copied: whether it is a run's copy, with whatever is in its folder; another module may have its name then
+
+        Raises SpecError where there is none, or none that can be a module.
         """
         _check_name(path)
         try:
-            file = cls(path, path.read_bytes())
+            source = path.read_bytes()
+            file = cls(path, source, neighbours(path, source, whole_folder=copied), copied)
         except (FileNotFoundError, NotADirectoryError):
             raise SpecError(f"no such file: {path}.{_nearest(path)}") from None
         except IsADirectoryError:
@@ -40,7 +49,7 @@ class PartsFile:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise SpecError(f"{path} cannot be read: {reason}.") from None
-        if renamable:
+        if not copied:
             _check_free(file)
         return file
 
@@ -55,50 +64,56 @@ class PartsFile:
         return self.path.stem
 
     @property
+    def files(self) -> dict[str, bytes]:
+        """All that was read, by its path in the folder."""
+        return {self.name: self.source, **self.beside}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file, in hexadecimal, by its path in the folder."""
+        return {name: hashlib.sha256(source).hexdigest() for name, source in sorted(self.files.items())}
+
+    @property
     def sha256(self) -> str:
-        """Of what was read, in hexadecimal."""
-        return hashlib.sha256(self.source).hexdigest()
+        """Of what was read, in hexadecimal; of several files, that of their list as sha256sum prints it."""
+        digests = self.digests
+        if len(digests) == 1:
+            return digests[self.name]
+        lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+        return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
     def load(self) -> ModuleType:
         """Import it, in place of local parts that were loaded before. Raises whatever it raises."""
         _forget()
-        loader = _AsRead(self)
-        spec = spec_from_file_location(self.module, self.path.absolute(), loader=loader)
-        assert spec, "a loader is given"
+        folder = self.path.absolute().parent
+        spec = AsRead.spec(self.module, folder / self.name, self.source)
         module = module_from_spec(spec)
-        folder = str(self.path.absolute().parent)
-        _LOADED.append((self, folder))
+        finder, on_path = Neighbours(folder, self.beside), None if self.copied else str(folder)
+        _LOADED.append((self, finder, on_path))
         sys.modules[self.module] = module
-        sys.path.append(folder)  # last, so that nothing in it gets in the way of what is installed
+        sys.meta_path.insert(0, finder)
+        if on_path is not None:
+            sys.path.append(on_path)  # last, so that nothing in it gets in the way of what is installed
         try:
-            loader.exec_module(module)
+            assert spec.loader, "it has one"
+            spec.loader.exec_module(module)
         except BaseException:
             _forget()
             raise
         return module
 
 
-class _AsRead(SourceFileLoader):
-    """Runs what was read, whatever the file holds by now, and leaves no compiled copy beside it."""
-
-    def __init__(self, file: PartsFile) -> None:
-        super().__init__(file.module, str(file.path.absolute()))
-        self._source = file.source
-
-    def get_code(self, fullname: str) -> CodeType:
-        code: CodeType = self.source_to_code(self._source, self.path)
-        return code
-
-
-_LOADED: list[tuple[PartsFile, str]] = []
-"""What `load` has put into sys.modules and sys.path: one file or none. Those are the whole process's, so is this."""
+_LOADED: list[tuple[PartsFile, Neighbours, str | None]] = []
+"""What `load` has put into sys.modules, sys.meta_path and sys.path: one file or none. Those are the whole process's."""
 
 
 def _forget() -> None:
     while _LOADED:
-        file, folder = _LOADED.pop()
-        sys.modules.pop(file.module, None)
-        sys.path[:] = [each for each in sys.path if each is not folder]
+        file, finder, on_path = _LOADED.pop()
+        for name in (file.module, *finder.loaded()):
+            sys.modules.pop(name, None)
+        sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
+        sys.path[:] = [each for each in sys.path if each is not on_path]
 
 
 class Carried:
@@ -109,12 +124,12 @@ class Carried:
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _bring, tuple(file for file, _ in _LOADED)
+        return _bring, tuple(file for file, *_ in _LOADED)
 
 
 def _bring(*files: PartsFile) -> Carried:
     for file in files:
-        if all(file != loaded for loaded, _ in _LOADED):
+        if all(file != loaded for loaded, *_ in _LOADED):
             file.load()
     return Carried()
 
@@ -129,7 +144,7 @@ def _check_name(path: Path) -> None:
 
 def _check_free(file: PartsFile) -> None:
     """Raise SpecError where the module's name is taken: whoever imports that one would get this file."""
-    if any(loaded.module == file.module for loaded, _ in _LOADED):
+    if any(loaded.module == file.module for loaded, *_ in _LOADED):
         return  # it takes that one's place
     found = module_spec(file.module)
     origin = found.origin if found else None

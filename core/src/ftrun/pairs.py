@@ -6,6 +6,7 @@ from typing import Any
 from ftrun.catalogue import Catalogue
 from ftrun.errors import Mistake
 from ftrun.runspec import RunSpec
+from ftrun.specs import Augmentation
 
 
 def wrong_pairs(spec: RunSpec, catalogue: Catalogue) -> Iterator[Mistake]:
@@ -19,11 +20,11 @@ def wrong_pairs(spec: RunSpec, catalogue: Catalogue) -> Iterator[Mistake]:
             f"{_fitting('Datasets', taken, 'dataset', catalogue)}",
         )
     kind = given or taken
-    for index, part in enumerate(spec.augment):
-        if kind and part.input_kinds is not None and kind not in part.input_kinds:
+    for where, part in spec.parts():
+        if isinstance(part, Augmentation) and kind and part.input_kinds is not None and kind not in part.input_kinds:
             kinds = " and ".join(f"{each}s" for each in part.input_kinds)
             yield Mistake(
-                f"augment.{index}",
+                where,
                 f"{part.name!r} changes {kinds}, but the inputs of this spec are {kind}s. "
                 f"{_fitting('Augmentations', kind, 'augmentation', catalogue)}",
             )

@@ -94,12 +94,15 @@ def check_whole(folder: RunFolder) -> None:
     checkpoint.verify(folder.best())
 
 
-def write_card(folder: RunFolder) -> None:
-    """See that there is a model card. Raises FtrunError."""
+def write_card(folder: RunFolder, *, trust: bool = False) -> None:
+    """See that there is a model card. Raises FtrunError.
+
+    trust: whether local parts in the folder may run although this user has never run them
+    """
     from ftrun.run import card
 
     if not (folder.path / card.NAME).exists():
-        card.again(folder)
+        card.again(folder, trust=trust)
 
 
 def address(given: object) -> str:

@@ -177,11 +177,13 @@ class RunSpec(BaseModel):
         for slot in SLOTS:
             value = getattr(self, slot.key)
             if slot.many:
-                yield from ((f"{slot.key}.{index}", part) for index, part in enumerate(value))
+                places = {f"{slot.key}.{index}": part for index, part in enumerate(value or ())}
             elif isinstance(value, Mapping):
-                yield from ((f"{slot.key}.{target}", part) for target, part in value.items())
-            elif value is not None:
-                yield slot.key, value
+                places = {f"{slot.key}.{target}": part for target, part in value.items()}
+            else:
+                places = {slot.key: value}
+            # What is no part is nothing at all, or was left as it is, see `run_spec_model`.
+            yield from ((where, part) for where, part in places.items() if isinstance(part, Part))
 
     @property
     def input_overrides(self) -> dict[str, Any]:
@@ -273,14 +275,18 @@ def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
     return {"name": value}
 
 
-def run_spec_model(catalogue: Catalogue, data: dict[str, Any]) -> type[RunSpec]:
-    """The model that checks `data` (expanded): what is installed, and the input that its backbone takes."""
+def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[str] | None = None) -> type[RunSpec]:
+    """The model that checks `data` (expanded): what is installed, and the input that its backbone takes.
+
+    keys: those of the parts that are wanted; others are left as they are, plain JSON; all if not given
+    """
     inputs = _input_types(catalogue)
     backbone = data.get("backbone")
     name = backbone.get("name") if isinstance(backbone, dict) else None
     part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
     chosen = getattr(part, "input_type", inputs[0])
-    return _model(catalogue, chosen.overrides(), {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))})
+    mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
+    return _model(catalogue, chosen.overrides(), mapped, keys)
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -298,10 +304,15 @@ def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
     return list(dict.fromkeys(types)) or [ImageInput]
 
 
-def _model(catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None) -> type[RunSpec]:
+def _model(
+    catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None, keys: Collection[str] | None = None
+) -> type[RunSpec]:
     """mapped: keys that hold a part for each target; where that is not known, those that may, may."""
     fields: dict[str, Any] = {}
     for slot in SLOTS:
+        if keys is not None and slot.key not in keys:
+            fields[slot.key] = _retyped(slot.key, Any)
+            continue
         one: Any = one_of(slot.role, catalogue)
         if slot.many:
             one = tuple.__class_getitem__((one, ...))

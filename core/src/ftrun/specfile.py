@@ -141,6 +141,13 @@ def json_or_text(raw: str) -> Any:
         return raw if number is None or not math.isfinite(number) else number
 
 
+def spec_name(part: str) -> str | None:
+    """Return the name of a part that the command line names: "csv", "timm/resnet18", or a JSON object's `name`."""
+    value = json_or_text(part)
+    name = value.get("name") if isinstance(value, dict) else value
+    return name.partition("/")[0] if isinstance(name, str) else None
+
+
 def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None:
     """Put `value` at `path` in `data`, making the objects on the way."""
     for step, following in pairwise(path):

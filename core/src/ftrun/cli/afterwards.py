@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.building import build
-from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, answer
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer
 from ftrun.errors import SpecError
 
 if TYPE_CHECKING:
@@ -22,10 +22,17 @@ if TYPE_CHECKING:
 @click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
 @OTHER_DATA
+@TRUST
 @DEVICE
 @AS_JSON
 def evaluate(
-    run: Path, dataset: str | None, split: str | None, other_data: bool, device: str | None, as_json: bool
+    run: Path,
+    dataset: str | None,
+    split: str | None,
+    other_data: bool,
+    trust: bool,
+    device: str | None,
+    as_json: bool,
 ) -> None:
     """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
 
@@ -34,7 +41,7 @@ def evaluate(
     folder = _judgeable(run)
     from ftrun.run.judge import judge
 
-    answer(judge(folder, dataset, split, device, other_data=other_data), _figures_text, as_json)
+    answer(judge(folder, dataset, split, device, other_data=other_data, trust=trust), _figures_text, as_json)
 
 
 @click.command()
@@ -43,6 +50,7 @@ def evaluate(
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
 @click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
 @click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file.")
+@TRUST
 @DEVICE
 @AS_JSON
 def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None:
@@ -64,15 +72,17 @@ def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None
 
 @click.command()
 @RUN
-def report(run: Path) -> None:
+@TRUST
+def report(run: Path, trust: bool) -> None:
     """Write report.html into RUN: curves, errors by class, samples, how it was made, on one page that needs no network.
 
-    Every run does so at its end. Of a run that is not finished, the report says what there is.
+    Every run does so at its end. Of a run that is not finished, the report says what there is. What only code that came
+    with the run could tell is left out, unless it may run.
     """
     folder = _judgeable(run)
     from ftrun.report import write
 
-    path, notes = write.again(folder)
+    path, notes = write.again(folder, trust=trust)
     for note in notes:
         click.echo(note, err=True)
     click.echo(f"report: {click.format_filename(path)}")
@@ -100,10 +110,11 @@ def report(run: Path) -> None:
 )
 @click.option("--dataset", metavar="SPEC", help="Other data to compare on, as in a spec.")
 @OTHER_DATA
+@TRUST
 @click.option("--device", metavar="DEVICE", help="Where the run's own net computes; the CPU if not given.")
 @AS_JSON
 def export(
-    run: Path, name: str | None, options: tuple[str, ...], out: Path | None, as_json: bool, **request: Any
+    run: Path, name: str | None, options: tuple[str, ...], out: Path | None, trust: bool, as_json: bool, **request: Any
 ) -> None:
     """Write the best epoch of RUN as a file that needs no ftrun: ONNX, torch.export, safetensors.
 
@@ -112,10 +123,13 @@ def export(
     exporter` lists formats.
     """
     folder = _judgeable(run)
-    from ftrun.catalogue import installed
     from ftrun.formats import exporter, that_quantize
+    from ftrun.run.ownparts import NET, catalogue_of
+    from ftrun.specfile import spec_name
 
-    catalogue = installed(folder.local_parts())
+    other = request["dataset"]
+    keys, dataset = (NET, [("dataset", spec_name(other))]) if other else ((*NET, "dataset"), [])
+    catalogue = catalogue_of(folder, keys, named=[("exporter", name), *dataset], trust=trust)
     part = exporter(catalogue, name, options, out)
     if request["int8"] and not part.quantizes:
         raise SpecError(f"--int8: the format {part.name!r} has no 8-bit integers. {that_quantize(catalogue)}")
@@ -144,6 +158,7 @@ def runs(folder: Path, as_json: bool) -> None:
 @click.option("--private", is_flag=True, help="For nobody else to see.")
 @click.option("--message", metavar="TEXT", help="What the commit says; the run's name and figure if not given.")
 @click.option("--dry-run", is_flag=True, help="Say what would go there, and push nothing.")
+@TRUST
 def push(
     run: Path,
     repository: str,
@@ -152,23 +167,24 @@ def push(
     private: bool,
     message: str | None,
     dry_run: bool,
+    trust: bool,
 ) -> None:
     """Bring RUN, a finished run, to REPOSITORY on a model hub: weights, net.json, model card, results, report, exports.
 
     What training goes on from, predictions and the log stay here. resolved.json holds the paths that the spec names.
     """
     from ftrun import push as pushing
-    from ftrun.catalogue import installed
     from ftrun.listing import size
+    from ftrun.run.ownparts import catalogue_of
 
     folder = _judgeable(run)
-    hub = pushing.hub(installed(folder.local_parts()), name, options)
+    hub = pushing.hub(catalogue_of(folder, (), named=[("hub", name)], trust=trust), name, options)
     if message is not None and not message.strip():
         raise SpecError("--message: is empty.")
     pushing.check_finished(folder)
     pushing.check_whole(folder)
     if not dry_run:
-        pushing.write_card(folder)
+        pushing.write_card(folder, trust=trust)
     files = pushing.files(folder)
     for there, path in files.items():
         click.echo(f"{size(path.stat().st_size):>9}  {click.format_filename(there)}")

@@ -41,6 +41,9 @@ OTHER_DATA = click.option(
     is_flag=True,
     help="Take the run's data although its content has changed since; classes and number of samples may not.",
 )
+TRUST = click.option(
+    "--trust", is_flag=True, help="Let code that came with the run folder run although you have never run it here."
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, given_parts, print_json
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, TRUST, given_parts, print_json
 from ftrun.errors import FtrunError, SpecError, exit_code
 from ftrun.paths import expand_path
 
@@ -56,8 +56,9 @@ def run(
 @RUN
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Extend the run to N epochs in all.")
 @OTHER_DATA
+@TRUST
 @DEVICE
-def resume(run: Path, epochs: int | None, other_data: bool, device: str | None) -> None:
+def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device: str | None) -> None:
     """Go on with RUN, a run folder, from its last checkpoint.
 
     The spec is the run's own. With --epochs, the learning rate is from here on what it is at this step of a run of N
@@ -69,10 +70,12 @@ def resume(run: Path, epochs: int | None, other_data: bool, device: str | None) 
     if folder.read_status().get("state") == "finished" and epochs in (None, folder.epochs):
         click.echo(f"{run}: already finished; its results: {run / 'results.json'}. --epochs N extends it.")
         return
-    from ftrun.catalogue import installed
+    from ftrun.run.ownparts import catalogue_of
+
+    catalogue = catalogue_of(folder, trust=trust)
     from ftrun.run.session import resume as resume_session
 
-    resume_session(folder, installed(folder.local_parts()), epochs, device, other_data=other_data)
+    resume_session(folder, catalogue, epochs, device, other_data=other_data)
 
 
 @click.command("verify-resume")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ftrun.run.assemble import build_schedule
 from ftrun.runspec import RunSpec
+from ftrun.specs import Scheduler
 from ftrun.targets import Target, Values
 
 _MOST_POINTS = 400
@@ -88,8 +89,13 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
     In an epoch it is a constant (the optimizer's rate, the phase's factor) times the scheduler's factor, which is a
     function of progress. The constant follows from what was recorded.
     """
-    schedule = build_schedule(spec)
+    recorded = _curve(history, "lr")
     per_epoch = int(history[0]["step"]) if history else 1
+    points = Curve("recorded", [epoch - 1 / per_epoch for epoch in recorded.epochs], recorded.values)
+    scheduler: object = spec.scheduler
+    if not isinstance(scheduler, Scheduler | None):  # plain JSON: it comes from code that may not run
+        return Curve("scheduled", [], []), points
+    schedule = build_schedule(spec)
     steps = spec.train.epochs * per_epoch
     portions = max(min(_RATE_POINTS // max(len(history), 1), per_epoch), 1)
     times: list[float] = []
@@ -103,9 +109,7 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
             step = (epoch - 1) * per_epoch + portion * (per_epoch - 1) // max(portions - 1, 1)
             times.append(step / per_epoch)
             rates.append(rate / factor * schedule(step / steps))
-    recorded = _curve(history, "lr")
-    last_steps = [epoch - 1 / per_epoch for epoch in recorded.epochs]
-    return Curve("scheduled", times, rates), Curve("recorded", last_steps, recorded.values)
+    return Curve("scheduled", times, rates), points
 
 
 def phases(spec: RunSpec) -> list[PhaseRow]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ftrun.errors import FtrunError
+from ftrun.errors import FtrunError, PluginError
 
 if TYPE_CHECKING:
     from ftrun.data import Splits
@@ -26,6 +26,7 @@ SWITCH = "FTRUN_REPORT"
 
 _LOG = "log.txt"
 _NO_PICTURES = "samples are shown without what they look like"
+_NO_CODE = "The code of some of the run's parts was not run when this was written: what needs it is left out."
 _NOTE = "The data was not at hand when this was written: " + _NO_PICTURES + "."
 
 
@@ -63,32 +64,56 @@ def at_end(
             say(f"report: {folder.path / NAME} ({perf_counter() - began:.1f} s)")
 
 
-def again(folder: "RunFolder") -> tuple[Path, list[str]]:
+def again(folder: "RunFolder", *, trust: bool = False) -> tuple[Path, list[str]]:
     """Write the report of a run that has a best epoch, and give its place, and what is lacking in it and why.
+
+    trust: whether local parts in the folder may run although this user has never run them; what needs them is left out
 
     Raises PluginError where a plugin of the run is gone, FtrunError where a file is missing or damaged.
     """
     needed()
-    from ftrun.catalogue import installed
     from ftrun.report.examples import Pictures
     from ftrun.report.record import read
-    from ftrun.run import environment
 
     record = read(folder)
-    spec = environment.recorded_spec(folder, record.resolved, installed(folder.local_parts()))
-    try:
-        prepare = spec.backbone.input_type.model_validate_json(json.dumps(record.resolved["input"]))
-    except ValueError:
-        where = folder.path / "resolved.json"
-        raise FtrunError(f"{where}: is damaged: its input is not one of this backbone.") from None
+    spec, missing, reason = _spec(folder, record.resolved, trust)
     pictures, why_not = Pictures(None, None), ""
-    if record.predictions:
-        splits, why_not = _data(spec, record.resolved)
+    if not missing & {"backbone", "dataset"}:
+        prepare = _input(folder, spec, record.resolved)
+        splits, why_not = _data(spec, record.resolved) if record.predictions else (None, "")
         if splits:
             pictures, why_not = _pictures(record, splits, prepare)
     # The page may be passed on: what an error tells of this machine is not in it.
-    _write(record, spec, pictures, [_NOTE] if why_not else [])
-    return folder.path / NAME, [f"{_NO_PICTURES}: {why_not}"] if why_not else []
+    notes = [*([_NOTE] if why_not else []), *([_NO_CODE] if missing else [])]
+    _write(record, spec, pictures, notes)
+    lacking = [f"{_NO_PICTURES}: {why_not}"] if why_not else []
+    lacking += [f"left out is what needs its {', '.join(sorted(missing))}: {reason}"] if missing else []
+    return folder.path / NAME, lacking
+
+
+def _spec(folder: "RunFolder", resolved: Any, trust: bool) -> "tuple[RunSpec, set[str], str]":
+    """Return the run's spec, and the keys that are left out of it, as their parts' code may not run, and why."""
+    from ftrun.catalogue import installed
+    from ftrun.run import environment, ownparts
+
+    keys = {"backbone", "dataset", "metrics", "scheduler"}
+    local = ownparts.local_keys(resolved) & keys
+    try:
+        catalogue, missing, reason = ownparts.catalogue_of(folder, keys, trust=trust), set(), ""
+    except PluginError as error:
+        if not local:
+            raise
+        catalogue, missing, reason = installed(), local, str(error)
+    spec = environment.recorded_spec(folder, resolved, catalogue, keys - missing)
+    return spec.model_copy(update={"metrics": ()}) if "metrics" in missing else spec, missing, reason
+
+
+def _input(folder: "RunFolder", spec: "RunSpec", resolved: Any) -> "InputSpec":
+    try:
+        return spec.backbone.input_type.model_validate_json(json.dumps(resolved["input"]))
+    except ValueError:
+        where = folder.path / "resolved.json"
+        raise FtrunError(f"{where}: is damaged: its input is not one of this backbone.") from None
 
 
 def _at_end(folder: "RunFolder", spec: "RunSpec", splits: "Splits", prepare: "InputSpec") -> None:

@@ -16,8 +16,8 @@ from ftrun.errors import SpecError, did_you_mean
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
+from ftrun.run import checkpoint, tuning
 from ftrun.run import splits as split_checks
-from ftrun.run import tuning
 from ftrun.run.average import Average
 from ftrun.run.checks import check_sample, fault_of_augmented
 from ftrun.run.corrupt import CorruptSamples
@@ -122,8 +122,6 @@ def assemble(
         monitor = monitor_of(spec, splits.targets)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.train)
-        if saved_input is None:
-            splits = splits.with_notes(*_look_at(given.files, net, say))
     check_sample(spec, splits.train, net.input)
     net = net.to(device)
     skip = spec.train.on_corrupt != "error"
@@ -172,16 +170,6 @@ def assemble(
     )
 
 
-def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str]:
-    """Settle what of the net's input is a matter of all files together; return what there is to know of them."""
-    prepare, notes = net.input.looked_at(files, new=True)
-    if prepare != net.input:
-        net.set_input(prepare)
-    for note in notes:
-        say(note)
-    return notes
-
-
 def build_net(
     spec: RunSpec,
     targets: Mapping[str, Target],
@@ -202,7 +190,9 @@ def build_net(
         if new and train is not None:
             spec.backbone.fit(net, train)
         net.set_targets(targets)
-    return modified(spec, net, train if new else None)
+    net = modified(spec, net, train if new else None)
+    checkpoint.check_kept(net.input)
+    return net
 
 
 def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:

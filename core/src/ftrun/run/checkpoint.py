@@ -20,20 +20,40 @@ import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
-from ftrun.errors import FtrunError
+from ftrun.errors import FtrunError, PluginError
+from ftrun.inputs import InputSpec
 from ftrun.run.files import put_in_place, sync, writing
 from ftrun.run.folder import to_json
 from ftrun.run.packing import pack, unpack
+from ftrun.specfile import is_text
 
 MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
-_INPUT_FILE = re.compile(r"[a-z][\w-]*\.(json|txt)")
+_OURS = (MODEL, NET, MANIFEST, STATE_TENSORS, STATE)
 
 T = TypeVar("T")
 
 
 class Damaged(FtrunError):
     """A checkpoint that is incomplete, or not what was written; the message names the file."""
+
+
+def may_be_kept(name: str) -> bool:
+    """Whether a checkpoint may have a file of that name for its net's input: within it, not hidden, and not ours."""
+    inside = bool(name) and not name.startswith(".") and not re.search(r"[/\\\0]", name) and is_text(name)
+    return inside and name.casefold() not in _OURS and not name.casefold().endswith(".safetensors")
+
+
+def check_kept(prepare: InputSpec) -> None:
+    """Raise PluginError for a file that an input cannot be kept in, before there is anything to lose."""
+    names = list(prepare.kept_in_files.values())
+    for name in names:
+        if not isinstance(name, str) or not may_be_kept(name) or names.count(name) > 1:
+            raise PluginError(
+                f"{type(prepare).__name__}.kept_in_files: {name!r} cannot be the name of a file in a checkpoint. Each "
+                "field has a file of its own, whose name has no folder, does not begin with a dot, and is none of "
+                f"{', '.join(_OURS)}."
+            )
 
 
 def save(
@@ -59,7 +79,7 @@ def save(
         beside.mkdir()
         try:
             for name, text in (input_files or {}).items():
-                (beside / name).write_text(text, encoding="utf-8")
+                (beside / name).write_bytes(text.encode())  # its line ends are its own
             _write(beside, model, description, state)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
@@ -114,8 +134,7 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
     try:
         digests = _read_json(folder / MANIFEST)["sha256"]
         wanted = {MODEL, NET, *needed}
-        others = digests.keys() - {MODEL, NET, STATE, STATE_TENSORS}
-        if not wanted <= digests.keys() or not all(_INPUT_FILE.fullmatch(name) for name in others):
+        if not wanted <= digests.keys() or not all(name in _OURS or may_be_kept(name) for name in digests):
             raise KeyError(wanted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{folder / MANIFEST}: {_what(error, 'is not a list of digests')}.") from None
@@ -139,7 +158,7 @@ def load_net(folder: Path) -> dict[str, Any]:
     for field, name in _read(folder / NET, lambda _: dict(net.get("input_files") or {})).items():
         if name not in digests:  # a file that the manifest does not name is never opened
             raise Damaged(f"{folder / NET}: names {name!r}, which is not in {MANIFEST}.")
-        net["input"] = {**net["input"], field: _read(folder / name, lambda path: path.read_text(encoding="utf-8"))}
+        net["input"] = {**net["input"], field: _read(folder / name, lambda path: path.read_bytes().decode())}
     return net
 
 

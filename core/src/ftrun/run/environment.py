@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from ftrun.data import Splits
 from ftrun.errors import FtrunError, PluginError
 from ftrun.run import places, record
 from ftrun.run.folder import RunFolder
+from ftrun.run.ownparts import key_of
 from ftrun.runspec import RunSpec
 from ftrun.targets import Classes
 
@@ -68,15 +69,19 @@ def versions() -> dict[str, str]:
     return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}
 
 
-def recorded_spec(folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue) -> RunSpec:
+def recorded_spec(
+    folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue, keys: Collection[str] | None = None
+) -> RunSpec:
     """Return the spec of a run, checked against what is installed now, its paths where they were then.
+
+    keys: those of the parts that are wanted; others are left as they are, plain JSON; all if not given
 
     Raises FtrunError where resolved.json is damaged.
     """
     path = folder.path / "resolved.json"
     record.checked(record.Resolved, resolved, path)
-    check_plugins(resolved["plugins"], catalogue)
-    return places.restored(check_spec(resolved["spec"], catalogue, name=str(path)), resolved)
+    check_plugins([each for each in resolved["plugins"] if keys is None or key_of(each) in keys], catalogue)
+    return places.restored(check_spec(resolved["spec"], catalogue, name=str(path), keys=keys), resolved)
 
 
 def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:

@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ftrun import trust as trust_checks
 from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.localparts import PartsFile
 from ftrun.run.files import sync, write_whole, writing
 from ftrun.run.lock import Lock, is_locked
 
+PARTS = "parts"
+"""The folder with the copy of the local parts."""
 _STARTED = datetime.now(UTC).isoformat(timespec="seconds")
 """When this process began, or near enough: whatever has its number and began later is another process."""
 
@@ -72,20 +75,31 @@ class RunFolder:
         train = (self.read_json("resolved.json").get("spec") or {}).get("train") or {}
         return train.get("epochs")
 
-    def local_parts(self) -> PartsFile | None:
-        """The copy of the local parts that the run was started with, if it was.
+    def keep_parts(self, file: PartsFile) -> None:
+        """Copy local parts into the folder, with what they import from beside them."""
+        for name, source in file.files.items():
+            with writing(self.path / PARTS / name):
+                (self.path / PARTS / name).parent.mkdir(parents=True, exist_ok=True)
+            self.write_bytes(f"{PARTS}/{name}", source)
 
-        Raises PluginError where it is gone, SpecError where it cannot be read.
+    def local_parts(self, *, trust: bool = False) -> PartsFile | None:
+        """Return the copy of the local parts that the run was started with, if it was; nothing of it runs yet.
+
+        trust: whether its code may run although this user has never run it
+
+        Raises PluginError where it is gone, or may not run; SpecError where it cannot be read.
         """
         spec = self.read_json("resolved.json").get("spec")
         name = spec.get("parts") if isinstance(spec, dict) else None
         if name is None:
             return None
-        if not isinstance(name, str) or Path(name).name != name or Path(name).suffix != ".py":
+        if not isinstance(name, str) or not re.fullmatch(rf"{PARTS}/\w+\.py", name):
             raise FtrunError(f"{self.path / 'resolved.json'}: is damaged: its parts are no file of this folder.")
         if not (self.path / name).exists():
             raise PluginError(f"{self.path / name}: is missing, and this run has parts from it. Bring it back.")
-        return PartsFile.read(self.path / name, renamable=False)
+        file = PartsFile.read(self.path / name, copied=True)
+        trust_checks.check(file, trust=trust)
+        return file
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -23,11 +23,15 @@ from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loss import TotalLoss
 from ftrun.run.opened import Opened, open_run
+from ftrun.run.ownparts import NET, catalogue_of
 from ftrun.run.report import Report
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
-from ftrun.specfile import json_or_text
+from ftrun.specfile import json_or_text, spec_name
 from ftrun.targets import Classes
+
+JUDGING = ("loss", "metrics")
+"""The keys of a spec whose parts judge a net."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,29 @@ class Judge:
 
 
 def judge(
-    folder: RunFolder, dataset: str | None, split: str | None, device: str | None, *, other_data: bool = False
+    folder: RunFolder,
+    dataset: str | None,
+    split: str | None,
+    device: str | None,
+    *,
+    other_data: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """The figures of the best epoch, by split, as results.json has them.
 
     dataset: a part as in a spec, or its JSON; the run's own data if not given
     split: the one to judge on; all but train, or train where there is no other, if not given
     other_data: whether the run's own data is judged although its content is not what it was
+    trust: whether local parts in the folder may run although this user has never run them
     """
     report = Report(perf_counter(), err=True)
-    run = open_run(folder, device, compiled=True)
+    keys = (*JUDGING, *(["dataset"] if dataset is None else []))
+    named = [("dataset", spec_name(dataset))] if dataset is not None else []
+    catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
+    run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
-    spec = spec_with(dataset, run) if dataset is not None else run.spec
+    spec = spec_with(dataset, run, keys) if dataset is not None else run.spec
     changed: list[str] = []
     if dataset is not None:
         splits = other_splits(spec, run)
@@ -91,9 +105,10 @@ def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None
         return split
 
 
-def spec_with(dataset: str, run: Opened) -> RunSpec:
-    """The run's spec with another dataset."""
-    return check_spec({**run.resolved["spec"], "dataset": json_or_text(dataset)}, run.catalogue, name="--dataset")
+def spec_with(dataset: str, run: Opened, keys: Collection[str] = ()) -> RunSpec:
+    """The run's spec with another dataset; of its other parts, the net's and those at these keys."""
+    data = {**run.resolved["spec"], "dataset": json_or_text(dataset)}
+    return check_spec(data, run.catalogue, name="--dataset", keys=(*NET, "dataset", *keys))
 
 
 def own_splits(
@@ -137,8 +152,7 @@ def other_splits(spec: RunSpec, run: Opened) -> Splits:
     splits = build(spec.dataset, "--dataset")
     with inside(spec.dataset, "--dataset"):
         split_checks.check_values(splits)
-        _, notes = run.net.input.looked_at(splits.files, new=False)
-        return align(splits, run.net.targets).with_notes(*notes)
+        return align(splits, run.net.targets)
 
 
 def _wanted(splits: Splits, split: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftrun predict`, `ftrun.load`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ftrun.catalogue import Catalogue, installed
+from ftrun.catalogue import Catalogue
 from ftrun.errors import DataError, FtrunError, PluginError
 from ftrun.net import Net
 from ftrun.run import checkpoint, environment, record
@@ -19,6 +19,7 @@ from ftrun.run.assemble import build_net, compile_net
 from ftrun.run.checkpoint import Damaged
 from ftrun.run.device import choose_device, if_here
 from ftrun.run.folder import RunFolder
+from ftrun.run.ownparts import NET, catalogue_of
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 
@@ -57,13 +58,21 @@ class Opened:
 
 
 def open_run(
-    folder: RunFolder, device: str | None = None, *, compiled: bool = False, catalogue: Catalogue | None = None
+    folder: RunFolder,
+    device: str | None = None,
+    *,
+    compiled: bool = False,
+    catalogue: Catalogue | None = None,
+    keys: Collection[str] = (),
+    trust: bool = False,
 ) -> Opened:
     """Build the net of a run and give it the weights of the best epoch; nothing is fetched, no data is read.
 
     device: as `--device`; that of the run, if it is here, or the best one here if not given
     compiled: whether to compile the net where the run did
-    catalogue: where its parts come from; what is installed, loaded afresh, if not given
+    catalogue: where its parts come from; what is installed, loaded afresh, and the run's own, if not given
+    keys: those of the parts that are wanted beside the net's; `spec` has the others as plain JSON
+    trust: whether local parts in the folder may run although this user has never run them
 
     Raises SpecError where there is no best epoch yet, PluginError where a plugin is gone or has become another one,
     Damaged where the checkpoint is.
@@ -71,9 +80,10 @@ def open_run(
     best = folder.best()
     resolved = folder.read_json("resolved.json")
     described = record.checked(record.Resolved, resolved, folder.path / "resolved.json")
-    catalogue = catalogue or installed(folder.local_parts())
+    keys = {*NET, *keys}
+    catalogue = catalogue or catalogue_of(folder, keys, trust=trust)
     with _same_plugins(resolved, catalogue):
-        spec = environment.recorded_spec(folder, resolved, catalogue)
+        spec = environment.recorded_spec(folder, resolved, catalogue, keys)
     about = checkpoint.load_net(best)
     needed = record.checked(record.NetRecord, about, best / checkpoint.NET)
     if needed.targets != described.targets:
@@ -119,7 +129,7 @@ def _same_plugins(resolved: Mapping[str, Any], catalogue: Catalogue) -> Iterator
 def _changed(resolved: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
     """The plugins of the run that are of another version than they were."""
     try:
-        then = list(resolved["plugins"])
+        then = [each for each in resolved["plugins"] if each["name"] in catalogue.parts(each["role"])]
         now = [_as_now(each, catalogue) for each in then]
     except (KeyError, TypeError):  # resolved.json is damaged, and says so itself
         return []

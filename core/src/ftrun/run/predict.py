@@ -15,7 +15,6 @@ import click
 
 from ftrun.errors import DataError, SpecError
 from ftrun.filelist import Line, lines, listed
-from ftrun.filescan import FileScan
 from ftrun.inputs import InputSpec
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder
@@ -57,28 +56,22 @@ class Request:
     by_line: bool = False
     top: int = 1
     device: str | None = None
+    trust: bool = False
+    """Whether code that came with the run may run."""
     as_json: bool = False
     to_csv: Path | None = None
 
-    def inputs(
-        self, prepare: InputSpec, say: Callable[[str], None]
-    ) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
+    def inputs(self, prepare: InputSpec) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
         """The inputs' names for people, the inputs, and what reads one of them.
-
-        say: shows what was passed over, and what is to be known of the files
 
         Raises SpecError where there are none, DataError where a file of lines cannot be read.
         """
         if not self.by_line:
-            scan = FileScan(prepare.suffixes)
-            files = listed(self.paths, self.standard_input, scan)
-            passed_over = scan.passed_over()
+            files = listed(self.paths, self.standard_input, prepare.suffixes)
             if not files:
                 known = f" ({', '.join(prepare.suffixes)})" if prepare.suffixes else ""
                 asked = ", ".join(map(click.format_filename, self.paths))
-                raise SpecError(" ".join([f"no files to predict on{known} in {asked}.", *passed_over]))
-            for line in [*passed_over, *prepare.looked_at(files, new=False)[1]]:
-                say(line)
+                raise SpecError(f"no files to predict on{known} in {asked}.")
             return files, files, prepare.read
         prepare.of_line("")
         found = lines(self.paths, self.standard_input)
@@ -96,11 +89,11 @@ def _of_line(prepare: InputSpec, line: Line) -> Any:
 def predict(folder: RunFolder, request: Request) -> None:
     """Tell what the run predicts on each input. Raises DataError at the end where some could not be read."""
     report = Report(perf_counter(), err=True)
-    run = open_run(folder, request.device)
+    run = open_run(folder, request.device, trust=request.trust)
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     model = Predictor(run)
-    names, sources, read = request.inputs(model.input, report.say)
+    names, sources, read = request.inputs(model.input)
     out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
     unreadable = 0
     with ExitStack() as stack:

@@ -108,9 +108,9 @@ class Predictor:
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
 
 
-def load(run: str | os.PathLike[str], device: str | None = None) -> Predictor:
+def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> Predictor:
     """See `ftrun.load`."""
-    return Predictor(open_run(RunFolder.existing(expand_path(run)), device))
+    return Predictor(open_run(RunFolder.existing(expand_path(run)), device, trust=trust))
 
 
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:

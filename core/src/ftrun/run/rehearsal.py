@@ -142,7 +142,7 @@ def _do(part: _Part) -> None:
 
     if part.resume:
         folder = RunFolder.existing(Path(part.folder))
-        resume(folder, installed(folder.local_parts()), None, part.device, Fate(), short=True)
+        resume(folder, installed(folder.local_parts(trust=True)), None, part.device, Fate(), short=True)
         return
     catalogue = installed(PartsFile.read(Path(part.parts)) if part.parts else None)
     spec = check_spec(part.spec, catalogue, name="spec")

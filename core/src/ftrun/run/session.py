@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from ftrun import trust
 from ftrun.catalogue import Catalogue
 from ftrun.data import Splits
-from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
+from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
 from ftrun.run import card, checkpoint, environment, identity, init_from, places, predictions
@@ -19,7 +20,7 @@ from ftrun.run.assemble import Job, assemble
 from ftrun.run.checkpoint import Damaged
 from ftrun.run.device import choose_device, if_here
 from ftrun.run.evaluate import evaluate
-from ftrun.run.folder import RunFolder
+from ftrun.run.folder import PARTS, RunFolder
 from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
 from ftrun.run.progress import Progress
@@ -57,14 +58,15 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     weights = init_from.find(request.init_from) if request.init_from else None
     local = request.catalogue.local
     # From here on, the local parts are the copy in the run folder.
-    spec = request.spec.model_copy(update={"parts_": local.name if local else None})
+    spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
     job = assemble(spec, choose_device(request.device), report.say, short=request.short)
     source = _initialise(job, weights, report) if weights else None
     observers = Observers(spec, report.say)
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
         if local:
-            folder.write_bytes(local.name, local.source)
+            folder.keep_parts(local)
+            trust.remember(local)
         folder.write_text("spec.json", request.text)
         folder.write_json(
             "resolved.json",
@@ -297,7 +299,7 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
         state = "interrupted"
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
-        if isinstance(error, Interrupted | WorkerLost):
+        if isinstance(error, Interrupted):
             report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
         elif state == "interrupted":
             report.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")

@@ -17,17 +17,17 @@ class ImageFiles:
     def __init__(self, tree: Tree, names: Sequence[str], root: str) -> None:
         self.root = root
         labels = {name: label for label, name in enumerate(names)}
-        self.files = [image.path for images in tree.values() for image in images]
+        self.paths = [image.path for images in tree.values() for image in images]
         self.targets = {"label": torch.tensor([labels[name] for name, images in tree.items() for _ in images])}
 
     @property
     def fingerprint(self) -> str | None:
         """Of the files' contents and their names below `root`, in their order."""
-        return ftrun.files_fingerprint(self.files, self.root)
+        return ftrun.files_fingerprint(self.paths, self.root)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun.ImageInput.read(self.files[index]), {"label": self.targets["label"][index]}
+        return ftrun.ImageInput.read(self.paths[index]), {"label": self.targets["label"][index]}

@@ -46,9 +46,9 @@ def write(folder: RunFolder, backbone: Backbone, net: Net) -> bool:
     return True
 
 
-def again(folder: RunFolder) -> None:
+def again(folder: RunFolder, *, trust: bool = False) -> None:
     """Write the card of a run that is finished and has none. Raises what opening a run raises."""
-    run = open_run(folder, "cpu")
+    run = open_run(folder, "cpu", trust=trust)
     write(folder, run.spec.backbone, run.net)
 
 

@@ -65,7 +65,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
     report = Report(perf_counter(), err=True)
     form = build(request.part, "--format")
     file = files.place(folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
-    run = open_run(folder, request.device or "cpu", catalogue=catalogue)
+    run = open_run(folder, request.device or "cpu", catalogue=catalogue, keys=[] if request.dataset else ["dataset"])
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     state = folder.read_status().get("state")

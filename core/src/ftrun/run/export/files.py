@@ -53,7 +53,7 @@ def keep(prepare: InputSpec, file: Path) -> None:
     """Put beside a file what preparing inputs takes and metadata are too small for: of texts, the tokenizer."""
     for field, name in prepare.kept_in_files.items():
         with writing(file):
-            file.with_name(f"{file.name}.{name}").write_text(getattr(prepare, field), encoding="utf-8")
+            file.with_name(f"{file.name}.{name}").write_bytes(getattr(prepare, field).encode())
 
 
 def move(made: Path, file: Path) -> None:
