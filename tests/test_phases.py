@@ -11,9 +11,11 @@ def test_check_shows_what_learns_when(site, ftrun):
     result = ftrun("check", write_spec(tiny_spec(**PHASES)))
     assert result.output == (
         "spec.json: valid\n"
-        "stage  parameters      epochs 1-2  epoch 3\n"
-        "stem   240             frozen      0.05\n"
-        "head   by the dataset  0.1         0.1\n"
+        "stage       parameters      epochs 1-2  epoch 3\n"
+        "stem        240             frozen      0.05\n"
+        "head        by the dataset  0.1         0.1\n"
+        "batch norm                  frozen      auto\n"
+        "warm-up                     none        half an epoch\n"
     )
     listed = json.loads(ftrun("check", "spec.json", "--json").output)
     assert listed["plan"][1] == ["stem", "240", "frozen", "0.05"]

@@ -13,6 +13,7 @@ from ftrun.check import check_spec
 from ftrun.run import tuning
 from ftrun.run.assemble import Job, assemble
 from ftrun.run.tuning import Setting
+from ftrun.runspec import Train
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def assembled(catalogue: Catalogue, said: list[str], **train: object) -> Job:
-    spec = tiny_spec(dataset={"name": "tiny", "samples": 200}, train={"epochs": 10, "batch_size": 10, **train})
+    spec = tiny_spec(dataset={"name": "tiny", "samples": 200}, train={"epochs": 15, "batch_size": 10, **train})
     return assemble(check_spec(spec, catalogue), CPU, said.append)
 
 
@@ -124,3 +125,63 @@ def test_a_setting_puts_weights_and_precision_in_place(catalogue):
         assert conv(torch.zeros(1, 3, 8, 8)).dtype == torch.bfloat16
     with Setting("fp32", "contiguous").autocast(CPU):
         assert conv(torch.zeros(1, 3, 8, 8)).dtype == torch.float32
+
+
+PROBE = {"phases": [{"epochs": 50, "freeze": "features"}], "epochs": 50}
+
+
+def test_a_run_of_the_head_alone_measures_nothing_where_its_backbone_runs_once(catalogue):
+    """Fifty epochs read embeddings: 22 batches is all that the net computes."""
+    assembled(catalogue, [], **PROBE)
+    assert not remembered()
+
+
+def test_where_all_but_the_head_is_frozen_inference_is_measured(catalogue, monkeypatch):
+    class Never(torch.nn.Module):
+        def forward(self, *arguments: object) -> None:
+            raise AssertionError("a step of training")
+
+    monkeypatch.setenv("FTRUN_CACHE_GB", "0")  # no embeddings are kept
+    job = assembled(catalogue, [], **PROBE, precision="fp32", memory_format="contiguous")
+    work = job.plan.work(20, 2, embeds=False, augmented=False)
+    monkeypatch.setenv("FTRUN_CACHE_GB", "1")
+    chosen = tuning.choose(
+        job.spec.train.model_copy(update={"precision": "auto"}),
+        job.net, Never(), work, job.loaders["train"].sample, CPU, job.graphs, print,
+    )  # fmt: skip
+    (place,) = remembered()
+    assert str(chosen) in json.loads(place.read_text())["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "embeds", "augmented", "expected"),
+    [
+        ([{"epochs": 5}], True, True, (500, 50)),
+        ([{"epochs": 5, "freeze": "stem"}], True, False, (0, 110)),
+        ([{"epochs": 5, "freeze": "features"}], True, True, (0, 550)),
+        ([{"epochs": 5, "freeze": "features", "views": 2}], True, True, (0, 210)),
+        ([{"epochs": 5, "freeze": "features", "views": 9}], True, True, (0, 510)),
+        ([{"epochs": 5, "freeze": "features"}], False, False, (0, 550)),
+        ([{"epochs": 5, "freeze": "features"}, {"epochs": 2}], True, False, (200, 130)),
+    ],
+)
+def test_what_a_run_does_with_its_net(phases, embeds, augmented, expected, catalogue):
+    epochs = sum(each["epochs"] for each in phases)
+    fixed = {"precision": "fp32", "memory_format": "contiguous"}
+    job = assembled(catalogue, [], phases=phases, epochs=epochs, **fixed)
+    work = job.plan.work(100, 10, embeds=embeds, augmented=augmented)
+    assert (work.training, work.inference) == expected
+
+
+def test_work_counts_in_batches_of_what_takes_the_most_time():
+    assert (tuning.Work(100, 30).trains, tuning.Work(100, 30).batches) == (True, 110)
+    assert (tuning.Work(10, 300).trains, tuning.Work(10, 300).batches) == (False, 330)
+
+
+def test_a_net_without_images_has_one_memory_format():
+    train = Train()
+    linear, conv = torch.nn.Linear(2, 2), torch.nn.Conv2d(1, 1, 1)
+    assert {each.memory_format for each in tuning._allowed(train, linear)} == {"contiguous"}
+    assert {each.memory_format for each in tuning._allowed(train, conv)} == {"contiguous", "channels_last"}
+    forced = Train(memory_format="channels_last")
+    assert {each.memory_format for each in tuning._allowed(forced, linear)} == {"channels_last"}

@@ -193,3 +193,15 @@ def test_the_last_phase_grows_where_a_run_is_extended():
     assert longer.epochs == 9
     assert longer.phases == (Phase(epochs=2, freeze="features"), Phase(epochs=7, lr_scale=0.5))
     assert Train(epochs=3).extended(4) == Train(epochs=4)
+
+
+def test_the_rate_rises_again_where_a_phase_begins():
+    phases = Phase(epochs=2, freeze="features"), Phase(epochs=1), Phase(epochs=2)
+    train = Train(phases=phases)
+    factors = [train.warm_up(step, 6) for step in range(30)]
+    risen = {12: 0.25, 13: 0.5, 14: 0.75, 18: 0.25, 19: 0.5, 20: 0.75}
+    assert factors == [risen.get(step, 1.0) for step in range(30)]
+    assert train.extended(99).warm_up(19, 6) == 0.5, "a longer run rises in the same steps"
+    assert [train.warm_up(step, 1) for step in range(5)] == [1.0] * 5
+    assert [train.warm_up(step, 10_000) for step in (20_000, 20_100)] == [1 / 101, 1.0]
+    assert Train(epochs=9).warm_up(0, 100) == 1.0

@@ -158,11 +158,14 @@ class Net(nn.Module):
         fits = [path for path in paths if name == path or name.startswith(f"{path}.")]
         return paths[max(fits, key=len)] if fits else None
 
-    def freeze(self, stages: Collection[str]) -> None:
+    def freeze(self, stages: Collection[str], *, statistics: bool = False) -> None:
         """Let exactly these stages be frozen: no gradient, evaluation mode, and so no change of a buffer either.
 
         Where all but the head is, so is what belongs to no stage, such as dropout before the head.
         A parameter that a modifier took the gradient from stays without one.
+
+        statistics: whether batch normalisation keeps, and computes with, its running statistics in the other stages
+            too, while its scale and shift learn. Not so in the head, which is fresh and has none worth keeping.
         """
         if not self._learning:
             self._learning = {name for name, each in self.model.named_parameters() if each.requires_grad}
@@ -174,6 +177,7 @@ class Net(nn.Module):
             module
             for name, module in self.model.named_modules()
             if (self._stage_of(name) != "head" if only_head else self._stage_of(name) in stages)
+            or (statistics and has_statistics(module) and self._stage_of(name) != "head")
         ]
         self.train(self.training)
 
@@ -183,6 +187,11 @@ class Net(nn.Module):
         for module in self._frozen:
             module.training = False
         return self
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Whether it normalises by a batch's statistics in training, and by running ones in evaluation mode."""
+    return isinstance(getattr(module, "running_mean", None), Tensor)
 
 
 class Heads(nn.ModuleDict):

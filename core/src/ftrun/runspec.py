@@ -22,6 +22,7 @@ from ftrun.inputs import ImageInput, InputSpec
 from ftrun.specs import Part
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_LONGEST_WARM_UP = 100  # steps
 
 
 class Phase(BaseModel):
@@ -44,6 +45,11 @@ class Phase(BaseModel):
     lr_scale: float = Field(1.0, gt=0, description="Factor on the learning rate.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="Factor on the learning rate from each stage to the one before it; the head has 1."
+    )
+    norm: Literal["auto", "train", "frozen"] = Field(
+        "auto",
+        description="Whether batch normalisation goes by each batch's statistics (train) or keeps the pretrained ones "
+        "(frozen), while its scale and shift learn. auto keeps them where steps are few or batches small.",
     )
 
 
@@ -128,6 +134,26 @@ class Train(BaseModel):
             elif self.epochs != total:
                 raise ValueError(f"epochs is {self.epochs}, but the phases make {total}; leave epochs out")
         return self
+
+    @property
+    def each_phase(self) -> tuple[Phase, ...]:
+        """The phases, of which there is always one at the least."""
+        return self.phases or (Phase(epochs=self.epochs),)
+
+    def warm_up(self, step: int, steps_per_epoch: int) -> float:
+        """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
+
+        What has learnt nothing yet meets a head that has, and an optimizer whose averages are of other gradients. The
+        rise takes half of the phase's first epoch, at most 100 steps, whatever the length of the phase: a run that is
+        made longer does not rise twice.
+        """
+        length = min(steps_per_epoch // 2, _LONGEST_WARM_UP)
+        begun = 0
+        for phase in self.each_phase[:-1]:
+            begun += phase.epochs * steps_per_epoch
+            if begun <= step < begun + length:
+                return (step - begun + 1) / (length + 1)
+        return 1.0
 
     def extended(self, epochs: int) -> Self:
         """The same for `epochs` in all, at least as many; the last phase grows."""

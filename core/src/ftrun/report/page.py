@@ -169,7 +169,7 @@ def _notes(record: Record) -> list[str]:
             notes.append("There is no test split: what follows is judged on val, which also chose the best epoch.")
         if record.predictions is None:
             notes.append("The run folder has no predictions: there is nothing to say of single classes and samples.")
-        return notes
+        return [*notes, *(f"{line[:1].upper()}{line[1:]}." for line in (record.results or {}).get("advice", []))]
     state, reason = record.status.get("state"), record.status.get("reason")
     epochs = record.folder.epochs
     return [

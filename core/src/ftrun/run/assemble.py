@@ -3,20 +3,22 @@
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ftrun import cachefolder
 from ftrun.building import Blaming, BlamingObject, build, inside, misbuilt
 from ftrun.data import Batch, Split, Splits
 from ftrun.errors import SpecError, did_you_mean
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
-from ftrun.run import checkpoint, tuning
+from ftrun.run import checkpoint, init_from, norm, tuning
 from ftrun.run import splits as split_checks
 from ftrun.run.average import Average
 from ftrun.run.checks import check_sample, fault_of_augmented
@@ -28,6 +30,7 @@ from ftrun.run.graphs import Graphs
 from ftrun.run.loader import Loader
 from ftrun.run.loss import TotalLoss
 from ftrun.run.monitor import Monitor, monitor_of
+from ftrun.run.norm import LoneSamples, Norm
 from ftrun.run.phases import Plan
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
@@ -58,6 +61,9 @@ class Job:
     loaders: Mapping[str, Loader]
     embeddings: Embeddings
     graphs: Graphs
+    lone_samples: LoneSamples
+    source: init_from.Source | None
+    """Of the weights that the run starts from, where the command line names some."""
     corrupt: CorruptSamples
     monitor: Monitor
 
@@ -96,16 +102,20 @@ def assemble(
     device: torch.device,
     say: Callable[[str], None] = lambda line: None,
     *,
+    weights: Path | None = None,
     saved_input: Mapping[str, Any] | None = None,
     setting: Setting | None = None,
+    norms: Sequence[Norm] | None = None,
     short: bool = False,
     inspect: Callable[[Splits], Splits] = lambda splits: splits,
 ) -> Job:
     """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
 
     say: told what the user should know of as the run goes on
+    weights: the checkpoint whose weights the net starts from
     saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
     setting: precision and memory format that the run had before; chosen if not given
+    norms: what batch normalisation did in each phase of the run before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
     inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
     """
@@ -123,6 +133,7 @@ def assemble(
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.train)
     check_sample(spec, splits.train, net.input)
+    source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
     skip = spec.train.on_corrupt != "error"
     if not short:
@@ -131,12 +142,15 @@ def assemble(
     metrics = build_metrics(spec, splits.targets, device)
     corrupt = corrupt_samples(spec, say)
     loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
-    plan = Plan(net, spec.train, list(losses.parameters()))
+    if norms is None:
+        norms = norm.choose(net, spec.train, loaders["train"].steps(spec.train.accumulate))
+    plan = Plan(net, spec.train, list(losses.parameters()), norms)
     graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
     if setting is None:
         plan.begin(net, plan.busiest)
-        batches = spec.train.epochs * loaders["train"].steps(1)
-        setting = tuning.choose(spec.train, net, losses, batches, loaders["train"].sample, device, graphs, say)
+        batches = [loaders[name].steps(1) for name in ("train", "val")]
+        work = plan.work(*batches, embeds=cachefolder.limit() > 0, augmented=bool(spec.augment))
+        setting = tuning.choose(spec.train, net, losses, work, loaders["train"].sample, device, graphs, say)
     setting.apply(net)
     optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
     average = Average(net, spec.train.ema) if spec.train.ema is not None else None
@@ -165,6 +179,8 @@ def assemble(
         loaders=loaders,
         embeddings=Embeddings(say),
         graphs=graphs,
+        lone_samples=LoneSamples((net, losses), say),
+        source=source,
         corrupt=corrupt,
         monitor=monitor,
     )

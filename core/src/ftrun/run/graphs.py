@@ -53,9 +53,13 @@ class Graphs:
         self._laid_out: list[tuple[int, bool]] = []
 
     def begin(self) -> None:
-        """Passes of training begin: record anew if something else learns than before, or lies elsewhere in memory."""
-        buffers = [each for module in self._modules for each in module.buffers()]
-        laid_out = [(each.data_ptr(), each.requires_grad) for each in (*self._parameters(), *buffers)]
+        """Passes of training begin: record anew if something else learns than before, or lies elsewhere in memory.
+
+        What is in training mode, such as batch normalisation, may be another in each phase too.
+        """
+        tensors = [*self._parameters(), *(each for module in self._modules for each in module.buffers())]
+        modes = [(0, each.training) for module in self._modules for each in module.modules()]
+        laid_out = [*((each.data_ptr(), each.requires_grad) for each in tensors), *modes]
         if laid_out != self._laid_out:
             self.forget()
             self._laid_out = laid_out

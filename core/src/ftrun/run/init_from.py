@@ -1,6 +1,6 @@
 """A new run from another run's weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def find(path: Path) -> Path:
     raise SpecError(f"--init-from {path}: this run has saved no weights yet.")
 
 
-def initialise(net: Net, place: Path) -> tuple[Source, list[str]]:
+def initialise(net: Net, place: Path, say: Callable[[str], None] = lambda line: None) -> Source:
     """Put those of a checkpoint's weights into `net` that fit it, by name and shape, and say which.
 
     A head is taken only where it is for the same classes in the same order, whatever its shape. Raises Damaged, and
@@ -73,7 +73,9 @@ def initialise(net: Net, place: Path) -> tuple[Source, list[str]]:
     lines += [f"  {note}" for note in notes]
     lines += _listed("newly initialised", [f"{name} ({why})" for name, why in new.items()])
     lines += _listed("skipped, not in this net", skipped)
-    return source, lines
+    for line in lines:
+        say(line)
+    return source
 
 
 def _listed(what: str, names: list[str]) -> list[str]:

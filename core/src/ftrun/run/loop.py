@@ -89,15 +89,16 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     bar.advance(progress.samples)
     guard = Guard(job)
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
-    job.graphs.begin()
     loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
     net.train()
+    job.graphs.begin()
     learning = [each for part in (net, job.losses) for each in part.parameters() if each.requires_grad]
     ready = partial(job.ready, epoch=epoch)  # augments and normalises
 
     for batches in progress.timed("data", loader.shuffled(seed, epoch, ready, accumulate=train.accumulate, start=done)):
         samples = sum(len(batch) for batch in batches)
-        factor = progress.rate_scale * job.schedule(progress.step / all_steps)
+        factor = job.schedule(progress.step / all_steps) * train.warm_up(progress.step, job.steps_per_epoch)
+        factor *= progress.rate_scale
         for group, lr, rate in zip(optimizer.param_groups, job.learning_rates, rates, strict=True):
             group["lr"] = lr * rate * factor
 
@@ -178,9 +179,10 @@ def _gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progr
 
 
 def _forward_backward(job: Job, part: Batch, weight: float = 1.0) -> Tensor:
-    with job.setting.autocast(job.device):
-        outputs = outputs_by_target(job.net, output(job.net, part))
-    loss = job.losses(outputs, part.targets)
+    with job.lone_samples.allowed(part):
+        with job.setting.autocast(job.device):
+            outputs = outputs_by_target(job.net, output(job.net, part))
+        loss = job.losses(outputs, part.targets)
     if weight != 1:
         loss = loss * weight
     loss.backward()

@@ -7,7 +7,8 @@ from typing import Any
 
 from ftrun.building import build, inside
 from ftrun.errors import SpecError, did_you_mean
-from ftrun.net import Net
+from ftrun.net import Net, has_statistics
+from ftrun.run.tuning import Work
 from ftrun.runspec import Phase, RunSpec, Train
 from ftrun.targets import Classes
 
@@ -28,11 +29,15 @@ class Plan:
     decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
 
     beside: parameters that are not the net's, such as a loss's own: a last group, never frozen
+    norms: whether batch normalisation is in training mode or frozen, by phase: what auto has come to
     """
 
-    def __init__(self, net: Net, train: Train, beside: Sequence[Any] = ()) -> None:
+    def __init__(self, net: Net, train: Train, beside: Sequence[Any] = (), norms: Sequence[str] | None = None) -> None:
         self._beside = list(beside)
-        phases = train.phases or (Phase(epochs=train.epochs),)
+        self._train = train
+        phases = train.each_phase
+        self.norms = list(norms or (phase.norm for phase in phases))
+        self._has_norm = any(map(has_statistics, net.modules()))
         self._views = [phase.views for phase in phases]
         self.ends = list(accumulate(phase.epochs for phase in phases))
         stages = list(net.stages)
@@ -58,25 +63,61 @@ class Plan:
 
     def begin(self, net: Net, epoch: int) -> list[float]:
         """Freeze what is frozen in `epoch` (from 1), and give the factor on the learning rate of each group."""
-        number = self._number(epoch)
-        net.freeze([name for name, stage in self.phases[number].items() if stage.frozen])
+        number = self.number(epoch)
+        frozen = [name for name, stage in self.phases[number].items() if stage.frozen]
+        net.freeze(frozen, statistics=self.norms[number] == "frozen")
         return [*(phases[number].rate for phases in self._groups), *([1.0] if self._beside else [])]
 
     def only_head(self, epoch: int) -> bool:
         """Whether every stage but the head is frozen."""
-        return all(stage.frozen for name, stage in self.phases[self._number(epoch)].items() if name != "head")
+        return all(stage.frozen for name, stage in self.phases[self.number(epoch)].items() if name != "head")
+
+    def work(self, train: int, val: int, *, embeds: bool, augmented: bool) -> Work:
+        """Return what the run does with its net, where train and val have so many batches.
+
+        embeds: whether embeddings are kept; augmented: whether an epoch sees other inputs than the one before
+        """
+        training, inference, first = 0, 0, 1
+        for end, views in zip(self.ends, self._views, strict=True):
+            epochs, kept = end - first + 1, embeds and (views or not augmented)
+            if not self.only_head(end):
+                training, inference = training + epochs * train, inference + epochs * val
+            elif kept:
+                inference += train * min(views if augmented and views else 1, epochs) + val
+            else:
+                inference += epochs * (train + val)
+            first = end + 1
+        return Work(training, inference)
 
     def views(self, epoch: int) -> int | None:
         """How many views of a sample the epochs around this one use in turn; None where each draws its own."""
-        return self._views[self._number(epoch)]
+        return self._views[self.number(epoch)]
 
     def draw(self, epoch: int) -> int:
         """The epoch (from 1) whose augmentation is seen in `epoch`: itself, or with views one of the first."""
         views = self.views(epoch)
         return epoch if views is None else (epoch - 1) % views + 1
 
-    def _number(self, epoch: int) -> int:
+    def number(self, epoch: int) -> int:
+        """Return the index of the phase that `epoch` (from 1) is in."""
         return next((index for index, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
+
+    def describe(self, number: int) -> str:
+        """Return what learns in phase `number` (from 0)."""
+        if self.only_head(self.ends[number]):
+            return "the head alone"
+        freeze = self._train.each_phase[number].freeze
+        return f"what comes after {freeze}" if freeze else "everything"
+
+    def gentler(self, number: int) -> str:
+        """Return what may let phase `number` (from 0) do less harm, as options of it."""
+        phase = self._train.each_phase[number]
+        trains = self._has_norm and self.norms[number] == "train" and not self.only_head(self.ends[number])
+        options = ['"norm": "frozen"'] if trains else []
+        options.append(f'"lr_scale": {phase.lr_scale / 3:.1g}')
+        if phase.layer_decay == 1 and not self.only_head(self.ends[number]):
+            options.append('"layer_decay": 0.7')
+        return ", ".join(options)
 
     def table(self, net: Net, lr: float) -> list[list[str]]:
         """For people: each stage's parameters, and its learning rate in each phase before the scheduler's factor."""
@@ -88,7 +129,20 @@ class Plan:
             shown = "by the dataset" if stage == "head" else f"{count:,}"
             phases = [phase[stage] for phase in self.phases]
             rows.append([stage, shown, *("frozen" if each.frozen else f"{lr * each.rate:.3g}" for each in phases)])
+        if self._has_norm:
+            frozen = (self.only_head(end) or self.norms[number] == "frozen" for number, end in enumerate(self.ends))
+            rows.append(
+                ["batch norm", "", *("frozen" if f else norm for f, norm in zip(frozen, self.norms, strict=True))]
+            )
+        if len(self.ends) > 1:
+            rows.append(["warm-up", "", "none", *("half an epoch" for _ in self.ends[1:])])
         return rows
+
+
+def only_head(net: Net, phase: Phase) -> bool:
+    """Return whether every stage but the head is frozen in `phase`."""
+    stages = list(net.stages)[:-1]
+    return phase.freeze == "features" or phase.freeze in stages[-1:] or not stages
 
 
 def table_of(spec: RunSpec) -> list[list[str]]:

@@ -46,12 +46,21 @@ class Resolved(BaseModel):
     device: str
     precision: Literal["fp32", "bf16"]
     memory_format: Literal["channels_last", "contiguous"]
+    norms: Annotated[list[Literal["train", "frozen"]], Field(min_length=1)]
     threads: Annotated[int, Field(ge=1)] | None = None
     input: dict[str, Any]
     targets: Annotated[dict[str, Target], Field(min_length=1)]
     samples: dict[str, int]
     notes: list[str] = []
     class_counts: Counts = {}
+
+    @model_validator(mode="after")
+    def _norms_are_of_the_phases(self) -> Self:
+        train = self.spec.get("train")
+        phases = train.get("phases") if isinstance(train, dict) else None
+        if len(self.norms) != (len(phases) if isinstance(phases, list) else 1):
+            raise ValueError("norms: is not of the spec's phases")
+        return self
 
     @model_validator(mode="after")
     def _counts_are_of_the_classes(self) -> Self:

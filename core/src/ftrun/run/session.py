@@ -15,7 +15,7 @@ from ftrun.data import Splits
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
-from ftrun.run import card, checkpoint, environment, identity, init_from, places, predictions
+from ftrun.run import advice, card, checkpoint, environment, identity, init_from, norm, places, predictions
 from ftrun.run.assemble import Job, assemble
 from ftrun.run.checkpoint import Damaged
 from ftrun.run.device import choose_device, if_here
@@ -59,8 +59,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     local = request.catalogue.local
     # From here on, the local parts are the copy in the run folder.
     spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
-    job = assemble(spec, choose_device(request.device), report.say, short=request.short)
-    source = _initialise(job, weights, report) if weights else None
+    job = assemble(spec, choose_device(request.device), report.say, weights=weights, short=request.short)
     observers = Observers(spec, report.say)
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
@@ -74,7 +73,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
                 "spec": spec.resolved(),
                 "paths": places.recorded(spec),
                 "set": list(request.overrides),
-                "init_from": asdict(source) if source else None,
+                "init_from": asdict(job.source) if job.source else None,
                 **_description(job, request.catalogue),
             },
         )
@@ -114,7 +113,6 @@ def resume(
         report = Report(started)
         device = device or if_here(resolved["device"])
         saved_input = saved_input_of(folder, resolved)
-        setting = Setting(resolved["precision"], resolved["memory_format"])
         changed: list[str] = []
 
         def inspect(splits: Splits) -> Splits:
@@ -131,7 +129,8 @@ def resume(
                 choose_device(device),
                 report.say,
                 saved_input=saved_input,
-                setting=setting,
+                setting=Setting(resolved["precision"], resolved["memory_format"]),
+                norms=resolved["norms"],
                 short=short,
                 inspect=inspect,
             )
@@ -217,19 +216,11 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "device": str(job.device),
         "threads": torch.get_num_threads(),
         **asdict(job.setting),
+        "norms": job.plan.norms,
         "plugins": environment.plugins_of(job.spec, catalogue),
         "versions": environment.versions(),
         "machine": environment.machine(job.device),
     }
-
-
-def _initialise(job: Job, weights: Path, report: Report) -> init_from.Source:
-    source, lines = init_from.initialise(job.net, weights)
-    for line in lines:
-        report.say(line)
-    if job.average:
-        job.average.start(job.net)
-    return source
 
 
 def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
@@ -241,6 +232,8 @@ def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
     )
     if job.val_was_cut:
         report.say("the dataset has no val split: one is cut from train")
+    if line := norm.reason(job.net, job.spec.train, job.steps_per_epoch, job.plan.norms):
+        report.say(line)
     if job.splits.test is None:
         report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 
@@ -268,6 +261,7 @@ def _judge(
         "samples": job.samples,
         "corrupt": [asdict(each) for each in job.corrupt.found],
         "skipped_steps": progress.skipped,
+        "advice": advice.worse_phases(job.plan, job.monitor, progress.history),
         "seconds": {
             "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
             "data": _rounded(progress.seconds_of.get("data", 0.0)),
@@ -281,6 +275,8 @@ def _judge(
     folder.write_status("finished", epoch=progress.epoch, step=progress.step)
     for split, figures in judged.items():
         report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+    for line in results["advice"]:
+        report.say(line)
     took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())
     report.say(took.replace("_", " "))
     report.say(f"results: {folder.path / 'results.json'}")

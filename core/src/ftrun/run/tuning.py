@@ -1,5 +1,8 @@
 """Which precision and memory format is the fastest here: measured on the run's own net and batch, and remembered.
 
+What is measured is what the run mostly does, steps of training or inference by a frozen backbone, and for no longer
+than a small part of what the run will take.
+
 What is fastest depends on the processor, the net and the size of the input: bf16 doubles the speed of ResNet-18 on a
 processor that has instructions for it, and halves that of EfficientNet-Lite's backward pass on the same one.
 """
@@ -27,13 +30,13 @@ from ftrun.run.loss import TotalLoss
 from ftrun.runspec import Train
 
 _SHELF = "speed"  # of the cache
-_FEWEST_BATCHES = 100  # a shorter run is over before the choice would have paid
+_FEWEST_BATCHES = 200  # a shorter run is over before the choice would have paid: to try four settings takes a dozen
 _ROUNDS, _ROUNDS_ON_GPU = 5, 2  # nothing else is at work on a GPU
 _SHORT_ON_GPU = 60.0  # seconds of a whole run: to load its kernels for a setting may take a GPU five
 _WORTH = 1.05  # bf16 has fewer digits: it has to be faster by this factor
 _SLICE = 0.05  # seconds: what is timed at once
-_SECONDS, _MOST_SECONDS = 10.0, 40.0
-_PART_OF_RUN = 0.03  # what measuring may take of a long run whose steps are slow, so that each is timed often enough
+_PART_OF_RUN, _MOST_SECONDS = 0.05, 40.0  # what measuring may take
+_TRAINING = 3  # times what inference takes, forward and backward
 _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
 
 
@@ -59,30 +62,52 @@ class Setting:
         return f"{self.precision}, {self.memory_format}"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a run does with its net, in batches."""
+
+    training: int
+    """Forward and backward."""
+    inference: int
+    """Forward alone: by a frozen backbone, once where its embeddings are kept, and on val."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether training takes the most of the time."""
+        return self.training * _TRAINING >= self.inference
+
+    @property
+    def batches(self) -> int:
+        """All of it, in batches of the kind that takes the most of the time."""
+        return (
+            self.training + self.inference // _TRAINING if self.trains else self.training * _TRAINING + self.inference
+        )
+
+
 def choose(
     train: Train,
     net: Net,
     losses: TotalLoss,
-    batches: int,
+    work: Work,
     first: Callable[[], Batch | None],
     device: torch.device,
     graphs: Graphs,
     say: Callable[[str], None],
 ) -> Setting:
-    """The setting for a run of so many batches: what the spec fixes, and for the rest what is fastest.
+    """The setting for a run of so much work: what the spec fixes, and for the rest what is fastest.
 
     net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
     """
-    settings = _allowed(train)
-    if len(settings) == 1 or batches < _FEWEST_BATCHES or (batch := first()) is None:
+    settings = _allowed(train, net)
+    if len(settings) == 1 or work.batches < _FEWEST_BATCHES or (batch := first()) is None:
         return settings[0]
-    name = f"{_key(net, batch, device, settings)}.json"
+    name = f"{_key(net, work, batch, device, settings)}.json"
     known = _recall(name, settings)
     if known is not None:
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, batches)
+    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, work)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -94,10 +119,12 @@ def choose(
     return chosen
 
 
-def _allowed(train: Train) -> list[Setting]:
+def _allowed(train: Train, net: Net) -> list[Setting]:
     """What the spec allows; first what a run takes that does not measure."""
     precisions = ("fp32", "bf16") if train.precision == "auto" else (train.precision,)
-    formats = ("channels_last", "contiguous") if train.memory_format == "auto" else (train.memory_format,)
+    has_images = any(parameter.ndim == 4 for parameter in net.parameters())  # weights of convolutions: of anything
+    several = ("channels_last", "contiguous") if has_images else ("contiguous",)  # else there is one order alone
+    formats = several if train.memory_format == "auto" else (train.memory_format,)
     return [Setting(*each) for each in product(precisions, formats)]
 
 
@@ -108,24 +135,30 @@ def _measure(
     device: torch.device,
     graphs: Graphs,
     settings: list[Setting],
-    batches: int,
+    work: Work,
 ) -> dict[Setting, float]:
-    """Seconds of a training step, the least of some rounds; nothing where the net runs in no setting.
+    """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
     The settings take turns, so that what else the machine does slows all of them. Leaves the net as it was.
     """
     buffers = [buffer.clone() for buffer in net.buffers()]
-    net.train()
+    net.train(work.trains)
+
+    def batch_of(setting: Setting) -> None:
+        if work.trains:
+            _step(net, losses, batch, device, graphs, setting)
+        else:
+            _embed(net, batch, device, setting)
 
     def seconds_of(setting: Setting, turn: int) -> float | None:
         setting.apply(net)
         graphs.forget()
         try:
-            return _seconds(partial(_step, net, losses, batch, device, graphs, setting), device, turn)
+            return _seconds(partial(batch_of, setting), device, turn)
         except RuntimeError:  # no kernel in this precision, or no memory: the run itself will say so if it matters
             return None
 
-    least = _take_turns(seconds_of, settings, device, batches)
+    least = _take_turns(seconds_of, settings, device, work.batches)
     graphs.forget()
     with torch.no_grad():
         for buffer, before in zip(net.buffers(), buffers, strict=True):
@@ -149,7 +182,7 @@ def _take_turns(
             least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
             if turn == 0 and device.type != "cpu" and seconds * batches < _SHORT_ON_GPU:
                 return {}
-        enough = min(_MOST_SECONDS, max(_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0)))
+        enough = min(_MOST_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0))
         if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
             break
     return least
@@ -179,8 +212,16 @@ def _step(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graph
         torch.accelerator.synchronize(device)
 
 
+@torch.no_grad()
+def _embed(net: Net, batch: Batch, device: torch.device, setting: Setting) -> None:
+    with setting.autocast(device):
+        net.pool(net.features(net.input.prepare(batch.inputs)))
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def _seconds(step: Callable[[], None], device: torch.device, turn: int) -> float:
-    """Of one training step, the mean over as many as fill a slice of time; the first turn is a single one."""
+    """Return the mean seconds of as many steps as fill a slice of time; the first turn is a single one."""
     for _ in range(WARM_UP + 1 if device.type == "cuda" else turn == 0):
         step()
     steps, began, taken = 0, perf_counter(), 0.0
@@ -190,7 +231,7 @@ def _seconds(step: Callable[[], None], device: torch.device, turn: int) -> float
     return taken / steps
 
 
-def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) -> str:
+def _key(net: Net, work: Work, batch: Batch, device: torch.device, settings: list[Setting]) -> str:
     """What the choice depends on."""
     parameters = [(name, list(each.shape), each.requires_grad) for name, each in net.named_parameters()]
     what = [
@@ -201,6 +242,7 @@ def _key(net: Net, batch: Batch, device: torch.device, settings: list[Setting]) 
         os.environ.get("THP_MEM_ALLOC_ENABLE"),  # what a large tensor costs
         hashlib.sha256(repr((net, parameters)).encode()).hexdigest(),
         _shape(batch.inputs),
+        work.trains,
         [str(each) for each in settings],
     ]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
