@@ -43,6 +43,8 @@ class PhaseRow:
     lr_scale: float
     layer_decay: float
     views: int | None
+    norm: str
+    """What batch normalisation goes by where it learns: train or frozen."""
 
 
 def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> list[Chart]:
@@ -87,7 +89,8 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
     """The largest learning rate of any stage: as scheduled, by epochs done; and as recorded in each epoch's last step.
 
     In an epoch it is a constant (the optimizer's rate, the phase's factor) times the scheduler's factor, which is a
-    function of progress. The constant follows from what was recorded.
+    function of progress, and the rise where a phase begins, which is over before the epoch is. The constant follows
+    from what was recorded.
     """
     recorded = _curve(history, "lr")
     per_epoch = int(history[0]["step"]) if history else 1
@@ -108,15 +111,15 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> tuple[
         for portion in range(portions):
             step = (epoch - 1) * per_epoch + portion * (per_epoch - 1) // max(portions - 1, 1)
             times.append(step / per_epoch)
-            rates.append(rate / factor * schedule(step / steps))
+            rates.append(rate / factor * schedule(step / steps) * spec.train.warm_up(step, per_epoch))
     return Curve("scheduled", times, rates), points
 
 
-def phases(spec: RunSpec) -> list[PhaseRow]:
-    """The phases of the spec; none where it has none."""
+def phases(spec: RunSpec, norms: Sequence[str]) -> list[PhaseRow]:
+    """The phases of the spec; none where it has none. `norms`: what batch normalisation did in each."""
     found, first = [], 1
-    for phase in spec.train.phases or ():
+    for phase, norm in zip(spec.train.phases or (), norms, strict=False):
         last = first + phase.epochs - 1
-        found.append(PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views))
+        found.append(PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, norm))
         first = last + 1
     return found

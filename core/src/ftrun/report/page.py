@@ -55,7 +55,7 @@ def page(record: Record, spec: RunSpec, pictures: Pictures, notes: Sequence[str]
     splits, found = figures(record, spec)
     reports = _targets(record, pictures)
     charts = history.charts(record.history, record.targets)[:_MOST_CHARTS]
-    plan, best = history.phases(spec), record.best.get("epoch")
+    plan, best = history.phases(spec, record.resolved["norms"]), record.best.get("epoch")
     scheduled, recorded = history.learning_rate(record.history, spec)
     return _render(
         record=record,
