@@ -1,6 +1,7 @@
 """What the report computes, against known values, simulation, and hand counts."""
 
 import html
+import math
 import re
 
 import pytest
@@ -241,8 +242,12 @@ def test_the_page_has_room_for_so_many_pictures() -> None:
 
 
 def test_other_data_is_told_by_its_labels() -> None:
-    split = TensorSplit(torch.zeros(3, 1), {"label": torch.tensor([0, 1, 2])})
-    assert same_samples(split, torch.tensor([2, 0]), {"label": torch.tensor([2, 0])})
-    assert not same_samples(split, torch.tensor([2, 0]), {"label": torch.tensor([2, 1])})
-    assert not same_samples(split, torch.tensor([3]), {"label": torch.tensor([0])})
-    assert not same_samples(split, torch.tensor([0]), {"other": torch.tensor([0])})
+    targets = {"label": Classes(names=("a", "b", "c")), "size": Values(), "other": Values()}
+    values = {"label": torch.tensor([0, -1, 2]), "size": torch.tensor([[1.0], [math.nan], [3.0]])}
+    split = TensorSplit(torch.zeros(3, 1), values)
+    some = torch.tensor([2, 1])
+    assert same_samples(split, some, {name: each[some] for name, each in values.items()}, targets)
+    assert not same_samples(split, some, {"label": torch.tensor([2, 1])}, targets)
+    assert not same_samples(split, some, {"size": torch.tensor([[3.0], [1.0]])}, targets)
+    assert not same_samples(split, torch.tensor([3]), {"label": torch.tensor([0])}, targets)
+    assert not same_samples(split, torch.tensor([0]), {"other": torch.tensor([[0.0]])}, targets)

@@ -30,11 +30,20 @@ class Batch:
     embedded: bool = False
 
     def to(self, device: "torch.device") -> "Batch":
-        """This batch on `device`; the copy overlaps with computing where the memory is pinned."""
+        """This batch on `device`; the copy overlaps with computing where the memory is pinned.
+
+        Targets in float64 stay where they are if the device has none.
+        """
+        targets = {
+            name: values
+            if device.type == "mps" and values.itemsize > 4 and values.is_floating_point()
+            else values.to(device, non_blocking=True)
+            for name, values in self.targets.items()
+        }
         return replace(
             self,
             inputs=self.inputs.to(device, non_blocking=True),
-            targets={name: value.to(device, non_blocking=True) for name, value in self.targets.items()},
+            targets=targets,
             ids=self.ids.to(device, non_blocking=True),
         )
 
@@ -180,6 +189,10 @@ class Subset:
     def __getitem__(self, index: int, /) -> Sample:
         return self.split[int(self.indices[index])]
 
+    def sample_name(self, index: int) -> str | None:
+        """What that sample is called in the whole split."""
+        return sample_name(self.split, int(self.indices[index]))
+
     def __getitems__(self, indices: Sequence[int]) -> Any:
         import torch
 
@@ -192,6 +205,12 @@ def counted(counts: Mapping[str, int], most: int = 8) -> str:
     rest = sum(count for _, count in ordered[most:])
     shown = [f"{name} {count:,}" for name, count in ordered[:most]]
     return ", ".join([*shown, f"others {rest:,}"] if rest else shown)
+
+
+def sample_name(split: Split, index: int) -> str | None:
+    """Return what people call a sample, a file's name say, if the split has names."""
+    named = getattr(split, "sample_name", None)
+    return named(index) if named else None
 
 
 def get_items(split: Split, indices: Sequence[int]) -> Any:

@@ -17,7 +17,7 @@ from ftrun.net import Net, outputs_by_target
 class Deployed(nn.Module):
     """Collated inputs -> {target: scores float32 [B, outputs]}: preparation, net and probabilities in one.
 
-    raw: the bare net instead: prepared inputs -> {target: output [B, outputs]}
+    raw: the bare net instead: prepared inputs -> {target: output [B, outputs]}, values standardised
     """
 
     def __init__(self, net: Net, *, raw: bool = False) -> None:
@@ -30,7 +30,7 @@ class Deployed(nn.Module):
         outputs = outputs_by_target(self.net, self.net(prepared))
         if self.raw:
             return {name: outputs[name] for name in self.net.targets}
-        return {name: target.scores(outputs[name].float()) for name, target in self.net.targets.items()}
+        return {name: target.exported(outputs[name]) for name, target in self.net.targets.items()}
 
 
 @dataclass(frozen=True)

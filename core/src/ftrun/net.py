@@ -235,6 +235,5 @@ def _module_name(target: str) -> str:
 
 
 def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:
-    """A net's output by target's name, also where there is only one target; values in the dataset's own terms."""
-    outputs = {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output
-    return {name: net.targets[name].decoded(each) for name, each in outputs.items()}
+    """Return what the heads give by target's name, also where there is only one target; see `Target.decode`."""
+    return {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output

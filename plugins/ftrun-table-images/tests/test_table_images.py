@@ -87,7 +87,9 @@ def test_several_targets_some_of_them_missing(tmp_path: Path) -> None:
     path.write_text("file,shade,width\n" + "\n".join(lines))
     targets = {"shade": "classes", "width": "values"}
     train = part(path, target=None, targets=targets, test_fraction=0).build().train
-    torch.testing.assert_close(train.targets["width"], torch.tensor([[1.5], [math.nan], [2]]), equal_nan=True)
+    expected = torch.tensor([[1.5], [math.nan], [2]], dtype=torch.float64)
+    torch.testing.assert_close(train.targets["width"], expected, equal_nan=True)
+    assert [train.sample_name(index) for index in range(3)] == [name for name, _ in rows]
 
 
 def test_the_fingerprint_is_of_the_images_too(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ftrun.data import Split, get_items
+from ftrun.data import Split, get_items, sample_name
 from ftrun.inputs import InputSpec
+from ftrun.targets import Target
 
 MOST = 24
 """Most examples of a kind, for each target."""
@@ -39,6 +40,8 @@ class Example:
     note: str
     right: bool | None = None
     shown: Shown | None = None
+    name: str | None = None
+    """What people call it: a file's name."""
 
 
 class Pictures:
@@ -54,8 +57,14 @@ class Pictures:
         self._known: dict[int, Shown | None] = {}
 
     def add(self, examples: list[Example]) -> list[Example]:
-        """The same, with what they look like."""
-        return [replace(each, shown=self._of(each.sample)) for each in examples]
+        """The same, with what they look like and are called."""
+        return [replace(each, shown=self._of(each.sample), name=self._name(each.sample)) for each in examples]
+
+    def _name(self, sample: int) -> str | None:
+        try:
+            return None if self._split is None else sample_name(self._split, sample)
+        except Exception:  # of a file that is gone, say
+            return None
 
     def _of(self, sample: int) -> Shown | None:
         if sample not in self._known:
@@ -83,11 +92,14 @@ class Pictures:
         return None
 
 
-def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor]) -> bool:
+def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor], targets: Mapping[str, Target]) -> bool:
     """Whether the samples with these indices have the truth that the predictions were judged by."""
     if len(ids) and int(ids.max()) >= len(split):
         return False
-    return all(name in split.targets and split.targets[name][ids].equal(values) for name, values in truth.items())
+    return all(
+        name in split.targets and bool(targets[name].same(split.targets[name][ids], values).all())
+        for name, values in truth.items()
+    )
 
 
 def _kind(file: bytes) -> str | None:

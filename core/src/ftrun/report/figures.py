@@ -12,6 +12,7 @@ from torch import Tensor
 from ftrun.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun.report.record import Record
 from ftrun.run.assemble import build_metrics
+from ftrun.run.evaluate import update
 from ftrun.run.predictions import Predictions
 from ftrun.runspec import RunSpec
 from ftrun.specs import Metric
@@ -68,8 +69,8 @@ def _intervals(
             name = f"{target}/{part.key}" if len(built) > 1 else part.key
             value = judged.get(name)
             if part.key in metrics and isinstance(value, float):
-                given = targets[target], said.outputs[target], said.truth[target]
-                interval = _interval(value, part, metrics[part.key], *given)
+                outputs, truth, _ = said.of(target, targets[target])
+                interval = _interval(value, part, metrics[part.key], targets[target], outputs, truth)
                 if interval is not None:
                     found[name] = interval
     return found
@@ -87,19 +88,19 @@ def _interval(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metrics, where samples that they would like are left out
-            half = jackknife(_merged(metric, outputs, truth, group))
+            half = jackknife(_merged(metric, target, outputs, truth, group))
     except Exception:  # a metric may need samples of every class, say
         return None
     return None if half is None else _within(value, half, higher_is_better=bool(part.higher_is_better))
 
 
-def _merged(metric: Any, outputs: Tensor, truth: Tensor, group: Tensor) -> Callable[[list[int]], float]:
+def _merged(metric: Any, target: Target, outputs: Tensor, truth: Tensor, group: Tensor) -> Callable[[list[int]], float]:
     """The metric of the samples in some groups; it goes through each sample only once."""
     metric.reset()
     parts = []
     for each in range(GROUPS):
         part, chosen = deepcopy(metric), (group == each).nonzero().flatten()
-        part.update(outputs[chosen], truth[chosen])
+        update(part, outputs[chosen], truth[chosen], target)
         parts.append(part)
 
     def of(kept: list[int]) -> float:
@@ -113,8 +114,8 @@ def _merged(metric: Any, outputs: Tensor, truth: Tensor, group: Tensor) -> Calla
 
 
 def share_right(target: Target, outputs: Tensor, truth: Tensor) -> Rate | None:
-    """The part of the samples whose class is predicted right, for a target with classes."""
-    if not isinstance(target, Classes):
+    """The part of the samples whose class is predicted right, for a target with classes that some have."""
+    if not isinstance(target, Classes) or not len(truth):
         return None
     return proportion(int((outputs.argmax(1) == truth).sum()), len(truth))
 

@@ -21,7 +21,7 @@ class LabelsReport:
 
     name: str
     exact: Rate
-    """Part of the samples all of whose labels are right."""
+    """Part of the samples all of whose labels are right, as far as they are known."""
     samples: int
     by_label: byname.Table
     calibration: Calibration
@@ -34,12 +34,13 @@ class LabelsReport:
 def report(
     name: str, target: Labels, outputs: Tensor, truth: Tensor, ids: Tensor, pictures: Pictures, share: int
 ) -> LabelsReport:
-    """outputs: float32 [N, L], logits; truth: float32 [N, L]; ids: int64 [N]; share: how many targets share the page"""
-    scores = outputs.double().sigmoid().nan_to_num(0.0)
+    """outputs: float32 [N, L], logits; truth: float32 [N, L], NaN where not known; ids: int64 [N];
+    share: how many targets share the page"""
+    scores, known = outputs.double().sigmoid().nan_to_num(0.0), target.known(truth)
     said, true = scores > 0.5, truth > 0.5
-    right = (said == true).all(1)
-    counts = list(zip(*(each.sum(0).tolist() for each in (true, said, said & true)), strict=True))
-    off = (scores - truth.double()).abs()
+    right = ((said == true) | ~known).all(1)
+    counts = list(zip(*(each.sum(0).tolist() for each in (true, said & known, said & true)), strict=True))
+    off = (scores - truth.double()).abs().where(known, 0.0)
     worst, which = off.max(1)
     most = max(MOST // share, 4)
     wrong = (~right).nonzero().flatten()
@@ -64,7 +65,7 @@ def report(
         exact=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
         by_label=byname.table(target.names, counts, max(1000 // share, 20)),
-        calibration=calibration(scores.flatten(), true.flatten()),
+        calibration=calibration(scores[known], true[known]),
         mistakes=examples(wrong.tolist(), name_worst=True),
         sample=examples(spread(len(truth), most, seed=1), name_worst=False),
     )

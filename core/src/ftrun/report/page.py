@@ -114,7 +114,10 @@ def _targets(record: Record, pictures: Pictures) -> list[TargetReport]:
     found: list[TargetReport] = []
     targets = list(record.targets.items())[:_MOST_TARGETS]
     for name, target in targets:
-        given = (said.outputs[name], said.truth[name], said.ids, pictures, len(targets))
+        outputs, truth, ids = said.of(name, target)
+        if not len(ids):  # the notes say so
+            continue
+        given = (outputs, truth, ids, pictures, len(targets))
         if isinstance(target, Classes):
             found.append(classes.report(name, target, *given))
         elif isinstance(target, Labels):
@@ -154,7 +157,8 @@ def _headline(record: Record, splits: Sequence[str], found: Sequence[Figure]) ->
     said = record.predictions
     if said and (chosen is None or chosen.name == "loss"):
         name, target = next(iter(record.targets.items()))
-        right = share_right(target, said.outputs[name], said.truth[name])
+        outputs, truth, _ = said.of(name, target)
+        right = share_right(target, outputs, truth)
         if right:
             shown = f"{name}/accuracy" if len(record.targets) > 1 else "accuracy"
             return Headline(shown, right.value, right.low, right.high, split)
@@ -187,24 +191,22 @@ def _of_data(record: Record) -> list[str]:
 
 
 def _times(record: Record) -> list[tuple[str, float, float]]:
-    """What took how long, in seconds, and as a part of the longest."""
-    given = (record.results or {}).get("seconds") or {}
-    if not given:
-        given = {
-            "train": sum(line.get("seconds/train") or 0 for line in record.history),
-            "eval": sum(line.get("seconds/eval") or 0 for line in record.history),
-        }
-    longest = max([*given.values(), 1e-9])
-    return [(_PARTS.get(name, name), seconds, seconds / longest) for name, seconds in given.items()]
-
-
-_PARTS = {
-    "first_step": "until the first step",
-    "data": "waiting for data",
-    "train": "training",
-    "eval": "evaluation",
-    "checkpoint": "checkpoints",
-}
+    """What took how long, in seconds, and as a part of all: parts that do not overlap."""
+    given = (record.results or {}).get("seconds") or {
+        "train": sum(line.get("seconds/train") or 0 for line in record.history),
+        "eval": sum(line.get("seconds/eval") or 0 for line in record.history),
+    }
+    waiting, checkpoints = given.get("data", 0.0), given.get("checkpoint", 0.0)
+    parts = {
+        "training": max(given["train"] - waiting, 0.0),
+        "waiting for data": waiting,
+        "evaluation": given["eval"],
+        "checkpoints": checkpoints,
+    }
+    begin_and_end = given.get("total", 0.0) - sum(parts.values())
+    parts |= {"preparation, and the rest": begin_and_end} if begin_and_end > 0 else {}
+    total = max(sum(parts.values()), 1e-9)
+    return [(name, seconds, seconds / total) for name, seconds in parts.items() if seconds or name == "training"]
 
 
 def _data(record: Record) -> list[dict[str, Any]]:

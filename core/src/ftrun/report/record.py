@@ -53,7 +53,7 @@ def read(folder: RunFolder) -> Record:
         status=status,
         best=folder.read_json(f"checkpoints/{best.name}/net.json"),
         results=folder.read_json("results.json") if finished else None,
-        history=_history(folder),
+        history=history(folder),
         targets=targets,
         split=split,
         predictions=said,
@@ -72,7 +72,8 @@ def _widths(said: Predictions) -> dict[str, int]:
     return {name: each.shape[-1] for name, each in said.outputs.items()}
 
 
-def _history(folder: RunFolder) -> list[dict[str, Any]]:
+def history(folder: RunFolder) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, one for each epoch. Raises FtrunError where it is missing or damaged."""
     path = folder.path / "metrics.jsonl"
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -18,13 +18,13 @@ _FEW = 4
 
 @dataclass(frozen=True)
 class ValueRow:
-    """One value: its errors, prediction less truth. `r2` is None where the truth does not vary."""
+    """One value: its errors, prediction less truth; None where it is not known. `r2` is None where it does not vary."""
 
     name: str
-    mean_error: float
-    mae: float
-    rmse: float
-    r2: float | None
+    mean_error: float | None = None
+    mae: float | None = None
+    rmse: float | None = None
+    r2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,25 @@ class ValuesReport:
 def report(
     name: str, target: Values, outputs: Tensor, truth: Tensor, ids: Tensor, pictures: Pictures, share: int
 ) -> ValuesReport:
-    """outputs, truth: float32 [N, V]; ids: int64 [N]; share: how many targets share the page"""
+    """outputs, truth: float [N, V], NaN where not known; ids: int64 [N]; share: how many targets share the page"""
     said, true = outputs.double().nan_to_num(0.0, 0.0, 0.0), truth.double()
     errors = said - true
-    spreads = true.std(0, correction=0)
-    scale = spreads.where(spreads > 0, errors.abs().mean(0).clamp(min=1e-12))
-    off = (errors.abs() / scale).max(1).values
+    spreads = (true - true.nanmean(0)).square().nanmean(0).sqrt()
+    scale = spreads.where(spreads > 0, errors.abs().nanmean(0).clamp(min=1e-300))
+    off = (errors.abs() / scale).nan_to_num(0.0).max(1).values
     most = max(MOST // share, 4)
+    known = target.known(true)
+
+    def of(column: int, values: Tensor) -> Tensor:
+        return values[known[:, column], column]
 
     def examples(positions: list[int]) -> list[Example]:
         return pictures.add(
             [
                 Example(
                     sample=int(ids[at]),
-                    true=_numbers(true[at]),
-                    said=_numbers(said[at]),
+                    true=_numbers(target, true[at]),
+                    said=_numbers(target, said[at]),
                     note=f"{float(off[at]):.2f} sd",
                 )
                 for at in positions
@@ -82,17 +86,17 @@ def report(
     return ValuesReport(
         name=name,
         samples=len(truth),
-        rows=[_row(target.names[each], errors[:, each], true[:, each]) for each in range(len(target.names))][
-            :_MOST_ROWS
-        ],
+        rows=[_row(name, of(at, errors), of(at, true)) for at, name in enumerate(target.names[:_MOST_ROWS])],
         total=len(target.names),
-        drawn=[_drawn(target.names[each], true[:, each], said[:, each], points) for each in columns],
+        drawn=[_drawn(target.names[at], of(at, true), of(at, said), points) for at in columns if known[:, at].any()],
         mistakes=examples(off.argsort(descending=True, stable=True)[:most].tolist()),
         sample=examples(spread(len(truth), most, seed=1)),
     )
 
 
 def _row(name: str, errors: Tensor, true: Tensor) -> ValueRow:
+    if not len(errors):
+        return ValueRow(name)
     squared, variance = float(errors.square().mean()), float(true.var(correction=0))
     r2 = 1 - squared / variance if variance > 0 else None
     return ValueRow(name, float(errors.mean()), float(errors.abs().mean()), math.sqrt(squared), r2)
@@ -113,5 +117,5 @@ def _drawn(name: str, true: Tensor, said: Tensor, points: int) -> Drawn:
     )
 
 
-def _numbers(values: Tensor) -> str:
-    return ", ".join(f"{value:.3g}" for value in values[:_FEW].tolist()) + (", …" if len(values) > _FEW else "")
+def _numbers(target: Values, values: Tensor) -> str:
+    return ", ".join(target.shown(values.tolist())[:_FEW]) + (", …" if len(values) > _FEW else "")

@@ -1,6 +1,5 @@
 """Writes report.html: at a run's end, where it must not do any harm; and by `ftrun report`."""
 
-import json
 import os
 import traceback
 from collections.abc import Callable
@@ -30,12 +29,12 @@ _NO_CODE = "The code of some of the run's parts was not run when this was writte
 _NOTE = "The data was not at hand when this was written: " + _NO_PICTURES + "."
 
 
-def needed() -> None:
-    """Raise FtrunError where something is not installed that only the report needs."""
+def needed(page: str = "the report") -> None:
+    """Raise FtrunError where something is not installed that only such a page needs."""
     missing = [name for module, name in (("jinja2", "Jinja2"), ("matplotlib", "matplotlib")) if not find_spec(module)]
     if missing:
         raise FtrunError(
-            f"the report is made with Jinja2 and matplotlib, and {' and '.join(missing)} "
+            f"{page} is made with Jinja2 and matplotlib, and {' and '.join(missing)} "
             f'{"is" if len(missing) == 1 else "are"} not here. Run: pip install "ftrun[report]"'
         )
 
@@ -79,7 +78,7 @@ def again(folder: "RunFolder", *, trust: bool = False) -> tuple[Path, list[str]]
     spec, missing, reason = _spec(folder, record.resolved, trust)
     pictures, why_not = Pictures(None, None), ""
     if not missing & {"backbone", "dataset"}:
-        prepare = _input(folder, spec, record.resolved)
+        prepare = _input(folder, spec)
         splits, why_not = _data(spec, record.resolved) if record.predictions else (None, "")
         if splits:
             pictures, why_not = _pictures(record, splits, prepare)
@@ -108,12 +107,17 @@ def _spec(folder: "RunFolder", resolved: Any, trust: bool) -> "tuple[RunSpec, se
     return spec.model_copy(update={"metrics": ()}) if "metrics" in missing else spec, missing, reason
 
 
-def _input(folder: "RunFolder", spec: "RunSpec", resolved: Any) -> "InputSpec":
+def _input(folder: "RunFolder", spec: "RunSpec") -> "InputSpec":
+    """How inputs are prepared, from the best checkpoint: what is too large for JSON is in files there."""
+    from ftrun.run import checkpoint
+
+    best = folder.best()
     try:
-        return spec.backbone.input_type.model_validate_json(json.dumps(resolved["input"]))
-    except ValueError:
-        where = folder.path / "resolved.json"
-        raise FtrunError(f"{where}: is damaged: its input is not one of this backbone.") from None
+        return spec.backbone.input_type.restored(checkpoint.load_net(best)["input"])
+    except FtrunError as error:
+        if error.where == "resolved.json":  # it has the same input, but this one was taken
+            error.where = str(best / checkpoint.NET)
+        raise
 
 
 def _at_end(folder: "RunFolder", spec: "RunSpec", splits: "Splits", prepare: "InputSpec") -> None:
@@ -138,7 +142,7 @@ def _pictures(record: "Record", splits: "Splits", prepare: "InputSpec") -> "tupl
     split = dict(splits.items()).get(record.split or "")
     if split is None or said is None:
         return Pictures(None, None), ""
-    if not same_samples(split, said.ids, said.truth):
+    if not same_samples(split, said.ids, said.truth, record.targets):
         return Pictures(None, None), "the data's labels are not what they were in the run"
     try:
         prepare.shown(split[int(said.ids[0])][0])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.data import Sample, Split, Splits, get_items
+from ftrun.data import Sample, Split, Splits, get_items, sample_name
 from ftrun.errors import DataError, did_you_mean
 from ftrun.targets import Classes, Target
 
@@ -23,6 +23,10 @@ class AlignedSplit:
 
     def __len__(self) -> int:
         return len(self.split)
+
+    def sample_name(self, index: int) -> str | None:
+        """What that sample is called."""
+        return sample_name(self.split, index)
 
     def __getitem__(self, index: int, /) -> Sample:
         return self.split[index][0], {name: values[index] for name, values in self.targets.items()}
@@ -44,10 +48,7 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
     aligned: dict[str, Split] = {
         split_name: AlignedSplit(
             split,
-            {
-                name: _aligned(split.targets[name], splits.targets[name].names, target)
-                for name, target in targets.items()
-            },
+            {name: target.aligned(split.targets[name], splits.targets[name].names) for name, target in targets.items()},
         )
         for split_name, split in splits.items()
     }
@@ -72,14 +73,6 @@ def _check(name: str, given: Target | None, target: Target, all_given: Mapping[s
             f"  in the run:  {_some(target.names)}\n"
             "They are matched by name, whatever their order."
         )
-
-
-def _aligned(values: Tensor, names: Sequence[str], target: Target) -> Tensor:
-    """Classes: int64 [N], positions in the target's names; else [N, names], columns in the target's order."""
-    if isinstance(target, Classes):
-        positions = torch.tensor([*(target.names.index(name) for name in names), -1])
-        return positions[values]  # -1, no class, is the last one
-    return values[:, [list(names).index(name) for name in target.names]]
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:

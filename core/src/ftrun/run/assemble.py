@@ -130,6 +130,8 @@ def assemble(
         splits = inspect(splits)
         _check_targets(spec, splits.targets)
         monitor = monitor_of(spec, splits.targets)
+        with located("dataset"):
+            split_checks.check_monitored(splits, monitor.names)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.train)
     check_sample(spec, splits.train, net.input)
@@ -257,9 +259,14 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
                 where = f"metrics.{index}"
                 made = build(metric, where, target)
                 with inside(metric, where):
-                    made = made.to(device)
+                    made = made.to(_decoding(target, device))
                 built[name][metric.key] = BlamingObject(made, metric, where, ("update", "compute", "reset"))
     return built
+
+
+def _decoding(target: Target, device: torch.device) -> torch.device:
+    """Where a target's outputs are once they are decoded: the CPU, where that takes more than the device has."""
+    return target.decode(torch.empty(0, target.outputs, device=device)).device
 
 
 def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:

@@ -1,9 +1,11 @@
 """Loss and metrics on one split."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from ftrun.data import Batch
 from ftrun.errors import DataError
@@ -15,6 +17,7 @@ from ftrun.run.predictions import Collected
 from ftrun.run.report import Bar
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
+from ftrun.targets import Target
 
 
 class Judging(Protocol):
@@ -52,7 +55,7 @@ def evaluate(
     """{"loss": .., "accuracy": .., ...} on what `loader` reads, in evaluation mode.
 
     With several targets the names are such as "color/accuracy". A figure is a float; a metric that is not one figure
-    (a confusion matrix) gives nested lists.
+    (a confusion matrix) gives nested lists, one that nothing was known for NaN.
 
     bar: shown how far it is; signals: heeded after each batch; micro_batch: most samples that fit into memory
     keep: takes what the net gives for each sample
@@ -61,6 +64,7 @@ def evaluate(
     net.eval()
     loss_sum, samples = torch.zeros((), device=job.device), 0
     sums = torch.zeros(len(job.losses.targets), device=job.device)
+    judged: set[tuple[str, str | None]] = set()
     for batch in loader.in_order(job.ready):
         for part in batch.parts(micro_batch):
             with job.setting.autocast(job.device):
@@ -68,15 +72,10 @@ def evaluate(
             each = job.losses.each(outputs, part.targets)
             loss_sum += job.losses.total(each) * len(part)
             sums += torch.stack(each) * len(part)
+            decoded = {name: target.decode(outputs[name].float()) for name, target in job.losses.targets.items()}
             if keep:
-                keep.add(part, outputs)
-            for target, metrics in job.metrics.items():
-                said, truth = outputs[target].float(), part.targets[target]
-                if target in job.losses.missing:
-                    there = job.losses.targets[target].present(truth)
-                    said, truth = said[there], truth[there]
-                for metric in metrics.values() if len(truth) else ():
-                    metric.update(said, truth)
+                keep.add(part, decoded)
+            judged |= _judge(job, decoded, part.targets)
         samples += len(batch)
         if bar:
             bar.advance(len(batch))
@@ -88,8 +87,33 @@ def evaluate(
     for target, metrics in job.metrics.items():
         prefix = f"{target}/" if len(job.metrics) > 1 else ""
         if prefix:
-            figures[f"{prefix}loss"] = float(sums[list(job.losses.targets).index(target)]) / samples
+            loss = float(sums[list(job.losses.targets).index(target)]) / samples
+            figures[f"{prefix}loss"] = loss if (target, None) in judged else math.nan
         for key, metric in metrics.items():
-            figures[prefix + key] = metric.compute().tolist()
+            figures[prefix + key] = metric.compute().tolist() if (target, key) in judged else math.nan
             metric.reset()
     return figures
+
+
+def _judge(job: Judging, decoded: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> set[tuple[str, str | None]]:
+    """Have the metrics take a batch; gives (target, key) of those that something was known for, and (target, None)."""
+    judged: set[tuple[str, str | None]] = set()
+    for name, metrics in job.metrics.items():
+        values = truth[name].to(decoded[name].device)
+        gaps = job.losses.targets[name] if name in job.losses.missing else None
+        if gaps is None or gaps.present(values).any():
+            judged.add((name, None))
+        judged |= {(name, key) for key, metric in metrics.items() if update(metric, decoded[name], values, gaps)}
+    return judged
+
+
+def update(metric: Any, output: Tensor, values: Tensor, gaps: Target | None) -> bool:
+    """Have a metric take a batch, in the terms of `Target.decode`; whether there was something for it.
+
+    gaps: the target, where samples may miss it
+    """
+    if gaps is not None:
+        output, values = gaps.judged(output, values, whole=not getattr(metric, "takes_gaps", False))
+    if len(values):
+        metric.update(output, values)
+    return len(values) > 0

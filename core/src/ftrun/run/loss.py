@@ -15,8 +15,9 @@ from ftrun.targets import Target, Values
 class TotalLoss(nn.Module):
     """Outputs and true values by target -> a scalar, in float32: the weighted sum of each target's own loss.
 
-    A sample that misses a target counts 0 in that target's mean: so a batch in parts has the gradient of the whole.
-    Values are compared as they were standardised. Where the losses, or the weights, have parameters, they learn too.
+    A sample that misses a target counts 0 in that target's mean, and so does each single value that it misses: so a
+    batch in parts has the gradient of the whole. Values are compared as they were standardised. Where the losses, or
+    the weights, have parameters, they learn too.
 
     weights: of each target, 1 if not given; "uncertainty" learns them (Kendall, Gal and Cipolla, "Multi-task learning
         using uncertainty to weigh losses", 2018): with s the logarithm of a target's variance, its loss counts
@@ -62,13 +63,14 @@ class TotalLoss(nn.Module):
         return each[0] if len(each) == 1 else torch.stack(each).sum()
 
     def _one(self, name: str, target: Target, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
-        output, values = target.standardised(output), target.standardised(values)
         if name not in self.missing:
-            return self._computed(name, loss, output, values)
-        there = target.present(values)
-        if not there.any():
+            return self._computed(name, loss, output, target.encode(values).to(output.device))
+        present = target.present(values).to(output.device)
+        if not present.any():
             return output.sum() * 0
-        return self._computed(name, loss, output[there], values[there]) * there.float().mean()
+        encoded = target.encode(values).to(output.device)
+        filled = target.filled(output[present], encoded[present])
+        return self._computed(name, loss, *filled) * present.float().mean()
 
     def _computed(self, name: str, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
         """What a target's loss gives. Raises PluginError where that is no scalar."""

@@ -42,6 +42,7 @@ class MappedSplit:
         self, split: Split, inputs: Tensor, unreadable: Unreadable, *, key: str, embedded: bool, source: str
     ) -> None:
         self.targets = split.targets
+        self.sample_name = getattr(split, "sample_name", None)
         self.inputs = inputs
         self.fingerprint = key
         self.source = source

@@ -1,8 +1,8 @@
 """What a run's net said of each sample that it was judged on, kept in the run folder: predictions/<split>.safetensors.
 
 ids                int64 [N], each sample's index in its split
-outputs/<target>   float32 [N, outputs], what the head gave: logits of classes and labels, or values
-truth/<target>     [N, ...], what the dataset says
+outputs/<target>   [N, outputs]: logits of classes and labels, float32, or values in the dataset's terms, float64
+truth/<target>     [N, ...], what the dataset says; -1 or NaN where a sample has nothing
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from ftrun.data import Batch
 from ftrun.errors import FtrunError
 from ftrun.run.files import write_whole, writing
 from ftrun.run.folder import RunFolder
+from ftrun.targets import Target
 
 FOLDER = "predictions"
 
@@ -35,6 +36,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def of(self, name: str, target: Target) -> tuple[Tensor, Tensor, Tensor]:
+        """Return outputs, truth and ids of the samples that have this target."""
+        outputs, truth = self.outputs[name], self.truth[name]
+        return *target.judged(outputs, truth, whole=False), self.ids[target.present(truth)]
+
 
 @dataclass
 class Collected:
@@ -45,10 +51,10 @@ class Collected:
     truth: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, batch: Batch, outputs: Mapping[str, Tensor]) -> None:
-        """Take what the net gave for a batch, by target."""
+        """Take what the net gave for a batch, by target, as `Target.decode` has it."""
         self.ids.append(batch.ids.cpu())
         for name, output in outputs.items():
-            self.outputs.setdefault(name, []).append(output.float().cpu())
+            self.outputs.setdefault(name, []).append(output.cpu())
             self.truth.setdefault(name, []).append(batch.targets[name].cpu())
 
     def all(self) -> Predictions:
@@ -95,6 +101,15 @@ def load(folder: RunFolder, split: str) -> Predictions | None:
             raise FtrunError(f"{path}: is damaged: {name} does not belong there, or has another length than ids.")
         named[kind][target] = tensor
     return Predictions(ids, named["outputs"], named["truth"], about)
+
+
+def judged(folder: RunFolder, split: str, targets: Mapping[str, Target]) -> dict[str, int]:
+    """Return how many samples of a split judged each target; empty where no predictions were kept."""
+    path = path_of(folder, split)
+    if not path.is_file():
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return {name: int(target.present(file.get_tensor(f"truth/{name}")).sum()) for name, target in targets.items()}
 
 
 def of_best(folder: RunFolder, split: str) -> Predictions | None:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Thread
 from typing import Any, TypeAlias
@@ -66,7 +66,7 @@ class BatchReader:
         return self._batch(good) if good else None, unreadable
 
     def _batch(self, indices: Sequence[int]) -> Batch:
-        raw, targets = _columns(get_items(self.split, indices))
+        raw, targets = _columns(get_items(self.split, indices), self.split.targets)
         return Batch(self.collate(raw), targets, torch.as_tensor(indices), self.embedded)
 
 
@@ -123,12 +123,18 @@ def _end_when_told(run: int) -> None:
     os._exit(0)  # as torch's own workers do where their parent ends them; it takes any other code for a crash
 
 
-def _columns(items: Any) -> tuple[Any, dict[str, Tensor]]:
-    """(raw inputs, {target: [B, ...]}) from a whole batch, which is that already, or from a list of samples."""
+def _columns(items: Any, targets: Mapping[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+    """(raw inputs, {target: [B, ...]}) from a whole batch, which is that already, or from a list of samples.
+
+    targets: of the whole split: a sample's values are of the same type, so that a number keeps its digits
+    """
     if isinstance(items, tuple):
         return items
-    raw, targets = zip(*items, strict=True)
-    return list(raw), {name: torch.stack([torch.as_tensor(each[name]) for each in targets]) for name in targets[0]}
+    raw, values = zip(*items, strict=True)
+    return list(raw), {
+        name: torch.stack([torch.as_tensor(each[name], dtype=targets[name].dtype) for each in values])
+        for name in values[0]
+    }
 
 
 def as_it_is(batch: Any) -> Any:

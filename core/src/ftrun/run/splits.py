@@ -1,6 +1,7 @@
 """The val cut, and what has to hold of any data before it is trained on."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -9,13 +10,16 @@ from ftrun.data import Split, Splits, Subset
 from ftrun.errors import DataError
 from ftrun.randomness import seed_of
 from ftrun.specfile import is_text
-from ftrun.targets import Classes, Values
+from ftrun.targets import Classes, Target
 
 
 def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     """The splits with a val, cut from train where the dataset has none; checked. Values know their mean in train."""
     check(splits)
-    return _standardised(_with_val(splits, val_fraction, seed))
+    whole = _with_val(splits, val_fraction, seed)
+    if splits.val is None:
+        _check_known(whole)
+    return _fitted(whole)
 
 
 def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
@@ -29,21 +33,64 @@ def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
     return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
 
 
-def _standardised(splits: Splits) -> Splits:
-    targets = {
-        name: target.learnt_from(splits.train.targets[name]) if isinstance(target, Values) else target
-        for name, target in splits.targets.items()
-    }
-    return splits.with_targets(targets)
+def _fitted(splits: Splits) -> Splits:
+    targets = {name: target.fitted(splits.train.targets[name]) for name, target in splits.targets.items()}
+    fitted = splits.with_targets(targets)
+    return fitted.with_notes(*_notes(fitted))
+
+
+def _check_known(splits: Splits) -> None:
+    """Raise DataError for a split of which nothing is known."""
+    for split_name, split in splits.items():
+        if len(_unknown_in(split, splits)) == len(splits.targets):
+            raise DataError(f"no sample of the {split_name} split has target {' or '.join(map(repr, splits.targets))}.")
+
+
+def check_monitored(splits: Splits, figures: Sequence[str]) -> None:
+    """Raise DataError where a figure that decides on the best epoch is of a target that no sample of val has."""
+    assert splits.val is not None
+    absent = _unknown_in(splits.val, splits)
+    for figure in figures:
+        if (target := figure.removeprefix("val/").rpartition("/")[0]) in absent:
+            raise DataError(
+                f"no sample of the val split has target {target!r}, but {figure} is to decide which epoch is best. "
+                "Add some, or choose another figure as train.monitor."
+            )
+
+
+def _notes(splits: Splits) -> Iterator[str]:
+    """What to know of fitted targets: where they are not judged, and whose numbers have lost digits."""
+    for name, target in splits.targets.items():
+        missing = {split_name: _missing(target, split.targets[name]) for split_name, split in splits.items()}
+        if any(missing.values()):
+            counts = ", ".join(
+                f"{count or 'none'} of {len(split):,} {split_name}"
+                for (split_name, split), count in zip(splits.items(), missing.values(), strict=True)
+            )
+            yield f"target {name!r} is missing, if only in part, in {counts} samples: what is missing does not count"
+        for split_name, split in splits.items():
+            if name in _unknown_in(split, splits):
+                yield f"target {name!r} is not judged on {split_name}: none of its samples has it"
+        yield from (f"target {name!r}: {note}" for note in target.notes(splits.train.targets[name]))
+
+
+def _missing(target: Target, values: Tensor) -> int:
+    """Of how many samples not all is known."""
+    return int((~target.complete(values)).sum())
+
+
+def _unknown_in(split: Split, splits: Splits) -> list[str]:
+    """The targets that none of its samples has."""
+    return [name for name, target in splits.targets.items() if not target.known(split.targets[name]).any()]
 
 
 def with_missing(splits: Splits) -> set[str]:
-    """The targets that some sample does not have."""
+    """Return the targets that some sample does not have, or not all values of."""
     return {
         name
         for name, target in splits.targets.items()
         for _, split in splits.items()
-        if not target.present(split.targets[name]).all()
+        if not target.known(split.targets[name]).all()
     }
 
 
@@ -61,11 +108,12 @@ def _spread(split: Split, samples: int) -> Split:
 
 
 def _strata(splits: Splits) -> Tensor:
-    """int64 [N]: what the val cut keeps the proportions of: the first target with classes, if there is one."""
+    """int64 [N], what the val cut keeps the proportions of: the first target with classes, or who has a target."""
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
             return splits.train.targets[name]
-    return torch.zeros(len(splits.train), dtype=torch.int64)
+    name, target = next(iter(splits.targets.items()))
+    return target.present(splits.train.targets[name]).long()
 
 
 def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
@@ -90,13 +138,18 @@ def check(splits: Splits) -> None:
     _check_names(splits)
     check_values(splits)
     for name, target in splits.targets.items():
+        values = splits.train.targets[name]
+        known = target.known(values)
+        if not known.any():
+            raise DataError(f"no sample of the train split has target {name!r}.")
         if isinstance(target, Classes):
-            labels = splits.train.targets[name]
-            counts = labels[target.present(labels)].bincount(minlength=target.outputs)
-            empty = [target.names[int(index)] for index in (counts == 0).nonzero()]
-            if empty:
-                listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
-                raise DataError(f"no training sample of class {listed}. Add some, or take the class out.")
+            what, some = "no training sample of class", values[known].bincount(minlength=target.outputs) > 0
+        else:
+            what, some = f"target {name!r}: no training sample has", known.any(0)
+        empty = [target.names[int(index)] for index in (~some).nonzero()]
+        if empty:
+            listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
+            raise DataError(f"{what} {listed}. Add some, or take {'it' if len(empty) == 1 else 'them'} out.")
 
 
 def _check_names(splits: Splits) -> None:
@@ -113,15 +166,14 @@ def _check_names(splits: Splits) -> None:
 
 
 def check_values(splits: Splits) -> None:
-    """Raise DataError for an empty split, a target that is missing or out of range."""
+    """Raise DataError for an empty split, a target that is missing or out of range, a split without any target."""
     for split_name, split in splits.items():
         if len(split) == 0:
             raise DataError(f"the {split_name} split is empty.")
         for name, target in splits.targets.items():
             values = _values(split, split_name, name)
             target.check(values, f"{split_name}, target {name!r}")
-            if not target.present(values).any():
-                raise DataError(f"no sample of the {split_name} split has target {name!r}.")
+    _check_known(splits)
 
 
 def _values(split: Split, split_name: str, name: str) -> Tensor:

@@ -67,7 +67,7 @@ class Digits(ftrun.Dataset):
         digit = ftrun.Classes(names=names)
         if not self.targets:
             return {"label": labels}, {"label": digit}
-        ink = sixteenths.flatten(1).mean(1, keepdim=True).float() / 16
+        ink = sixteenths.flatten(1).mean(1, keepdim=True) / 16
         every: dict[str, tuple[Tensor, ftrun.Target]] = {
             "digit": (labels, digit),
             "parity": (labels % 2, ftrun.Classes(names=("even", "odd"))),

@@ -46,14 +46,18 @@ def prepare(images):
 @torch.no_grad()
 def predict(model, images):
     """{gives}: [B, {outputs}]."""
-    return model(prepare(images)){scores}
+{constants}    return model(prepare(images)){scores}
 '''
 
 _SCORES = {
     "classes": ("The probabilities of the classes", ".softmax(1)"),
     "labels": ("The probability of each label", ".sigmoid()"),
-    "values": ("The values", ""),
+    "values": ("The values, float64", ".double().mul(std).add(mean)"),
 }
+_VALUES = """\
+    target = next(iter(about()["targets"].values()))
+    mean, std = (torch.tensor(target[name], dtype=torch.float64) for name in ("mean", "std"))
+"""
 
 
 def script(model: ftrun.Exportable, file: str) -> str:
@@ -63,5 +67,11 @@ def script(model: ftrun.Exportable, file: str) -> str:
     (target,) = model.net.targets.values()
     gives, scores = _SCORES[target.kind]
     return _TEXT.format(
-        file=file, imports="\n".join(imports), call=call, gives=gives, outputs=target.outputs, scores=scores
+        file=file,
+        imports="\n".join(imports),
+        call=call,
+        gives=gives,
+        outputs=target.outputs,
+        constants=_VALUES if target.kind == "values" else "",
+        scores=scores,
     )

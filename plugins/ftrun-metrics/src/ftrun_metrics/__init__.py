@@ -112,9 +112,9 @@ class MSE(ftrun.Metric):
     higher_is_better = False
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import mean_squared_error
+        from ftrun_metrics.errors import MeanError
 
-        return mean_squared_error()
+        return MeanError(squared=True)
 
 
 class MAE(ftrun.Metric):
@@ -125,9 +125,9 @@ class MAE(ftrun.Metric):
     higher_is_better = False
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import mean_absolute_error
+        from ftrun_metrics.errors import MeanError
 
-        return mean_absolute_error()
+        return MeanError(squared=False)
 
 
 class R2(ftrun.Metric):

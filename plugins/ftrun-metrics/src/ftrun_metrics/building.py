@@ -7,26 +7,31 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric, classification, regression
+from torchmetrics import Metric, classification
 
 import ftrun
 
 # `validate_args=False` below: a dataset's values are checked once, when it is read, and not again with each batch.
 
 
+_UNKNOWN = -1  # how torchmetrics is told of a label that nobody knows
+
+
 class OfDecisions:
-    """`metric` on what is decided about each label: logits float [B, L], labels float [B, L].
+    """`metric` on what is decided about each label: logits float [B, L], labels float [B, L], NaN where not known.
 
     A probability above 0.5 is a logit above 0. Given logits, torchmetrics takes a batch of them that happen to lie
     in [0, 1] for probabilities; given the decisions, it has nothing to guess. (Its own LambdaInputTransformer neither
     merges nor goes to another process.)
     """
 
+    takes_gaps = True
+
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
-        self.metric.update(logits > 0, labels)
+        self.metric.update((logits > 0).long(), labels.nan_to_num(_UNKNOWN).long())
 
     def compute(self) -> Tensor:
         figure: Tensor = self.metric.compute()
@@ -50,8 +55,10 @@ def averaged(figure: str, target: ftrun.Target, average: str) -> Metric | OfDeci
     """
     labels = isinstance(target, ftrun.Labels)
     make = getattr(classification, f"{'Multilabel' if labels else 'Multiclass'}{figure}")
-    metric: Metric = make(len(target.names), average=average, validate_args=False)
-    return OfDecisions(metric) if labels else metric
+    if not labels:
+        metric: Metric = make(len(target.names), average=average, validate_args=False)
+        return metric
+    return OfDecisions(make(len(target.names), average=average, ignore_index=_UNKNOWN, validate_args=False))
 
 
 def top_k(classes: int, k: int) -> Metric:
@@ -62,13 +69,3 @@ def top_k(classes: int, k: int) -> Metric:
 def confusion_matrix(classes: int) -> Metric:
     """Takes logits, float [B, K], and labels, int64 [B]; gives int64 [K, K], rows true, columns predicted."""
     return classification.MulticlassConfusionMatrix(classes, validate_args=False)
-
-
-def mean_squared_error() -> Metric:
-    """Takes outputs and values, float [B, V] each."""
-    return regression.MeanSquaredError()
-
-
-def mean_absolute_error() -> Metric:
-    """Takes outputs and values, float [B, V] each."""
-    return regression.MeanAbsoluteError()

@@ -16,11 +16,12 @@ from torchmetrics.utilities import dim_zero_cat
 class R2Score(Metric):
     """Outputs float [B, V] and values float [B, V] -> 1 - residual / total sum of squares, the mean over V.
 
-    Values that are all equal give 1 where they are predicted exactly, else 0, as in scikit-learn. One sample alone
-    gives NaN.
+    Values that are all equal give 1 where they are predicted exactly, else 0, as in scikit-learn. Where a value is NaN,
+    it is not known; one that a single sample has gives NaN, and counts in the mean only where there is no other.
     """
 
     full_state_update = False  # so that torchmetrics merges it
+    takes_gaps = True
     outputs: list[Tensor]
     values: list[Tensor]
 
@@ -36,9 +37,17 @@ class R2Score(Metric):
     def compute(self) -> Tensor:
         # On the CPU, because not every device has float64.
         output, values = (dim_zero_cat(each).cpu().double() for each in (self.outputs, self.values))
-        if len(values) < 2:
-            return torch.tensor(float("nan"))
-        residual = (values - output).square().sum(dim=0)
-        total = (values - values.mean(dim=0)).square().sum(dim=0)
-        constant = torch.where(residual == 0, 1.0, 0.0)
-        return torch.where(total > 0, 1 - residual / total, constant).mean()
+        return torch.stack(
+            [_r2(*columns) for columns in zip(output.unbind(1), values.unbind(1), strict=True)]
+        ).nanmean()
+
+
+def _r2(output: Tensor, values: Tensor) -> Tensor:
+    """Of one value, [N] each."""
+    known = ~values.isnan()
+    output, values = output[known], values[known]
+    if len(values) < 2:
+        return torch.tensor(float("nan"), dtype=torch.float64)
+    residual = (values - output).square().sum()
+    total = (values - values.mean()).square().sum()
+    return torch.where(total > 0, 1 - residual / total, torch.where(residual == 0, 1.0, 0.0))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["classes", "labels", "values"]
 
-_LARGEST = 3.4028234663852886e38  # of float32
+_LARGEST = 1e150  # what the core takes
 _YES_OR_NO = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
 _NAMES_LISTED = 10
 _FEW = 1000  # classes: as many as that are never taken for something else
@@ -185,7 +185,7 @@ class Numbers(Collector):
     def __init__(self, target: str, columns: Sequence[str], missing: Collection[str], *, labels: bool) -> None:
         super().__init__(target, columns, missing)
         self._labels = labels
-        self._values = array("f")
+        self._values = array("f" if labels else "d")
 
     def add(self, cells: Sequence[Any]) -> None:
         for column, cell in zip(self.columns, cells, strict=True):
@@ -203,7 +203,7 @@ class Numbers(Collector):
     def finish(self, in_train: "Tensor") -> "tuple[ftrun.Target, Tensor, Tensor]":
         import torch
 
-        values = _tensor(self._values, "float32").reshape(-1, len(self.columns))
+        values = _tensor(self._values, "float32" if self._labels else "float64").reshape(-1, len(self.columns))
         for place, column in enumerate(self.columns):
             if values[in_train, place].isnan().all():
                 raise self.none_at_all(column)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftrun.inputs import InputSpec
+from ftrun.run import predictions
 from ftrun.run.compare.contender import Contender, figures_of
 
 
@@ -37,6 +38,12 @@ class Facts:
         """How many there are in each split."""
         samples: Mapping[str, int] = self.run.resolved["samples"]
         return samples
+
+    @property
+    def judged(self) -> int:
+        """How many samples its figures come from: those that could be read and have a target."""
+        by_target = predictions.judged(self.run.folder, self.run.split, self.run.targets)
+        return max(by_target.values(), default=self.samples.get(self.run.split, 0))
 
     def figures(self, split: str) -> dict[str, float]:
         """The figures of a split that are one number."""

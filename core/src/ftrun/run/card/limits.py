@@ -24,14 +24,14 @@ def limits(facts: Facts) -> Iterator[str]:
 
 
 def _judged(facts: Facts) -> Iterator[str]:
-    split, count = facts.run.split, facts.samples.get(facts.run.split, 0)
+    split, count = facts.run.split, facts.judged
     if split == "val":
         yield (
             "There was no test split. The figures are those on val, which chose the best epoch, so they flatter the "
             "model; nothing else has been measured."
         )
-    accuracy = facts.figures(split).get("accuracy")
-    if accuracy is not None and len(facts.run.targets) == 1 and count:
+    accuracy, (target, *others) = facts.figures(split).get("accuracy"), facts.run.targets.values()
+    if accuracy is not None and isinstance(target, Classes) and not others and count:
         rate = proportion(round(accuracy * count), count)
         yield (
             f"Accuracy was measured on {count:,} samples: that of more such samples lies within {rate.low:.3f} and "

@@ -9,7 +9,7 @@ from ftrun.run.compare import contender, specs
 from ftrun.run.compare.contender import Contender
 from ftrun.run.compare.measures import Said, measures
 from ftrun.run.compare.paired import Difference, differences, discordant, holm, mcnemar
-from ftrun.run.compare.pairing import NotPaired, paired
+from ftrun.run.compare.pairing import NotPaired, paired, said_of
 from ftrun.run.compare.verdict import verdict
 from ftrun.run.weightfile import parameters
 from ftrun.runs import part_name
@@ -57,8 +57,8 @@ def figures(run: Contender) -> dict[str, float]:
         return run.figures
     found: dict[str, float] = {}
     for name, target in run.targets.items():
-        said = Said(run.predictions.outputs[name], run.predictions.truth[name])
-        for measure in measures(target):
+        said = said_of(target, run.predictions.outputs[name], run.predictions.truth[name])
+        for measure in measures(target) if len(said) else ():
             found |= {_key(run.targets, name, figure): value for figure, value in measure.of(said).items()}
     return found
 
@@ -80,7 +80,7 @@ def _against(first: Contender, other: Contender) -> dict[str, Any]:
         if isinstance(target, Classes):
             told["accuracy"]["only_one_right"] = list(discordant(one, second))
         found |= {_key(first.targets, name, figure): each for figure, each in told.items()}
-    samples = len(next(iter(pairs.values()))[0])
+    samples = max(len(said) for said, _ in pairs.values())
     return {"run": other.name, "paired": True, "reason": None, "samples": samples, "figures": found}
 
 

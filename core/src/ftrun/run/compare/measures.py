@@ -18,7 +18,10 @@ from ftrun.targets import Classes, Labels, Target
 
 @dataclass(frozen=True)
 class Said:
-    """What a run said of N samples: `outputs` float [N, outputs] of its head, and the truth, [N] or [N, names]."""
+    """What a run said of N samples: `outputs` float [N, outputs] of its head, and the truth, [N] or [N, names].
+
+    Of each sample something is known; of [N, names], NaN is not.
+    """
 
     outputs: Tensor
     truth: Tensor
@@ -30,6 +33,11 @@ class Said:
     def decisions(self) -> Tensor:
         """The predicted classes, int64 [N]; or whether each label is predicted, bool [N, L]."""
         return self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
+
+    @property
+    def known(self) -> Tensor:
+        """Which of the truth is: bool [N, 1] or [N, names]."""
+        return ~self.truth.reshape(len(self), -1).isnan()
 
 
 Summing: TypeAlias = Callable[[Tensor], Tensor]
@@ -60,18 +68,20 @@ class Measure(ABC):
 
 
 class Mean(Measure):
-    """The mean of something that each sample has: of_each(outputs, truth) -> [N]."""
+    """The mean of what each sample, or each of its names, has: of_each(outputs, truth) -> [N] or [N, names]."""
 
     def __init__(self, name: str, of_each: Callable[[Tensor, Tensor], Tensor]) -> None:
         self._name = name
         self._of_each = of_each
 
     def summing(self, said: Said) -> Summing:
-        each = self._of_each(said.outputs, said.truth).float()
-        return lambda weights: weights @ each
+        each = self._of_each(said.outputs, said.truth).reshape(len(said), -1).where(said.known, 0.0)
+        columns = torch.stack([each.sum(1), said.known.sum(1)], 1).to(said.outputs.dtype)
+        return lambda weights: weights.to(columns.dtype) @ columns
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
-        return {self._name: sums / samples}
+        total, known = sums.unbind(1)
+        return {self._name: total / known}
 
 
 class OfClasses(Measure):
@@ -104,7 +114,7 @@ class OfLabels(Measure):
     """F1 of labels: the mean over labels, and that of all decisions together."""
 
     def summing(self, said: Said) -> Summing:
-        decided, there = said.decisions, said.truth > 0.5
+        decided, there = said.decisions & said.known, said.truth > 0.5
         columns = torch.stack([decided & there, decided, there], 1).flatten(1).float()
         return lambda weights: (weights @ columns).reshape(len(weights), 3, -1)
 
@@ -116,15 +126,19 @@ class R2(Measure):
     """Part of the values' variance that is predicted, the mean over values."""
 
     def summing(self, said: Said) -> Summing:
-        truth = said.truth.double()
+        truth, known = said.truth.double(), said.known
         squares = (said.outputs - truth).square()
-        truth = truth - truth.mean(0)  # squares of what is far from 0 would swallow their differences
-        columns = torch.stack([squares, truth, truth.square()], 1).flatten(1)
-        return lambda weights: (weights.double() @ columns).reshape(len(weights), 3, -1)
+        truth = truth - truth.nanmean(0)  # squares of what is far from 0 would swallow their differences
+        columns = torch.stack(
+            [each.where(known, 0.0) for each in (squares, truth, truth.square())] + [known.double()], 1
+        )
+        columns = columns.flatten(1)
+        return lambda weights: (weights.double() @ columns).reshape(len(weights), 4, -1)
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
-        squares, first, second = sums.unbind(1)
-        return {"r2": (1 - squares / (second - first.square() / samples)).mean(1)}
+        squares, first, second, known = sums.unbind(1)
+        r2 = (1 - squares / (second - first.square() / known)).where(known > 0, 0.0)
+        return {"r2": r2.sum(1) / (known > 0).sum(1)}
 
 
 def _f1(right: Tensor, predicted: Tensor, there: Tensor) -> Tensor:
@@ -142,7 +156,7 @@ def measures(target: Target) -> list[Measure]:
 
 
 def _right(outputs: Tensor, truth: Tensor) -> Tensor:
-    return outputs.argmax(1) == truth
+    return (outputs.argmax(1) == truth).float()
 
 
 def _log_loss(outputs: Tensor, truth: Tensor) -> Tensor:
@@ -150,12 +164,12 @@ def _log_loss(outputs: Tensor, truth: Tensor) -> Tensor:
 
 
 def _labels_loss(outputs: Tensor, truth: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(outputs, truth.float(), reduction="none").mean(1)
+    return F.binary_cross_entropy_with_logits(outputs, truth.float(), reduction="none")
 
 
 def _absolute(outputs: Tensor, truth: Tensor) -> Tensor:
-    return (outputs - truth).abs().mean(1)
+    return (outputs - truth).abs()
 
 
 def _squared(outputs: Tensor, truth: Tensor) -> Tensor:
-    return (outputs - truth).square().mean(1)
+    return (outputs - truth).square()

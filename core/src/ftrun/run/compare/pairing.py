@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ftrun.run.compare.contender import Contender
 from ftrun.run.compare.measures import Said
-from ftrun.targets import Classes, Target
+from ftrun.targets import Target
 
 
 class NotPaired(Exception):
@@ -25,7 +25,10 @@ def paired(one: Contender, other: Contender) -> dict[str, tuple[Said, Said]]:
     _same_targets(one, other)
     _same_data(one, other)
     first, second = _common(one, other)
-    return {name: _side_by_side(name, one, other, first, second) for name in one.targets}
+    pairs = {name: _side_by_side(name, one, other, first, second) for name in one.targets}
+    if not any(len(said) for said, _ in pairs.values()):
+        raise NotPaired(f"no sample of {one.split} that both were judged on has {_listed(one.targets)}")
+    return {name: pair for name, pair in pairs.items() if len(pair[0])}
 
 
 def _same_targets(one: Contender, other: Contender) -> None:
@@ -82,27 +85,23 @@ def _common(one: Contender, other: Contender) -> tuple[Tensor, Tensor]:
 def _side_by_side(name: str, one: Contender, other: Contender, first: Tensor, second: Tensor) -> tuple[Said, Said]:
     assert one.predictions is not None
     assert other.predictions is not None
-    target, order = one.targets[name], list(other.targets[name].names)
-    columns = torch.tensor([order.index(each) for each in target.names])
-    truth, other_truth = one.predictions.truth[name][first], other.predictions.truth[name][second]
-    other_truth = _in_terms_of(target, other_truth, columns)
-    apart = (truth != other_truth).reshape(len(truth), -1).any(1).nonzero().flatten()
+    target, names = one.targets[name], list(other.targets[name].names)
+    truth = one.predictions.truth[name][first]
+    other_truth = target.aligned(other.predictions.truth[name][second], names)
+    apart = (~target.same(truth, other_truth)).nonzero().flatten()
     if len(apart):
         raise NotPaired(
             f"their {one.split} samples are not the same: of {len(apart):,} of {len(truth):,}, the truth differs, the "
             f"first of them sample {int(one.predictions.ids[first][apart[0]])}"
         )
-    return (
-        Said(one.predictions.outputs[name][first], truth),
-        Said(other.predictions.outputs[name][second][:, columns], truth),
-    )
+    outputs = one.predictions.outputs[name][first]
+    others = other.predictions.outputs[name][second][:, [names.index(each) for each in target.names]]
+    return said_of(target, outputs, truth), said_of(target, others, truth)
 
 
-def _in_terms_of(target: Target, truth: Tensor, columns: Tensor) -> Tensor:
-    """Classes as positions in the target's names, or columns in their order."""
-    if not isinstance(target, Classes):
-        return truth[:, columns]
-    return columns.argsort()[truth]
+def said_of(target: Target, outputs: Tensor, truth: Tensor) -> Said:
+    """What was said of those samples that have the target."""
+    return Said(*target.judged(outputs, truth, whole=False))
 
 
 def _listed(names: Any, most: int = 5) -> str:

@@ -8,6 +8,7 @@ quantized  what 8-bit integers cost and bring
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,7 +190,8 @@ class _Making:
             self.run.net.targets,
         )
         allowed = self.request.max_drop
-        lost = {name: each for name, each in targets.items() if not each["lost"] <= allowed}
+        judged = {name: each for name, each in targets.items() if not math.isnan(each["before"])}
+        lost = {name: each for name, each in judged.items() if not each["lost"] <= allowed}
         if lost:
             listed = "".join(
                 f"\n  {name}: {each['figure']} {each['before']:.4f} in fp32, {each['after']:.4f} in int8"

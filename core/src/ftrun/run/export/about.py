@@ -21,7 +21,9 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     net, spec = run.net, run.spec.resolved()
     return {
         "takes": net.input.taken(raw=raw),
-        "gives": "outputs as they are" if raw else "probabilities of classes and of labels; values as they are",
+        "gives": "outputs as they are: logits, and values standardised with the mean and std of `targets`"
+        if raw
+        else "probabilities of classes and of labels; values as they are",
         "input": net.input.model_dump_json(),
         "targets": json.dumps({name: target.model_dump(mode="json") for name, target in net.targets.items()}),
         "backbone": json.dumps(spec["backbone"]),

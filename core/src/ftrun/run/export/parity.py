@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ftrun.data import Batch
 from ftrun.errors import FtrunError
-from ftrun.targets import Classes, Labels, Target
+from ftrun.targets import Classes, Labels, Target, Values
 
 Answers = Mapping[str, Tensor]
-"""{target: scores float32 [B, outputs]}, on the CPU."""
+"""{target: scores [B, outputs]}, on the CPU."""
 
 FIRST = (1, 3)
 """Samples in the first batches: a file that was made for one size of batch shows here."""
@@ -86,9 +86,9 @@ class Parity:
 
 
 def difference(target: Target, expected: Tensor, given: Tensor) -> Tensor:
-    """How far scores are apart, [B, outputs]: probabilities as they are, values in relation to those above 1."""
+    """How far scores are apart, [B, outputs]: probabilities as they are, values in their standard deviations."""
     apart = (given.double() - expected.double()).abs()
-    return apart if isinstance(target, Classes | Labels) else apart / expected.double().abs().clamp(min=1)
+    return apart / torch.tensor(target.std, dtype=torch.float64) if isinstance(target, Values) and target.std else apart
 
 
 def same_answer(target: Target, expected: Tensor, given: Tensor, bound: float) -> Tensor | None:

@@ -42,14 +42,20 @@ class Figures:
 
 
 def quality(target: Target, scores: Tensor, truth: Tensor) -> float:
-    """Classes: part of the samples that is right; labels: part of all labels; values: R2 over all of them."""
+    """Classes: part of the samples that is right; labels: part of all labels; values: R2, the mean over them.
+
+    What is not known does not count; where nothing is, it is NaN.
+    """
+    scores, truth = target.judged(scores, truth, whole=False)
     if isinstance(target, Classes):
         return float((scores.argmax(1) == truth).double().mean())
+    known = target.known(truth)
     if isinstance(target, Labels):
-        return float(((scores >= 0.5) == (truth >= 0.5)).double().mean())
-    off = (scores.double() - truth.double()).square().sum(0)
-    spread = (truth.double() - truth.double().mean(0)).square().sum(0).clamp(min=1e-12)
-    return float((1 - off / spread).mean())
+        return float(((scores >= 0.5) == (truth >= 0.5))[known].double().mean())
+    truth = truth.double()
+    off = (scores.double() - truth).square().nansum(0)
+    spread = (truth - truth.nanmean(0)).square().nansum(0)
+    return float((1 - off / spread)[known.any(0) & (spread > 0)].mean())
 
 
 def measure(

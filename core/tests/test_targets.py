@@ -1,0 +1,138 @@
+"""Kinds of targets: what is missing, in which terms a head learns, and digits."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from ftrun.run.export.quantized import quality
+from ftrun.run.loss import TotalLoss
+from ftrun.targets import Classes, Labels, Target, Values
+
+NAN = float("nan")
+CLASSES = Classes(names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "known", "present", "complete"),
+    [
+        (CLASSES, torch.tensor([0, -1, 2]), [True, False, True], [1, 0, 1], [1, 0, 1]),
+        (
+            Labels(names=("p", "q")),
+            torch.tensor([[0, 1], [NAN, 1], [NAN, NAN]]),
+            [[True, True], [False, True], [False, False]],
+            [1, 1, 0],
+            [1, 0, 0],
+        ),
+        (
+            Values(names=("x", "y")),
+            torch.tensor([[0, 1], [NAN, 1], [NAN, NAN]]).double(),
+            [[True, True], [False, True], [False, False]],
+            [1, 1, 0],
+            [1, 0, 0],
+        ),
+    ],
+    ids=["classes", "labels", "values"],
+)
+def test_what_is_known(target: Target, values: Any, known: Any, present: Any, complete: Any) -> None:
+    assert target.known(values).tolist() == known
+    assert target.present(values).tolist() == list(map(bool, present))
+    assert target.complete(values).tolist() == list(map(bool, complete))
+    assert target.same(values, values).all()
+    other = values.clone()
+    other[0] = 1 - other[0]
+    other[2] = 0
+    assert target.same(values, other).tolist() == [False, True, False]
+
+
+def test_the_mean_is_the_exact_one_whatever_the_threads() -> None:
+    values = 1e9 + 37 * torch.rand(300_001, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    before, found = torch.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 3, 7):
+            torch.set_num_threads(threads)
+            target = Values().fitted(values)
+            found.add((target.mean, target.std))
+    finally:
+        torch.set_num_threads(before)
+    ((mean, std),) = found
+    assert mean == (math.fsum(values.flatten().tolist()) / len(values),)
+    assert std == pytest.approx((37 / math.sqrt(12),), rel=1e-2)
+
+
+def test_a_mean_is_of_what_is_known_of_each_value() -> None:
+    target = Values(names=("x", "y")).fitted(torch.tensor([[1.0, NAN], [3.0, 5.0], [NAN, 5.0]]))
+    assert target.mean == (2.0, 5.0)
+    assert target.std == (1.0, 1.0)  # one that does not vary has 1
+    assert Values().fitted(torch.tensor([[0.1], [0.1], [0.1]]).double()).std == (1.0,)
+    assert Values().fitted(torch.tensor([[1e140], [-1e140]], dtype=torch.float64)).std == (1e140,)
+    assert Values().fitted(torch.tensor([[1e-200], [-1e-200]], dtype=torch.float64)).std == (1e-200,)
+
+
+def test_values_far_from_0_keep_their_digits() -> None:
+    values = torch.arange(28, dtype=torch.float64)[:, None] / 16 + 1.7e9
+    target = Values().fitted(values)
+    encoded = target.encode(values)
+    assert encoded.dtype == torch.float32
+    assert encoded.unique().numel() == 28
+    assert (target.decode(encoded) - values).abs().max() < 1e-6
+    assert target.exported(encoded).dtype == torch.float64
+    near = Values().fitted(values - 1.7e9)
+    assert near.exported(encoded).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean": (1.0,)}, "mean and std go together"),
+        ({"std": (1.0,)}, "mean and std go together"),
+        ({"mean": (1.0, 2.0), "std": (1.0, 1.0)}, "mean has 2 numbers for 1 names"),
+        ({"mean": (1.0,), "std": (0.0,)}, "std has to be greater than 0"),
+        ({"mean": (1.0,), "std": (-1.0,)}, "std has to be greater than 0"),
+        ({"mean": (NAN,), "std": (1.0,)}, "mean has to be finite"),
+        ({"mean": (1.0,), "std": (math.inf,)}, "std has to be finite"),
+    ],
+)
+def test_mean_and_std_fit(options: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Values(**options)
+
+
+@pytest.mark.parametrize(
+    ("target", "loss", "values"),
+    [
+        (Values(names=("x", "y"), mean=(3.0, 0.0), std=(2.0, 1.0)), nn.MSELoss(), torch.tensor([[5.0, NAN]])),
+        (Values(names=("x", "y"), mean=(3.0, 0.0), std=(2.0, 1.0)), nn.HuberLoss(), torch.tensor([[5.0, NAN]])),
+        (Labels(names=("p", "q")), nn.BCEWithLogitsLoss(), torch.tensor([[1.0, NAN]])),
+    ],
+    ids=["mse", "huber", "bce"],
+)
+def test_a_single_value_that_is_missing_has_no_gradient(target: Target, loss: nn.Module, values: torch.Tensor) -> None:
+    output = torch.tensor([[0.25, 9.0]], requires_grad=True)
+    value = TotalLoss({"t": loss}, {"t": target}, missing={"t"})({"t": output}, {"t": values})
+    value.backward()
+    alone = torch.tensor([[0.25]], requires_grad=True)
+    expected = loss(alone, target.encode(values)[:, :1]) / 2  # the mean is over both
+    expected.backward()
+    assert float(value.detach()) == pytest.approx(float(expected.detach()))
+    assert output.grad is not None
+    assert alone.grad is not None
+    assert output.grad[0].tolist() == pytest.approx([float(alone.grad), 0.0])
+
+
+def test_int8_is_judged_by_what_is_known() -> None:
+    scores = torch.tensor([[0.1, 0.2, 0.7], [0.9, 0.1, 0.0], [0.2, 0.5, 0.3]])
+    assert quality(CLASSES, scores, torch.tensor([2, -1, 0])) == 0.5
+    labels = torch.tensor([[1.0, NAN], [NAN, NAN], [1.0, 1.0]])
+    assert quality(Labels(names=("p", "q")), scores[:, 1:], labels) == pytest.approx(1 / 3)
+    values = torch.tensor([[1.0, NAN], [3.0, 2.0], [NAN, 4.0], [NAN, NAN]]).double()
+    assert quality(Values(names=("x", "y")), values.nan_to_num(7.0), values) == 1.0
+    assert math.isnan(quality(CLASSES, scores, torch.tensor([-1, -1, -1])))
+
+
+def test_classes_in_another_order_keep_what_is_missing() -> None:
+    assert CLASSES.aligned(torch.tensor([0, -1, 1, 2]), ("c", "a", "b")).tolist() == [2, -1, 0, 1]
+    assert Values(names=("x", "y")).aligned(torch.tensor([[1.0, NAN]]), ("y", "x")).nan_to_num(-9).tolist() == [[-9, 1]]
