@@ -276,6 +276,26 @@ def test_what_differs_between_specs(ftrun):
     assert ["optimizer.betas", "-", "[0.9,", "0.99]"] in [line.split() for line in lines]
 
 
+def test_an_option_left_open_is_no_difference(ftrun):
+    open_, other = {"name": "a", "x": None, "y": None, "z": 1}, {"name": "b", "z": 1, "w": None}
+    made("a", right(TRUTH, []), {"label": TRUTH}, spec={"optimizer": open_})
+    made("b", right(TRUTH, []), {"label": TRUTH}, spec={"optimizer": other})
+    assert compared(ftrun, "a", "b")["differences"] == {"optimizer.name": ["a", "b"]}
+
+
+def test_the_page_draws_the_runs_over_each_other(ftrun):
+    for number, name in enumerate("ab"):
+        made(name, right(TRUTH, []), {"label": TRUTH})
+        lines = [{"epoch": epoch, "val/accuracy": epoch / (4 + number), "seconds/train": 1} for epoch in (1, 2, 3)]
+        Path(name, "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert ftrun("compare", "a", "b", "--html", "page.html").exit_code == 0
+    page = Path("page.html").read_text()
+    (figure,) = page.split("<figure>")[1:]
+    assert "<b>val/accuracy</b>" in figure
+    assert figure.count("<bdi>") == 2
+    assert figure.count("stroke: var(--series-") >= 2
+
+
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

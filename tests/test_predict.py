@@ -209,6 +209,25 @@ def test_labels_and_values_of_several_targets(site, ftrun):
     assert float(row["size/area"]) == answer["size"].score
 
 
+def test_a_value_of_its_targets_name_is_named_once(site, ftrun):
+    code = (
+        OTHERS.replace("area", "size").replace('"size": bright', '"size": 1e-6 * bright').replace('"others"', '"once"')
+    )
+    Path("once.py").write_text(code.replace("class Others", "class Once").replace("[Others]", "[Once]"))
+    assert ftrun(write_spec(tiny_spec(dataset="once", loss="both", parts="once.py")), "--out", "run").exit_code == 0
+    Image.new("RGB", (8, 8)).save("a.png")
+    size = api.load("run").predict("a.png")[0]["size"].score
+    (found,) = json.loads(ftrun("predict", "run", "a.png", "--json").stdout)
+    assert found["size"] == size
+    assert ftrun("predict", "run", "a.png", "--csv", "a.csv").exit_code == 0
+    (row,) = csv.DictReader(Path("a.csv").read_text().splitlines())
+    assert float(row["size"]) == size
+    table = ftrun("predict", "run", "a.png").stdout.split()
+    assert table[-2] == "size"
+    assert table.count("size") == 1
+    assert float(table[-1]) == pytest.approx(size, abs=1e-8)  # and not 0.0000
+
+
 def test_a_run_that_cannot_be_opened(run):
     folder = run()
     with pytest.raises(api.SpecError, match="no such run folder"):

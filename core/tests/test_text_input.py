@@ -7,8 +7,9 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 
-from ftrun import DataError, FtrunError, TensorSplit, TextInput
+from ftrun import DataError, FtrunError, SpecError, TensorSplit, TextInput
 from ftrun.run import checkpoint
 from ftrun.run.corrupt import CorruptSamples
 from ftrun.run.loader import Loader
@@ -67,6 +68,15 @@ def test_what_is_wrong_is_told(spec: TextInput, tmp_path) -> None:
         spec.read(tmp_path / "latin")
     with pytest.raises(DataError, match="No such file"):
         spec.read(tmp_path / "none")
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_length_that_leaves_no_room_for_a_text_is_refused(length: int) -> None:
+    made = Tokenizer.from_str(tokenizer())
+    made.post_processor = TemplateProcessing(single="[UNK] $A [UNK]", special_tokens=[("[UNK]", 1)])
+    assert TextInput(length=3, tokenizer=made.to_str()).collate(["red green blue"]).tolist() == [[1, 2, 1]]
+    with pytest.raises(SpecError, match=rf"input.length: {length} is too short: .* 2 tokens .* Set it to 3 or more"):
+        TextInput(length=length, tokenizer=made.to_str()).collate(["red green blue"])
 
 
 def test_a_checkpoint_keeps_the_tokenizer_in_a_file(spec: TextInput, tmp_path) -> None:

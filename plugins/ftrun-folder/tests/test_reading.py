@@ -27,6 +27,8 @@ def test_samples_and_targets_agree(splits: ftrun.Splits) -> None:
     image, targets = splits.train[0]
     assert image.shape == (3, 2, 3)
     assert targets == {"label": torch.tensor(0)}
+    some = ftrun.Subset(splits.train, torch.tensor([2, 0]))
+    assert [some.sample_name(index) for index in range(2)] == ["train/cat/2.png", "train/ant/1.png"]
     copy = pickle.loads(pickle.dumps(splits))
     assert torch.equal(copy.train[1][0], splits.train[1][0])
 

@@ -210,6 +210,13 @@ def test_a_run_predicts_and_is_judged_again(finished: Path, tmp_path: Path) -> N
     assert judged["train"]["accuracy"] == 1
 
 
+def test_a_report_is_written_anew(finished: Path) -> None:
+    said = invoke("report", finished)
+    assert "report.html" in said
+    assert "not at hand" not in said
+    assert "word1" in (finished / "report.html").read_text()
+
+
 def test_files_and_lines_are_predicted(finished: Path, tmp_path: Path) -> None:
     texts = ["a lovely word3", "", "dull, awful"]
     expected = ftrun.load(finished, device="cpu").predict(texts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ftrun.errors import DataError, FtrunError
+from ftrun.errors import DataError, FtrunError, SpecError
 from ftrun.inputs.base import InputSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class TextInput(InputSpec):
     def tokens(self) -> "Tokenizer":
         """The tokenizer itself, which cuts off and pads: to be read from, not to be changed.
 
-        Raises FtrunError where it is no tokenizer, or does not say what it pads with.
+        Raises FtrunError where it is no tokenizer, or does not say what it pads with, SpecError where `length` leaves
+        no room for a text.
         """
         return _tokenizer(self.tokenizer, self.length)
 
@@ -139,10 +140,16 @@ def _tokenizer(text: str, length: int) -> "Tokenizer":
         raise FtrunError('texts are cut into tokens with tokenizers. Run: pip install "ftrun[text]"') from None
     try:
         tokenizer = Tokenizer.from_str(text)
-        padding = tokenizer.padding
+        padding, marks = tokenizer.padding, tokenizer.num_special_tokens_to_add(False)
         tokenizer.enable_truncation(length)
     except Exception as error:  # tokenizers raises no more special one
         raise FtrunError(f"the tokenizer is damaged: {error}") from None
+    if length <= marks:  # tokenizers would cut off nothing at all, or all of the text
+        raise SpecError(
+            f"{length} is too short: the tokenizer marks a text with {marks} tokens of its own, which count, and one "
+            f"of the text has to be left. Set it to {marks + 1} or more.",
+            where="input.length",
+        )
     if not padding:
         raise FtrunError("the tokenizer does not say what it pads with: its `padding` is empty.")
     tokenizer.enable_padding(pad_id=padding["pad_id"], pad_token=padding["pad_token"])  # to the longest, on the right

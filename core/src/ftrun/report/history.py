@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ftrun.run.assemble import build_schedule
@@ -53,9 +53,11 @@ def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) 
     names = [name for name in dict.fromkeys(key for line in history for key in line) if name.startswith("val/")]
     loss = [name for name in ("train/loss", "val/loss") if any(name in line for line in history)]
     found = [Chart("Loss", [_curve(history, name) for name in loss])] if loss else []
+    of_targets = [name for name in names if name.endswith("/loss") and name != "val/loss"]
+    found += [Chart("Loss of each target on val", [_curve(history, name) for name in of_targets])] if of_targets else []
     together: dict[str, list[Curve]] = {}
     for name in names:
-        if name == "val/loss":
+        if name == "val/loss" or name in of_targets:
             continue
         curve = _curve(history, name)
         target = name.removeprefix("val/").rpartition("/")[0]
@@ -68,6 +70,23 @@ def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) 
         for target, curves in together.items()
     ]
     return [*found[:1], *fractions, *found[1:]]
+
+
+def together(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Chart]:
+    """A chart for each figure of val, and for the loss in training, with a curve for each run that has it."""
+    keys = dict.fromkeys(key for history in histories.values() for line in history for key in line)
+    return [
+        Chart(
+            key,
+            [
+                replace(_curve(history, key), name=run)
+                for run, history in histories.items()
+                if any(key in line for line in history)
+            ],
+        )
+        for key in keys
+        if key.startswith(("train/", "val/"))
+    ]
 
 
 def _curve(history: Sequence[Mapping[str, Any]], name: str) -> Curve:

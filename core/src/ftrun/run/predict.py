@@ -22,7 +22,7 @@ from ftrun.run.opened import open_run
 from ftrun.run.predictor import Prediction, Predictor
 from ftrun.run.report import Report
 from ftrun.specfile import is_text
-from ftrun.targets import Classes, Target
+from ftrun.targets import Classes, Target, Values
 
 _WIDEST = 60  # characters that a file's name is given in the table
 
@@ -98,11 +98,11 @@ def predict(folder: RunFolder, request: Request) -> None:
     unreadable = 0
     with ExitStack() as stack:
         if request.as_json:
-            telling: Telling = stack.enter_context(_json(out))
+            telling: Telling = stack.enter_context(_json(out, model.targets))
         elif request.to_csv:
             telling = stack.enter_context(_csv(request.to_csv, model.targets, request.top))
         else:
-            telling = _Table(out, names)
+            telling = _Table(out, names, model.targets)
         # Lines that run over the terminal are progress enough; a bar would get in their way.
         shown = not (out.isatty() and request.to_csv is None)
         bar = stack.enter_context(report.progress("predict", len(names))) if shown else None
@@ -120,18 +120,37 @@ def predict(folder: RunFolder, request: Request) -> None:
         raise DataError(f"{unreadable} of {len(names)} {what} could not be read.")
 
 
+def _named_by_target(name: str, target: Target) -> bool:
+    """Whether a target is one value of the same name, which need not be said twice."""
+    return isinstance(target, Values) and target.names == (name,)
+
+
+def _key(name: str) -> str:
+    """What a target is called beside `file` and `error`, which are ours."""
+    return f"target/{name}" if name in ("file", "error") else name
+
+
+def _cells(target: Target, found: Prediction) -> list[str]:
+    """For people: names and numbers, values to a hundredth of their deviation."""
+    if not isinstance(target, Values):
+        return [f"{each}  {score:.4f}" for each, score in found.scores.items()]
+    shown = target.shown(list(found.scores.values()))
+    return [f"{each}  {value}" for each, value in zip(target.names, shown, strict=True)]
+
+
 class _Table:
     """Lines for people: the file, then names and numbers."""
 
-    def __init__(self, out: TextIO, files: Sequence[str]) -> None:
+    def __init__(self, out: TextIO, files: Sequence[str], targets: Mapping[str, Target]) -> None:
         self._out = out
+        self._targets = targets
         self._width = min(max(map(len, files)), _WIDEST)
 
     def prediction(self, file: str, found: ByTarget) -> None:
         cells = [click.format_filename(file).ljust(self._width)]
         for target, each in found.items():
-            cells += [target] if len(found) > 1 else []
-            cells += [f"{name}  {score:.4f}" for name, score in each.scores.items()]
+            cells += [target] if len(found) > 1 and not _named_by_target(target, self._targets[target]) else []
+            cells += _cells(self._targets[target], each)
         click.echo("  ".join(cells), file=self._out)
 
     def unreadable(self, file: str, reason: str) -> None:
@@ -141,12 +160,16 @@ class _Table:
 class _Json:
     """A JSON array, written as it comes."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, targets: Mapping[str, Target]) -> None:
         self._out = out
+        self._targets = targets
         self._before = "[\n"
 
     def prediction(self, file: str, found: ByTarget) -> None:
-        self._write({"file": file, **{target: dict(each.scores) for target, each in found.items()}})
+        self._write({"file": file, **{_key(target): self._told(target, each) for target, each in found.items()}})
+
+    def _told(self, target: str, found: Prediction) -> Any:
+        return found.score if _named_by_target(target, self._targets[target]) else dict(found.scores)
 
     def unreadable(self, file: str, reason: str) -> None:
         self._write({"file": file, "error": reason})
@@ -160,14 +183,17 @@ class _Json:
 
 
 @contextmanager
-def _json(out: TextIO) -> Iterator[Telling]:
-    telling = _Json(out)
+def _json(out: TextIO, targets: Mapping[str, Target]) -> Iterator[Telling]:
+    telling = _Json(out, targets)
     yield telling
     telling.end()
 
 
 class _Csv:
-    """A row for each file that can be read: `class`, `probability`, `class_2`, ...; of other targets, their names."""
+    """A row for each file that can be read: `class`, `probability`, `class_2`, ...; of other targets, their names.
+
+    A target that is one value of the same name is a column of that name.
+    """
 
     def __init__(self, file: TextIO, targets: Mapping[str, Target], top: int) -> None:
         self._targets = targets
@@ -175,7 +201,8 @@ class _Csv:
         columns = ["file"]
         for name, target in targets.items():
             prefix = f"{name}/" if len(targets) > 1 else ""
-            columns += [prefix + column for column in _columns(target, top)]
+            named = [name] if _named_by_target(name, target) else [prefix + column for column in _columns(target, top)]
+            columns += map(_key, named)
         self._rows.writerow(columns)
 
     def prediction(self, file: str, found: ByTarget) -> None:

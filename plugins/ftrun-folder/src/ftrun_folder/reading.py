@@ -1,6 +1,7 @@
 """Image files as a split: each is decoded when it is asked for."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -27,6 +28,10 @@ class ImageFiles:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def sample_name(self, index: int) -> str:
+        """The file's path in the dataset's folder."""
+        return Path(self.paths[index]).relative_to(self.root).as_posix()
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.

@@ -27,6 +27,10 @@ class ListedImages:
         # The function that prediction reads a file with too.
         return ftrun.ImageInput.read(self.path(index)), {name: values[index] for name, values in self.targets.items()}
 
+    def sample_name(self, index: int) -> str:
+        """The path as the table has it."""
+        return self.rows.text(index).strip()
+
     def path(self, index: int) -> str:
         """Where that image is."""
         return os.path.join(self.folder, self.rows.text(index).strip())

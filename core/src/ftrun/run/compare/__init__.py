@@ -11,16 +11,15 @@ text        the same for a terminal
 page        the same as an HTML page
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from ftrun.errors import FtrunError, SpecError
+from ftrun.errors import SpecError
+from ftrun.report.write import needed
 
 
 def check_page(path: Path, overwrite: bool) -> None:
     """Raise what is wrong with a page that is to be written, before anything heavy loads."""
-    if not find_spec("jinja2"):
-        raise FtrunError('the page is made with Jinja2, which is not here. Run: pip install "ftrun[report]"')
+    needed("the page")
     if not path.parent.is_dir():
         raise SpecError(f"--html {path}: there is no folder {path.parent}.")
     if path.is_dir():

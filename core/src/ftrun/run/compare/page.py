@@ -9,10 +9,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import ftrun.report
+from ftrun.errors import FtrunError
+from ftrun.report import plots
+from ftrun.report.history import together
+from ftrun.report.record import history
 from ftrun.run.compare import words
 from ftrun.run.files import write_whole
+from ftrun.run.folder import RunFolder
 
 _HERE = Path(__file__).parent / "templates"
+_MOST_CHARTS = 18
 _STYLE = Path(ftrun.report.__file__).parent / "templates"
 
 
@@ -32,8 +38,14 @@ def page(found: Mapping[str, Any]) -> str:
     )
     environment.filters["number"] = words.number
     names = dict.fromkeys(name for run in found["runs"] for name in run["figures"])
+    histories = {run["run"]: _history(Path(run["run"])) for run in found["runs"]}
     return environment.get_template("compare.html").render(
         **found,
+        charts=[
+            (chart, plots.curves(f"c{number}", chart.curves, None, ()))
+            for number, chart in enumerate(together(histories)[:_MOST_CHARTS])
+        ],
+        series=plots.SERIES,
         figures=list(names),
         columns=words.COLUMNS,
         note=words.NOTE,
@@ -44,6 +56,14 @@ def page(found: Mapping[str, Any]) -> str:
         value=words.value,
         drawn=_drawn,
     )
+
+
+def _history(run: Path) -> list[dict[str, Any]]:
+    """Its epochs; none where they cannot be read: that is nothing to keep runs from being compared."""
+    try:
+        return history(RunFolder.existing(run))
+    except FtrunError:
+        return []
 
 
 def _drawn(each: Mapping[str, Any]) -> Markup:

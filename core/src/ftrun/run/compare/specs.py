@@ -8,13 +8,14 @@ ABSENT = "-"
 
 
 def differing(resolved: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """{key: each run's value} for each key whose values are not all alike; "-" where a run has none.
+    """{key: each run's value} for each key whose values are not all alike; "-" where a run has none, or null.
 
     resolved: what resolved.json of each run holds
     """
     flat = [_flat(_told(each)) for each in resolved]
     keys = dict.fromkeys(key for each in flat for key in each)
-    values = {key: [each.get(key, ABSENT) for each in flat] for key in keys}
+    # An option that is left open, and one that a run's part does not have, come to the same.
+    values = {key: [ABSENT if (value := each.get(key)) is None else value for each in flat] for key in keys}
     return {key: each for key, each in values.items() if any(value != each[0] for value in each)}
 
 
