@@ -93,15 +93,18 @@ class Blaming:
 
 
 class BlamingObject:
-    """An object that a part made: what its methods raise carries the part's name. All else of it is as it is."""
+    """An object that a part made: what its methods raise carries the part's name. All else of it is as it is.
+
+    made: the object itself, for what others do with it, such as copying and merging
+    """
 
     def __init__(self, made: Any, part: Part, where: str, methods: Iterable[str]) -> None:
-        self._made = made
+        self.made = made
         for name in methods:
             setattr(self, name, Blaming(getattr(made, name), part, where))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._made, name)
+        return getattr(self.made, name)
 
 
 def named(part: Part) -> str:

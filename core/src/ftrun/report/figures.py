@@ -96,6 +96,7 @@ def _interval(
 
 def _merged(metric: Any, target: Target, outputs: Tensor, truth: Tensor, group: Tensor) -> Callable[[list[int]], float]:
     """The metric of the samples in some groups; it goes through each sample only once."""
+    metric = metric.made  # copies and merges are of the object itself
     metric.reset()
     parts = []
     for each in range(GROUPS):

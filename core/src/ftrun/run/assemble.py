@@ -14,7 +14,7 @@ from torch import Tensor
 from ftrun import cachefolder
 from ftrun.building import Blaming, BlamingObject, build, inside, misbuilt
 from ftrun.data import Batch, Split, Splits
-from ftrun.errors import SpecError, did_you_mean
+from ftrun.errors import SpecError, did_you_mean, located
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
 from ftrun.randomness import SampleRandom, seed_of
