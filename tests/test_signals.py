@@ -191,8 +191,12 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 SIGNALS = pytest.mark.parametrize(
     ("number", "code", "what"),
-    [(signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
-    ids=["SIGINT", "SIGTERM"],
+    [
+        (signal.SIGINT, 130, "stopped by Ctrl-C"),
+        (signal.SIGTERM, 143, "stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "stopped by SIGHUP: its terminal is gone"),
+    ],
+    ids=["SIGINT", "SIGTERM", "SIGHUP"],
 )
 
 
@@ -245,6 +249,21 @@ def test_a_second_signal_ends_the_run_at_once(second, code, workers, run, straig
     assert status()["state"] == "interrupted"
     assert not Path("run/checkpoints/last").exists(), "the step has not ended: its data is still held"
     let_go()
+    assert ftrun("resume", "run").exit_code == 0
+    assert outcome(Path("run")) == straight()
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_its_last_step_saved(run, straight, ftrun):
+    process = run(batch_of_first_epoch(2), 2)
+    worker = int(Path(f"/proc/{process.number}/task/{process.number}/children").read_text().split()[0])
+    os.kill(worker, signal.SIGKILL)
+    let_go()
+    ended, out, err = process.ended()
+    assert (ended, err.startswith("Error: a process that reads samples has died")) == (1, True), err
+    assert "Traceback" not in err
+    step = status()["step"]
+    assert f"saved at step {step}; to go on: ftrun resume run" in out
+    assert read(Path("run/checkpoints/last/net.json"))["step"] == step
     assert ftrun("resume", "run").exit_code == 0
     assert outcome(Path("run")) == straight()
 

@@ -1,10 +1,14 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import ValidationError
+from torch.nn import functional as F
 
 from ftrun import DataError, ImageInput, SpecError
+from ftrun.inputs import pixels
 
 INPUT = ImageInput(size=(32, 48), crop=0.8, interpolation="bicubic")
 
@@ -97,3 +101,48 @@ def test_mean_and_std_are_of_as_many_channels():
     with pytest.raises(SpecError, match="input: mean has 3 values and std has 1: one is needed per channel"):
         ImageInput(size=(8, 8)).changed(std=(0.5,))
     assert ImageInput(size=(8, 8), mean=(0.5,), std=(0.5,)).collated_shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (32, 48)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("shape", [(1, 20_000), (20_000, 1), (3, 5_000), (100, 40_000)])
+def test_of_a_strip_only_the_middle_is_resized(shape, interpolation, size, monkeypatch):
+    made = []
+    real = F.interpolate
+    monkeypatch.setattr(F, "interpolate", lambda *given, **more: made.append(real(*given, **more)) or made[-1])
+    strip = torch.zeros(3, *shape, dtype=torch.uint8)
+    middle = [slice(side // 2 - 60, side // 2 + 60) if side > 120 else slice(None) for side in shape]
+    strip[0, middle[0], middle[1]] = 200
+    seen = ImageInput(size=size, interpolation=interpolation, crop=0.9).collate([strip])
+    assert seen.shape == (1, 3, *size)
+    assert made[0].numel() < 40 * 3 * size[0] * size[1]
+    assert seen[0, 0, size[0] // 2, size[1] // 2] == 200
+    assert not seen[0, 1:].any()
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+def test_the_middle_of_a_strip_is_that_of_the_resized_strip(interpolation, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 3, 4, 30, generator=generator)
+    strip = (F.interpolate(noise, size=(8, 800), mode="bicubic").clamp(0, 1) * 255).to(torch.uint8)[0]
+    spec = ImageInput(size=(16, 16), interpolation=interpolation)
+    cropped = spec.collate([strip])
+    monkeypatch.setattr(pixels, "_LONG", 10**9)
+    assert (cropped.int() - spec.collate([strip]).int()).abs().max() <= 12
+
+
+def test_a_grey_net_sees_grey():
+    colour = torch.randint(0, 256, (3, 9, 7), dtype=torch.uint8)
+    grey = ImageInput(size=(9, 7), mean=(0.5,), std=(0.2,)).collate([colour])
+    assert grey.shape == (1, 1, 9, 7)
+    expected = np.asarray(Image.fromarray(colour.permute(1, 2, 0).numpy()).convert("L"))
+    assert np.array_equal(grey[0, 0].numpy(), expected)
+
+
+def test_white_scales_16_bits_to_8():
+    raw = torch.tensor([[[0, 100, 310, 511, 1023, 4095]]]).to(torch.uint16)
+    for white, expected in ((1023, [0, 25, 77, 127, 255, 255]), (None, [0, 0, 1, 2, 4, 16])):
+        seen = ImageInput(size=(1, 6), mean=(0.5,), std=(0.2,), white=white).collate([raw])
+        assert seen.flatten().tolist() == expected
+    assert ImageInput(size=(1, 6), white=255).collate(raw[None])[0, 2].tolist() == [[0, 100, 255, 255, 255, 255]]
+    assert ImageInput(size=(8, 8)).shown(raw.repeat(3, 2, 1)).startswith(b"\x89PNG")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ftrun.events import EpochInfo, RunInfo
     from ftrun.exportable import Exportable
     from ftrun.filedigests import files_fingerprint
+    from ftrun.filescan import FileScan, is_folder
     from ftrun.hooks import hookimpl
     from ftrun.inputs import ImageInput, InputSpec, TextInput
     from ftrun.net import Heads, Net
@@ -45,6 +46,7 @@ __all__ = [
     "EpochInfo",
     "Exportable",
     "Exporter",
+    "FileScan",
     "FtrunError",
     "Heads",
     "Hub",
@@ -78,6 +80,7 @@ __all__ = [
     "expand_path",
     "files_fingerprint",
     "hookimpl",
+    "is_folder",
     "load",
 ]
 
@@ -89,6 +92,7 @@ _HOME = {
     "ftrun.events": "EpochInfo RunInfo",
     "ftrun.exportable": "Exportable",
     "ftrun.filedigests": "files_fingerprint",
+    "ftrun.filescan": "FileScan is_folder",
     "ftrun.hooks": "hookimpl",
     "ftrun.inputs": "ImageInput InputSpec TextInput",
     "ftrun.net": "Heads Net",

@@ -89,7 +89,8 @@ class Split(Protocol):
     whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
     another one whenever its inputs or their order are, wherever they lie (None where that is unknown): then they are
     decoded once, and shared by runs. And `lengths`, int64
-    [N], where inputs differ in length and are padded: batches are then of similar length.
+    [N], where inputs differ in length and are padded: batches are then of similar length. And `files`, the path of
+    each sample's file, where inputs are read from files by the `read` of an InputSpec.
     """
 
     @property
@@ -125,6 +126,11 @@ class Splits:
         """The splits that there are, by name, in the order train, val, test."""
         all_three = (("train", self.train), ("val", self.val), ("test", self.test))
         return [(name, split) for name, split in all_three if split is not None]
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of the files that samples are read from, as far as the splits say so."""
+        return [path for _, split in self.items() for path in getattr(split, "files", ())]
 
     def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
         """The same dataset with more said of its targets."""

@@ -5,6 +5,7 @@
     ├── PluginError     3  a plugin is broken, missing or clashes
     ├── DataError       4  the data is wrong
     ├── DivergedError   5  training diverged
+    ├── WorkerLost      1  a process that reads samples died
     ├── CannotWrite     1  standard output cannot be written
     └── Interrupted     130, 143 or 129, after SIGINT, SIGTERM or SIGHUP
 
@@ -66,6 +67,10 @@ class Interrupted(FtrunError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by {_SIGNALS.get(signal_number, f'signal {signal_number}')}")
         self.signal_number = signal_number
+
+
+class WorkerLost(FtrunError):
+    """A process that reads samples died between two steps."""
 
 
 class CannotWrite(FtrunError):

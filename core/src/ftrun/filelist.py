@@ -3,10 +3,10 @@
 import glob
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from ftrun.errors import DataError
+from ftrun.filescan import FileScan
 from ftrun.paths import expand_path
 
 
@@ -43,39 +43,30 @@ def _opened(path: str) -> Iterator[str]:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
-def listed(arguments: Iterable[str], standard_input: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
+def listed(arguments: Iterable[str], standard_input: Iterable[str], scan: FileScan) -> list[str]:
     """Every file, in the order asked for; folders and globs in the order of names.
 
     `-` stands for the paths on standard input, one a line. A path that does not exist stays, to be told of when it is
     read.
 
-    suffixes: of the files that are taken from a folder, in lower case; a file that is named is taken whatever its name
+    scan: takes files from a folder, as it does for training; a file that is named is taken whatever its name
     """
     found: list[str] = []
     for argument in arguments:
         paths = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [_path(argument)]
         for path in filter(None, paths):
-            found += _files(path, suffixes)
+            found += _files(path, scan)
     return found
 
 
-def _files(path: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+def _files(path: str, scan: FileScan) -> Iterator[str]:
     if os.path.isdir(path):
-        yield from _in_folder(path, suffixes)
+        yield from scan.walk(path)
     elif glob.has_magic(path) and not os.path.lexists(path):
         for match in sorted(glob.glob(path, recursive=True)) or [path]:
             if os.path.isdir(match):
-                yield from _in_folder(match, suffixes)
+                yield from scan.walk(match)
             else:
                 yield match
     else:
         yield path
-
-
-def _in_folder(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
-    """What can be read in a folder and in those in it; nothing that is hidden."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield str(Path(place, name))

@@ -39,7 +39,7 @@ def found(root: Path, **options: Any) -> dict[str, list[tuple[str, str]]]:
     return {
         split: [
             (names[label], Path(path).relative_to(root).as_posix())
-            for path, label in zip(data.paths, data.targets["label"].tolist(), strict=True)
+            for path, label in zip(data.files, data.targets["label"].tolist(), strict=True)
         ]
         for split, data in splits.items()
     }
@@ -214,9 +214,41 @@ def test_images_without_class_folders_are_explained(tmp_path: Path) -> None:
     assert "holds 2 images, but no class folders. Expected is a folder for each class" in message(tmp_path)
 
 
+def notes(root: Path, **options: Any) -> list[str]:
+    return list(part(root, **options).build().notes)
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    assert notes(touch(tmp_path, animals(2, 2))) == []
+    touch(tmp_path, ["ant/1.heic", "ant/deep/2.HEIC", "bee/notes.txt", "README.md", "loose.jpg", "bee/x.tif"])
+    touch(tmp_path, ["@eaDir/ant/1.jpg", "#recycle/9.jpg", "ant/@eaDir/1.jpg/T.jpg", "bee/._1.jpg", "bee/Thumbs.db"])
+    assert notes(tmp_path) == [
+        "1 image lies in no class folder, and is passed over: 'loose.jpg'.",
+        "4 files were passed over, of other kinds: .heic 2, .md 1, .txt 1.",
+        "4 passed over, hidden or a system's own: @eaDir 2, #recycle 1, *.jpg 1.",
+        "5 samples are files of several kinds: .jpg 4, .tif 1.",
+    ]
+    assert {name for name, _ in found(tmp_path)["train"]} == {"ant", "bee"}
+
+
+def test_what_lies_beside_the_splits_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, [f"train/{name}" for name in animals(1, 1)])
+    touch(tmp_path, ["val/ant/1.jpg", "val/loose.jpg", "unlabelled/1.jpg", "labels.csv"])
+    assert notes(tmp_path) == [
+        "1 image lies in no class folder, and is passed over: 'loose.jpg'.",
+        "folders beside train, val are passed over: 'unlabelled'.",
+        "1 file was passed over, of another kind: .csv 1.",
+    ]
+
+
+def test_a_tilde_in_a_name_is_a_tilde(tmp_path: Path) -> None:
+    touch(tmp_path, [f"{name}/{number}.jpg" for name in ("~", "~root", "~$x", "dog") for number in range(3)])
+    assert {name for name, _ in found(tmp_path)["train"]} == {"~", "~root", "~$x", "dog"}
+
+
 def test_a_class_folder_without_images_is_named(tmp_path: Path) -> None:
     touch(tmp_path, [*animals(1, 1), "cat/notes.txt", "dog/.hidden.jpg"])
-    assert f"{tmp_path} holds class folders without images: 'cat', 'dog'." in message(tmp_path)
+    assert f"{tmp_path} holds class folders without images: 'cat', 'dog' (there is: .txt 1)." in message(tmp_path)
 
 
 def test_one_class_only_looks_like_the_wrong_folder(tmp_path: Path) -> None:

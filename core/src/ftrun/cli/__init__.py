@@ -11,6 +11,7 @@ from ftrun.cli import afterwards, installed, output, training
 from ftrun.cli.leaving import leave
 from ftrun.cli.settings import settle
 from ftrun.errors import FtrunError, SpecError, did_you_mean, exit_code
+from ftrun.shortage import shortage
 
 _HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
 
@@ -24,6 +25,12 @@ class _RunByDefault(click.Group):
         except FtrunError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(exit_code(error))
+        except Exception as error:
+            reason = shortage(error)
+            if reason is None:
+                raise
+            click.echo(f"Error: {reason}", err=True)
+            sys.exit(1)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):

@@ -3,7 +3,7 @@
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self, get_args
 
@@ -83,6 +83,15 @@ class InputSpec(BaseModel):
     def raw(self, given: Any) -> Any:
         """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
         return given
+
+    def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
+        """Return this input as it suits the files that samples are read from, and what a user has to know of them.
+
+        What one file alone cannot tell is settled so for all of them, before any is read, and saved with the weights.
+
+        files: paths (see `Split`); new: whether they are those of a new run, or else the input stays as it is
+        """
+        return self, []
 
     def shown(self, raw: Any) -> str | bytes | None:
         """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""

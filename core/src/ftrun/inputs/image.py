@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from ftrun.errors import DataError, FtrunError, SpecError
+from ftrun.inputs import pixels
 from ftrun.inputs.base import InputSpec, PlainCode
 from ftrun.inputs.imagecode import CODE
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+DEEPEST = 65535
+"""The largest value that 16 bits hold."""
 
 _SIDE = {"type": "integer", "minimum": 1, "maximum": 8192}
 
@@ -41,7 +45,18 @@ Size = Annotated[
 class ImageInput(InputSpec):
     """An image: resized so that its shorter side is size / crop, cropped at the centre, scaled to 0..1, normalised."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+    suffixes: ClassVar[tuple[str, ...]] = (
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".png",
+        ".tif",
+        ".tiff",
+        ".webp",
+    )
     task: ClassVar[str | None] = "image-classification"
     given: ClassVar[str] = '"an.jpg"'
     plain_code: ClassVar[PlainCode | None] = CODE
@@ -57,6 +72,13 @@ class ImageInput(InputSpec):
     interpolation: Literal["bilinear", "bicubic", "nearest"] = Field("bilinear", description="How images are resized.")
     crop: float = Field(
         1.0, gt=0, le=1, description="Part of the resized image's shorter side that the centre crop keeps."
+    )
+    white: int | None = Field(
+        None,
+        ge=1,
+        le=DEEPEST,
+        description="Value that is white in images of 16 bits a channel. If not given, the end of the range that the "
+        "data needs: 255, 1023, 4095, 16383 or 65535.",
     )
 
     @model_validator(mode="after")
@@ -87,26 +109,45 @@ class ImageInput(InputSpec):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Tensor":
-        """The image in RGB, the right way up: uint8 [3, H, W]. Raises DataError, with the path."""
+        """Return the image in RGB, the right way up: uint8 [3, H, W], or uint16 where it has 16 bits a channel.
+
+        Raises DataError, with the path, where it cannot be read.
+        """
         read: Tensor = _files().read_image(path)
         return read
 
     def raw(self, given: Any) -> "Tensor":
-        """uint8 [C, H, W] from a path, a PIL image, such a tensor, or a uint8 array [H, W, C] or [H, W]."""
+        """Return [C, H, W] from a path, a PIL image, such a tensor, or an array [H, W, C] or [H, W].
+
+        uint8 or, of 16 bits a channel, uint16
+        """
         import torch
 
         if isinstance(given, torch.Tensor):
             return given.contiguous()
         if isinstance(given, str | os.PathLike):
             return self.read(given)
-        pixels: Tensor = _files().from_memory(given)
-        return pixels
+        image: Tensor = _files().from_memory(given)
+        return image
+
+    def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
+        """As in InputSpec: which value is white is a matter of all images of 16 bits together, not of each."""
+        if not files:
+            return self, []
+        from ftrun.inputs import imagesurvey
+
+        _files()  # Pillow, or what to install
+        found = imagesurvey.survey(files)
+        white = self.white or (found.white if new else None)
+        fitted = self if white == self.white else type(self).model_validate({**dict(self), "white": white})
+        return fitted, found.notes(white or DEEPEST)
 
     def shown(self, raw: "Tensor") -> bytes | None:
-        """What the net sees of an image uint8 [C, H, W], as a file: its crop, at most 112 pixels high and wide."""
+        """What the net sees of an image [C, H, W], as a file: its crop, at most 112 pixels high and wide."""
         if raw.ndim != 3 or raw.shape[0] not in (1, 3):
             return None
         seen = raw if raw.shape[1:] == self.size else self._fit(raw[None])[0]
+        seen = pixels.in_8_bits(seen, self.white)
         file: bytes = _files().to_file(seen, most=112)
         return file
 
@@ -128,18 +169,22 @@ class ImageInput(InputSpec):
 
     def collate_options(self) -> Any:
         """All but the normalisation, which comes later."""
-        return [len(self.mean), self.model_dump(mode="json", include={"kind", "size", "interpolation", "crop"})]
+        return [
+            len(self.mean),
+            self.model_dump(mode="json", include={"kind", "size", "interpolation", "crop", "white"}),
+        ]
 
     def collate(self, raw: "Sequence[Tensor] | Tensor") -> "Tensor":
-        """uint8 [B, channels, *size] from uint8 images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
+        """Return uint8 [B, channels, *size] from images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
         import torch
 
         if not isinstance(raw, torch.Tensor):
+            raw = list(raw)
             strange = next((each for each in raw if not isinstance(each, torch.Tensor)), None)
             if strange is not None:
                 raise DataError(f"the backbone takes images, uint8 tensors, but the input is {type(strange).__name__}.")
-            if len({image.shape for image in raw}) == 1:
-                raw = torch.stack(list(raw))  # resize them in one go
+            if len({(image.shape, image.dtype) for image in raw}) == 1:
+                raw = torch.stack(raw)  # resize them in one go
         if isinstance(raw, torch.Tensor):
             return self._fit(raw)
         return torch.cat([self._fit(image[None]) for image in raw])
@@ -155,27 +200,16 @@ class ImageInput(InputSpec):
 
     def _fit(self, images: "Tensor") -> "Tensor":
         """Resize and crop as timm does for evaluation: shorter side to floor(size / crop), then the centre."""
-        import torch
-        from torch.nn import functional as F
-
-        if images.ndim != 4 or images.dtype != torch.uint8 or images.shape[1] not in (1, len(self.mean)):
+        channels = len(self.mean)
+        accepted = sorted({1, channels} | ({3} if channels == 1 else set()))
+        if images.ndim != 4 or not pixels.is_image(images) or images.shape[1] not in accepted:
             raise DataError(
-                f"an image must be a uint8 tensor [1 or {len(self.mean)}, height, width]; "
-                f"this one is {images.dtype} {list(images.shape[1:])}."
+                f"an image must be a uint8 tensor [{' or '.join(map(str, accepted))}, height, width], or such a uint16 "
+                f"one; this one is {images.dtype} {list(images.shape[1:])}."
             )
-        height, width = self.size
-        resized_height, resized_width = self._resized(*images.shape[2:])
-        if (resized_height, resized_width) != tuple(images.shape[2:]):
-            smooth = self.interpolation != "nearest"
-            images = F.interpolate(
-                images,
-                size=(resized_height, resized_width),
-                mode=self.interpolation if smooth else "nearest-exact",
-                antialias=smooth,
-            )
-        top, left = (resized_height - height) // 2, (resized_width - width) // 2
-        images = images[:, :, top : top + height, left : left + width]
-        return images.expand(-1, len(self.mean), -1, -1).contiguous()
+        images = pixels.in_channels(pixels.in_8_bits(images, self.white), channels)
+        images = pixels.crop_of_resized(images, self._resized(*images.shape[2:]), self.size, self.interpolation)
+        return images.expand(-1, channels, -1, -1).contiguous()
 
     def _resized(self, image_height: int, image_width: int) -> tuple[int, int]:
         height, width = (math.floor(side / self.crop) for side in self.size)

@@ -134,6 +134,8 @@ def assemble(
             split_checks.check_monitored(splits, monitor.names)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.train)
+        if saved_input is None:
+            splits = splits.with_notes(*_look_at(given.files, net, say))
     check_sample(spec, splits.train, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
@@ -186,6 +188,16 @@ def assemble(
         corrupt=corrupt,
         monitor=monitor,
     )
+
+
+def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str]:
+    """Settle what of the net's input is a matter of all files together; return what there is to know of them."""
+    prepare, notes = net.input.looked_at(files, new=True)
+    if prepare != net.input:
+        net.set_input(prepare)
+    for note in notes:
+        say(note)
+    return notes
 
 
 def build_net(

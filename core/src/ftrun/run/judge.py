@@ -152,7 +152,8 @@ def other_splits(spec: RunSpec, run: Opened) -> Splits:
     splits = build(spec.dataset, "--dataset")
     with inside(spec.dataset, "--dataset"):
         split_checks.check_values(splits)
-        return align(splits, run.net.targets)
+        _, notes = run.net.input.looked_at(splits.files, new=False)
+        return align(splits, run.net.targets).with_notes(*notes)
 
 
 def _wanted(splits: Splits, split: str | None) -> list[str]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ftrun.data import Batch
-from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted
+from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted, WorkerLost
 from ftrun.net import outputs_by_target
 from ftrun.randomness import reseed, seed_of
 from ftrun.run import memory
@@ -32,7 +32,7 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
                 run_epoch(job, progress, save, report, signals)
             except GoBack as reason:
                 save.go_back(progress, str(reason))
-    except Interrupted:  # comes between two steps or two batches of val, so all that is saved is whole
+    except (Interrupted, WorkerLost):  # come between two steps or two batches of val: all that is saved is whole
         save.last(progress)
         raise
     if progress.epoch < job.spec.train.epochs:

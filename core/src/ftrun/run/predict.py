@@ -15,6 +15,7 @@ import click
 
 from ftrun.errors import DataError, SpecError
 from ftrun.filelist import Line, lines, listed
+from ftrun.filescan import FileScan
 from ftrun.inputs import InputSpec
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder
@@ -61,17 +62,25 @@ class Request:
     as_json: bool = False
     to_csv: Path | None = None
 
-    def inputs(self, prepare: InputSpec) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
+    def inputs(
+        self, prepare: InputSpec, say: Callable[[str], None]
+    ) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
         """The inputs' names for people, the inputs, and what reads one of them.
+
+        say: shows what was passed over, and what is to be known of the files
 
         Raises SpecError where there are none, DataError where a file of lines cannot be read.
         """
         if not self.by_line:
-            files = listed(self.paths, self.standard_input, prepare.suffixes)
+            scan = FileScan(prepare.suffixes)
+            files = listed(self.paths, self.standard_input, scan)
+            passed_over = scan.passed_over()
             if not files:
                 known = f" ({', '.join(prepare.suffixes)})" if prepare.suffixes else ""
                 asked = ", ".join(map(click.format_filename, self.paths))
-                raise SpecError(f"no files to predict on{known} in {asked}.")
+                raise SpecError(" ".join([f"no files to predict on{known} in {asked}.", *passed_over]))
+            for line in [*passed_over, *prepare.looked_at(files, new=False)[1]]:
+                say(line)
             return files, files, prepare.read
         prepare.of_line("")
         found = lines(self.paths, self.standard_input)
@@ -93,7 +102,7 @@ def predict(folder: RunFolder, request: Request) -> None:
     for difference in run.not_as_it_was():
         report.say(f"not as it was: {difference}")
     model = Predictor(run)
-    names, sources, read = request.inputs(model.input)
+    names, sources, read = request.inputs(model.input, report.say)
     out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
     unreadable = 0
     with ExitStack() as stack:

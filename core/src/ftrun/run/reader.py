@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from threading import Thread
 from typing import Any, TypeAlias
@@ -13,8 +15,9 @@ from torch.utils.data import DataLoader
 
 from ftrun.building import blame
 from ftrun.data import Batch, Split, get_items
-from ftrun.errors import DataError, FtrunError
+from ftrun.errors import DataError, FtrunError, WorkerLost
 from ftrun.localparts import Carried
+from ftrun.shortage import shortage
 from ftrun.specs import Part
 
 Collate: TypeAlias = Callable[[Any], Any]
@@ -86,9 +89,50 @@ class Workers:
         )
 
     def read(self, portions: list[list[int]]) -> Iterator[Read]:
-        """What the reader gives for each portion."""
+        """Return what the reader gives for each portion. Raises WorkerLost between two of them, if a process died."""
         self._order.portions = portions
-        yield from self._loader
+        with _own_sigchld():
+            batches = iter(self._loader)
+        while True:
+            try:
+                batch = next(batches, None)
+            except RuntimeError as error:
+                lost = _lost(error)
+                if lost is None:
+                    raise
+                raise lost from None
+            if batch is None:
+                return
+            yield batch
+
+
+@contextmanager
+def _own_sigchld() -> Iterator[None]:
+    """Keep torch from handling SIGCHLD: it would raise the death of a worker in the middle of a step.
+
+    Whoever asks for the next batch is told too, between two steps, when all that is saved is whole.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _lost(error: RuntimeError) -> WorkerLost | None:
+    """Return what to tell where torch's loader says that a worker is gone, or cannot be heard."""
+    if short := shortage(error):
+        return WorkerLost(short)
+    if "DataLoader worker" not in str(error):
+        return None
+    return WorkerLost(
+        "a process that reads samples has died: somebody killed it, or the system did for want of memory or of room "
+        "in /dev/shm. Try fewer of them: --set train.workers=1."
+    )
 
 
 class _Order:

@@ -12,7 +12,7 @@ import torch
 from ftrun import trust
 from ftrun.catalogue import Catalogue
 from ftrun.data import Splits
-from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError
+from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
 from ftrun.events import RunInfo
 from ftrun.report import write as report_page
 from ftrun.run import advice, card, checkpoint, environment, identity, init_from, norm, places, predictions
@@ -295,7 +295,7 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
         state = "interrupted"
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
-        if isinstance(error, Interrupted):
+        if isinstance(error, Interrupted | WorkerLost):
             report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
         elif state == "interrupted":
             report.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")

@@ -47,23 +47,26 @@ class ImageFolder(ftrun.Dataset):
         Raises DataError where the folders are not as they should be, and SpecError where `split` does not apply.
         """
         path = str(self.path.absolute())
-        if layout.is_split(path):
+        scan = ftrun.FileScan(ftrun.ImageInput.suffixes)
+        split = layout.is_split(path, scan)
+        if split:
             if self.split is not None:
                 raise ftrun.SpecError(
                     f"{path} is split into folders already, so `split` would do nothing. Leave it out."
                 )
-            trees = layout.read_splits(path)
+            trees = layout.read_splits(path, scan)
         else:
             wanted = self.split or Split()
-            trees = layout.cut(layout.read_tree(path), {"test": wanted.test, "val": wanted.val}, wanted.seed)
+            trees = layout.cut(layout.read_tree(path, scan), {"test": wanted.test, "val": wanted.val}, wanted.seed)
+        notes = [*layout.beside(path, trees, scan, split=split), *scan.passed_over(), *scan.kinds()]
         names = tuple(trees["train"])
         if self.limit is not None:
-            trees = {split: layout.limited(tree, self.limit) for split, tree in trees.items()}
+            trees = {name: layout.limited(tree, self.limit) for name, tree in trees.items()}
 
         from ftrun_folder.reading import ImageFiles
 
-        splits = {split: ImageFiles(tree, names, path) for split, tree in trees.items()}
-        return ftrun.Splits(**splits, targets={"label": ftrun.Classes(names=names)})
+        splits = {name: ImageFiles(tree, names, path) for name, tree in trees.items()}
+        return ftrun.Splits(**splits, targets={"label": ftrun.Classes(names=names)}, notes=notes)
 
 
 @ftrun.hookimpl

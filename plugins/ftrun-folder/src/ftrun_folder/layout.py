@@ -7,13 +7,12 @@ in Unicode's form NFC, because some systems (macOS, and zip files made there) ke
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 from unicodedata import normalize
 
 import ftrun
 
-EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 SPLITS = ("train", "val", "test")
 
 # What splits are also called. Such a folder is never passed over in silence or taken for a class.
@@ -25,6 +24,7 @@ _OTHER_NAMES = {
     "testing": "test",
 }
 
+_LOOSE = "{:,} images lie in no class folder, and are"
 _EXPECTED = (
     "Expected is a folder for each class: either in train/ (and val/, test/), as in train/cat/1.jpg, or, to be split "
     "by fractions, as in cat/1.jpg."
@@ -42,34 +42,51 @@ Tree: TypeAlias = dict[str, list[Image]]
 """Images by the name of their class: no class is empty, and all is in the order of names."""
 
 
-def is_split(path: str) -> bool:
+def is_split(path: str, scan: ftrun.FileScan) -> bool:
     """Whether `path` holds train/ with class folders in it (train/ with images alone is a class of that name)."""
-    return "train" in _folders(path) and bool(_folders(os.path.join(path, "train")))
+    return "train" in _folders(path, scan) and bool(_folders(os.path.join(path, "train"), scan))
 
 
-def read_splits(path: str) -> dict[str, Tree]:
+def read_splits(path: str, scan: ftrun.FileScan) -> dict[str, Tree]:
     """The trees in train/, and in val/ and test/ if they are there, of `path`."""
-    found = _folders(path)
+    found = _folders(path, scan)
     for folder in found:
         split = _OTHER_NAMES.get(folder.casefold())
         if split and split not in found:
             raise ftrun.DataError(
                 f"{path} has no {split}/, but {folder}/. Rename it to {split!r}, or move it away if it is not that."
             )
-    train = _read_train(os.path.join(path, "train"))
+    train = _read_train(os.path.join(path, "train"), scan)
     others = {split: os.path.join(path, split) for split in SPLITS[1:] if split in found}
-    return {"train": train, **{split: _read_other(folder, train) for split, folder in others.items()}}
+    return {"train": train, **{split: _read_other(folder, train, scan) for split, folder in others.items()}}
 
 
-def read_tree(path: str) -> Tree:
+def read_tree(path: str, scan: ftrun.FileScan) -> Tree:
     """The one tree of class folders that `path` is."""
-    splits = [folder for folder in _folders(path) if folder.casefold() in _OTHER_NAMES]
-    if len(splits) > 1 or any(_folders(os.path.join(path, folder)) for folder in splits):
+    splits = [folder for folder in _folders(path, scan) if folder.casefold() in _OTHER_NAMES]
+    if len(splits) > 1 or any(_folders(os.path.join(path, folder), scan) for folder in splits):
         raise ftrun.DataError(
             f"{path} holds {_some(splits)}, so it looks split, but there is no train/ with class folders in it. "
             f"{_EXPECTED}"
         )
-    return _read_train(path)
+    return _read_train(path, scan)
+
+
+def beside(path: str, trees: Mapping[str, Tree], scan: ftrun.FileScan, *, split: bool) -> list[str]:
+    """A line on images and folders that lie beside those of splits and classes, if there are any; files are counted.
+
+    split: whether `path` holds train/ and so on
+    """
+    notes = []
+    places = [os.path.join(path, name) for name in trees] if split else [path]
+    loose = [image for place in places + [path] * split for image in _loose(place, scan)]
+    if loose:
+        what = "1 image lies in no class folder, and is" if len(loose) == 1 else _LOOSE.format(len(loose))
+        notes.append(f"{what} passed over: {_some(loose, most=3)}.")
+    unknown = [folder for folder in _folders(path, scan) if folder not in trees] if split else []
+    if unknown:
+        notes.append(f"folders beside {', '.join(trees)} are passed over: {_some(unknown)}.")
+    return notes
 
 
 def cut(tree: Tree, fractions: Mapping[str, float], seed: int) -> dict[str, Tree]:
@@ -134,8 +151,8 @@ def _where(tree: Tree, wanted: Callable[[Image], bool]) -> Tree:
     return {name: images for name, images in kept.items() if images}
 
 
-def _read_train(path: str) -> Tree:
-    tree = _read_classes(path)
+def _read_train(path: str, scan: ftrun.FileScan) -> Tree:
+    tree = _read_classes(path, scan)
     if len(tree) == 1:
         (name,) = tree
         raise ftrun.DataError(
@@ -145,8 +162,8 @@ def _read_train(path: str) -> Tree:
     return tree
 
 
-def _read_other(path: str, train: Tree) -> Tree:
-    tree = _read_classes(path)
+def _read_other(path: str, train: Tree, scan: ftrun.FileScan) -> Tree:
+    tree = _read_classes(path, scan)
     unknown = [name for name in tree if name not in train]
     if unknown:
         raise ftrun.DataError(
@@ -156,19 +173,20 @@ def _read_other(path: str, train: Tree) -> Tree:
     return tree
 
 
-def _read_classes(path: str) -> Tree:
-    folders = _folders(path)
+def _read_classes(path: str, scan: ftrun.FileScan) -> Tree:
+    folders = _folders(path, scan)
     if not folders:
-        images = sum(entry.name.lower().endswith(EXTENSIONS) for entry in _entries(path))
+        images = len(_loose(path, scan))
         what = f"{images} images, but no class folders" if images else "no class folders"
         raise ftrun.DataError(f"{path} holds {what}. {_EXPECTED}")
     names = _class_names(path, folders)
-    tree = {name: sorted(_images(os.path.join(path, names[name]), name)) for name in sorted(names)}
+    tree = {name: sorted(_images(os.path.join(path, names[name]), name, scan)) for name in sorted(names)}
     empty = [name for name, images in tree.items() if not images]
     if empty:
+        others = scan.others_in(os.path.join(path, names[empty[0]]))
         raise ftrun.DataError(
-            f"{path} holds class folders without images: {_some(empty)}. Put images there ({', '.join(EXTENSIONS)}), "
-            "or remove the folders."
+            f"{path} holds class folders without images: {_some(empty)}{f' (there is: {others})' if others else ''}. "
+            f"Put images there ({', '.join(scan.suffixes)}), or remove the folders."
         )
     return tree
 
@@ -190,47 +208,41 @@ def _class_names(path: str, folders: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, folders, strict=True))
 
 
-def _images(folder: str, key: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Image]:
-    """The images in `folder` and in the folders in it; `above` are the device and inode of those that it lies in."""
-    status = os.stat(folder)
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        raise ftrun.DataError(f"{folder} is a link to a folder that it lies in, so there is no end to it. Remove it.")
-    for entry in _entries(folder):
-        inner = f"{key}/{entry.name}"
-        if _is_folder(entry):
-            yield from _images(entry.path, inner, above | {here})
-        elif entry.name.lower().endswith(EXTENSIONS):
-            yield Image(normalize("NFC", inner), entry.path)
+def _images(folder: str, key: str, scan: ftrun.FileScan) -> list[Image]:
+    """The images in `folder` and in the folders in it."""
+    inner = len(os.path.join(folder, ""))
+    return [Image(normalize("NFC", f"{key}/{path[inner:].replace(os.sep, '/')}"), path) for path in scan.walk(folder)]
 
 
-def _folders(path: str) -> list[str]:
-    return sorted(entry.name for entry in _entries(path) if _is_folder(entry))
+def _loose(path: str, scan: ftrun.FileScan) -> list[str]:
+    """The images that lie in `path` itself; other files there are counted."""
+    files = [entry for entry in _entries(path, scan) if not ftrun.is_folder(entry)]
+    for entry in files:
+        if not scan.is_sample(entry.name):
+            scan.pass_over(entry.path)
+    return [entry.name for entry in files if scan.is_sample(entry.name)]
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # DirEntry.is_dir() raises on a link to itself; os.path.isdir() does not, but is slow for 100,000 files.
-    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+def _folders(path: str, scan: ftrun.FileScan) -> list[str]:
+    return [entry.name for entry in _entries(path, scan) if ftrun.is_folder(entry)]
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What is in `folder`, but for hidden files."""
+def _entries(folder: str, scan: ftrun.FileScan) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
+        return scan.entries(folder)
     except FileNotFoundError as error:
-        raise ftrun.DataError(_missing(folder)) from error
+        raise ftrun.DataError(_missing(folder, scan)) from error
     except NotADirectoryError as error:
         raise ftrun.DataError(f"{folder} is not a folder. If it is an archive, unpack it first.") from error
     except OSError as error:
         raise ftrun.DataError(f"{folder} cannot be read: {error.strerror}.") from error
 
 
-def _missing(folder: str) -> str:
+def _missing(folder: str, scan: ftrun.FileScan) -> str:
     parent, name = os.path.split(folder)
     while not os.path.isdir(parent):
         parent, name = os.path.split(parent)
-    siblings = _folders(parent)
+    siblings = _folders(parent, scan)
     nearest = ftrun.did_you_mean(name, siblings)
     known = f"Folders in {parent}: {_some(siblings)}." if siblings else f"There are no folders in {parent}."
     return f"There is no folder {folder}.{nearest} {known}"

@@ -18,16 +18,16 @@ class ImageFiles:
     def __init__(self, tree: Tree, names: Sequence[str], root: str) -> None:
         self.root = root
         labels = {name: label for label, name in enumerate(names)}
-        self.paths = [image.path for images in tree.values() for image in images]
+        self.files = [image.path for images in tree.values() for image in images]
         self.targets = {"label": torch.tensor([labels[name] for name, images in tree.items() for _ in images])}
 
     @property
     def fingerprint(self) -> str | None:
         """Of the files' contents and their names below `root`, in their order."""
-        return ftrun.files_fingerprint(self.paths, self.root)
+        return ftrun.files_fingerprint(self.files, self.root)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def sample_name(self, index: int) -> str:
         """The file's path in the dataset's folder."""
@@ -35,4 +35,4 @@ class ImageFiles:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun.ImageInput.read(self.paths[index]), {"label": self.targets["label"][index]}
+        return ftrun.ImageInput.read(self.files[index]), {"label": self.targets["label"][index]}

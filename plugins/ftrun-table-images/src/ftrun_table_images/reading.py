@@ -20,6 +20,11 @@ class ListedImages:
         """Of the images' contents and their paths in the table, in the order of its rows."""
         return ftrun.files_fingerprint(map(self.path, range(len(self))), self.folder)
 
+    @property
+    def files(self) -> list[str]:
+        """The path of each image."""
+        return [self.path(index) for index in range(len(self))]
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -57,7 +57,7 @@ def classes_aligned(subject: Subject, place: Path) -> None:
 
 @holds_for("dataset")
 def sample_types(subject: Subject, place: Path) -> None:
-    """A sample is (raw input, targets): an image uint8 [C, H, W], C 1 or 3, or a text str; targets as in `targets`."""
+    """A sample is (raw, targets): an image uint8 or uint16 [C, H, W], C 1 or 3, or a text; targets as in `targets`."""
     for name, split in subject.splits(place):
         for index in _some(split):
             sample = split[index]
@@ -84,7 +84,7 @@ def _check_raw(where: str, raw: Any) -> None:
         "Give an image as a uint8 tensor [C, H, W], a text as a str.",
     )
     expect(
-        raw.dtype == torch.uint8 and raw.ndim == 3 and raw.shape[0] in (1, 3),
+        raw.dtype in (torch.uint8, torch.uint16) and raw.ndim == 3 and raw.shape[0] in (1, 3),
         f"the image of {where} is {raw.dtype} {list(raw.shape)}.",
         "Give it as uint8 [C, H, W], C 1 or 3, 0 to 255: the backbone's input scales and normalises it.",
     )
