@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftrun.apiversion import API_VERSION
+    from ftrun.cut import keep_classes
     from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
     from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
     from ftrun.events import EpochInfo, RunInfo
@@ -81,12 +82,14 @@ __all__ = [
     "files_fingerprint",
     "hookimpl",
     "is_folder",
+    "keep_classes",
     "load",
 ]
 
 
 _HOME = {
     "ftrun.apiversion": "API_VERSION",
+    "ftrun.cut": "keep_classes",
     "ftrun.data": "Batch Sample Split Splits Subset TensorSplit counted",
     "ftrun.errors": "DataError FtrunError PluginError SpecError did_you_mean",
     "ftrun.events": "EpochInfo RunInfo",

@@ -88,9 +88,10 @@ class Split(Protocol):
     `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
     whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
     another one whenever its inputs or their order are, wherever they lie (None where that is unknown): then they are
-    decoded once, and shared by runs. And `lengths`, int64
-    [N], where inputs differ in length and are padded: batches are then of similar length. And `files`, the path of
-    each sample's file, where inputs are read from files by the `read` of an InputSpec.
+    decoded once, and shared by runs. And `lengths`, int64 [N], where inputs differ in length and are padded: batches
+    are then of similar length. And `digests`, int64 [N], equal for equal inputs and hardly ever for others: by them the
+    core says how many test samples are in train too, also where inputs are neither in memory nor in the cache. And
+    `files`, the path of each sample's file, where inputs are read from files by the `read` of an InputSpec.
     """
 
     @property
@@ -186,8 +187,9 @@ class Subset:
         self.targets = {name: values[indices] for name, values in split.targets.items()}
         self.in_memory = getattr(split, "in_memory", False)
         self.collated = getattr(split, "collated", False)
-        lengths = getattr(split, "lengths", None)
+        lengths, digests = getattr(split, "lengths", None), getattr(split, "digests", None)
         self.lengths = None if lengths is None else lengths[indices]
+        self.digests = None if digests is None else digests[indices]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -259,7 +259,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         f"there is no file {tmp_path / 'review.csv'}. Did you mean 'reviews.csv'?"
     )
     assert "nowhere/x.csv" in message(csv_part(tmp_path / "nowhere/x.csv"))
-    assert f"{tmp_path}: cannot be read: " in message(csv_part(tmp_path))
+    assert f"{tmp_path}: is a folder, where a file is expected. It holds 'reviews.csv'." in message(csv_part(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_names_that_look_the_same_are_one_class(tmp_path: Path) -> None:
 
 def test_a_class_for_nearly_each_row_is_the_wrong_column(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "text,label\n" + "".join(f"a,{number}\n" for number in range(1200)))
-    assert "1,200 classes in 1,200 training rows are nearly one each. Is 'label' the right column?" in message(
+    assert "1,200 classes in 1,200 rows are nearly one each. Is 'label' the right column?" in message(
         csv_part(path, test_fraction=0)
     )
 

@@ -32,6 +32,7 @@ from ftrun.run.loss import TotalLoss
 from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.norm import LoneSamples, Norm
 from ftrun.run.phases import Plan
+from ftrun.run.remarks import remarks
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 from ftrun.specs import Augmentation, Backbone, Loss, Metric, Modifier
@@ -142,6 +143,10 @@ def assemble(
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
+        noticed = remarks(splits)
+        splits = splits.with_notes(*noticed)
+        for note in noticed:
+            say(note)
     losses = build_losses(spec, splits, splits.train.targets, device)
     metrics = build_metrics(spec, splits.targets, device)
     corrupt = corrupt_samples(spec, say)

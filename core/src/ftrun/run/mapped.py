@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ class MappedSplit:
         self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
         self._unreadable = dict(unreadable)
+
+    @property
+    def unreadable(self) -> Collection[int]:
+        """The samples that could not be read: what stands in their place means nothing."""
+        return self._unreadable.keys()
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from ftrun.cut import keep_classes
 from ftrun.data import Split, Splits, Subset
 from ftrun.errors import DataError
 from ftrun.randomness import seed_of
 from ftrun.specfile import is_text
-from ftrun.targets import Classes, Target
+from ftrun.targets import Classes, Labels, Target
 
 
 def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
@@ -27,6 +28,8 @@ def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
         return splits
     strata = _strata(splits)
     in_val = stratified(strata, val_fraction, seed_of(seed, "val"))
+    draws = torch.randperm(len(strata), generator=torch.Generator().manual_seed(seed_of(seed, "val", "classes")))
+    in_val = keep_classes(in_val, _members(splits), draws, in_both=True)
     if not in_val.any():
         raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
     train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
@@ -116,6 +119,20 @@ def _strata(splits: Splits) -> Tensor:
     return target.present(splits.train.targets[name]).long()
 
 
+def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
+    """For each target, training samples and the classes or labels that they have, int64 [M] each."""
+    members = []
+    for name, target in splits.targets.items():
+        values = splits.train.targets[name]
+        if isinstance(target, Classes):
+            samples = target.present(values).nonzero().flatten()
+            members.append((samples, values[samples]))
+        elif isinstance(target, Labels):
+            samples, labels = (values == 1).nonzero().unbind(1)
+            members.append((samples, labels))
+    return members
+
+
 def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
     """bool [N]: a random part of each stratum, `fraction` of it to the nearest sample.
 
@@ -143,6 +160,11 @@ def check(splits: Splits) -> None:
         if not known.any():
             raise DataError(f"no sample of the train split has target {name!r}.")
         if isinstance(target, Classes):
+            if target.outputs == 1:
+                raise DataError(
+                    f"target {name!r} has one class only, {target.names[0]!r}: there is nothing to tell it from. Add "
+                    "samples of another class, or take another target."
+                )
             what, some = "no training sample of class", values[known].bincount(minlength=target.outputs) > 0
         else:
             what, some = f"target {name!r}: no training sample has", known.any(0)

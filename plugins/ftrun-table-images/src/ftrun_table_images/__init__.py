@@ -27,14 +27,14 @@ class TableImages(CsvTable):
 
         Raises DataError, with file and line, for what is wrong in the CSV file, and for an image that is not there.
         """
-        splits, targets = self.rows(self.image)
+        splits, targets, notes = self.rows(self.image)
         from ftrun_table_images.reading import ListedImages
 
         folder = self.images.absolute() if self.images else None
         images = {split: ListedImages(rows, folder or rows.file.path.parent) for split, rows in splits.items()}
         for each in images.values():
             each.check()
-        return ftrun.Splits(**images, targets=targets)
+        return ftrun.Splits(**images, targets=targets, notes=notes)
 
 
 @ftrun.hookimpl

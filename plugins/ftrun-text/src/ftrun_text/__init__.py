@@ -30,8 +30,8 @@ class Csv(CsvTable):
 
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
-        splits, targets = self.rows(self.text, empty=self.empty_texts)
-        return ftrun.Splits(**splits, targets=targets)
+        splits, targets, notes = self.rows(self.text, empty=self.empty_texts)
+        return ftrun.Splits(**splits, targets=targets, notes=notes)
 
 
 class Jsonl(Table):
@@ -50,8 +50,8 @@ class Jsonl(Table):
 
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
-        splits, targets = self.rows(self.text, empty=self.empty_texts)
-        return ftrun.Splits(**splits, targets=targets)
+        splits, targets, notes = self.rows(self.text, empty=self.empty_texts)
+        return ftrun.Splits(**splits, targets=targets, notes=notes)
 
 
 class Lstm(ftrun.Backbone):

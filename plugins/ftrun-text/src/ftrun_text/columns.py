@@ -1,16 +1,16 @@
 """What a spec says of target columns; and what collects a column's cells, row by row, in little memory."""
 
-import json
 import math
+import re
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field
 
 import ftrun
+from ftrun_text.names import Names, cleaned, means_nothing, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["classes", "labels", "values"]
 
 _LARGEST = 1e150  # what the core takes
-_YES_OR_NO = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0}
-_NAMES_LISTED = 10
-_FEW = 1000  # classes: as many as that are never taken for something else
+_YES_OR_NO = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "0.0": 0.0, "1.0": 1.0}  # the last two: pandas
+_SEPARATOR = ";"  # of labels, where none is set
+_GROUPED = re.compile(r"[+-]?\d[\d.,' \u00a0\u2009\u202f]*")
 
 
 class TargetColumns(BaseModel):
@@ -33,7 +33,9 @@ class TargetColumns(BaseModel):
     columns: tuple[str, ...] | None = Field(
         None, min_length=1, description="Several columns: labels, each 0 or 1, or values, each a number."
     )
-    separator: str = Field(";", min_length=1, description="What stands between the labels in one column.")
+    separator: str | None = Field(
+        None, min_length=1, description='What stands between the labels in one column; ";" if not given.'
+    )
     empty: Literal["none", "missing"] = Field(
         "none",
         description="What an empty cell means where one column has all labels: that none holds, or is not known.",
@@ -72,15 +74,20 @@ class Collector(ABC):
     def __init__(self, target: str, columns: Sequence[str], missing: Collection[str]) -> None:
         self.target = target
         self.columns = tuple(columns)
-        self.missing = frozenset(missing)
+        self.missing = frozenset(map(cleaned, missing))
+        self.notes: list[str] = []
+        """What a user has to know of the cells, once they are finished: a sentence each."""
 
     def is_missing(self, cell: Any) -> bool:
         """Whether that means that there is no value."""
-        return cell is None or (isinstance(cell, str) and cell.strip() in self.missing)
+        return cell is None or (isinstance(cell, str) and cleaned(cell) in self.missing)
 
     @abstractmethod
     def add(self, cells: Sequence[Any]) -> None:
         """Take a row's cells. Raises ValueError, which says what is wrong, for such that do not fit."""
+
+    def check(self) -> None:  # noqa: B027  (most have nothing to check)
+        """Raise DataError where the cells as a whole cannot be what they were taken for; before rows are split."""
 
     @abstractmethod
     def finish(self, in_train: "Tensor") -> "tuple[ftrun.Target, Tensor, Tensor]":
@@ -95,6 +102,13 @@ class Collector(ABC):
         """int64 [N]: what rows are to be split in proportion to; None where they have no classes."""
         return None
 
+    @property
+    def members(self) -> "tuple[Tensor, Tensor]":
+        """Rows and the number of a name that they have, int64 [M] each; a row may be in it more than once."""
+        import torch
+
+        return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+
     def none_at_all(self, column: str) -> ftrun.DataError:
         """The error for a column that holds nothing for training."""
         return ftrun.DataError(f"target {self.target!r}: every training row's {column!r} is missing.")
@@ -106,7 +120,7 @@ class Classes(Collector):
     def __init__(self, target: str, columns: Sequence[str], missing: Collection[str]) -> None:
         super().__init__(target, columns, missing)
         self._codes = array("q")
-        self._names = _Names()
+        self._names = Names(target)
 
     def add(self, cells: Sequence[Any]) -> None:
         cell = cells[0]
@@ -115,24 +129,29 @@ class Classes(Collector):
         else:
             self._codes.append(self._names.code(cell))
 
+    def check(self) -> None:
+        self._names.check_many(self.columns[0], int((self.strata >= 0).sum()))
+
     @property
     def strata(self) -> "Tensor":
-        return _tensor(self._codes, "int64")
+        return self._names.merged(_tensor(self._codes, "int64"))
+
+    @property
+    def members(self) -> "tuple[Tensor, Tensor]":
+        codes = self.strata
+        rows = (codes >= 0).nonzero().flatten()
+        return rows, codes[rows]
 
     def finish(self, in_train: "Tensor") -> "tuple[ftrun.Target, Tensor, Tensor]":
         codes = _tensor(self._codes, "int64")
         known = codes >= 0
         names, positions = self._names.sorted(codes[in_train & known])
-        rows = int(in_train.sum())
         if not names:
             raise self.none_at_all(self.columns[0])
-        if len(names) > max(_FEW, rows // 2):
-            raise ftrun.DataError(
-                f"target {self.target!r}: {len(names):,} classes in {rows:,} training rows are nearly one each. Is "
-                f"{self.columns[0]!r} the right column? Numbers to be predicted are of the kind values."
-            )
         values = codes.clone()
         values[known] = positions[codes[known]]
+        counts = values[in_train & known].bincount(minlength=len(names)).tolist()
+        self.notes = self._names.notes(names, counts, self.missing)
         return ftrun.Classes(names=names), values, values == -2
 
 
@@ -140,33 +159,63 @@ class SeparatedLabels(Collector):
     """Any number of names a row, in one cell: separated, or a list."""
 
     def __init__(
-        self, target: str, columns: Sequence[str], missing: Collection[str], separator: str, empty_is_missing: bool
+        self,
+        target: str,
+        columns: Sequence[str],
+        missing: Collection[str],
+        separator: str | None,
+        empty_is_missing: bool,
     ) -> None:
         super().__init__(target, columns, missing)
-        self._separator = separator
+        self._separator = separator or _SEPARATOR
+        self._by_default = separator is None
         self._empty_is_missing = empty_is_missing
         self._codes = array("q")
         self._counts = array("q")  # of each row; -1 where it is missing
-        self._names = _Names()
+        self._names = Names(target)
+        self._met = {"text": False, "separator": False}
 
     def add(self, cells: Sequence[Any]) -> None:
         cell = cells[0]
-        empty = cell == [] or (isinstance(cell, str) and not cell.strip())
+        empty = cell == [] or (isinstance(cell, str) and not cleaned(cell))
         if self._empty_is_missing if empty else self.is_missing(cell):
             self._counts.append(-1)
             return
-        found = cell.split(self._separator) if isinstance(cell, str) else cell
-        if not isinstance(found, list):
-            raise ValueError(f"has {_shown(cell)} in {self.columns[0]!r}, where a list of labels is expected.")
-        codes = {self._names.code(each) for each in found if not isinstance(each, str) or each.strip()}
+        labels = cell
+        if isinstance(cell, str):
+            labels = cell.split(self._separator)
+            self._met["text"] = True
+            self._met["separator"] |= len(labels) > 1
+        if not isinstance(labels, list):
+            raise ValueError(f"has {shown(cell)} in {self.columns[0]!r}, where a list of labels is expected.")
+        codes = {self._names.code(each) for each in labels if not isinstance(each, str) or cleaned(each)}
         self._codes.extend(sorted(codes))
         self._counts.append(len(codes))
+
+    def check(self) -> None:
+        if self._met["text"] and (several := self._names.several_in_one(self._separator)):
+            message = f"target {self.target!r}: {several[0]} in {self.columns[0]!r} {several[1]}"
+            if self._by_default and not self._met["separator"]:
+                raise ftrun.DataError(message)
+            self.notes.append(message)
+        self._names.check_many(self.columns[0], max(len(self._counts), len(self._codes)))
+
+    @property
+    def members(self) -> "tuple[Tensor, Tensor]":
+        return self._rows, self._names.merged(_tensor(self._codes, "int64"))
+
+    @property
+    def _rows(self) -> "Tensor":
+        """The row of each label, int64 [M]."""
+        import torch
+
+        counts = _tensor(self._counts, "int64")
+        return torch.arange(len(counts)).repeat_interleave(counts.clamp(min=0))
 
     def finish(self, in_train: "Tensor") -> "tuple[ftrun.Target, Tensor, Tensor]":
         import torch
 
-        counts, codes = _tensor(self._counts, "int64"), _tensor(self._codes, "int64")
-        rows = torch.arange(len(counts)).repeat_interleave(counts.clamp(min=0))
+        counts, codes, rows = _tensor(self._counts, "int64"), _tensor(self._codes, "int64"), self._rows
         names, positions = self._names.sorted(codes[in_train[rows]])
         if not names:
             raise self.none_at_all(self.columns[0])
@@ -176,6 +225,7 @@ class SeparatedLabels(Collector):
         values = torch.zeros(len(counts), len(names))
         values[rows[places >= 0], places[places >= 0]] = 1
         values[counts < 0] = float("nan")
+        self.notes += self._names.notes(names, values[in_train].nansum(0).long().tolist(), self.missing)
         return ftrun.Labels(names=names), values, unknown
 
 
@@ -195,9 +245,9 @@ class Numbers(Collector):
                 self._values.append(self._yes_or_no(column, cell) if self._labels else _number(column, cell))
 
     def _yes_or_no(self, column: str, cell: Any) -> float:
-        said = _YES_OR_NO.get(str(cell).strip().lower())
+        said = _YES_OR_NO.get(cleaned(str(cell)).lower())
         if said is None:
-            raise ValueError(f"has {_shown(cell)} in {column!r}, where a label is 0 or 1.")
+            raise ValueError(f"has {shown(cell)} in {column!r}, where a label is 0 or 1.{_hint(cell)}")
         return said
 
     def finish(self, in_train: "Tensor") -> "tuple[ftrun.Target, Tensor, Tensor]":
@@ -211,44 +261,6 @@ class Numbers(Collector):
         return target(names=self.columns), values, torch.zeros(len(values), dtype=torch.bool)
 
 
-class _Names:
-    """Numbers for names, in the order in which they are met."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {}  # of a cell as it stands there
-        self._of_name: dict[str, int] = {}
-
-    def code(self, cell: Any) -> int:
-        """The number of a cell's name. Raises ValueError for what is no name."""
-        if not isinstance(cell, str):
-            cell = _name(cell)
-        code = self._codes.get(cell)
-        if code is None:
-            name = normalize("NFC", cell.strip())
-            if not name or not encodable(name):
-                raise ValueError(f"has {_shown(cell)} where a name is expected.")
-            code = self._codes[cell] = self._of_name.setdefault(name, len(self._of_name))
-        return code
-
-    def sorted(self, codes: "Tensor") -> "tuple[tuple[str, ...], Tensor]":
-        """The names of those numbers, sorted; and int64 [numbers], where in it each number is: -2 where it is not."""
-        import torch
-
-        every = list(self._of_name)
-        used = codes.unique().tolist()
-        names = tuple(sorted(every[code] for code in used))
-        positions = torch.full((len(every),), -2)
-        for place, name in enumerate(names):
-            positions[self._of_name[name]] = place
-        return names, positions
-
-
-def _name(cell: Any) -> str:
-    if isinstance(cell, bool | int | float):
-        return json.dumps(cell)
-    raise ValueError(f"has {_shown(cell)} where a name is expected.")
-
-
 def _number(column: str, cell: Any) -> float:
     """A finite number from a cell."""
     try:
@@ -258,22 +270,19 @@ def _number(column: str, cell: Any) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= _LARGEST:
-        raise ValueError(f"has {_shown(cell)} in {column!r}, which is no number.")
+        raise ValueError(f"has {shown(cell)} in {column!r}, which is no number.{_hint(cell)}")
     return number
 
 
-def encodable(text: str) -> bool:
-    """Whether it is text, without half of a surrogate pair, as JSON can have it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _shown(cell: Any) -> str:
-    text = ascii(cell) if isinstance(cell, str) and not cell.isprintable() else repr(cell)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _hint(cell: Any) -> str:
+    """What a cell that is no number may mean."""
+    if not isinstance(cell, str):
+        return ""
+    if means_nothing(cell):
+        return f' If it means that there is no value, add it to `missing`: ["", "{cell.strip()}"].'
+    if _GROUPED.fullmatch(cell.strip()):
+        return " Write numbers as 1234.5 is: a point before the decimals, nothing between thousands."
+    return ""
 
 
 def _tensor(values: array, kind: str) -> "Tensor":  # type: ignore[type-arg]

@@ -3,15 +3,17 @@
 import csv
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import ftrun
-from ftrun_text.lines import Lines, reading
+from ftrun_text.lines import Lines, check_regular, reading
 
 _LONGEST_FIELD = 2**24  # characters: a quote that is never closed would take in the rest of the file
 
@@ -21,6 +23,8 @@ _MISTAKES = {  # what Python's reader says, and what we say
     "expected after": "a quoted field goes on after its closing quote. A quote in a quoted field is written twice; "
     "where no fields are quoted at all, set `quote` to null.",
 }
+
+_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 Row: TypeAlias = tuple[int, int, Sequence[Any]]
 """Where it begins in the file, in bytes; how many it takes; and what is in the columns that were asked for."""
@@ -35,10 +39,13 @@ class RowFile(ABC):
     def __init__(self, path: Path, encoding: str) -> None:
         self.path = path
         self.encoding = encoding
+        check_regular(path)
         with reading(path):
             status = os.stat(path)
         self.version = (status.st_size, status.st_mtime_ns)
         """Size and time of change: others if the file is another one."""
+        self.notes: list[str] = []
+        """What a user has to know of the rows that were read, a sentence each."""
 
     def rows(self, columns: Sequence[str]) -> Generator[Row, None, None]:
         """Every row, in order, with what is in `columns`; the first of them has to be in each row."""
@@ -76,22 +83,39 @@ class CsvFile(RowFile):
         self._places: dict[str, int] = {}
 
     def _rows(self, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
-        rows = self._reader(lines)
+        rows = self._reader(self._after_separator(lines))
         header = self._header(lines, rows)
         self._places = {column: self._place(header, column) for column in columns}
         wanted = _picking([self._places[column] for column in columns])
+        repeated: list[int] = []
         while True:
             start, line = lines.end, lines.number + 1
             row = self._next(rows, line)
             if row is None:
-                return
-            if len(row) == len(header):
+                break
+            if len(row) > 1 and _stripped(row) == header:  # files that were put together, each with its header
+                repeated.append(line)
+            elif len(row) == len(header):
                 yield start, lines.end - start, wanted(row)
             elif row:  # an empty line is no row
                 raise ftrun.DataError(
                     f"{self.path}, line {line}: has {_number(len(row), 'field')}, but the header has {len(header)}. "
                     f"A field that holds {self.delimiter!r} or a line break has to be quoted."
                 )
+        if repeated:
+            self.notes.append(
+                f"{self.path}: the header is repeated {_times(len(repeated))}, first in line {repeated[0]}; these "
+                "lines are left out"
+            )
+
+    def _after_separator(self, lines: Lines) -> Iterator[str]:
+        """The lines without a first one such as `sep=;`, by which spreadsheets name the delimiter: it is taken."""
+        every = iter(lines)
+        first = next(every, "")
+        if named := _SEPARATOR.fullmatch(first):
+            self.delimiter = named[1]
+            return every
+        return chain([first] if first else [], every)
 
     def cell(self, row: str, column: str) -> Any:
         return next(self._reader([row]))[self._places[column]]
@@ -116,7 +140,7 @@ class CsvFile(RowFile):
             raise ftrun.DataError(
                 f"{self.path}: is empty. Expected is a header with the names of the columns, then rows."
             )
-        names = [name.strip() for name in header]
+        names = _stripped(header)
         twice = [name for name, count in Counter(names).items() if name and count > 1]
         if twice:
             raise ftrun.DataError(f"{self.path}, line {line}: the header has two columns named {twice[0]!r}.")
@@ -127,6 +151,8 @@ class CsvFile(RowFile):
             return header.index(column)
         other = next((each for each in "\t;|," if len(header) == 1 and each in header[0]), None)
         hint = f" Are they separated by {other!r}? Set `delimiter`." if other else ""
+        if header[0].startswith(("{", "[")):
+            hint = " Is it JSON? The dataset `jsonl` reads an object a line."
         raise no_column(self.path, column, header, hint)
 
 
@@ -151,10 +177,30 @@ class JsonLines(RowFile):
             row = json.loads(text.rstrip(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             reason = str(error).partition(" (char ")[0].replace("line 1 column", "column")
-            raise ftrun.DataError(f"{self.path}, line {line}: is not JSON: {reason}.") from None
+            raise ftrun.DataError(f"{self.path}, line {line}: is not JSON: {reason}.{_hint(text, line)}") from None
+        if line == 1 and isinstance(row, list):
+            raise ftrun.DataError(f"{self.path}: is one JSON array.{_ONE_A_LINE}")
         if not isinstance(row, dict):
             raise ftrun.DataError(f'{self.path}, line {line}: is JSON, but not an object, such as {{"text": "..."}}.')
         return row
+
+
+_ONE_A_LINE = (
+    " Expected is an object a line, with no brackets around them and no commas between: "
+    'pandas.read_json(...).to_json("table.jsonl", orient="records", lines=True) writes that.'
+)
+
+
+def _hint(text: str, line: int) -> str:
+    """What a file is whose first line is no JSON by itself."""
+    start = text.strip()
+    if line > 1:
+        return ""
+    if start.startswith("["):
+        return f" The file begins as one JSON array.{_ONE_A_LINE}"
+    if start.startswith("{"):
+        return f" Does an object take several lines?{_ONE_A_LINE}"
+    return " Is it a CSV file? The dataset `csv` reads those." if any(each in start for each in ",;\t") else ""
 
 
 def no_column(where: Any, column: str, known: Sequence[str], hint: str = "") -> ftrun.DataError:
@@ -183,6 +229,15 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _stripped(row: Sequence[str]) -> list[str]:
+    """A header's names, without blanks and the mark that a file may begin with."""
+    return [name.replace("\ufeff", "").strip() for name in row]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _number(count: int, what: str) -> str:

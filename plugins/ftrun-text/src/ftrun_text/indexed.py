@@ -1,6 +1,6 @@
 """Rows of files, found once and read again when they are asked for: memory does not grow with the texts.
 
-What is kept of a row is where it is in its file, its size and its length, 24 bytes, and its targets' values.
+What is kept of a row is where it is in its file, its size, length and digest, 32 bytes, and its targets' values.
 """
 
 import hashlib
@@ -10,15 +10,16 @@ from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 
 import ftrun
-from ftrun_text.columns import Collector, encodable
+from ftrun_text.columns import Collector
 from ftrun_text.files import RowFile
 from ftrun_text.lines import reading
+from ftrun_text.names import encodable
 from ftrun_text.shares import draw, set_aside
 
 SPLITS = ("train", "val", "test")
@@ -28,17 +29,26 @@ _OTHER_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev":
 class Rows:
     """Some rows of a file as a split: the input is what is in a column, a str. Read by seeking, also in workers.
 
-    offsets, sizes: int64 [N], in bytes; lengths: int64 [N], in characters; targets: {name: [N, ...]}
+    offsets, sizes: int64 [N], in bytes; lengths: int64 [N], in characters; digests: int64 [N], equal for equal inputs;
+        targets: {name: [N, ...]}
     """
 
     def __init__(
-        self, file: RowFile, column: str, offsets: Tensor, sizes: Tensor, lengths: Tensor, targets: Mapping[str, Tensor]
+        self,
+        file: RowFile,
+        column: str,
+        offsets: Tensor,
+        sizes: Tensor,
+        lengths: Tensor,
+        digests: Tensor,
+        targets: Mapping[str, Tensor],
     ) -> None:
         self.file = file
         self.column = column
         self.offsets = offsets
         self.sizes = sizes
         self.lengths = lengths
+        self.digests = digests
         self.targets = dict(targets)
         self._open: int | None = None
 
@@ -48,7 +58,7 @@ class Rows:
         content = ftrun.files_fingerprint([self.file.path], None)
         if content is None:
             return None
-        how = {key: value for key, value in vars(self.file).items() if key not in ("path", "version")}
+        how = {key: value for key, value in vars(self.file).items() if key not in ("path", "version", "notes")}
         found = hashlib.sha256(repr((content, type(self.file).__name__, self.column, how)).encode())
         found.update(self.offsets.view(torch.uint8).numpy())
         return found.hexdigest()
@@ -118,8 +128,12 @@ class Wanted:
     seed: int = 0
 
 
-def read(files: Mapping[str, RowFile], wanted: Wanted) -> tuple[dict[str, Rows], dict[str, ftrun.Target]]:
-    """The splits, and what their targets are.
+Read: TypeAlias = tuple[dict[str, "Rows"], dict[str, ftrun.Target], list[str]]
+"""The splits, what their targets are, and what a user has to know of the rows."""
+
+
+def read(files: Mapping[str, RowFile], wanted: Wanted) -> Read:
+    """The splits, what their targets are, and what a user has to know of the rows, a sentence each.
 
     files: by the split that they are; one file that holds all is "train"
 
@@ -147,10 +161,12 @@ class _Index:
         self._split = array("b")
         self._files: list[tuple[int, RowFile]] = []
         """Each file, and the number of its first row."""
+        self._notes: list[str] = []
 
     def add(self, split: str, file: RowFile) -> None:
         wanted, of_split = self.wanted, SPLITS.index(split)
         self._files.append((len(self._offsets), file))
+        skipped = 0
         with closing(file.rows(self.columns)) as rows:
             for offset, size, cells in rows:
                 text = cells[0]
@@ -158,6 +174,7 @@ class _Index:
                     file.refuse(offset, f"has no text in {wanted.column!r}, but {ascii(text)[:40]}.")
                 if wanted.empty != "keep" and (not text or text.isspace()):
                     if wanted.empty == "skip":
+                        skipped += 1
                         continue
                     file.refuse(offset, f"{wanted.column!r} is empty.")
                 try:
@@ -171,12 +188,16 @@ class _Index:
                 self._sizes.append(size)
                 self._lengths.append(len(text))
                 self._split.append(of_split)
-                if wanted.test_fraction:
-                    self._draws.append(draw(wanted.seed, text))
+                self._draws.append(draw(wanted.seed, text))
         if len(self._offsets) == self._files[-1][0]:
-            raise ftrun.DataError(f"{file.path}: has no rows{' that are not empty' if wanted.empty == 'skip' else ''}.")
+            raise ftrun.DataError(f"{file.path}: {_no_rows(file, skipped)}.")
+        if skipped:
+            self._notes.append(f"{file.path}: {skipped:,} rows without a text in {wanted.column!r} are left out")
+        self._notes += file.notes
 
-    def splits(self) -> tuple[dict[str, Rows], dict[str, ftrun.Target]]:
+    def splits(self) -> Read:
+        for collector in self.wanted.targets.values():
+            collector.check()
         split = torch.frombuffer(self._split, dtype=torch.int8)
         if self.wanted.test_fraction:
             split = torch.where(self._set_aside(), SPLITS.index("test"), split)
@@ -189,21 +210,29 @@ class _Index:
             strange = (unknown & (split > 0)).nonzero()
             if len(strange):
                 self._refuse_unknown(int(strange[0]), collector, targets[name])
-        return {name: rows for code, name in enumerate(SPLITS) if (rows := self._rows(split == code, values))}, targets
+            self._notes += collector.notes
+        splits = {name: rows for code, name in enumerate(SPLITS) if (rows := self._rows(split == code, values))}
+        return splits, targets, self._notes
 
     def _rows(self, chosen: Tensor, values: Mapping[str, Tensor]) -> Rows | None:
         if not chosen.any():
             return None
         where, file = self._file_of(int(chosen.nonzero()[0])), self.wanted.column
-        offsets, sizes, lengths = (
-            torch.frombuffer(each, dtype=torch.int64)[chosen] for each in (self._offsets, self._sizes, self._lengths)
+        offsets, sizes, lengths, digests = (
+            torch.frombuffer(each, dtype=torch.int64)[chosen]
+            for each in (self._offsets, self._sizes, self._lengths, self._draws)
         )
-        return Rows(where, file, offsets, sizes, lengths, {name: each[chosen] for name, each in values.items()})
+        return Rows(
+            where, file, offsets, sizes, lengths, digests, {name: each[chosen] for name, each in values.items()}
+        )
 
     def _set_aside(self) -> Tensor:
         draws = torch.frombuffer(self._draws, dtype=torch.int64)
-        strata = next((each.strata for each in self.wanted.targets.values() if each.strata is not None), None)
-        chosen = set_aside(torch.zeros_like(draws) if strata is None else strata, draws, self.wanted.test_fraction)
+        collectors = self.wanted.targets.values()
+        strata = next((each.strata for each in collectors if each.strata is not None), torch.zeros_like(draws))
+        chosen = set_aside(strata, draws, self.wanted.test_fraction)
+        # One to train on, and one for val, which the core cuts from train.
+        chosen = ftrun.keep_classes(chosen, [each.members for each in collectors], draws, left=2)
         if not chosen.any():
             raise ftrun.DataError(
                 f"{self._files[0][1].path}: {len(draws)} rows are too few to set some aside for test and to leave "
@@ -219,7 +248,7 @@ class _Index:
         one = Rows(
             file,
             column,
-            *(torch.tensor([each[row]]) for each in (self._offsets, self._sizes, self._lengths)),
+            *(torch.tensor([each[row]]) for each in (self._offsets, self._sizes, self._lengths, self._draws)),
             targets={},
         )
         found = one.text(0)
@@ -229,6 +258,12 @@ class _Index:
             f"has {found!r} in {column!r}, but no training row has.{ftrun.did_you_mean(str(found), target.names)} "
             f"In training: {names}.",
         )
+
+
+def _no_rows(file: RowFile, skipped: int) -> str:
+    if skipped:
+        return f"has no rows that are not empty, of {skipped:,}"
+    return "has no rows" if file.version[0] else "is empty"
 
 
 def _split_code(column: str, cell: Any) -> int:

@@ -1,12 +1,14 @@
 """The lines of a text file, decoded one by one: how many bytes each takes is known, and so is where one is damaged."""
 
 import codecs
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import ftrun
+from ftrun_text import signatures
 
 _CHUNK = 2**20  # bytes that are read at once
 _LONGEST = 2**26  # bytes of a line: what has none in so many is no text
@@ -30,6 +32,18 @@ def reading(path: Path) -> Iterator[None]:
         raise ftrun.DataError(f"there is no file {path}.{ftrun.did_you_mean(path.name, there)}") from None
     except OSError as error:
         raise ftrun.DataError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def check_regular(path: Path) -> None:
+    """Raise DataError where `path` is a folder, or something else whose rows cannot be read more than once."""
+    with reading(path):
+        mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        files = sorted(each.name for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+        held = f" It holds {', '.join(map(repr, files[:5]))}{', ...' if len(files) > 5 else ''}." if files else ""
+        raise ftrun.DataError(f"{path}: is a folder, where a file is expected.{held}")
+    if not stat.S_ISREG(mode):
+        raise ftrun.DataError(f"{path}: is no regular file, and rows are read more than once. Write it to a file.")
 
 
 def check_encoding(name: str) -> str:
@@ -73,9 +87,14 @@ class Lines:
 
     def _mark(self, encoding: str) -> tuple[str, int]:
         """The encoding with its byte order, and how many bytes the mark of it takes."""
-        start = self._file.read(4)
+        start = self._file.read(signatures.LENGTH)
         mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
         marked = _MARKS.get(mark, "")
+        wide = encoding.startswith(("utf-16", "utf-32"))
+        if other := signatures.other_kind(start, self.path) or (
+            not wide and not marked and signatures.not_narrow(start)
+        ):
+            raise ftrun.DataError(f"{self.path}: {other}")
         if encoding in ("utf-16", "utf-32"):
             if not marked.startswith(encoding):
                 raise ftrun.DataError(f"{self.path}: has no mark of {encoding}. Is it {encoding}-le or {encoding}-be?")

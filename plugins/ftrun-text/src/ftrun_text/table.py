@@ -11,7 +11,7 @@ from ftrun_text.lines import check_encoding
 
 if TYPE_CHECKING:
     from ftrun_text.files import RowFile
-    from ftrun_text.indexed import Rows
+    from ftrun_text.indexed import Read
 
 TEST_FRACTION = 0.1
 
@@ -63,8 +63,10 @@ class Table(ftrun.Dataset):
         """A file of the dataset. Raises DataError where it cannot be read."""
         raise NotImplementedError
 
-    def rows(self, column: str, *, empty: Any = "error") -> "tuple[dict[str, Rows], dict[str, ftrun.Target]]":
-        """The splits, whose inputs are what is in `column`, and the targets. Raises DataError with file and line.
+    def rows(self, column: str, *, empty: Any = "error") -> "Read":
+        """Return the splits, whose inputs are what is in `column`, the targets, and notes for `ftrun.Splits`.
+
+        Raises DataError with file and line.
 
         empty: what to do about rows with nothing there: `error`, `keep` or `skip`
         """
