@@ -340,16 +340,28 @@ def test_each_class_gives_its_share(counts: list[int], val: float, test: float, 
     assert len(set().union(*(of for split in cut.values() for of in split.values()))) == sum(counts)
     for split, fraction, near in (("test", test, 1.5), ("val", val, 2.5)):
         if fraction > 0:
-            assert sum(map(len, cut[split].values())) == max(1, round(sum(counts) * fraction))
+            share, taken = max(1, round(sum(counts) * fraction)), sum(map(len, cut[split].values()))
+            assert taken == share or (split == "val" and share < taken <= share + len(counts))
+            assert split == "test" or len(cut[split]) == len(counts)
             for name, count in zip(tree, counts, strict=True):
                 assert abs(len(cut[split].get(name, [])) - count * fraction) <= near
 
 
 @given(sizes=st.lists(st.integers(1, 12), min_size=1, max_size=8), count=st.integers(0, 60), keep=st.integers(0, 1))
 def test_shares_make_the_count(sizes: list[int], count: int, keep: int) -> None:
-    shares = layout._shares(sizes, count, keep)
+    shares = layout._shares(sizes, count, keep, least=0)
     assert sum(shares) == min(count, sum(sizes) - keep * len(sizes))
     assert all(0 <= share <= size - keep for share, size in zip(shares, sizes, strict=True))
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_a_class_of_three_has_one_in_val_and_one_in_train(count: int) -> None:
+    tree = {name: [layout.Image(f"{name}/{i}", "") for i in range(size)] for name, size in (("a", count), ("b", 200))}
+    for test in (0.0, 0.1, 0.5, 0.8):
+        cut = layout.cut(tree, {"test": test, "val": 0.1}, seed=1)
+        assert min(len(cut["val"]["a"]), len(cut["train"]["a"])) >= 1
+    pair = layout.cut({"a": tree["a"][:2], "b": tree["b"]}, {"test": 0.1, "val": 0.1}, seed=1)
+    assert len(pair["train"]["a"]) == len(pair["val"]["a"]) == 1
 
 
 def test_importing_the_plugin_loads_neither_torch_nor_pillow() -> None:

@@ -92,13 +92,15 @@ def beside(path: str, trees: Mapping[str, Tree], scan: ftrun.FileScan, *, split:
 def cut(tree: Tree, fractions: Mapping[str, float], seed: int) -> dict[str, Tree]:
     """`fractions` of the tree, set aside under their names, and the rest of it as train.
 
-    Each class gives its share, give or take an image, and keeps at least one image for train.
+    Each class gives its share, give or take an image, and keeps at least one image for train. One of three images and
+    more has one in val, whatever its share.
     """
     total = sum(map(len, tree.values()))
     cut_off = {}
     for split, fraction in fractions.items():
         if fraction > 0:
-            tree, cut_off[split] = _set_aside(tree, max(1, round(total * fraction)), seed, keep=1)
+            keep, least = (1, 1) if split == "val" else (2, 0)
+            tree, cut_off[split] = _set_aside(tree, max(1, round(total * fraction)), seed, keep, least)
             if not cut_off[split]:
                 raise ftrun.DataError(
                     f"{total} images in {len(tree)} classes are too few to set some aside for {split} and to leave one "
@@ -109,27 +111,29 @@ def cut(tree: Tree, fractions: Mapping[str, float], seed: int) -> dict[str, Tree
 
 def limited(tree: Tree, limit: int) -> Tree:
     """At most `limit` images of the tree, each class in proportion; always the same ones."""
-    return _set_aside(tree, limit, seed=0, keep=0)[1]
+    return _set_aside(tree, limit, seed=0, keep=0, least=0)[1]
 
 
-def _set_aside(tree: Tree, count: int, seed: int, keep: int) -> tuple[Tree, Tree]:
-    """The tree without at most `count` images, and these; at least `keep` of each class stay."""
-    shares = _shares([len(images) for images in tree.values()], count, keep)
+def _set_aside(tree: Tree, count: int, seed: int, keep: int, least: int) -> tuple[Tree, Tree]:
+    """The tree without about `count` images, and these, shared out as `_shares` says."""
+    shares = _shares([len(images) for images in tree.values()], count, keep, least)
     taken = {
         image for images, share in zip(tree.values(), shares, strict=True) for image in _shuffled(images, seed)[:share]
     }
     return _where(tree, lambda image: image not in taken), _where(tree, lambda image: image in taken)
 
 
-def _shares(sizes: Sequence[int], count: int, keep: int) -> list[int]:
+def _shares(sizes: Sequence[int], count: int, keep: int, least: int) -> list[int]:
     """How many of each class make `count` in proportion to `sizes`: the method of largest remainders.
 
-    No class gives more than all but `keep`; if that is not enough, the sum is less than `count`.
+    keep: how many of a class stay, if it has more; else one stays, unless keep is 0. If that leaves too few, the sum is
+        less than `count`.
+    least: how many of each class are in it at any rate, even if the sum is then more than `count`
     """
-    most = [max(0, size - keep) for size in sizes]
+    most = [size - (keep if size > keep else min(size, keep, 1)) for size in sizes]
     count, total = min(count, sum(most)), sum(sizes)
-    shares = [min(size * count // total, limit) for size, limit in zip(sizes, most, strict=True)]
-    while missing := count - sum(shares):
+    shares = [min(max(size * count // total, least), limit) for size, limit in zip(sizes, most, strict=True)]
+    while (missing := count - sum(shares)) > 0:
         able = [index for index, share in enumerate(shares) if share < most[index]]
         able.sort(key=lambda index: shares[index] * total - sizes[index] * count)
         for index in able[:missing]:
