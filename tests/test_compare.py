@@ -339,8 +339,8 @@ def test_a_page_is_never_overwritten_unasked(ftrun):
     Path("page.html").write_text("mine")
     result = ftrun("compare", "a", "a", "--html", "page.html")
     assert (result.exit_code, Path("page.html").read_text()) == (2, "mine")
-    assert "--html page.html: exists already. Name another file, or add --overwrite." in result.output
-    assert ftrun("compare", "a", "a", "--html", "page.html", "--overwrite").exit_code == 0
+    assert "--html page.html: exists already. Name another file, or add --force." in result.output
+    assert ftrun("compare", "a", "a", "--html", "page.html", "--force").exit_code == 0
     assert Path("page.html").read_text().startswith("<!DOCTYPE html>")
 
 

@@ -279,6 +279,19 @@ def test_a_table_and_a_csv_file(run, ftrun):
     assert [(row["file"], row["class"], float(row["probability"])) for row in rows] == [
         (path, each.name, each.score) for path, each in zip(files(), expected, strict=True)
     ]
+    again = ftrun("predict", folder, files()[0], "--csv", "out.csv")
+    assert (again.exit_code, "--csv out.csv: exists already. Name another file, or add --force." in again.output) == (
+        2,
+        True,
+    )
+    assert len(Path("out.csv").read_text().splitlines()) == 1 + len(files())
+    assert ftrun("predict", folder, files()[0], "--csv", "out.csv", "--force").exit_code == 0
+    assert len(Path("out.csv").read_text().splitlines()) == 2
+    for mine in ("run/results.json", files()[0]):
+        before = Path(mine).read_bytes()
+        refused = ftrun("predict", folder, files()[0], "--csv", mine, "--force")
+        assert (refused.exit_code, "is no file that this command wrote" in refused.output) == (2, True)
+        assert Path(mine).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,10 @@ class Exporter(Part):
         quantize(model, file, into, samples), if it `quantizes`: make of `file` the file `into` in 8-bit integers.
             `samples(count)` gives so many training inputs, in batches as `model.module` takes them
 
+        code(model) -> (imports, code), if a few lines of Python can compute with the file: import statements, and code
+            that defines `compute(batch)`, an array as `model.module` takes it -> {target: array [1, outputs]}; `FILE`
+            is the file's path and `TARGETS` a dict by target. For files of images, ftrun adds how they are prepared
+
         Raises PluginError where a package is missing.
         """
 

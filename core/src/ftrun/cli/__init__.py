@@ -11,6 +11,7 @@ from ftrun.cli import afterwards, installed, output, training
 from ftrun.cli.leaving import leave
 from ftrun.cli.settings import settle
 from ftrun.errors import FtrunError, SpecError, did_you_mean, exit_code
+from ftrun.printable import printable_lines
 from ftrun.shortage import shortage
 
 _HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
@@ -23,7 +24,7 @@ class _RunByDefault(click.Group):
         try:
             return super().main(*args, **options)
         except FtrunError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(printable_lines(f"Error: {error}"), err=True)
             sys.exit(exit_code(error))
         except Exception as error:
             reason = shortage(error)
@@ -105,7 +106,7 @@ def process() -> None:
         output.finish()
     except FtrunError as error:
         if not code:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(printable_lines(f"Error: {error}"), err=True)
             code = exit_code(error)
     except OSError:  # nobody reads any more
         pass

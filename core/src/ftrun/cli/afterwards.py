@@ -12,6 +12,7 @@ import click
 from ftrun.building import build
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer
 from ftrun.errors import SpecError
+from ftrun.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from ftrun.run.folder import RunFolder
@@ -49,11 +50,12 @@ def evaluate(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
 @click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
-@click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file.")
+@click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file: a new one.")
+@click.option("--force", is_flag=True, help="Replace the table of an earlier predict that --csv names.")
 @TRUST
 @DEVICE
 @AS_JSON
-def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None:
+def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked: Any) -> None:
     """Tell what the best epoch of RUN says of images or texts: files, folders, globs, or - for paths on standard input.
 
     With --lines, of each line of the files; - is standard input itself. What cannot be read is told on standard error,
@@ -61,9 +63,12 @@ def predict(run: Path, to_csv: Path | None, as_json: bool, **asked: Any) -> None
     """
     if as_json and to_csv:
         raise SpecError("give --json or --csv, not both.")
-    if to_csv and not to_csv.parent.is_dir():
-        raise SpecError(f"--csv {to_csv}: there is no folder {to_csv.parent}.")
     folder = _judgeable(run)
+    if to_csv:
+        from ftrun.run.newfile import check_new, check_no_input, is_table
+
+        check_new("--csv", to_csv, force=force, own=is_table)
+        check_no_input("--csv", to_csv, asked["paths"], folder.read_json("resolved.json").get("spec"))
     from ftrun.run.predict import Request
     from ftrun.run.predict import predict as predict_all
 
@@ -84,8 +89,8 @@ def report(run: Path, trust: bool) -> None:
 
     path, notes = write.again(folder, trust=trust)
     for note in notes:
-        click.echo(note, err=True)
-    click.echo(f"report: {click.format_filename(path)}")
+        click.echo(printable_lines(note), err=True)
+    click.echo(f"report: {printable(str(path))}")
 
 
 @click.command()
@@ -187,7 +192,7 @@ def push(
         pushing.write_card(folder, trust=trust)
     files = pushing.files(folder)
     for there, path in files.items():
-        click.echo(f"{size(path.stat().st_size):>9}  {click.format_filename(there)}")
+        click.echo(f"{size(path.stat().st_size):>9}  {printable(there)}")
     if dry_run:
         click.echo(f"would go to {repository}, {hub.name}{', private' if private else ''}; nothing was pushed")
         return
@@ -198,9 +203,9 @@ def push(
 @click.command()
 @click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
 @click.option("--html", type=PATH, metavar="FILE", help="Write a page that needs no network.")
-@click.option("--overwrite", is_flag=True, help="Replace the file that --html names, if it is there.")
+@click.option("--force", is_flag=True, help="Replace an earlier page that --html names.")
 @AS_JSON
-def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json: bool) -> None:
+def compare(runs: tuple[Path, ...], html: Path | None, force: bool, as_json: bool) -> None:
     """Set RUNs side by side, and say of each whether it is better than the first, worse, or whether one cannot tell.
 
     Figures, parameters, time, size, and what differs between their specs. On the same samples: McNemar's test of
@@ -209,7 +214,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json:
     from ftrun.run.compare import check_page
 
     if html:
-        check_page(html, overwrite)
+        check_page(html, force)
     if len(runs) < 2:
         raise SpecError("name two runs or more: ftrun compare RUN RUN...")
     for each in runs:
@@ -228,9 +233,10 @@ def compare(runs: tuple[Path, ...], html: Path | None, overwrite: bool, as_json:
     else:
         from ftrun.run.compare.text import text
 
-        click.echo(text(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo(printable_lines(text(found, columns)))
         if html:
-            click.echo(f"page: {click.format_filename(html)}")
+            click.echo(f"page: {printable(str(html))}")
 
 
 def _judgeable(run: Path) -> "RunFolder":

@@ -10,6 +10,7 @@ import click
 
 from ftrun.errors import located
 from ftrun.paths import expand_path
+from ftrun.printable import printable_lines
 
 if TYPE_CHECKING:
     from ftrun.localparts import PartsFile
@@ -60,7 +61,7 @@ def answer(value: Any, as_text: Callable[[Any], str], as_json: bool) -> None:
     if as_json:
         print_json(value)
     else:
-        click.echo(as_text(value))
+        click.echo(printable_lines(as_text(value)))
 
 
 def print_json(value: Any) -> None:

@@ -13,16 +13,15 @@ from ftrun.errors import FtrunError, SpecError
 
 
 class PlainCode(NamedTuple):
-    """Python that prepares a file as an input does, with public libraries alone; for a model card."""
+    """Python that prepares a file as an input does, with public libraries alone: for model cards and exports."""
 
     imports: str
-    """Import statements, a line each; torch and json are there."""
+    """Import statements, a line each."""
     prepare: str
-    """Functions."""
-    read: str
-    """Statements that read a file."""
-    value: str
-    """An expression: a batch of one as the net takes it. `about` is there: what net.json says."""
+    """Two functions of what net.json has as `input`, a dict: `prepare(file, input)` gives an array, a batch of one as
+    `collate` gives it; `normalise(batch, input)` makes of it what `prepare` of the input does, float32."""
+    file: str
+    """A file's name, for an example."""
 
 
 class InputSpec(BaseModel):

@@ -17,6 +17,7 @@ from ftrun.errors import DataError, SpecError
 from ftrun.filelist import Line, lines, listed
 from ftrun.filescan import FileScan
 from ftrun.inputs import InputSpec
+from ftrun.printable import cell, printable
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder
 from ftrun.run.opened import open_run
@@ -118,7 +119,7 @@ def predict(folder: RunFolder, request: Request) -> None:
         for name, (_, answer) in zip(names, model.stream(sources, request.top, read=read), strict=True):
             if isinstance(answer, DataError):
                 unreadable += 1
-                report.say(click.format_filename(str(answer)))
+                report.say(str(answer))
                 telling.unreadable(name, str(answer))
             else:
                 telling.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
@@ -153,13 +154,15 @@ class _Table:
     def __init__(self, out: TextIO, files: Sequence[str], targets: Mapping[str, Target]) -> None:
         self._out = out
         self._targets = targets
-        self._width = min(max(map(len, files)), _WIDEST)
+        self._width = min(max(len(printable(file)) for file in files), _WIDEST)
 
     def prediction(self, file: str, found: ByTarget) -> None:
-        cells = [click.format_filename(file).ljust(self._width)]
+        cells = [printable(file).ljust(self._width)]
         for target, each in found.items():
-            cells += [target] if len(found) > 1 and not _named_by_target(target, self._targets[target]) else []
-            cells += _cells(self._targets[target], each)
+            cells += (
+                [printable(target)] if len(found) > 1 and not _named_by_target(target, self._targets[target]) else []
+            )
+            cells += map(printable, _cells(self._targets[target], each))
         click.echo("  ".join(cells), file=self._out)
 
     def unreadable(self, file: str, reason: str) -> None:
@@ -215,11 +218,11 @@ class _Csv:
         self._rows.writerow(columns)
 
     def prediction(self, file: str, found: ByTarget) -> None:
-        row: list[Any] = [file]
+        row: list[Any] = [cell(file)]
         for name, target in self._targets.items():
             scores = found[name].scores
             if isinstance(target, Classes):
-                row += [cell for pair in scores.items() for cell in pair]
+                row += [each for name, score in scores.items() for each in (cell(name), score)]
             else:
                 row += [scores[each] for each in target.names]
         self._rows.writerow(row)
@@ -237,5 +240,11 @@ def _columns(target: Target, top: int) -> list[str]:
 
 @contextmanager
 def _csv(path: Path, targets: Mapping[str, Target], top: int) -> Iterator[Telling]:
-    with writing(path), path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        yield _Csv(file, targets, top)
+    """Where there is an earlier table, it stays until the new one is whole."""
+    earlier = path.exists()
+    place = path.with_name(f".{path.name}.new") if earlier else path
+    with writing(path):
+        with place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            yield _Csv(file, targets, top)
+        if earlier:
+            place.replace(path)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ftrun.errors import CannotWrite
+from ftrun.printable import printable_lines
 from ftrun.run.folder import RunFolder
 
 _SHOWN_EVERY = 0.05  # seconds
@@ -45,7 +46,11 @@ class Report:
         self._waiting.clear()
 
     def say(self, line: str) -> None:
-        """Show a line and log it. Where the terminal or the file that shows it is gone, the log alone has it."""
+        """Show a line and log it, without what a terminal would obey.
+
+        Where the terminal or the file that shows it is gone, the log alone has it.
+        """
+        line = printable_lines(line)
         with suppress(CannotWrite):
             self._console.print(line, markup=False)
         stamped = f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"

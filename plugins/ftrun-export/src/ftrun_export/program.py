@@ -14,6 +14,17 @@ METADATA = "ftrun.json"
 """The name of the file inside that holds the metadata."""
 
 
+_COMPUTE = '''\
+module = torch.export.load(FILE).module()
+
+
+def compute(batch):
+    """{target: its scores [1, outputs]}"""
+    with torch.no_grad():
+        return {target: scores.numpy() for target, scores in module(torch.from_numpy(batch)).items()}
+'''
+
+
 class ProgramForm:
     """Programs of torch.export, as `torch.export.save` writes them."""
 
@@ -32,3 +43,7 @@ class ProgramForm:
             return scores
 
         return run
+
+    def code(self, model: ftrun.Exportable) -> tuple[str, str]:
+        """Return import statements, and code that computes with torch."""
+        return "import torch", _COMPUTE

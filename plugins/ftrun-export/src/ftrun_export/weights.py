@@ -13,9 +13,23 @@ from torch import Tensor
 import ftrun
 from ftrun_export.script import script
 
+_COMPUTE = '''\
+functions = runpy.run_path(str(FILE.with_suffix(".py")))
+net = functions["load"]()
+
+
+def compute(batch):
+    """{{{target!r}: its scores [1, outputs]}}"""
+    with torch.no_grad():
+        return {{{target!r}: {call}.numpy()}}
+'''
+
 
 class WeightsForm:
     """Weights in safetensors, which timm, torchvision and others load by themselves."""
+
+    def __init__(self) -> None:
+        self._loads_without_ftrun = False
 
     def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
         """The weights with the metadata and, beside, a Python file that loads them without ftrun, if that works."""
@@ -25,6 +39,7 @@ class WeightsForm:
             beside.write_text(script(model, file.name), encoding="utf-8")
             if not _loads(beside):
                 beside.unlink()
+        self._loads_without_ftrun = beside.exists()
         return {"loads_with": beside.name if beside.exists() else "ftrun"}
 
     def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
@@ -41,6 +56,14 @@ class WeightsForm:
             return {target: net(inputs) if model.raw else names["predict"](net, inputs)}
 
         return run
+
+    def code(self, model: ftrun.Exportable) -> tuple[str, str] | None:
+        """Return import statements, and code that computes with the library alone, where it loads what was written."""
+        if not self._loads_without_ftrun:
+            return None
+        (target,) = model.net.targets
+        call = "net(torch.from_numpy(batch))" if model.raw else 'functions["predict"](net, torch.from_numpy(batch))'
+        return "import runpy\nimport torch", _COMPUTE.format(target=target, call=call)
 
 
 def _loads(beside: Path) -> bool:

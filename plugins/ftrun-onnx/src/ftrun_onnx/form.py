@@ -14,6 +14,15 @@ import ftrun
 from ftrun_onnx.names import keep_apart
 from ftrun_onnx.quantizing import quantize
 
+_COMPUTE = '''\
+session = onnxruntime.InferenceSession(FILE)
+
+
+def compute(batch):
+    """{{target: its scores [1, outputs]}}"""
+    return dict(zip(TARGETS, session.run(list(TARGETS), {{{input!r}: batch}})))
+'''
+
 
 class OnnxForm:
     """The format `onnx`; for the arguments see the part."""
@@ -69,6 +78,10 @@ class OnnxForm:
             return {name: torch.from_numpy(output) for name, output in zip(names, outputs, strict=True)}
 
         return run
+
+    def code(self, model: ftrun.Exportable) -> tuple[str, str]:
+        """Return import statements, and code that computes with ONNX Runtime."""
+        return "import onnxruntime", _COMPUTE.format(input=model.input_name)
 
     def quantize(self, model: ftrun.Exportable, file: Path, into: Path, samples: Callable[[int], Any]) -> None:
         """Make of `file` the file `into` in 8-bit integers; see `quantize`."""

@@ -1,23 +1,23 @@
 """How to use a run's weights, with ftrun and without."""
 
-import sys
-
 from ftrun.run.card.facts import Facts
+from ftrun.run.export.script import in_order
 
-_IMPORTS = ("import json", "import torch", "from safetensors.torch import load_model")
+_IMPORTS = ("import json", "import torch", "from pathlib import Path", "from safetensors.torch import load_model")
 _WITHOUT = """\
 {imports}
 
 net = {call}
 load_model(net, "{place}model.safetensors")
 net.eval()
-about = json.load(open("{place}net.json"))
+about = json.loads(Path("{place}net.json").read_text())
 
 
 {prepare}
 
-{read}with torch.no_grad():
-    output = net({value})
+batch = normalise(prepare("{file}", about["input"]), about["input"])
+with torch.no_grad():
+    output = net(torch.from_numpy(batch))
 """
 
 
@@ -35,13 +35,6 @@ def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
     if facts.code is None or plain is None:
         return None
     *imports, call = facts.code.splitlines()
-    needed = _in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
+    needed = in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
     parts = {**plain._asdict(), "imports": needed, "call": call, "place": place}
     return _WITHOUT.format(**parts)
-
-
-def _in_order(imports: set[str]) -> str:
-    """The standard library's first, then `import`, then `from`."""
-    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
-    standard = [line for line in ordered if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
-    return "\n".join([*standard, "", *(line for line in ordered if line not in standard)])

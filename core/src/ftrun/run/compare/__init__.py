@@ -13,16 +13,11 @@ page        the same as an HTML page
 
 from pathlib import Path
 
-from ftrun.errors import SpecError
 from ftrun.report.write import needed
+from ftrun.run.newfile import check_new, is_page
 
 
-def check_page(path: Path, overwrite: bool) -> None:
+def check_page(path: Path, force: bool) -> None:
     """Raise what is wrong with a page that is to be written, before anything heavy loads."""
     needed("the page")
-    if not path.parent.is_dir():
-        raise SpecError(f"--html {path}: there is no folder {path.parent}.")
-    if path.is_dir():
-        raise SpecError(f"--html {path}: is a folder. Name a file.")
-    if path.exists() and not overwrite:
-        raise SpecError(f"--html {path}: exists already. Name another file, or add --overwrite.")
+    check_new("--html", path, force=force, own=is_page)

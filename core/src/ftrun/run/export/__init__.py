@@ -3,6 +3,7 @@
 files   where it goes, and how it gets there whole
 data    the samples to compare on
 about   what is said of it: in the file, in the report, to people
+script  the Python file beside it, which predicts without ftrun
 parity  whether it says what the run says
 quantized  what 8-bit integers cost and bring
 """
@@ -23,7 +24,7 @@ from ftrun.data import Batch
 from ftrun.errors import DataError, FtrunError
 from ftrun.exportable import Exportable
 from ftrun.net import outputs_by_target
-from ftrun.run.export import about, files, parity, quantized
+from ftrun.run.export import about, files, parity, quantized, script
 from ftrun.run.export.data import Data
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder, to_json
@@ -78,6 +79,8 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
     with files.workplace(file) as place:
         found = _Making(request, run, form, model, data, report).make(place / file.name)
         files.keep(run.net.input, place / file.name)
+        if code := script.text(model, form, file.name):
+            (place / f"{file.name}.py").write_text(code, encoding="utf-8")
         answer = {
             "file": str(file),
             **about.description(run, request.part, model, catalogue),

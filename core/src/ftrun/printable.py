@@ -1,0 +1,48 @@
+"""What is shown of texts that others wrote: names of classes and files, cells of tables."""
+
+import unicodedata
+
+_ESCAPED = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of what moves the cursor, cannot be encoded, or ends a line."""
+
+_TURNS = frozenset("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
+"""What turns the direction of writing, or has no width. Emoji and some scripts need joiners, which stay."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def printable(text: str) -> str:
+    """Return a text on one line that a terminal or a log shows as it is: control characters are written \\x1b."""
+    if text.isprintable():  # as nearly all are
+        return text
+    return "".join(_escape(each) if _is_escaped(each) else each for each in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return the same of a text of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell of a CSV file that spreadsheets take for no formula: `'` comes before = + - and @.
+
+    A number stays as it is. (OWASP, "CSV Injection")
+    """
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_escaped(character: str) -> bool:
+    return character in _TURNS or unicodedata.category(character) in _ESCAPED
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

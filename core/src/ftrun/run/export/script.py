@@ -1,0 +1,72 @@
+"""The Python file beside an exported one: what to do with it where there is no ftrun."""
+
+import json
+import sys
+from typing import Any
+
+from ftrun.exportable import Exportable
+
+_TEXT = '''\
+"""Predicts with {file}, without ftrun: python {file}.py FILE..."""
+
+{imports}
+
+FILE = Path(__file__).with_name({file!r})
+INPUT = {input}
+TARGETS = {targets}
+
+
+{prepare}
+
+{code}
+
+if __name__ == "__main__":
+    for file in sys.argv[1:]:
+        outputs = compute({batch})
+        for target, about in TARGETS.items():
+            scores = dict(zip(about["names"], outputs[target][0].tolist()))
+            if about["kind"] == "classes":
+                best = max(scores, key=scores.get)
+                scores = {{best: scores[best]}}
+            print(file, target, scores)
+'''
+
+
+def text(model: Exportable, form: Any, file: str) -> str | None:
+    """Return the text of the Python file for the exported `file`; None where a few lines cannot tell.
+
+    form: what the exporter built; its `code(model)`, if it has one, gives import statements, and code that defines
+        `compute(batch)`, an array -> {target: array [1, outputs]}, with `FILE`, the exported file's path, at hand
+    """
+    plain = model.net.input.plain_code
+    if plain is None or not hasattr(form, "code"):
+        return None
+    made = form.code(model)
+    if made is None:
+        return None
+    imports, code = made
+    described = {name: target.model_dump(mode="json") for name, target in model.net.targets.items()}
+    targets = {name: {"kind": each["kind"], "names": each["names"]} for name, each in described.items()}
+    return _TEXT.format(
+        file=file,
+        imports=in_order(
+            {"import sys", "from pathlib import Path", *plain.imports.splitlines(), *imports.splitlines()}
+        ),
+        input=_literal(model.net.input.model_dump(mode="json")),
+        targets=_literal(targets),
+        prepare=plain.prepare,
+        code=code,
+        batch="normalise(prepare(file, INPUT), INPUT)" if model.raw else "prepare(file, INPUT)",
+    )
+
+
+def in_order(imports: set[str]) -> str:
+    """Return import statements in lines: the standard library's first, then `import`, then `from`."""
+    ordered = sorted(imports, key=lambda line: (line.startswith("from"), line))
+    standard = [line for line in ordered if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    return "\n".join([*standard, "", *(line for line in ordered if line not in standard)])
+
+
+def _literal(value: Any) -> str:
+    """Return JSON values as Python, a line for each of the outermost."""
+    return "{\n" + "".join(f"    {json.dumps(key)}: {each!r},\n" for key, each in value.items()) + "}"
