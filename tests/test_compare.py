@@ -41,6 +41,7 @@ def made(
         "device": "cpu",
         "precision": "fp32",
         "memory_format": "contiguous",
+        "norms": ["train"],
         "plugins": [],
         **resolved,
     }
@@ -288,7 +289,8 @@ def test_the_page_draws_the_runs_over_each_other(ftrun):
         made(name, right(TRUTH, []), {"label": TRUTH})
         lines = [{"epoch": epoch, "val/accuracy": epoch / (4 + number), "seconds/train": 1} for epoch in (1, 2, 3)]
         Path(name, "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    assert ftrun("compare", "a", "b", "--html", "page.html").exit_code == 0
+    result = ftrun("compare", "a", "b", "--html", "page.html")
+    assert result.exit_code == 0, (result.output, result.exception)
     page = Path("page.html").read_text()
     (figure,) = page.split("<figure>")[1:]
     assert "<b>val/accuracy</b>" in figure
