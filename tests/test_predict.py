@@ -122,6 +122,37 @@ def test_an_image_is_the_same_in_every_form(run):
     assert model.input.size == (8, 8)
 
 
+def test_white_is_settled_for_all_of_the_data_and_kept_with_the_weights(site, ftrun):
+    """12 bits in files of 16: what is trained on, judged and predicted on is scaled alike; what is left out is told."""
+    for split, count in (("train", 6), ("val", 2), ("test", 2)):
+        for label, name in enumerate(NAMES):
+            for number in range(count):
+                noise = np.random.default_rng(100 * label + number).integers(0, 900, (9, 12))
+                place = Path("images", split, name, f"{number}.{'png' if number % 2 else 'TIF'}")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray((noise + 1200 * label).astype(np.uint16)).save(place)
+    for name in ("train/ant/notes.txt", "train/ant/@eaDir/1.png", "test/ant/._0.png", "test/ant/x.heic"):
+        Path("images", name).parent.mkdir(exist_ok=True)
+        Path("images", name).write_bytes(b"")
+    spec = {"dataset": {"name": "image-folder", "path": "images"}, "metrics": ["accuracy"]}
+    result = ftrun(write_spec(tiny_spec(**spec)), "--out", "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "2 files were passed over, of other kinds: .heic 1, .txt 1." in result.output
+    assert "2 passed over, hidden or a system's own: *.png 1, @eaDir 1." in result.output
+    assert "30 16-bit images with values up to 3,29" in result.output
+    resolved = json.loads(Path("run/resolved.json").read_text())
+    assert len(resolved["notes"]) == 4
+    assert resolved["input"]["white"] == 4095
+    assert json.loads(Path("run/checkpoints/best/net.json").read_text())["input"]["white"] == 4095
+    predicted = ftrun("predict", "run", "images/test", "--top", "3", "--json")
+    assert "1 file was passed over, of another kind: .heic 1." in predicted.stderr
+    answers = {each["file"]: each["label"] for each in json.loads(predicted.stdout)}
+    assert sorted(answers) == sorted(path for path in files() if not re.search(r"heic|\._", path))
+    expected = judged_outputs(Path("run")).tolist()
+    for path, probabilities in zip(sorted(answers), expected, strict=True):
+        assert answers[path] == pytest.approx(dict(zip(NAMES, probabilities, strict=True)), abs=0)
+
+
 def test_what_is_no_image_is_said(run):
     model = api.load(run())
     with pytest.raises(api.DataError, match=r"nowhere\.png cannot be read: No such file"):

@@ -146,3 +146,13 @@ def test_white_scales_16_bits_to_8():
         assert seen.flatten().tolist() == expected
     assert ImageInput(size=(1, 6), white=255).collate(raw[None])[0, 2].tolist() == [[0, 100, 255, 255, 255, 255]]
     assert ImageInput(size=(8, 8)).shown(raw.repeat(3, 2, 1)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 1), (1, 7)])
+def test_a_single_pixel_is_what_it_is_the_mean_of(size, interpolation):
+    for shape in ((1, 1), (2, 40), (40, 2), (40, 40), (3, 1)):
+        raw = torch.full((2, 3, *shape), 90, dtype=torch.uint8)
+        raw[:, 1] = 200
+        seen = ImageInput(size=size, interpolation=interpolation).collate(raw)
+        assert seen.amin((2, 3)).tolist() == seen.amax((2, 3)).tolist() == [[90, 200, 90]] * 2

@@ -69,6 +69,10 @@ class InputSpec(BaseModel):
     def example(self, count: int) -> Any:
         """`count` made-up raw inputs, always the same: to try a net on."""
 
+    def alternatives(self) -> Iterator[tuple[Self, str]]:
+        """Inputs that a net might take where it does not take this one, each with what the user is told then."""
+        yield from ()
+
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Any:
         """One raw input from a file. Raises DataError, with the path, where it cannot be read."""

@@ -100,6 +100,36 @@ class ImageInput(InputSpec):
             (first, *_) = error.errors(include_url=False)
             raise SpecError(first["msg"].removeprefix("Value error, "), where="input") from None
 
+    def of_channels(self, channels: int) -> Self:
+        """Return this input, for a net that takes images of so many channels.
+
+        Raises SpecError where mean and std are of another number.
+        """
+        if len(self.mean) != channels:
+            raise SpecError(self._wrong_channels(channels), where="input")
+        return self
+
+    def _wrong_channels(self, channels: int) -> str:
+        given = len(self.mean)
+        return (
+            f"the net takes images of {channels} channel{'s' * (channels != 1)}, but mean and std have {given} "
+            f"value{'s' * (given != 1)}. Give {channels} of each, or leave them out."
+        )
+
+    def alternatives(self) -> Iterator[tuple[Self, str]]:
+        """Other numbers of channels, then larger sizes, from small to large."""
+        for channels in {1, 3} - {len(self.mean)}:
+            yield self.changed(mean=(0.5,) * channels, std=(0.5,) * channels), self._wrong_channels(channels)
+        height, width = self.size
+        for side in (2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512):
+            if side > min(height, width):
+                larger = (max(side, height), max(side, width))
+                yield (
+                    self.changed(size=larger),
+                    f"the net takes no images of {height} x {width} pixels (height x width). It takes {larger[0]} x "
+                    f"{larger[1]}; give a size of that or more.",
+                )
+
     def example(self, count: int) -> "Tensor":
         """Images of noise, uint8 [count, channels, height, width]."""
         import torch

@@ -1,5 +1,6 @@
 """What is to be known of image files before any of them is learnt from; a few bytes tell it of most of them."""
 
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -90,12 +91,13 @@ def survey(files: Iterable[str]) -> Survey:
     paths = list(dict.fromkeys(files))
     seen = dict(zip(paths, _each(_look, paths), strict=True))
     deep = [path for path, each in seen.items() if each.deep]
+    most = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)  # beyond that Pillow reads none, which is an error of its own
     brightest = dict(zip(deep, _each(_brightest, deep), strict=True))
     return Survey(
         deep={path: value for path, value in brightest.items() if value >= 0},
         upper=[path for path, value in brightest.items() if value == _IN_8_BITS],
         several=[path for path, each in seen.items() if each.several],
-        large=[path for path, each in seen.items() if each.pixels > _LARGE],
+        large=[path for path, each in seen.items() if _LARGE < each.pixels <= most],
     )
 
 

@@ -71,5 +71,9 @@ def _resized(images: "Tensor", size: tuple[int, int], interpolation: str) -> "Te
 
     if size == tuple(images.shape[2:]):
         return images
-    smooth = interpolation != "nearest"
-    return F.interpolate(images, size=size, mode=interpolation if smooth else "nearest-exact", antialias=smooth)
+    if interpolation == "nearest":
+        return F.interpolate(images, size=size, mode="nearest-exact")
+    if size[1] == 1:  # torch's kernel for uint8 gives other values there, or stops (2.15)
+        resized = F.interpolate(images.float(), size=size, mode=interpolation, antialias=True)
+        return resized.round_().clamp_(0, 255).to(images.dtype)
+    return F.interpolate(images, size=size, mode=interpolation, antialias=True)

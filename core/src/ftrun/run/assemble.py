@@ -33,6 +33,7 @@ from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.norm import LoneSamples, Norm
 from ftrun.run.phases import Plan
 from ftrun.run.remarks import remarks
+from ftrun.run.trial import try_out
 from ftrun.run.tuning import Setting
 from ftrun.runspec import RunSpec
 from ftrun.specs import Augmentation, Backbone, Loss, Metric, Modifier
@@ -140,6 +141,8 @@ def assemble(
     check_sample(spec, splits.train, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
+    if saved_input is None:
+        try_out(net)
     skip = spec.train.on_corrupt != "error"
     if not short:
         splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)

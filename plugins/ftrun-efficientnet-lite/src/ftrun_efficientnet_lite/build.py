@@ -37,7 +37,7 @@ def build(number: int, overrides: Mapping[str, Any]) -> ftrun.Net:
     blocks = {f"blocks.{i}": [f"blocks.{i}"] for i in range(len(model.blocks))}
     return EfficientNetLiteNet(
         model,
-        input=image.changed(**overrides),
+        input=image.changed(**overrides).of_channels(3),
         num_features=model.classifier.in_features,
         head_path="classifier",
         stages={"stem": ["conv_stem", "bn1"], **blocks, "conv_head": ["conv_head", "bn2"]},

@@ -27,7 +27,7 @@ _PATIENCE = 15
 def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mapping[str, Any]) -> ftrun.Net:
     """The net of timm's model `name`; for the arguments see the part `timm`."""
     config = _config(name)
-    prepare = _input(config).changed(**overrides)
+    prepare = _input(config).changed(**overrides).of_channels(config.input_size[0])
     download = pretrained and checkpoint is None
     if download and not config.has_weights:
         raise ftrun.SpecError(

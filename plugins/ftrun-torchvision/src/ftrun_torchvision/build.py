@@ -29,7 +29,7 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     entries = {key: entry for key, entry in models.get_model_weights(name).__members__.items() if _is_whole(entry)}
     source = _source(name, weights, entries)
     entry = entries["DEFAULT"] if source is None or isinstance(source, Path) else source
-    prepare = _input(name, entry).changed(**overrides)
+    prepare = _input(name, entry).changed(**overrides).of_channels(3)
     arguments = _arguments(name, prepare.size, entry)
     state = read(source) if isinstance(source, Path) else _downloaded(source) if source else None
     if _module(name) in ("googlenet", "inception"):
