@@ -270,6 +270,13 @@ class TestInput:
             build(model, side)
 
 
+def test_mean_and_std_of_one_channel_are_named_as_such():
+    part = Timm(name="timm", model="resnet18", pretrained=False)
+    with pytest.raises(ftrun.SpecError, match="takes images of 3 channels, but mean and std have 1 value") as caught:
+        part.build({"mean": (0.5,), "std": (0.5,)})
+    assert caught.value.where == "input"
+
+
 class TestNames:
     def test_unknown_model(self):
         with pytest.raises(ftrun.SpecError, match=r"no model 'resnet1x8'\. Did you mean 'resnet18'\?"):

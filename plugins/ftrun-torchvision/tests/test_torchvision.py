@@ -206,6 +206,13 @@ class TestInput:
             build(model, side)
 
 
+def test_mean_and_std_of_one_channel_are_named_as_such():
+    part = Torchvision(name="torchvision", model="resnet18", weights=None)
+    with pytest.raises(ftrun.SpecError, match="takes images of 3 channels, but mean and std have 1 value") as caught:
+        part.build({"mean": (0.5,), "std": (0.5,)})
+    assert caught.value.where == "input"
+
+
 class TestWeights:
     @pytest.fixture
     def state(self) -> dict[str, Tensor]:

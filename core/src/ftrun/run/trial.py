@@ -2,6 +2,7 @@
 
 import torch
 
+from ftrun.building import blame_all
 from ftrun.errors import SpecError
 from ftrun.inputs import InputSpec
 from ftrun.net import Net
@@ -23,6 +24,7 @@ def try_out(net: Net) -> None:
     except Exception as error:
         fitting = next((line for other, line in net.input.alternatives() if _takes(net, other)), None)
         if fitting is None:
+            blame_all(error, net.parts)
             raise
         raise SpecError(fitting, where="input") from error
     finally:
