@@ -215,7 +215,7 @@ RIGHT = 'text,label\n"two\nlines",x\nb,y\n'
         (RIGHT + "c,3\n", {"targets": {"label": "values"}}, ", line 2: has 'x' in 'label', which is no number."),
         ("text,label\na,1\nb,nan\n", {"targets": {"label": "values"}}, ", line 3: has 'nan' in 'label', which is"),
         ("text,label\na,1\nb,1_0\n", {"targets": {"label": "values"}}, ", line 3: has '1_0' in 'label'"),
-        ("text,label\na,1\nb,1e39\n", {"targets": {"label": "values"}}, ", line 3: has '1e39' in 'label'"),
+        ("text,label\na,1\nb,1e151\n", {"targets": {"label": "values"}}, ", line 3: has '1e151' in 'label'"),
         ("text,label\na,1\nb,2\n", ONE_LABEL, ", line 3: has '2' in 'label', where a label is 0 or 1."),
         ("text,label,s\na,x,train\nb,x,tset\n", {"split": "s"}, ", line 3: has 'tset' in 's', where train, val or"),
         ("text,label,s\na,x,test\nb,x,val\n", {"split": "s"}, ": no row's 's' is train."),
