@@ -314,11 +314,13 @@ def test_several_targets_and_what_is_missing(tmp_path: Path) -> None:
     values = splits.train.targets
     nan = math.nan
     assert values["color"].tolist() == [1, -1, 0, 1]
-    torch.testing.assert_close(values["cost"], torch.tensor([[1.5], [2], [nan], [nan]]), equal_nan=True)
+    torch.testing.assert_close(values["cost"], torch.tensor([[1.5], [2], [nan], [nan]]).double(), equal_nan=True)
     assert values["tags"].tolist() == [[1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]]
-    torch.testing.assert_close(values["size"], torch.tensor([[1, nan], [nan, 4], [3, 4], [5, 6]]), equal_nan=True)
+    torch.testing.assert_close(
+        values["size"], torch.tensor([[1, nan], [nan, 4], [3, 4], [5, 6]]).double(), equal_nan=True
+    )
     assert {name: value.dtype for name, value in values.items()} == {
-        "color": torch.int64, "cost": torch.float32, "tags": torch.float32, "size": torch.float32
+        "color": torch.int64, "cost": torch.float64, "tags": torch.float32, "size": torch.float64
     }  # fmt: skip
 
 
@@ -353,7 +355,7 @@ def test_targets_in_json_are_numbers_lists_and_null(tmp_path: Path) -> None:
     assert (values["good"].tolist(), values["stars"].tolist()) == ([1, 0, 1], [1, -1, 0])
     nan = math.nan
     torch.testing.assert_close(values["tags"], torch.tensor([[1, 1], [0, 0], [nan, nan]]), equal_nan=True)
-    torch.testing.assert_close(values["price"], torch.tensor([[2], [0.5], [nan]]), equal_nan=True)
+    torch.testing.assert_close(values["price"], torch.tensor([[2], [0.5], [nan]]).double(), equal_nan=True)
 
 
 def test_names_that_look_the_same_are_one_class(tmp_path: Path) -> None:
