@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from support import EveryStep, install, tiny_spec, write_spec
 
+import ftrun as ftrun_package
 from ftrun.catalogue import installed
 from ftrun.check import check_spec
 from ftrun.run import session
@@ -397,6 +398,31 @@ def test_a_run_that_is_out_of_memory_goes_on_with_smaller_parts(accumulate, atte
     for this, that in zip(epochs(tight), epochs(ample), strict=True):
         assert this["step"] == that["step"]
         assert this["val/loss"] == pytest.approx(that["val/loss"], abs=1e-5)
+
+
+def test_evaluating_and_predicting_where_less_memory_is_give_the_same_figures(attempt, ftrun):
+    result, folder = attempt(**greedy(1000))
+    assert result.exit_code == 0, result.output
+    resolved = json.loads((folder / "resolved.json").read_text())
+    resolved["spec"]["backbone"]["fits"] = 3
+    (folder / "resolved.json").write_text(json.dumps(resolved))
+    result = ftrun("evaluate", folder, "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("out of memory: from now on the net sees") == 1
+    results = json.loads((folder / "results.json").read_text())
+    for split in ("val", "test"):
+        assert json.loads(result.stdout)[split] == pytest.approx(results[split], abs=1e-6)
+    image = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    assert len(ftrun_package.load(folder).predict(image)) == 5
+
+
+def test_embeddings_where_memory_is_short(attempt):
+    """The frozen backbone runs on fewer samples at a time, and so do later batches."""
+    train = {"epochs": 1, "batch_size": 16, "phases": [{"epochs": 1, "freeze": "features"}]}
+    result, folder = attempt(**greedy(5, train=train))
+    assert result.exit_code == 0, result.output
+    assert "out of memory: from now on the net sees 4 samples at a time" in log(folder)
+    assert progress(folder)["micro_batch"] == 4
 
 
 def test_what_fits_is_remembered():

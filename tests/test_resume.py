@@ -7,6 +7,7 @@ import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ftrun.check import check_spec
 from ftrun.errors import Interrupted
 from ftrun.run import session
 from ftrun.run.assemble import assemble
+from ftrun.run.compare import contender
 from ftrun.run.folder import RunFolder
 from ftrun.run.signals import Signals
 
@@ -216,6 +218,15 @@ def test_what_came_after_the_last_checkpoint_is_done_again(tmp_path, catalogue):
         start(spec, tmp_path / "killed", catalogue, KilledAt(8))
     assert outcome(go_on(tmp_path / "killed", catalogue)) == expected
     assert "resumed at step 6, epoch 3" in (tmp_path / "killed" / "log.txt").read_text()
+
+
+def test_the_time_of_a_resumed_run_is_that_of_all_its_processes(tmp_path, catalogue):
+    with pytest.raises(Interrupted):  # as if it had begun a thousand seconds ago
+        start(full_spec(), tmp_path / "run", catalogue, StopAt(4), started=perf_counter() - 1000)
+    seconds = json.loads((go_on(tmp_path / "run", catalogue) / "results.json").read_text())["seconds"]
+    assert 1000 < seconds["total"] < 1900
+    assert sum(seconds[each] for each in ("train", "eval")) < seconds["total"]
+    assert contender.read(tmp_path / "run", with_predictions=False).seconds == seconds["total"]
 
 
 def rates(folder: Path) -> list[float]:

@@ -18,6 +18,55 @@ OPTIMIZERS = {
 }
 
 
+class Quantized(torch.optim.Optimizer):
+    """Keeps its state as 8-bit optimizers do: in uint8, with float32 scales, nested."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1})
+
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.zeros((), dtype=torch.int64)
+                    state["codes"] = torch.full_like(parameter, 128, dtype=torch.uint8)
+                    state["half"] = torch.zeros_like(parameter, dtype=torch.bfloat16)
+                    state["more"] = {"scales": [torch.ones(3, dtype=torch.float64)]}
+                assert state["codes"].dtype == torch.uint8
+                state["step"] += 1
+                state["codes"] += (parameter.grad > 0).to(torch.uint8)
+                state["half"].mul_(0.9).add_(parameter.grad, alpha=0.1)
+                state["more"]["scales"][0] += 0.1
+                change = (state["codes"].float() - 128) * float(state["more"]["scales"][0].sum()) + state["half"]
+                parameter.data.sub_(change, alpha=0.001)
+
+
+def test_an_optimizer_s_state_keeps_its_dtypes(tmp_path):
+    net = small()
+    optimizer = Quantized(net.parameters())
+    learn(net, optimizer, 3)
+    save(tmp_path / "last", net, optimizer, {})
+    other = small()
+    resumed = Quantized(other.parameters())
+    load(tmp_path / "last", other, resumed)
+    for parameter, again in zip(net.parameters(), other.parameters(), strict=True):
+        state, loaded = optimizer.state[parameter], resumed.state[again]
+        assert {key: getattr(value, "dtype", None) for key, value in loaded.items()} == {
+            "step": torch.int64,
+            "codes": torch.uint8,
+            "half": torch.bfloat16,
+            "more": None,
+        }
+        assert torch.equal(loaded["codes"], state["codes"])
+        assert torch.equal(loaded["more"]["scales"][0], state["more"]["scales"][0])
+    learn(net, optimizer, 3)
+    learn(other, resumed, 3)
+    assert torch.equal(net.head.weight, other.head.weight)
+
+
 class Convolutional(Net):
     def features(self, x):
         return self.model.conv(x)

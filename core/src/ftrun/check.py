@@ -317,8 +317,9 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
     monitors = spec.monitors
     given = spec.train.monitor or ()
     for name in (given,) if isinstance(given, str) else given:
-        val, _, last = name.rpartition("/")  # with several targets, theirs is between the two
-        if not val.startswith("val") or f"val/{last}" not in monitors:
+        # With several targets, theirs is between the two; and a metric may give several figures, val/<metric>/<one>.
+        split, *steps = name.split("/")
+        if split != "val" or not any(f"val/{step}" in monitors for step in steps):
             near = did_you_mean(name, monitors)
             yield Mistake(
                 "train.monitor",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ftrun.catalogue import Catalogue
 from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
+from ftrun.figures import is_figure, shown
 from ftrun.formats import with_options
 from ftrun.run.folder import RunFolder
 from ftrun.specs import Hub
@@ -84,7 +85,7 @@ def message(folder: RunFolder) -> str:
     split = "test" if results.get("test") else "val"
     monitor = str(folder.read_json("resolved.json").get("monitor")).rpartition("val/")[2]
     value = (results.get(split) or {}).get(monitor)
-    return f"{name}: {split} {monitor} {value:.4f}" if isinstance(value, float) else name
+    return f"{name}: {split} {monitor} {shown(value)}" if is_figure(value) else name
 
 
 def check_whole(folder: RunFolder) -> None:

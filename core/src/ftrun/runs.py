@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ftrun.errors import FtrunError, SpecError, did_you_mean
+from ftrun.figures import is_figure, shown
 from ftrun.run.folder import RunFolder
 
 
@@ -50,7 +51,7 @@ def _run(folder: RunFolder) -> dict[str, Any]:
 def _mean(figures: Iterable[Any]) -> float | None:
     """Of the figures that decide; nothing where one is missing."""
     given = list(figures)
-    return fmean(given) if given and all(isinstance(each, float) for each in given) else None
+    return fmean(given) if given and all(map(is_figure, given)) else None
 
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:
@@ -87,10 +88,10 @@ def runs_text(found: list[dict[str, Any]]) -> str:
         return "no runs here"
     rows = [["run", "state", "epochs", "best", "backbone", "dataset", "age"]]
     for run in found:
-        best = f"{run['monitor']} {run['best']:.4f}" if isinstance(run["best"], float) else "-"
+        best = f"{run['monitor']} {shown(run['best'])}" if is_figure(run["best"]) else "-"
         epochs = f"{_shown(run['epoch'])}/{_shown(run['epochs'])}"
-        shown = [_shown(run[key]) for key in ("backbone", "dataset")]
-        rows.append([run["run"], _shown(run["state"]), epochs, best, *shown, _age(run["began"])])
+        parts = [_shown(run[key]) for key in ("backbone", "dataset")]
+        rows.append([run["run"], _shown(run["state"]), epochs, best, *parts, _age(run["began"])])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

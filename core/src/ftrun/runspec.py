@@ -74,7 +74,7 @@ class Train(BaseModel):
         description="Weight of each target's loss by its name, 1 if not given; uncertainty learns them.",
     )
     patience: int | None = Field(
-        None, ge=1, description="Stop after this many epochs without a new best one; never if not given."
+        None, ge=1, description="Stop after this many epochs in which monitor gets no better; never if not given."
     )
     clip: float | None = Field(
         None, gt=0, description="Largest norm of the gradient; longer ones are scaled down to it."
@@ -273,7 +273,10 @@ SLOTS = (
 
 
 def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """`data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part."""
+    """`data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part.
+
+    Where several parts may be, a single one is a list of one.
+    """
     expanded = dict(data)
     for slot in SLOTS:
         default = catalogue.default(slot.role.role)
@@ -281,8 +284,10 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
             if default is not None and not slot.many:
                 expanded[slot.key] = {"name": default}
         elif slot.many:
-            if isinstance(data[slot.key], list):
-                expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in data[slot.key]]
+            given = data[slot.key]
+            listed = [given] if isinstance(given, str | dict) else given  # a single part is a list of one
+            if isinstance(listed, list):
+                expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in listed]
         elif slot.maps(data[slot.key]):
             items = data[slot.key].items()
             expanded[slot.key] = {target: _expand_part(value, slot.role, catalogue) for target, value in items}
@@ -341,7 +346,7 @@ def _model(
             continue
         one: Any = one_of(slot.role, catalogue)
         if slot.many:
-            one = tuple.__class_getitem__((one, ...))
+            one = Annotated[tuple.__class_getitem__((one, ...)), _OneOrMany()]
         elif mapped is None and slot.by_target:
             one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
         elif mapped and slot.key in mapped:
@@ -379,6 +384,14 @@ class _Shorthand:
         ]
         names = [{"enum": plain}] if plain else []
         return {"anyOf": [handler(core), *names, *families]}
+
+
+class _OneOrMany:
+    """Lets JSON Schema accept a single part where a list of them may be."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(core)
+        return {"anyOf": [several, several["items"]]}
 
 
 class _ByTarget:

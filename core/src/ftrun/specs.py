@@ -173,6 +173,10 @@ class Loss(Part):
     def build(self, target: Target, values: "Tensor") -> "nn.Module":
         """A module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
 
+        It may have parameters, which learn as the net's do, and buffers, which its `forward` may write to in training:
+        both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to
+        its buffers then is undone.
+
         values: the target's values in the training split, [N, ...], for weights that depend on them
         """
 
@@ -200,7 +204,7 @@ class Scheduler(Part):
 class Metric(Part):
     """A figure that judges predictions. `kinds` are the kinds of target that it works on.
 
-    higher_is_better: whether more of it is better; None where it is not one figure and so cannot be monitored.
+    higher_is_better: whether more of it is better, or of each of its figures; None where none can be monitored.
     """
 
     role = "metric"
@@ -214,7 +218,10 @@ class Metric(Part):
 
     @abstractmethod
     def build(self, target: Target) -> Any:
-        """An object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`."""
+        """An object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`.
+
+        `compute()` gives a number, a tensor, or a mapping of names to these: figures `key/name`.
+        """
 
 
 class Observer(Part):

@@ -39,6 +39,19 @@ def test_label_smoothing_spreads_part_of_the_label() -> None:
     torch.testing.assert_close(cross_entropy(label_smoothing=0.1)(OUTPUT, LABELS), expected)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_sample_s_weight_is_that_of_its_class_smoothed_or_not(smoothing: float) -> None:
+    """49 of class a to 1 of class b: torch's own weights would have a smoothed a teach b."""
+    pair, rare = ftrun.Classes(names=("a", "b")), torch.tensor([0] * 49 + [1])
+    loss = CrossEntropyLoss(name="cross-entropy", class_weights="auto", label_smoothing=smoothing).build(pair, rare)
+    sample = torch.randn(8, 2, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([0, 1] * 4)
+    each = F.cross_entropy(sample, labels, label_smoothing=smoothing, reduction="none")
+    torch.testing.assert_close(loss(sample, labels), (each * torch.tensor([50 / 98, 25.0])[labels]).mean())
+    right = torch.tensor([[2.0, -2.0]])
+    assert loss(right, torch.tensor([0])) < loss(-right, torch.tensor([0]))
+
+
 def test_auto_weights_are_scikit_learn_s_balanced_ones() -> None:
     expected = compute_class_weight("balanced", classes=TRAIN.unique().numpy(), y=TRAIN.numpy())
     weights = cross_entropy(class_weights="auto").class_weights

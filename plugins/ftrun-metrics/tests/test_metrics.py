@@ -128,6 +128,28 @@ def test_top_k_counts_labels_among_the_k_likeliest(case: tuple[Tensor, Tensor], 
     assert figure(part(TopK, k=k), classes(output.shape[1]), output, labels) == pytest.approx(among)
 
 
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("cls", AVERAGED)
+@pytest.mark.parametrize("count", [3, 7, 11, 49, 103])
+def test_all_right_is_one_and_not_a_little_more(cls: Any, average: str, count: int) -> None:
+    labels = torch.arange(2 * count + 1) % count
+    assert figure(part(cls, average=average), classes(count), torch.eye(count)[labels], labels) == 1.0
+    several = (torch.rand(20, count, generator=torch.Generator().manual_seed(count)) < 0.5).float()
+    several[0] = 1
+    target = ftrun.Labels(names=tuple(map(str, range(count))))
+    assert figure(part(cls, average=average), target, several * 2 - 1, several) == 1.0
+
+
+def test_a_confusion_matrix_of_many_classes_touches_the_cells_of_its_samples_alone() -> None:
+    """A matrix of 3,000 classes has 9 million cells: to share out all of them 500 times would take a minute."""
+    built = part(ConfusionMatrix).build(classes(3000))
+    outputs, labels = torch.eye(3000)[[5, 7]], torch.tensor([5, 6])
+    for _ in range(500):
+        built.update(outputs, labels)
+    matrix = built.compute()
+    assert (int(matrix[5, 5]), int(matrix[6, 7]), int(matrix.sum())) == (500, 500, 1000)
+
+
 def test_top_k_of_all_classes_is_an_error() -> None:
     with pytest.raises(ftrun.SpecError, match=r"k = 5 is always right, as there are 5 classes"):
         part(TopK).build(classes(5))

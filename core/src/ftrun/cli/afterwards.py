@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.building import build
-from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer, print_json
 from ftrun.errors import SpecError
+from ftrun.figures import line_of
 from ftrun.printable import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -227,9 +228,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, force: bool, as_json: boo
 
         write(found, html)
     if as_json:
-        from ftrun.run.folder import to_json
-
-        click.echo(to_json(found), nl=False)
+        print_json(found)
     else:
         from ftrun.run.compare.text import text
 
@@ -261,6 +260,5 @@ def _figures_text(judged: dict[str, Any]) -> str:
     samples = judged["samples"]
     lines = [f"{judged['run']}, epoch {judged['epoch']}, on {judged['dataset']['name']}"]
     for split in samples:
-        figures = [f"{name} {value:.4f}" for name, value in judged[split].items() if isinstance(value, float)]
-        lines.append(f"{split}: {'  '.join(figures)}  ({samples[split]:,} samples)")
+        lines.append(f"{split}: {line_of(judged[split])}  ({samples[split]:,} samples)")
     return "\n".join(lines)

@@ -1,6 +1,5 @@
 """Options and answers that commands share. Loads nothing heavy."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.errors import located
+from ftrun.figures import to_json
 from ftrun.paths import expand_path
 from ftrun.printable import printable_lines
 
@@ -66,4 +66,4 @@ def answer(value: Any, as_text: Callable[[Any], str], as_json: bool) -> None:
 
 def print_json(value: Any) -> None:
     """Print it, indented."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(to_json(value, ascii_only=True))

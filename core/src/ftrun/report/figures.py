@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ftrun.figures import is_figure
 from ftrun.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun.report.record import Record
 from ftrun.run.assemble import build_metrics
@@ -55,7 +56,7 @@ def figures(record: Record, spec: RunSpec) -> tuple[list[str], list[Figure]]:
 
 
 def _is_one(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return value is None or is_figure(value)
 
 
 def _intervals(

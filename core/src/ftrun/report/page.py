@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ftrun.figures import is_figure
 from ftrun.report import classes, confusion, history, labels, plots, values
 from ftrun.report.classes import ClassesReport
 from ftrun.report.examples import Pictures
@@ -256,9 +257,11 @@ def _shortened(text: str) -> str:
 
 
 def _figure(value: Any) -> str:
-    """0.9876, or 12.3457; what is no number is a dash."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+    """0.9876, or 12.3457, or a count; what is no number is a dash."""
+    if not is_figure(value) or math.isnan(value):
         return _NONE
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from ftrun.run.embedded import Embeddings
 from ftrun.run.graphs import Graphs
 from ftrun.run.loader import Loader
 from ftrun.run.loss import TotalLoss
+from ftrun.run.memory import Portions
 from ftrun.run.monitor import Monitor, monitor_of
 from ftrun.run.norm import LoneSamples, Norm
 from ftrun.run.phases import Plan
@@ -73,6 +75,15 @@ class Job:
     def judged(self) -> Net:
         """The net that val and test judge, and that is kept as best: the average of the weights, if there is one."""
         return self.average.net if self.average else self.net
+
+    @property
+    def seed(self) -> int:
+        """What all random choices follow from."""
+        return self.spec.seed
+
+    def portions(self, size: int | None, say: Callable[[str], None]) -> Portions:
+        """Return what makes forward passes of evaluation; where memory is short, recorded steps give theirs up."""
+        return Portions(self.device, size, say, partial(self.graphs.give_up, "memory is short"))
 
     @property
     def steps_per_epoch(self) -> int:

@@ -1,7 +1,8 @@
 """Weights and training state as safetensors and JSON, with digests; written beside, synced, and renamed into place.
 
 model.safetensors  the net's weights, under their library's names
-net.json           what rebuilds the net, and the epoch and step that it is from
+net.json           what rebuilds the net, the epoch and step that it is from, its val figures, the state of the losses
+net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
 tokenizer.json ... what of the net's input is too large for net.json, which names it in `input_files`
 state.*            optimizer, averaged weights and progress, where they are given
 manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
@@ -14,22 +15,26 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
 from ftrun.errors import FtrunError, PluginError
+from ftrun.figures import finite, to_json
 from ftrun.inputs import InputSpec
 from ftrun.run.files import put_in_place, sync, writing
-from ftrun.run.folder import to_json
 from ftrun.run.packing import pack, unpack
 from ftrun.specfile import is_text
 
+if TYPE_CHECKING:
+    from ftrun.run.loss import TotalLoss
+
 MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
+NET_TENSORS = "net.safetensors"
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
-_OURS = (MODEL, NET, MANIFEST, STATE_TENSORS, STATE)
+_OURS = (MODEL, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
 
 T = TypeVar("T")
 
@@ -62,13 +67,14 @@ def save(
     description: Mapping[str, Any],
     state: Mapping[str, Any] | None = None,
     *,
+    loss: Mapping[str, Any] | None = None,
     input_files: Mapping[str, str] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
-    description: what net.json holds
-    state: tensors, numbers, text, lists and dicts, as `pack` takes them
+    description: what net.json holds; a number that is not finite is null
+    state, loss: tensors, numbers, text, lists and dicts, as `pack` takes them
     input_files: texts that are kept as files beside it, by the name of the file
     previous: where the checkpoint goes that was there; it is removed if not given
     """
@@ -80,7 +86,7 @@ def save(
         try:
             for name, text in (input_files or {}).items():
                 (beside / name).write_bytes(text.encode())  # its line ends are its own
-            _write(beside, model, description, state)
+            _write(beside, model, description, loss, state)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
             raise
@@ -89,13 +95,27 @@ def save(
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write(folder: Path, model: nn.Module, description: Mapping[str, Any], state: Mapping[str, Any] | None) -> None:
+def _write(
+    folder: Path,
+    model: nn.Module,
+    description: Mapping[str, Any],
+    loss: Mapping[str, Any] | None,
+    state: Mapping[str, Any] | None,
+) -> None:
     save_model(model, str(folder / MODEL))
-    _write_json(folder / NET, description)
+    net_tensors: dict[str, Tensor] = {}
+    packed = {}
+    if loss is not None:
+        packed["loss"] = pack(dict(loss), "loss", net_tensors)
+    if "val" in description:
+        packed["val"] = pack(finite(description["val"]), "val", net_tensors)
+    _write_json(folder / NET, {**description, **packed})
+    if net_tensors:
+        save_file(_apart(net_tensors), folder / NET_TENSORS)
     if state is not None:
         tensors: dict[str, Tensor] = {}
         _write_json(folder / STATE, {key: pack(value, key, tensors) for key, value in state.items()})
-        save_file(tensors, folder / STATE_TENSORS)
+        save_file(_apart(tensors), folder / STATE_TENSORS)
     files = sorted(folder.iterdir())
     for weights in folder.glob("*.safetensors"):
         shutil.copymode(folder / NET, weights)  # safetensors lets nobody but the owner read its files
@@ -104,6 +124,17 @@ def _write(folder: Path, model: nn.Module, description: Mapping[str, Any], state
     )
     for file in (folder / MANIFEST, folder):
         sync(file)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, each in memory of its own, as safetensors wants them."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return apart
 
 
 def _synced(files: Sequence[Path]) -> list[str]:
@@ -120,7 +151,7 @@ def _synced(files: Sequence[Path]) -> list[str]:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(to_json(value), encoding="utf-8")
+    path.write_text(to_json(value) + "\n", encoding="utf-8")
 
 
 def digest(path: Path) -> str:
@@ -174,6 +205,24 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     _read(folder / MODEL, lambda path: load_model(model, path, device=device))
 
 
+def load_loss(folder: Path, losses: "TotalLoss", device: torch.device) -> None:
+    """Put a checkpoint's state of the losses into `losses`. Raises Damaged."""
+    state = _unpacked(folder, "loss")
+    _read(folder / NET, lambda _: losses.load_state(state, device))
+
+
+def load_val(folder: Path) -> dict[str, Any]:
+    """Return a checkpoint's val figures, large arrays as tensors; None for what is undefined. Raises Damaged."""
+    return _unpacked(folder, "val")
+
+
+def _unpacked(folder: Path, key: str) -> dict[str, Any]:
+    """Return what net.json has under `key`, with its tensors."""
+    digests = verify(folder)
+    tensors = _read(folder / NET_TENSORS, load_file) if NET_TENSORS in digests else {}
+    return _read(folder / NET, lambda path: dict(unpack(_read_json(path)[key], tensors)))
+
+
 def load_tensors(folder: Path) -> dict[str, Tensor]:
     """A checkpoint's weights by name, on the CPU. Raises Damaged."""
     verify(folder)
@@ -215,10 +264,25 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Put what `optimizer_state` gave into `optimizer`."""
+    """Put what `optimizer_state` gave into `optimizer`, in the dtypes that it had: torch makes all of it float32."""
     by_index = {int(parameter): values for parameter, values in state["state"].items()}
     optimizer.load_state_dict({**state, "state": by_index})
-    for parameter, values in optimizer.state.items():
-        for key, value in values.items():  # files are contiguous; the optimizer's arithmetic follows the parameter
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                values[key] = torch.empty_like(parameter).copy_(value)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, values in by_index.items():
+        loaded = optimizer.state[parameters[index]]
+        for key, value in values.items() if loaded.keys() == values.keys() else ():
+            loaded[key] = _as_saved(loaded[key], value, parameters[index])
+
+
+def _as_saved(loaded: Any, saved: Any, parameter: Tensor) -> Any:
+    """`loaded` with the tensors that were saved, each on the device to which torch has brought it."""
+    if isinstance(saved, Mapping):
+        return {key: _as_saved(loaded[key], value, parameter) for key, value in saved.items()}
+    if isinstance(saved, list):
+        return [_as_saved(*each, parameter) for each in zip(loaded, saved, strict=True)]
+    if not isinstance(saved, Tensor):
+        return loaded
+    if saved.shape != parameter.shape:
+        return saved.to(loaded.device, copy=True)
+    # Files are contiguous; the optimizer's arithmetic follows the parameter.
+    return torch.empty_like(parameter, dtype=saved.dtype, device=loaded.device).copy_(saved)

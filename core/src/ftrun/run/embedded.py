@@ -19,6 +19,7 @@ from ftrun.net import Net
 from ftrun.run import fingerprint
 from ftrun.run.loader import Loader
 from ftrun.run.mapped import Entry, MappedSplit, Unreadable
+from ftrun.run.memory import Portions
 from ftrun.run.signals import Signals
 
 if TYPE_CHECKING:
@@ -34,11 +35,15 @@ class Embeddings:
         self._fingerprints: dict[str, str | None] = {}
         self._digests: dict[int, tuple[list[int], str]] = {}
 
-    def loader(self, job: "Job", name: str, epoch: int, signals: Signals | None = None) -> Loader | None:
+    def loader(
+        self, job: "Job", name: str, epoch: int, portions: Portions, signals: Signals | None = None
+    ) -> Loader | None:
         """Batches of embeddings of train or val in `epoch` (from 1), where its inputs are those of other epochs too.
 
         None where something but the head learns, where inputs are augmented anew in each epoch, where the data cannot
         be told from other data, and where there is no cache or no room in it.
+
+        portions: make the forward passes
         """
         net = job.judged if name == "val" else job.net
         augmented = name == "train" and bool(job.augmentations)
@@ -55,7 +60,7 @@ class Embeddings:
         ]
         key = repr(depends)
         if key not in self._loaders:
-            loader = self._make(job, net, name, epoch, augmented, depends, signals)
+            loader = self._make(job, net, name, epoch, augmented, depends, portions, signals)
             if loader is None:
                 return None
             self._loaders[key] = loader
@@ -75,7 +80,15 @@ class Embeddings:
         return known[1]
 
     def _make(
-        self, job: "Job", net: Net, name: str, epoch: int, augmented: bool, depends: list[Any], signals: Signals | None
+        self,
+        job: "Job",
+        net: Net,
+        name: str,
+        epoch: int,
+        augmented: bool,
+        depends: list[Any],
+        portions: Portions,
+        signals: Signals | None,
     ) -> Loader | None:
         source, split = job.loaders[name], dict(job.splits.items())[name]
         started = perf_counter()
@@ -83,9 +96,12 @@ class Embeddings:
         def ready(batch: Batch) -> Batch:
             return job.ready(batch, epoch if augmented else None)
 
-        def embed(batch: Batch) -> Tensor:
+        def forward(batch: Batch) -> Tensor:
             with job.setting.autocast(job.device):
                 return net.pool(net.features(batch.inputs))
+
+        def embed(batch: Batch) -> Tensor:
+            return portions.outputs(forward, batch)
 
         def fill(inputs: Tensor) -> Unreadable:
             missing = torch.ones(len(split), dtype=torch.bool)

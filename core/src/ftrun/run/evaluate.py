@@ -10,9 +10,12 @@ from torch import Tensor
 from ftrun.data import Batch
 from ftrun.errors import DataError
 from ftrun.net import Net, outputs_by_target
+from ftrun.randomness import reseed, seed_of
 from ftrun.run.embedded import output
 from ftrun.run.loader import Loader
 from ftrun.run.loss import TotalLoss
+from ftrun.run.memory import Portions
+from ftrun.run.metricvalues import values_of
 from ftrun.run.predictions import Collected
 from ftrun.run.report import Bar
 from ftrun.run.signals import Signals
@@ -28,6 +31,8 @@ class Judging(Protocol):
         """The net whose output is judged."""
         ...
 
+    @property
+    def seed(self) -> int: ...
     @property
     def device(self) -> torch.device: ...
     @property
@@ -49,15 +54,17 @@ def evaluate(
     bar: Bar | None = None,
     signals: Signals | None = None,
     *,
-    micro_batch: int | None = None,
+    portions: Portions,
     keep: Collected | None = None,
 ) -> dict[str, Any]:
-    """{"loss": .., "accuracy": .., ...} on what `loader` reads, in evaluation mode.
+    """{"loss": .., "accuracy": .., ...} on what `loader` reads, net and losses in evaluation mode.
+
+    What draws random numbers draws the same ones each time: a run's figures are had again by whoever evaluates it.
 
     With several targets the names are such as "color/accuracy". A figure is a float; a metric that is not one figure
     (a confusion matrix) gives nested lists, one that nothing was known for NaN.
 
-    bar: shown how far it is; signals: heeded after each batch; micro_batch: most samples that fit into memory
+    bar: shown how far it is; signals: heeded after each batch; portions: make the forward passes
     keep: takes what the net gives for each sample
     """
     net = job.judged
@@ -65,22 +72,28 @@ def evaluate(
     loss_sum, samples = torch.zeros((), device=job.device), 0
     sums = torch.zeros(len(job.losses.targets), device=job.device)
     judged: set[tuple[str, str | None]] = set()
-    for batch in loader.in_order(job.ready):
-        for part in batch.parts(micro_batch):
-            with job.setting.autocast(job.device):
-                outputs = outputs_by_target(net, output(net, part))
-            each = job.losses.each(outputs, part.targets)
-            loss_sum += job.losses.total(each) * len(part)
-            sums += torch.stack(each) * len(part)
+    draws = seed_of(job.seed, "evaluate")
+
+    def forward(batch: Batch) -> dict[str, Tensor]:
+        with job.setting.autocast(job.device):
+            return dict(outputs_by_target(net, output(net, batch)))
+
+    with job.losses.evaluating():
+        for number, batch in enumerate(loader.in_order(job.ready)):
+            reseed(job.device, (draws + number) % 2**63)
+            outputs = portions.outputs(forward, batch)
+            each = job.losses.each(outputs, batch.targets)
+            loss_sum += job.losses.total(each) * len(batch)
+            sums += torch.stack(each) * len(batch)
             decoded = {name: target.decode(outputs[name].float()) for name, target in job.losses.targets.items()}
             if keep:
-                keep.add(part, decoded)
-            judged |= _judge(job, decoded, part.targets)
-        samples += len(batch)
-        if bar:
-            bar.advance(len(batch))
-        if signals:
-            signals.check()
+                keep.add(batch, decoded)
+            judged |= _judge(job, decoded, batch.targets)
+            samples += len(batch)
+            if bar:
+                bar.advance(len(batch))
+            if signals:
+                signals.check()
     if not samples:
         raise DataError(f"no sample of {loader.name} can be read.")
     figures: dict[str, Any] = {"loss": float(loss_sum) / samples}
@@ -90,7 +103,8 @@ def evaluate(
             loss = float(sums[list(job.losses.targets).index(target)]) / samples
             figures[f"{prefix}loss"] = loss if (target, None) in judged else math.nan
         for key, metric in metrics.items():
-            figures[prefix + key] = metric.compute().tolist() if (target, key) in judged else math.nan
+            known = (target, key) in judged
+            figures |= values_of(prefix + key, metric.compute()) if known else {prefix + key: math.nan}
             metric.reset()
     return figures
 

@@ -1,7 +1,6 @@
 """The run folder: readable without ftrun, never overwritten, written by one process at a time."""
 
 import json
-import math
 import os
 import platform
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 from ftrun import trust as trust_checks
 from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
+from ftrun.figures import to_json
 from ftrun.localparts import PartsFile
 from ftrun.run.files import sync, write_whole, writing
 from ftrun.run.lock import Lock, is_locked
@@ -131,7 +131,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole."""
-        self.write_text(name, to_json(value))
+        self.write_text(name, to_json(value) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """What a JSON file holds. Raises FtrunError where it cannot be read as an object."""
@@ -153,11 +153,11 @@ class RunFolder:
 
     def append_metrics(self, metrics: Mapping[str, float]) -> None:
         """Add an epoch's line to metrics.jsonl."""
-        self.append_line("metrics.jsonl", _line(metrics))
+        self.append_line("metrics.jsonl", to_json(metrics, None))
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write metrics.jsonl anew: a run that goes on from a checkpoint has the epochs until then."""
-        self.write_text("metrics.jsonl", "".join(_line(metrics) + "\n" for metrics in history))
+        self.write_text("metrics.jsonl", "".join(to_json(metrics, None) + "\n" for metrics in history))
 
     def write_status(self, state: str, *, epoch: int, step: int, reason: str = "") -> None:
         """Say where the run is: running, finished, interrupted, failed or diverged; and who says so."""
@@ -174,24 +174,6 @@ class RunFolder:
             reason = "its process ended without a word: it was killed, or the machine went down"
             return {**status, "state": "interrupted", "reason": reason}
         return status
-
-
-def to_json(value: Any) -> str:
-    """`value` as an indented JSON text."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
-
-
-def _line(metrics: Mapping[str, float]) -> str:
-    return json.dumps(_finite(metrics))
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for what JSON has no number for: NaN and the infinities."""
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_new(out: Path) -> None:

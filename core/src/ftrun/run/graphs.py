@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun.data import Batch
+from ftrun.run.buffers import KeptBuffers
 
 Compute = Callable[[Batch], Tensor]
 """A batch that is ready -> its loss, a scalar without history. Leaves the gradients in the parameters."""
@@ -27,8 +28,8 @@ _MOST = 8  # kinds of batches that are recorded
 class Graphs:
     """Makes forward and backward passes; on a GPU, those of a kind of batch that comes again and again by replay.
 
-    A pass that waits for the device, or draws numbers on the CPU, is never recorded: what it does may differ from time
-    to time. What else it does in Python is only done while it is recorded.
+    A pass that waits for the device, draws numbers on the CPU, or puts another tensor in the place of a buffer is never
+    recorded: what it does may differ from time to time. What else it does in Python is only done while it is recorded.
 
     modules: whose parameters get gradients
     say: told why, where nothing can be recorded
@@ -114,7 +115,7 @@ class Graphs:
     def _record(self, compute: Compute, batch: Batch) -> "_Recorded | str":
         """What `compute` does with such a batch, or why that cannot be recorded."""
         inputs, targets = batch.inputs.clone(), {name: values.clone() for name, values in batch.targets.items()}
-        cpu, graph = _Cpu(), torch.cuda.CUDAGraph()
+        cpu, buffers, graph = _Cpu(), KeptBuffers(*self._modules), torch.cuda.CUDAGraph()
         loss = self._captured(graph, compute, replace(batch, inputs=inputs, targets=targets))
         gradients = [(each, gradient) for each in self._parameters() if (gradient := each.grad) is not None]
         for parameter, _ in gradients:
@@ -122,6 +123,9 @@ class Graphs:
         if cpu.has_drawn():
             cpu.restore()
             return "one draws random numbers in Python"
+        if buffers.replaced:  # each replay would begin with the tensors that were buffers while it was recorded
+            buffers.restore()
+            return "one puts another tensor in the place of a buffer, rather than to write to it"
         return loss if isinstance(loss, str) else _Recorded(graph, inputs, targets, loss, gradients)
 
     def _parameters(self) -> list[nn.Parameter]:

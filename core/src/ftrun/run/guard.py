@@ -13,6 +13,7 @@ from ftrun.data import Batch
 from ftrun.errors import DivergedError
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import Job
+from ftrun.run.buffers import KeptBuffers
 from ftrun.run.embedded import output
 from ftrun.run.plainstep import plain_step
 
@@ -31,7 +32,7 @@ class Guard:
         self.job = job
         self.policy = job.spec.train.on_nonfinite
         self._waits = job.device.type != "cpu"
-        self._buffers: list[Tensor] = []
+        self._buffers: KeptBuffers | None = None
         self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
         self._one = torch.ones((), device=job.device)
         self._make_step = Blaming(plain_step(job.optimizer), job.spec.optimizer, "optimizer")
@@ -40,9 +41,9 @@ class Guard:
         self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
 
     def before_step(self) -> None:
-        """Keep what the forward pass changes, the statistics of batch normalisation, for a step to be skipped."""
+        """Keep what the forward pass changes, such as batch normalisation's statistics, for a step to be skipped."""
         if self.policy == "skip":
-            self._buffers = [buffer.clone() for buffer in self.job.net.buffers()]
+            self._buffers = KeptBuffers(self.job.net, self.job.losses)
 
     def step(self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> float | None:
         """Clip the gradients and make the optimizer's step; gives the loss, a scalar before.
@@ -92,9 +93,8 @@ class Guard:
         self._found.zero_()
         norm = float(gradient_norm(learning))
         what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
-        if self.policy == "skip":
-            for buffer, kept in zip(self.job.net.buffers(), self._buffers, strict=True):
-                buffer.copy_(kept)
+        if self._buffers:
+            self._buffers.restore()
             return
         if self.policy == "back":
             raise GoBack(what)
@@ -143,12 +143,13 @@ def _blame(job: Job, batches: Sequence[Batch]) -> str:
     """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
     job.net.eval()  # a sample alone has no statistics for batch normalisation
     every = [int(each) for batch in batches for each in batch.ids]
-    culprits = [
-        int(sample.ids[0])
-        for batch in batches
-        for sample in batch.parts(1)
-        if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
-    ]
+    with job.losses.evaluating():
+        culprits = [
+            int(sample.ids[0])
+            for batch in batches
+            for sample in batch.parts(1)
+            if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
+        ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {_listed(culprits)}."
     return f"Training samples of the step: {_listed(every)}."

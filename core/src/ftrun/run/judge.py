@@ -1,7 +1,7 @@
 """`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -14,7 +14,7 @@ from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
 from ftrun.errors import DataError, FtrunError
 from ftrun.net import Net
-from ftrun.run import identity, places, predictions
+from ftrun.run import absent, checkpoint, identity, places, predictions
 from ftrun.run import splits as split_checks
 from ftrun.run.aligned import align
 from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
@@ -22,6 +22,7 @@ from ftrun.run.decoded import decoder
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loss import TotalLoss
+from ftrun.run.memory import Portions
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.ownparts import NET, catalogue_of
 from ftrun.run.report import Report
@@ -39,6 +40,7 @@ class Judge:
     """What judges with an opened run's net."""
 
     judged: Net
+    seed: int
     device: torch.device
     setting: Setting
     losses: TotalLoss
@@ -81,7 +83,7 @@ def judge(
         names = [split] if split else ["val", "test"]
         splits, changed = own_splits(run, report.say, names=names, allowed=other_data)
     wanted = _wanted(splits, split)
-    for note in splits.notes:
+    for note in (*splits.notes, *(absent.notes(splits) if dataset is not None else ())):
         report.say(note)
     keep = _to_be_kept(folder, splits, report) if dataset is None and not changed else None
     with _threads(run.resolved.get("threads")):
@@ -91,7 +93,7 @@ def judge(
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
             **({"changed": changed} if changed else {}),
-            **_judged(run, spec, splits, wanted, report, keep),
+            **_judged(run, spec, splits, wanted, report, keep, own_data=dataset is None and not changed),
         }
 
 
@@ -166,10 +168,18 @@ def _wanted(splits: Splits, split: str | None) -> list[str]:
 
 
 def _judged(
-    run: Opened, spec: RunSpec, splits: Splits, wanted: list[str], report: Report, keep: str | None
+    run: Opened,
+    spec: RunSpec,
+    splits: Splits,
+    wanted: list[str],
+    report: Report,
+    keep: str | None,
+    *,
+    own_data: bool,
 ) -> dict[str, Any]:
     judge = Judge(
         run.net,
+        run.spec.seed,
         run.device,
         run.setting,
         _losses(run, spec, splits),
@@ -178,6 +188,7 @@ def _judged(
     skip = spec.train.on_corrupt != "error"
     from_cache = decoder(run.net.input, dataset=spec.dataset.name, skip=skip, say=report.say)
     corrupt = corrupt_samples(spec, report.say)
+    portions = Portions(run.device, run.micro_batch, report.say)
     figures = {}
     for name, split in splits.items():
         if name not in wanted:
@@ -185,16 +196,25 @@ def _judged(
         reading = loader(spec, name, from_cache(split, name), run.net.input, corrupt, run.device)
         said = predictions.Collected() if name == keep else None
         with report.progress(name, reading.samples) as bar:
-            figures[name] = evaluate(judge, reading, bar, micro_batch=run.micro_batch, keep=said)
+            evaluated = evaluate(judge, reading, bar, portions=portions, keep=said)
+        figures[name] = _as_json(run, name, evaluated, own_data)
         if said:
             _keep(run, name, said, report)
     return figures
 
 
+def _as_json(run: Opened, split: str, figures: dict[str, Any], own_data: bool) -> dict[str, Any]:
+    """The figures; large arrays of the run's own data are in its folder, and of other data in full."""
+    if own_data:
+        with suppress(FtrunError):  # where one may not write
+            return predictions.keep_arrays(run.folder, split, figures)
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in figures.items()}
+
+
 def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
-    """The run's loss, with what it had learnt in the best epoch."""
+    """The run's loss, in the state of the best epoch."""
     losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
-    losses.load_learnt(run.best.get("loss", {}))
+    checkpoint.load_loss(run.folder.best(), losses, run.device)
     return losses
 
 

@@ -1,5 +1,6 @@
 """Training, from top to bottom in the order in which things happen."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from ftrun.data import Batch
 from ftrun.errors import DataError, DivergedError, FtrunError, Interrupted, WorkerLost
+from ftrun.figures import is_figure
 from ftrun.net import outputs_by_target
 from ftrun.randomness import reseed, seed_of
 from ftrun.run import memory
@@ -42,7 +44,7 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
 def is_over(job: Job, progress: Progress) -> bool:
     """Whether there is no epoch left to train: all are done, or patience ended."""
     train = job.spec.train
-    waited = progress.epoch - progress.best_epoch
+    waited = progress.epoch - progress.improved_epoch
     return progress.epoch >= train.epochs or (train.patience is not None and waited >= train.patience)
 
 
@@ -55,21 +57,31 @@ def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals
         train_loss = train_epoch(job, progress, save, report, bar, signals)
     started = perf_counter()
     with report.progress("  val", job.loaders["val"].samples) as bar:
-        loader = job.embeddings.loader(job, "val", epoch, signals) or job.loaders["val"]
-        val = evaluate(job, loader, bar, signals, micro_batch=progress.micro_batch)
+        portions = job.portions(progress.micro_batch, report.say)
+        loader = job.embeddings.loader(job, "val", epoch, portions, signals) or job.loaders["val"]
+        val = evaluate(job, loader, bar, signals, portions=portions)
+        progress.micro_batch = portions.size
 
     figures = {
         "epoch": epoch,
         "step": progress.step,
         "lr": max(group["lr"] for group in job.optimizer.param_groups),
         "train/loss": train_loss,
-        **{f"val/{name}": value for name, value in val.items() if isinstance(value, float)},
+        **{f"val/{name}": value for name, value in val.items() if is_figure(value)},
         "seconds/train": round(progress.seconds, 3),
         "seconds/eval": round(perf_counter() - started, 3),
     }
+    if job.monitor.improves(val, progress.best_val):
+        progress.improved_epoch = epoch
     is_best = job.monitor.is_better(val, progress.best_val)
     if is_best:
         progress.best_epoch, progress.best_val = epoch, val
+    if math.isnan(job.monitor.value(val)) and not progress.undefined:
+        progress.undefined = True
+        report.say(
+            f"epoch {epoch}: {job.monitor} is undefined (nan): such an epoch is no better than any other, for the best "
+            "epoch as for train.patience; of several, the one with the smallest val/loss is kept"
+        )
     progress.epoch = epoch
     progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
     progress.history.append(figures)
@@ -89,7 +101,9 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
     bar.advance(progress.samples)
     guard = Guard(job)
     rates = job.plan.begin(net, epoch)  # freezes what is frozen in this epoch
-    loader = job.embeddings.loader(job, "train", epoch, signals) or job.loaders["train"]
+    portions = job.portions(progress.micro_batch, report.say)
+    loader = job.embeddings.loader(job, "train", epoch, portions, signals) or job.loaders["train"]
+    progress.micro_batch = portions.size
     net.train()
     job.graphs.begin()
     learning = [each for part in (net, job.losses) for each in part.parameters() if each.requires_grad]
@@ -160,7 +174,7 @@ def gradients(job: Job, batches: Sequence[Batch], samples: int, progress: Progre
         if had_graphs:
             continue  # without what they kept, there may be enough
         if smaller is None:
-            raise FtrunError("out of memory, even with one sample at a time. Try a smaller input.size or backbone.")
+            raise FtrunError(memory.TOO_LITTLE)
         progress.micro_batch = smaller
 
 

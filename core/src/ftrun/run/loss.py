@@ -1,12 +1,15 @@
 """What training makes small: the losses of all targets together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ftrun.building import blame, misbuilt
+from ftrun.run.buffers import KeptBuffers
 from ftrun.run.checks import fault_of_loss
 from ftrun.specs import Loss
 from ftrun.targets import Target, Values
@@ -85,12 +88,42 @@ class TotalLoss(nn.Module):
             raise
         return value
 
-    def learnt(self) -> dict[str, Any]:
-        """The values of its parameters, by name, as lists of numbers: what a checkpoint keeps."""
-        return {name: parameter.tolist() for name, parameter in self.named_parameters()}
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Put the losses into evaluation mode; afterwards they are as before, whatever was written to their buffers.
 
-    @torch.no_grad()
-    def load_learnt(self, values: Mapping[str, Any]) -> None:
-        """Put in what `learnt` gave."""
-        for name, parameter in self.named_parameters():
-            parameter.copy_(torch.tensor(values[name]))
+        So what is evaluated teaches nothing, also where a loss does not look at its mode.
+        """
+        modes, buffers = [(module, module.training) for module in self.modules()], KeptBuffers(self)
+        self.eval()
+        try:
+            yield
+        finally:
+            buffers.restore()
+            self.train(modes[0][1])
+            for module, training in modes:  # a part of a loss may never train: a teacher
+                module.training = training
+
+    def state(self) -> dict[str, Any]:
+        """Return parameters, buffers and extra state by name: what a checkpoint keeps of the losses."""
+        return dict(self.state_dict())
+
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Put in what `state` gave; a buffer that a loss makes only when it is used is made on `device`.
+
+        Raises RuntimeError where it is the state of other losses.
+        """
+        for name, value in state.items():
+            self._make_buffer(name, value, device)
+        self.load_state_dict(dict(state))
+
+    def _make_buffer(self, name: str, value: Any, device: torch.device) -> None:
+        """See that a buffer is of the shape and dtype of `value`."""
+        path, _, leaf = name.rpartition(".")
+        known = dict(self.named_modules())
+        if not isinstance(value, Tensor) or path not in known or leaf in known[path]._parameters:
+            return  # load_state_dict says what is wrong with it, if anything
+        module, buffer = known[path], known[path]._buffers.get(leaf)
+        if buffer is not None and (is_lazy(buffer) or (buffer.shape, buffer.dtype) == (value.shape, value.dtype)):
+            return
+        module.register_buffer(leaf, torch.empty_like(value, device=device))

@@ -2,10 +2,16 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from ftrun.data import Batch
+from ftrun.errors import FtrunError
+
+Outputs = TypeVar("Outputs", Tensor, dict[str, Tensor])
 
 _ONEDNN = "could not create a primitive"  # all that it says; what it cannot compute at all, it names
 
@@ -20,6 +26,66 @@ def halved(micro_batch: int | None, batch: Batch) -> int | None:
     """Half as many samples at once as have just been too many; None where that was a single one."""
     size = min(micro_batch or len(batch), len(batch))
     return size // 2 if size > 1 else None
+
+
+TOO_LITTLE = "out of memory, even with one sample at a time. Try a smaller input.size or backbone."
+
+
+class Portions:
+    """Forward passes without gradients, of whole batches; where memory is short, of a few samples at a time.
+
+    size: most samples at once; None for whole batches
+    say: told when that changes
+    relieve: frees what memory can be spared, and says whether there was any
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        size: int | None = None,
+        say: Callable[[str], None] = lambda line: None,
+        relieve: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.size = size
+        self._device = device
+        self._say = say
+        self._relieve = relieve
+
+    def outputs(self, compute: Callable[[Batch], Outputs], batch: Batch) -> Outputs:
+        """Return `compute(batch)`: what it gives for each sample, a tensor or tensors by name.
+
+        Raises FtrunError where one sample is too much.
+        """
+        size = self.size
+        while True:
+            try:
+                found = _joined([compute(part) for part in batch.parts(self.size)])
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                smaller = halved(self.size, batch)
+            else:
+                if self.size != size:
+                    self._say(f"out of memory: from now on the net sees {self.size} samples at a time")
+                return found
+            # Out of the handler, the error and all that its frames held on to are gone.
+            relieved = self._relieve()
+            release(self._device)
+            if relieved:
+                continue
+            if smaller is None:
+                raise FtrunError(TOO_LITTLE)
+            self.size = smaller
+
+
+def _joined(parts: list[Outputs]) -> Outputs:
+    """The outputs of parts of a batch, for the whole of it."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    return {name: torch.cat([part[name] for part in parts]) for name in first}
 
 
 def release(device: torch.device) -> None:

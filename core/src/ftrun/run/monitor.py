@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftrun.errors import SpecError, did_you_mean
+from ftrun.figures import is_figure
+from ftrun.run import metricvalues
 from ftrun.runspec import RunSpec
 from ftrun.targets import Target
 
@@ -19,15 +21,29 @@ class Monitor:
     higher_is_better: bool
 
     def value(self, val: Mapping[str, Any]) -> float:
-        """What it is of what `evaluate` gave for val."""
-        return sum(float(val[name.removeprefix("val/")]) for name in self.names) / len(self.names)
+        """Return what it is of what `evaluate` gave for val: NaN where one of its figures is not finite, or missing."""
+        figures = [val.get(name.removeprefix("val/")) for name in self.names]
+        finite = [float(each) for each in figures if is_figure(each) and math.isfinite(each)]
+        return sum(finite) / len(finite) if len(finite) == len(figures) else math.nan
 
-    def is_better(self, val: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
-        """Whether `val` is better than the best so far, if there is one; a tie goes to the earlier epoch."""
-        if not best or math.isnan(self.value(best)):
+    def improves(self, val: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+        """Whether `val` is better than the best so far, if there is one; what is undefined is worse than any number."""
+        if not best:
             return True
         value, most = self.value(val), self.value(best)
+        if math.isnan(value) or math.isnan(most):
+            return math.isnan(most) and not math.isnan(value)
         return value > most if self.higher_is_better else value < most
+
+    def is_better(self, val: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
+        """Whether `val` is to be kept in place of the best so far; of two that are alike, that of the smaller loss is.
+
+        Where losses are alike too, or none is finite, the earlier epoch stays.
+        """
+        if self.improves(val, best) or self.improves(best, val):
+            return self.improves(val, best)
+        loss, least = (_number(each.get("loss")) for each in (val, best))
+        return loss < least or (math.isfinite(loss) and not math.isfinite(least))
 
     def __str__(self) -> str:
         return " + ".join(self.names)
@@ -61,15 +77,25 @@ def monitor_of(spec: RunSpec, targets: Mapping[str, Target]) -> Monitor:
     return Monitor(names, known[names[0]])
 
 
+def _number(value: Any) -> float:
+    return float(value) if is_figure(value) else math.nan
+
+
 def _figures(spec: RunSpec, targets: Mapping[str, Target]) -> dict[str, bool]:
-    """Figures that there will be, and whether more is better."""
+    """Figures that there will be, and whether more is better.
+
+    Each metric is tried: what it gives shows before the training, and not after the first epoch.
+    """
     several = len(targets) > 1
     found: dict[str, bool] = {}
     for name, target in targets.items():
         prefix = f"val/{name}/" if several else "val/"
-        for metric in spec.metrics:
-            if target.kind in metric.kinds and metric.higher_is_better is not None:
-                found[prefix + metric.key] = metric.higher_is_better
+        for index, metric in enumerate(spec.metrics):
+            if target.kind in metric.kinds:
+                names = metricvalues.tried(metric, f"metrics.{index}", target)
+                if metric.higher_is_better is not None:
+                    keys = [metric.key] if names is None else names
+                    found |= {prefix + key: metric.higher_is_better for key in keys}
         if several:
             found[f"{prefix}loss"] = False
     return {**found, "val/loss": False}

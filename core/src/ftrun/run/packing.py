@@ -11,8 +11,8 @@ from ftrun.errors import FtrunError
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """`value` as JSON. Its tensors go to `tensors`, named by their place: `optimizer.state.0.exp_avg`.
 
-    A tensor becomes {"$tensor": its name}, and a float that JSON has no word for {"$float": "nan"}. Tuples come back
-    as lists. Raises FtrunError for what is none of this.
+    A tensor becomes {"$tensor": its name}, and a float that JSON has no word for {"$float": "nan"}; a key that begins
+    with $ gets another one. Tuples come back as lists. Raises FtrunError for what is none of this.
     """
     if isinstance(value, Tensor):
         while name in tensors:  # {"a": {"b": ..}, "a.b": ..}
@@ -21,8 +21,10 @@ def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {"$tensor": name}
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": str(value)}
-    if isinstance(value, dict) and all(isinstance(key, str) and key[:1] != "$" for key in value):
-        return {key: pack(each, f"{name}.{key}", tensors) for key, each in value.items()}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {
+            f"${key}" if key[:1] == "$" else key: pack(each, f"{name}.{key}", tensors) for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
         return [pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
@@ -43,4 +45,4 @@ def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return tensors[value["$tensor"]]
     if "$float" in value:
         return float(value["$float"])
-    return {key: unpack(each, tensors) for key, each in value.items()}
+    return {key.removeprefix("$"): unpack(each, tensors) for key, each in value.items()}

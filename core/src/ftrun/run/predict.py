@@ -1,7 +1,6 @@
 """`ftrun predict`: a line, a JSON object or a row of CSV for each input, told as soon as its batch is done."""
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TextIO
 import click
 
 from ftrun.errors import DataError, SpecError
+from ftrun.figures import to_json
 from ftrun.filelist import Line, lines, listed
 from ftrun.filescan import FileScan
 from ftrun.inputs import InputSpec
@@ -187,7 +187,7 @@ class _Json:
         self._write({"file": file, "error": reason})
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        click.echo(self._before + json.dumps(value), nl=False, file=self._out)
+        click.echo(self._before + to_json(value, None, ascii_only=True), nl=False, file=self._out)
         self._before = ",\n"
 
     def end(self) -> None:

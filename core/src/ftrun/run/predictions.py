@@ -3,6 +3,8 @@
 ids                int64 [N], each sample's index in its split
 outputs/<target>   [N, outputs]: logits of classes and labels, float32, or values in the dataset's terms, float64
 truth/<target>     [N, ...], what the dataset says; -1 or NaN where a sample has nothing
+
+predictions/<split>-metrics.safetensors has what metrics gave that is too large for results.json, by its name there.
 """
 
 from collections.abc import Mapping
@@ -76,10 +78,31 @@ def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping
     tensors = {"ids": predictions.ids}
     for kind in ("outputs", "truth"):
         tensors |= {f"{kind}/{name}": each.contiguous() for name, each in getattr(predictions, kind).items()}
-    path = path_of(folder, split)
+    _write(path_of(folder, split), to_bytes(tensors, {key: str(value) for key, value in about.items()}))
+
+
+def _write(path: Path, content: bytes) -> None:
     with writing(path.parent):
         path.parent.mkdir(exist_ok=True)
-    write_whole(path, to_bytes(tensors, {key: str(value) for key, value in about.items()}))
+    write_whole(path, content)
+
+
+def keep_arrays(folder: RunFolder, split: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the figures that are tensors to predictions/<split>-metrics.safetensors, by their names.
+
+    Returns the figures as JSON has them: in the place of a tensor are its file and its shape. Raises FtrunError where
+    the file cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    arrays = {name: value for name, value in figures.items() if isinstance(value, Tensor)}
+    if not arrays:
+        return dict(figures)
+    file = f"{FOLDER}/{split}-metrics.safetensors"
+    _write(folder.path / file, to_bytes({name: array.contiguous() for name, array in arrays.items()}))
+    return {
+        name: {"file": file, "shape": list(value.shape)} if name in arrays else value for name, value in figures.items()
+    }
 
 
 def load(folder: RunFolder, split: str) -> Predictions | None:

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ftrun.data import Batch
 from ftrun.errors import DataError
 from ftrun.net import outputs_by_target
 from ftrun.paths import expand_path
 from ftrun.run.folder import RunFolder
+from ftrun.run.memory import Portions
 from ftrun.run.opened import Opened, open_run
 from ftrun.targets import Classes, Labels, Target
 
@@ -49,6 +51,7 @@ class Predictor:
         self.input = run.net.input
         """How inputs are prepared: as in training."""
         self._run = run
+        self._portions = Portions(run.device, run.micro_batch)
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
 
     def predict(self, inputs: Any, top: int = 1) -> list[Any]:
@@ -97,15 +100,18 @@ class Predictor:
 
     @torch.no_grad()
     def _answers(self, prepared: Sequence[Any], top: int) -> list[Any]:
-        run = self._run
-        batch = self.input.collate(prepared) if self.input.collated_shape is None else torch.cat(list(prepared))
-        inputs = self.input.prepare(batch.to(run.device))
-        with run.setting.autocast(run.device):
-            outputs = outputs_by_target(run.net, run.net(inputs))
+        whole = self.input.collate(prepared) if self.input.collated_shape is None else torch.cat(list(prepared))
+        outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
         answers = {name: _predictions(outputs[name].float(), each, top) for name, each in self.targets.items()}
         if len(answers) == 1:
             return next(iter(answers.values()))
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
+
+    def _outputs(self, batch: Batch) -> dict[str, Tensor]:
+        run = self._run
+        inputs = self.input.prepare(batch.inputs.to(run.device))
+        with run.setting.autocast(run.device):
+            return dict(outputs_by_target(run.net, run.net(inputs)))
 
 
 def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> Predictor:

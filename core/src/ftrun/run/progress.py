@@ -30,11 +30,16 @@ class Progress:
     """Of the epoch that is going on: time that its training took in processes that have ended."""
 
     seconds_of: dict[str, float] = field(default_factory=dict)
-    """Of the whole run, in all its processes: until the first step, waiting for data, writing checkpoints."""
+    """Of the whole run, in all its processes: until the first step, waiting for data, writing checkpoints, in total."""
 
     best_epoch: int = 0
     best_val: dict[str, Any] = field(default_factory=dict)
     """What `evaluate` gave for val in the best epoch."""
+    improved_epoch: int = 0
+    """The last epoch in which what is monitored got better: what patience counts from. An epoch that is kept for its
+    smaller loss alone is none."""
+    undefined: bool = False
+    """Whether what is monitored was undefined in some epoch, and this was said."""
     history: list[dict[str, int | float]] = field(default_factory=list)
     """Each epoch's figures: the lines of metrics.jsonl."""
 

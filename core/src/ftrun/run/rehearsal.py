@@ -15,7 +15,7 @@ from typing import Any
 
 from ftrun.errors import FtrunError
 
-ASPECTS = ("weights", "best weights", "optimizer", "history")
+ASPECTS = ("weights", "best weights", "optimizer", "loss", "history")
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,12 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 def _outcome(folder: Path) -> dict[str, Any]:
     """What is to be the same, by aspect: digests, and the figures without the times."""
-    digests = {
-        name: json.loads((folder / "checkpoints" / name / "manifest.json").read_text(encoding="utf-8"))["sha256"]
-        for name in ("best", "last")
-    }
+    digests, losses = {}, []
+    for name in ("best", "last"):
+        place = folder / "checkpoints" / name
+        digests[name] = json.loads((place / "manifest.json").read_text(encoding="utf-8"))["sha256"]
+        net = json.loads((place / "net.json").read_text(encoding="utf-8"))
+        losses.append((net["loss"], digests[name].get("net.safetensors")))
     progress = _progress(folder)
     epochs = [
         {key: value for key, value in figures.items() if not key.startswith("seconds")}
@@ -115,6 +117,7 @@ def _outcome(folder: Path) -> dict[str, Any]:
         "weights": digests["last"]["model.safetensors"],
         "best weights": digests["best"]["model.safetensors"],
         "optimizer": digests["last"]["state.safetensors"],
+        "loss": losses,
         "history": (epochs, progress["best_epoch"], progress["best_val"]),
     }
 

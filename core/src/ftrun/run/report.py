@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ftrun.errors import CannotWrite
+from ftrun.figures import line_of
 from ftrun.printable import printable_lines
 from ftrun.run.folder import RunFolder
 
@@ -37,6 +38,15 @@ class Report:
         self._console = Console(highlight=False, soft_wrap=True, stderr=err)
         self._folder: RunFolder | None = None
         self._waiting: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the run has taken, in all its processes."""
+        return perf_counter() - self.started
+
+    def began_earlier(self, seconds: float) -> None:
+        """Count what the run has taken in processes that have ended."""
+        self.started -= seconds
 
     def log_to(self, folder: RunFolder) -> None:
         """Write to the folder's log.txt from now on."""
@@ -108,8 +118,3 @@ class _LiveBar:
             if loss is not None:
                 fields["loss"] = f"loss {float(loss):.4f}"
         self._display.update(self._task, completed=self._done, **fields)
-
-
-def line_of(figures: Mapping[str, Any]) -> str:
-    """`val/loss 0.1234  val/accuracy 0.9876`: the figures that are one number."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if isinstance(value, float))

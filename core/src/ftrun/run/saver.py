@@ -93,12 +93,14 @@ class Saver:
             "folder": self.folder.checkpoints / "best",
             "model": self.job.judged.model,
             "description": describe(self.job, progress, progress.best_val),
+            "loss": self.job.losses.state(),
             "input_files": input_files(self.job),
         }
 
     def _last(self, progress: Progress) -> dict[str, Any]:
         """What `checkpoint.save` takes, for the present state."""
         progress.corrupt = self.job.corrupt.found
+        progress.seconds_of["total"] = self.report.seconds
         return {
             "folder": self.folder.checkpoints / "last",
             "model": self.job.net.model,
@@ -107,8 +109,8 @@ class Saver:
                 "progress": asdict(progress),
                 "optimizer": checkpoint.optimizer_state(self.job.optimizer),
                 "average": self.job.average.state() if self.job.average else None,
-                "loss": self.job.losses.learnt(),
             },
+            "loss": self.job.losses.state(),
             "input_files": input_files(self.job),
             "previous": self.folder.checkpoints / "previous",
         }
@@ -145,7 +147,6 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
         "epoch": progress.epoch,
         "step": progress.step,
         "micro_batch": progress.micro_batch,
-        "loss": job.losses.learnt(),
         "val": val,
     }
 
@@ -200,7 +201,7 @@ def _restore(job: Job, place: Path) -> Progress:
         checkpoint.load_optimizer(job.optimizer, state["optimizer"])
         if job.average:
             job.average.load_state(state["average"])
-        job.losses.load_learnt(state.get("loss", {}))
+        checkpoint.load_loss(place, job.losses, job.device)
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all

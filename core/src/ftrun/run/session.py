@@ -14,6 +14,7 @@ from ftrun.catalogue import Catalogue
 from ftrun.data import Splits
 from ftrun.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
 from ftrun.events import RunInfo
+from ftrun.figures import line_of
 from ftrun.report import write as report_page
 from ftrun.run import advice, card, checkpoint, environment, identity, init_from, norm, places, predictions
 from ftrun.run.assemble import Job, assemble
@@ -24,7 +25,7 @@ from ftrun.run.folder import PARTS, RunFolder
 from ftrun.run.loop import fit, is_over
 from ftrun.run.observers import Observers
 from ftrun.run.progress import Progress
-from ftrun.run.report import Report, line_of
+from ftrun.run.report import Report
 from ftrun.run.saver import Saver, restore, saved, saved_input_of
 from ftrun.run.signals import Signals
 from ftrun.run.tuning import Setting
@@ -79,7 +80,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
         )
         folder.write_status("running", epoch=0, step=0)
         with_report = request.with_report and not request.short
-        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), started, with_report)
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), with_report)
 
 
 def resume(
@@ -141,6 +142,7 @@ def resume(
             if job.average:
                 job.average.start(job.net)
         progress = restore(job, folder, report.say)
+        report.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
         folder.remove_leftovers()
@@ -155,7 +157,7 @@ def resume(
         for change in changed:
             report.say(f"the data is not what this run began with: {change}")
         with_report = with_report and not short
-        return _carry_out(job, progress, folder, observers, report, signals or Signals(), started, with_report)
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), with_report)
 
 
 def _carry_out(
@@ -165,7 +167,6 @@ def _carry_out(
     observers: Observers,
     report: Report,
     signals: Signals,
-    started: float,
     with_report: bool,
 ) -> dict[str, Any]:
     """Train from where `progress` is, judge, and write the results."""
@@ -177,7 +178,7 @@ def _carry_out(
             observers.call("ftrun_before_run", run=info)
             with Saver(job, folder, info, observers, report, signals) as save:
                 fit(job, progress, save, report, signals)
-            results = _judge(job, progress, folder, report, signals, started)
+            results = _judge(job, progress, folder, report, signals)
         except BaseException as error:
             _write_failure(folder, progress, error, report)
             observers.call("ftrun_on_error", run=info, error=error)
@@ -238,21 +239,21 @@ def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
         report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 
 
-def _judge(
-    job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals, started: float
-) -> dict[str, Any]:
+def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals) -> dict[str, Any]:
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.judged.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
-    job.losses.load_learnt(saved_with.get("loss", {}))
+    checkpoint.load_loss(best, job.losses, job.device)
     began = perf_counter()
-    judged = {"val": saved_with["val"]}
+    judged = {"val": checkpoint.load_val(best)}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
     split, said = "test" if "test" in job.loaders else "val", predictions.Collected()
     with report.progress(split, job.loaders[split].samples) as bar:
-        figures = evaluate(job, job.loaders[split], bar, signals, micro_batch=progress.micro_batch, keep=said)
+        portions = job.portions(progress.micro_batch, report.say)
+        figures = evaluate(job, job.loaders[split], bar, signals, portions=portions, keep=said)
     judged.setdefault(split, figures)
+    judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
     predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
     results = {
         "best_epoch": saved_with["epoch"],
@@ -268,7 +269,7 @@ def _judge(
             "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
             "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
             "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
-            "total": _rounded(perf_counter() - started),
+            "total": _rounded(report.seconds),
         },
     }
     folder.write_json("results.json", results)

@@ -10,6 +10,7 @@ from ftrun.cut import keep_classes
 from ftrun.data import Split, Splits, Subset
 from ftrun.errors import DataError
 from ftrun.randomness import seed_of
+from ftrun.run import absent
 from ftrun.specfile import is_text
 from ftrun.targets import Classes, Labels, Target
 
@@ -20,7 +21,8 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     whole = _with_val(splits, val_fraction, seed)
     if splits.val is None:
         _check_known(whole)
-    return _fitted(whole)
+    whole = _fitted(whole)
+    return whole.with_notes(*absent.notes(whole))
 
 
 def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:

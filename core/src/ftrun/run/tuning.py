@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from ftrun import cachefolder
 from ftrun.data import Batch
 from ftrun.net import Net, outputs_by_target
+from ftrun.run.buffers import KeptBuffers
 from ftrun.run.environment import processor
 from ftrun.run.graphs import WARM_UP, Graphs
 from ftrun.run.loss import TotalLoss
@@ -139,9 +140,9 @@ def _measure(
 ) -> dict[Setting, float]:
     """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
-    The settings take turns, so that what else the machine does slows all of them. Leaves the net as it was.
+    The settings take turns, so that what else the machine does slows all of them. Leaves net and losses as they were.
     """
-    buffers = [buffer.clone() for buffer in net.buffers()]
+    buffers = KeptBuffers(net, losses)
     net.train(work.trains)
 
     def batch_of(setting: Setting) -> None:
@@ -160,9 +161,7 @@ def _measure(
 
     least = _take_turns(seconds_of, settings, device, work.batches)
     graphs.forget()
-    with torch.no_grad():
-        for buffer, before in zip(net.buffers(), buffers, strict=True):
-            buffer.copy_(before)
+    buffers.restore()
     return least
 
 

@@ -27,7 +27,7 @@ class CrossEntropyLoss(ftrun.Loss):
     )
 
     def build(self, target: ftrun.Target, values: "Tensor") -> "nn.Module":
-        """The mean over samples of weight of the sample's class x its cross-entropy.
+        """The mean over samples of weight of the sample's class x its cross-entropy, smoothed or not.
 
         The sum is divided by the number of samples, and not, as torch does it, by the sum of the batch's weights:
         so a batch in parts gives the same gradient as the whole. Label smoothing: Szegedy et al., "Rethinking the

@@ -8,7 +8,10 @@ from torch.nn import functional as F
 
 
 class CrossEntropy(nn.Module):
-    """Logits [B, K], labels int64 [B] -> the mean over samples of the weighted cross-entropy.
+    """Logits [B, K], labels int64 [B] -> the mean over samples of the class's weight x smoothed cross-entropy.
+
+    torch's own `weight` weighs each term of the smoothed label by the weight of that term's class: the small share that
+    smoothing gives to a rare class would count a hundred times, and be what is learnt.
 
     class_weights: float32 [K], or None where all are 1
     """
@@ -20,13 +23,9 @@ class CrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, output: Tensor, values: Tensor) -> Tensor:
-        losses = F.cross_entropy(
-            output.float(),
-            values,
-            self.class_weights,
-            label_smoothing=self.label_smoothing,
-            reduction="none",
-        )
+        losses = F.cross_entropy(output.float(), values, label_smoothing=self.label_smoothing, reduction="none")
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[values]
         return losses.mean()
 
 

@@ -48,7 +48,7 @@ class TopK(ftrun.Metric):
                 f"top-k with k = {self.k} is always right, as there are {classes} classes. "
                 f"Take a k below {classes}, or leave it out."
             )
-        return top_k(classes, self.k)
+        return top_k(self.k)
 
 
 class _Averaged(ftrun.Metric):

@@ -49,7 +49,7 @@ class Writing:
             f"best/{split}/{name}": value
             for split in ("val", "test")
             for name, value in (results[split] or {}).items()
-            if isinstance(value, float)
+            if isinstance(value, int | float)
         }
         # run_name "." keeps it in the same folder, where TensorBoard takes it for the same run.
         self._writer.add_hparams(dict(_flat(run.spec)), figures, run_name=".", global_step=results["best_epoch"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ftrun.errors import FtrunError
+from ftrun.figures import is_figure
 from ftrun.run import predictions, record
 from ftrun.run.folder import RunFolder
 from ftrun.run.predictions import Predictions
@@ -38,9 +39,8 @@ class Contender:
 
     @property
     def seconds(self) -> float | None:
-        """How long the run took; where it was resumed, at least what its epochs took."""
-        seconds = figures_of(self.results.get("seconds"))
-        return max(seconds.get("total", 0.0), seconds.get("train", 0.0) + seconds.get("eval", 0.0)) or None
+        """How long the run took, in all its processes: until its last checkpoint in those that were broken off."""
+        return figures_of(self.results.get("seconds")).get("total")
 
     @property
     def train(self) -> Mapping[str, Any]:
@@ -56,7 +56,7 @@ class Contender:
 
 def figures_of(value: Any) -> dict[str, float]:
     """What of an object is a number by itself; nothing where it is none."""
-    return {key: each for key, each in value.items() if isinstance(each, float)} if isinstance(value, Mapping) else {}
+    return {key: each for key, each in value.items() if is_figure(each)} if isinstance(value, Mapping) else {}
 
 
 def read(path: Path, *, with_predictions: bool = True) -> Contender:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ftrun.figures import is_figure, shown
 from ftrun.listing import size
 from ftrun.run.compare.verdict import shown_p, signed
 
@@ -58,7 +59,7 @@ def of_run(run: Mapping[str, Any]) -> list[str]:
 
 def number(value: Any) -> str:
     """A figure with four digits; a dash where there is none."""
-    return f"{value:.4f}" if isinstance(value, float) else "-"
+    return shown(value) if is_figure(value) else "-"
 
 
 def count(value: int | None) -> str:

@@ -23,11 +23,12 @@ from ftrun.catalogue import Catalogue
 from ftrun.data import Batch
 from ftrun.errors import DataError, FtrunError
 from ftrun.exportable import Exportable
+from ftrun.figures import to_json
 from ftrun.net import outputs_by_target
 from ftrun.run.export import about, files, parity, quantized, script
 from ftrun.run.export.data import Data
 from ftrun.run.files import writing
-from ftrun.run.folder import RunFolder, to_json
+from ftrun.run.folder import RunFolder
 from ftrun.run.opened import Opened, open_run
 from ftrun.run.report import Report
 from ftrun.run.tuning import Setting
@@ -88,7 +89,7 @@ def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[st
             **found,
         }
         with writing(file):
-            (place / files.report_of(file).name).write_text(to_json(answer), encoding="utf-8")
+            (place / files.report_of(file).name).write_text(to_json(answer) + "\n", encoding="utf-8")
         files.move(place, file)
     return answer
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ftrun.randomness import reseed
 from ftrun.run.checkpoint import load_optimizer, optimizer_state
+from ftrun.run.loss import TotalLoss
 from ftrun.run.packing import pack, unpack
 from ftrun.targets import Target
 from ftrun.testing.properties.net import expect_same
@@ -59,6 +61,7 @@ def mean_over_batch(subject: Subject, place: Path) -> None:
     """A batch in two halves gives the mean of theirs: accumulated gradients are those of the whole batch."""
     for kind in subject.make(place).kinds:
         loss, target = loss_of(subject, place, kind)
+        loss.eval()  # in training, it may follow what it has seen
         outputs, values = predictions(target, 8)
         whole, halves = loss(outputs, values), (loss(outputs[:4], values[:4]) + loss(outputs[4:], values[4:])) / 2
         expect(
@@ -70,18 +73,28 @@ def mean_over_batch(subject: Subject, place: Path) -> None:
 
 @holds_for("loss", name="state-round-trip")
 def loss_state_round_trip(subject: Subject, place: Path) -> None:
-    """Built again with the same state, it is the same loss."""
+    """Built again with the state that it has after a step, it is the same loss; and evaluating changes nothing."""
+    cpu = torch.device("cpu")
     for kind in subject.make(place).kinds:
-        loss, target = loss_of(subject, place, kind)
-        again, _ = loss_of(subject, place, kind)
-        again.load_state_dict(loss.state_dict())
+        (loss, target), (again, _) = (loss_of(subject, place, kind) for _ in range(2))
         outputs, values = predictions(target, 6)
-        first = loss(outputs, values)
+        loss(outputs, values)
+        trained, resumed = (TotalLoss({"target": each}, {"target": target}) for each in (loss, again))
+        resumed.load_state(trained.state(), cpu)
+        with trained.evaluating(), resumed.evaluating():
+            first, second, third = (_evaluated(each, outputs, values) for each in (loss, again, loss))
         expect(
-            close(first, again(outputs, values)) and close(first, loss(outputs, values)),
+            close(first, second) and close(first, third),
             f"on {kind} the same outputs give another loss the second time.",
-            "Keep no state between calls but in registered buffers and parameters.",
+            "Keep no state between calls but in parameters and registered buffers, and change these in training alone.",
         )
+
+
+def _evaluated(loss: nn.Module, outputs: Tensor, values: Tensor) -> Tensor:
+    """Its value, by the same random numbers each time."""
+    reseed(torch.device("cpu"), 0)
+    value: Tensor = loss(outputs, values)
+    return value
 
 
 @holds_for("loss", "optimizer", "scheduler")
@@ -92,8 +105,8 @@ def survives_resume(subject: Subject, place: Path) -> None:
     expect_same(
         subject.run(place),
         subject.interrupted(place),
-        "Keep all state where a checkpoint finds it: an optimizer's in `self.state`, a loss's nowhere, and let a "
-        "schedule be a function of progress alone.",
+        "Keep all state where a checkpoint finds it: an optimizer's in `self.state`, a loss's in parameters and "
+        "registered buffers, and let a schedule be a function of progress alone.",
     )
 
 
