@@ -342,8 +342,12 @@ def test_a_page_is_never_overwritten_unasked(ftrun):
     result = ftrun("compare", "a", "a", "--html", "page.html")
     assert (result.exit_code, Path("page.html").read_text()) == (2, "mine")
     assert "--html page.html: exists already. Name another file, or add --force." in result.output
-    assert ftrun("compare", "a", "a", "--html", "page.html", "--force").exit_code == 0
-    assert Path("page.html").read_text().startswith("<!DOCTYPE html>")
+    refused = ftrun("compare", "a", "a", "--html", "page.html", "--force")
+    assert (refused.exit_code, Path("page.html").read_text()) == (2, "mine")
+    assert "--html page.html: is no file that this command wrote" in refused.output
+    for options in ([], ["--force"]):
+        assert ftrun("compare", "a", "a", "--html", "earlier.html", *options).exit_code == 0
+    assert Path("earlier.html").read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize(
