@@ -4,6 +4,7 @@ from typing import Literal
 
 import pytest
 import torch
+from torch import nn
 
 import ftrun
 from ftrun.data import Batch
@@ -170,3 +171,32 @@ def test_the_figure_that_8_bits_are_judged_by():
     truth = torch.tensor([[1.0, 10], [2, 20], [3, 30]])
     assert quality(VALUES, truth, truth) == 1
     assert quality(VALUES, truth.mean(0).expand(3, 2), truth) == pytest.approx(0)
+
+
+def test_what_torch_export_suggests_is_kept():
+    """A net that branches on its values: torch says how to write it, below frames of its own."""
+
+    class Branching(nn.Module):
+        def forward(self, x):
+            return self.fc(x.mean((2, 3)) if x.sum().item() > 0 else x.amax((2, 3)))
+
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 2)
+
+    class Net(ftrun.Net):
+        def features(self, x):
+            return x
+
+        def pool(self, features):
+            return features.mean((2, 3)) if features.sum().item() > 0 else features.amax((2, 3))
+
+    net = Net(Branching(), input=ftrun.ImageInput(size=(4, 4)), num_features=3, head_path="fc", stages={})
+    net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
+    with pytest.raises(ftrun.FtrunError) as caught:
+        _ = Exportable(net.eval()).program
+    first, *others = str(caught.value).splitlines()
+    assert first.startswith("torch.export does not take this net: GuardOnDataDependentSymNode: Could not guard on")
+    assert any("torch._check(" in line for line in others)
+    assert not any("TORCH_LOGS" in line or line.lstrip().startswith('File "') for line in others)
+    assert all(line.startswith("  ") for line in others)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ftrun.net import Heads, Net
     from ftrun.paths import expand_path
     from ftrun.randomness import SampleRandom
+    from ftrun.reasons import suggestions
     from ftrun.run.predictor import Prediction, Predictor
     from ftrun.specs import (
         Augmentation,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
         Scheduler,
     )
     from ftrun.targets import Classes, Labels, Target, Values
+    from ftrun.weightfiles import weight_file_kind
+    from ftrun.weights import read_weights
 
 __version__ = "0.1.0"
 
@@ -84,6 +87,9 @@ __all__ = [
     "is_folder",
     "keep_classes",
     "load",
+    "read_weights",
+    "suggestions",
+    "weight_file_kind",
 ]
 
 
@@ -101,9 +107,12 @@ _HOME = {
     "ftrun.net": "Heads Net",
     "ftrun.paths": "expand_path",
     "ftrun.randomness": "SampleRandom",
+    "ftrun.reasons": "suggestions",
     "ftrun.run.predictor": "Prediction Predictor",
     "ftrun.specs": "Augmentation Backbone Dataset Exporter Hub Loss Metric Modifier Observer Optimizer Part Scheduler",
     "ftrun.targets": "Classes Labels Target Values",
+    "ftrun.weightfiles": "weight_file_kind",
+    "ftrun.weights": "read_weights",
 }
 """The public names of each module."""
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ftrun.errors import FtrunError
 from ftrun.net import Net, outputs_by_target
+from ftrun.reasons import suggestions
 
 
 class Deployed(nn.Module):
@@ -101,10 +102,4 @@ class Exportable:
                 warnings.simplefilter("ignore")  # torch warns of its own nn.LSTM; the file is compared in any case
                 return torch.export.export(self.module, (self.example,), dynamic_shapes=(free,))
         except Exception as error:  # whatever the net's code does under torch.export
-            raise FtrunError(
-                f"torch.export does not take this net: {type(error).__name__}: {_first_line(error)}"
-            ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+            raise FtrunError(f"torch.export does not take this net: {suggestions(error)}") from error

@@ -57,6 +57,8 @@ class Net(nn.Module):
         self.targets: dict[str, Target] = {}
         self.parts: tuple[tuple[str, Part], ...] = ()
         """The parts that made it, each with its place in the spec: for messages."""
+        self.notes: list[str] = []
+        """Lines for the user on how it was made, such as what of a weight file was left out."""
         self.merges: list[Callable[[Net], None]] = []
         """What modifiers append, functions of a module: each folds what its modifier added into the net it is given."""
         modules = dict(model.named_modules())

@@ -12,6 +12,7 @@ from ftrun.exportable import Exportable
 from ftrun.testing import check_plugin
 from ftrun.testing.tinynet import tiny_net
 from ftrun_onnx import Onnx
+from ftrun_onnx.quantizing import quantize
 
 test_contract = check_plugin("ftrun_onnx")
 
@@ -87,3 +88,34 @@ def test_a_net_that_onnx_cannot_say(tmp_path):
     some.net.forward = lambda x: torch.linalg.eigvals(x[:, 0].double()).real.float()[:, :3]
     with pytest.raises(ftrun.FtrunError, match="this net cannot be written as ONNX: "):
         Onnx(name="onnx").build().write(some, tmp_path / "net.onnx")
+
+
+def test_eight_bits_of_a_net_that_symbolic_shape_inference_does_not_take(tmp_path):
+    """SplitToSequence ends there in an AttributeError of its own; ONNX Runtime computes it all the same."""
+    weight = onnx.numpy_helper.from_array(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)).numpy(), "w")
+    nodes = [
+        onnx.helper.make_node("SplitToSequence", ["x"], ["parts"], axis=1),
+        onnx.helper.make_node("ConcatFromSequence", ["parts"], ["same"], axis=1),
+        onnx.helper.make_node("MatMul", ["same", "w"], ["y"]),
+    ]
+    ends = [onnx.helper.make_tensor_value_info(*each) for each in (("x", 1, ["b", 8]), ("y", 1, ["b", 4]))]
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], [weight])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "net.onnx")
+    batches = [torch.randn(4, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    into = tmp_path / "net8.onnx"
+    quantize(tmp_path / "net.onnx", into, "x", batches, per_channel=False, reduce_range=True)  # no sum saturates
+    assert any(node.op_type == "QuantizeLinear" for node in onnx.load(into).graph.node)
+    before, after = (
+        torch.from_numpy(onnxruntime.InferenceSession(file).run(None, {"x": batches[0].numpy()})[0])
+        for file in (tmp_path / "net.onnx", into)
+    )
+    assert (before - after).abs().max() < 0.1 * before.abs().max()
+
+
+def test_what_fails_in_eight_bits_is_one_message(tmp_path):
+    form = Onnx(name="onnx").build()
+    form.write(model(label=LABEL), tmp_path / "net.onnx")
+    wrong = [torch.zeros(1, 5, dtype=torch.uint8)]
+    with pytest.raises(ftrun.FtrunError, match="ONNX Runtime does not write this net in 8-bit integers: "):
+        quantize(tmp_path / "net.onnx", tmp_path / "n8.onnx", "image", wrong, per_channel=False, reduce_range=False)

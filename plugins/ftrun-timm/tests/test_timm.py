@@ -312,6 +312,15 @@ class TestCheckpoint:
         assert net.head.weight.shape == (1000, 96)
         assert torch.equal(net.model.conv1[0].weight, state["conv1.0.weight"])
 
+    def test_file_as_a_training_script_leaves_it(self, tmp_path: Path):
+        """In a nest, under a prefix, with a head of other classes: which is a note."""
+        state = timm.create_model("test_resnet", pretrained=False, num_classes=3).state_dict()
+        torch.save({"epoch": 3, "model": {f"module.backbone.{k}": v for k, v in state.items()}}, tmp_path / "run.pth")
+        net = build("test_resnet", 32, checkpoint=tmp_path / "run.pth")
+        assert torch.equal(net.model.conv1[0].weight, state["conv1.0.weight"])
+        (note,) = net.notes
+        assert "its head is left out, of other classes: fc.weight [3, 96], fc.bias [3]" in note
+
     def test_head_is_left_out_where_the_model_has_none(self, tmp_path: Path):
         model = "vit_tiny_patch16_dinov3_qkvb"
         state = timm.create_model(model, pretrained=False, num_classes=3, img_size=32).state_dict()
@@ -346,19 +355,19 @@ class TestCheckpoint:
                 build(model, 64, checkpoint=tmp_path / "resnet.pth")
 
     def test_missing_file(self, tmp_path: Path):
-        with pytest.raises(ftrun.SpecError, match=r"no checkpoint .*gone\.pth"):
+        with pytest.raises(ftrun.SpecError, match=r"no weight file .*gone\.pth"):
             build("test_resnet", checkpoint=tmp_path / "gone.pth")
 
     def test_pickle_with_more_than_tensors_is_refused(self, tmp_path: Path):
         path = tmp_path / "evil.pth"
         path.write_bytes(pickle.dumps({"conv1.weight": print}, protocol=2))
-        with pytest.raises(ftrun.SpecError, match=r"evil\.pth is not loaded: .*weights_only"):
+        with pytest.raises(ftrun.SpecError, match=r"evil\.pth is a whole pickled object"):
             build("test_resnet", checkpoint=path)
 
     @pytest.mark.parametrize(("name", "content"), [("a.pth", b""), ("a.safetensors", b"{}"), ("a.pth", b"PK\3\4junk")])
     def test_damaged_file(self, tmp_path: Path, name: str, content: bytes):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ftrun.SpecError, match="is not loaded"):
+        with pytest.raises(ftrun.SpecError, match=r"is empty|is JSON|is damaged"):
             build("test_resnet", checkpoint=tmp_path / name)
 
     def test_file_without_tensors(self, tmp_path: Path):

@@ -149,6 +149,8 @@ def assemble(
         net = build_net(spec, splits.targets, saved_input, splits.train)
         if saved_input is None:
             splits = splits.with_notes(*_look_at(given.files, net, say))
+    for note in net.notes:
+        say(note)
     check_sample(spec, splits.train, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)

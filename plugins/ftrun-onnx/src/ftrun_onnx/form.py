@@ -96,7 +96,7 @@ class OnnxForm:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in a line: the exporter's own message is a page of advice."""
+    """The innermost cause, with what it suggests: the exporter's own message is a page about the exporter."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return ftrun.suggestions(error)

@@ -41,21 +41,43 @@ def quantize(
     if file.with_name(f"{file.name}.data").exists():
         raise ftrun.FtrunError("a net of more than 2 GB cannot be written in 8-bit integers. Leave --int8 out.")
     with TemporaryDirectory(dir=into.parent, prefix=".quantize-") as scratch, _quiet():
-        simplified = Path(scratch) / "simplified.onnx"
-        quant_pre_process(file, simplified)  # batch normalisation goes into convolutions, shapes are inferred
-        quantize_static(
-            simplified,
-            into,
-            _Samples(input_name, samples),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=OPERATORS,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=per_channel,
-            reduce_range=reduce_range,
-            extra_options={"MatMulConstBOnly": True},  # attention's products stay in floats: quicker, and no worse
-        )
+        simplified = _simplified(file, Path(scratch) / "simplified.onnx")
+        try:
+            quantize_static(
+                simplified,
+                into,
+                _Samples(input_name, samples),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=OPERATORS,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=per_channel,
+                reduce_range=reduce_range,
+                extra_options={"MatMulConstBOnly": True},  # attention's products stay in floats: quicker, and no worse
+            )
+        except ftrun.FtrunError:
+            raise  # the samples' own
+        except Exception as error:  # a class for each of its errors, and no common one
+            raise ftrun.FtrunError(
+                f"ONNX Runtime does not write this net in 8-bit integers: {type(error).__name__}: {error}"
+            ) from error
     _tidy(into)
+
+
+def _simplified(file: Path, into: Path) -> Path:
+    """The file with batch normalisation in its convolutions and shapes inferred, as far as ONNX Runtime can.
+
+    Its symbolic inference knows fewer operators than it computes with. Without it, fewer values have a shape, and what
+    has none stays in floats: what that costs is measured on the result, as always.
+    """
+    attempts = ({}, {"skip_symbolic_shape": True}, {"skip_symbolic_shape": True, "skip_onnx_shape": True})
+    for skipped in attempts:
+        try:
+            quant_pre_process(file, into, **skipped)
+        except Exception:  # an AssertionError, an AttributeError, or its own: whatever an operator makes of it
+            continue
+        return into
+    return file
 
 
 def _tidy(file: Path) -> None:

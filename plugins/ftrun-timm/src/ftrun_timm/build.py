@@ -9,9 +9,8 @@ from typing import Any
 import timm
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
 from timm.data import resolve_data_config
-from timm.models import PretrainedCfg, get_pretrained_cfg, load_state_dict
+from timm.models import PretrainedCfg, get_pretrained_cfg
 from timm.models.dla import DLA
 from torch import Tensor, nn
 
@@ -34,7 +33,6 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
             f"timm has no pretrained weights for {name!r}.{ftrun.did_you_mean(name, timm.list_pretrained())} "
             'Give another model, or "pretrained": false for random weights.'
         )
-    state = _read(checkpoint) if checkpoint else None
     size = prepare.size if "size" in overrides else None
     arguments = {"img_size": size} if size and config.fixed_input_size else {}
     with _at_size(name, config, size) if size else nullcontext():
@@ -43,8 +41,11 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
         if arguments:
             _check_patches(name, model, config.input_size[1:], size)
         net = TimmNet(model, prepare)
-    if state is not None:
-        net = _with_weights(net, state, f"checkpoint {checkpoint}", name, arguments)
+    if checkpoint is None:
+        return net
+    read = ftrun.read_weights(checkpoint, net.model.state_dict(), head=net.head_path)
+    net = _with_weights(net, read.tensors, f"checkpoint {checkpoint}", name, arguments)
+    net.notes += read.notes
     return net
 
 
@@ -171,25 +172,9 @@ def _check_hub(repository: str, file: str | None) -> None:
         raise ConnectionError(str(error)) from error
 
 
-def _read(path: Path) -> State:
-    if not path.is_file():
-        raise ftrun.SpecError(f"there is no checkpoint {path} (looked for {path.absolute()}).")
-    try:
-        state = load_state_dict(path, weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ftrun.SpecError(f"checkpoint {path} is not loaded: {_first_line(error)}") from error
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ftrun.SpecError(f"checkpoint {path} holds no state dict (names and tensors).")
-    return dict(state)
-
-
 def _with_weights(net: TimmNet, state: State, source: str, name: str, arguments: Mapping[str, Any]) -> TimmNet:
-    """The net with `state`. A head for another number of classes is left out; anything else must fit."""
+    """The net with `state`, its own head included where that is of other classes; all else must fit."""
     own = net.model.state_dict()
-    head = f"{net.head_path}."
-    own_head, other_head = ({k: v for k, v in each.items() if k.startswith(head)} for each in (own, state))
-    if _differences(own_head, other_head):
-        state = {key: value for key, value in state.items() if key not in other_head} | own_head
     wrong = _differences(own, state)
     if not wrong:
         net.model.load_state_dict(state)

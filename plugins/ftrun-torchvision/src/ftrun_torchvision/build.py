@@ -12,7 +12,7 @@ from torchvision import models
 
 import ftrun
 from ftrun_torchvision.families import net_of
-from ftrun_torchvision.weights import load, read
+from ftrun_torchvision.weights import load
 
 # Seconds for which a host may be silent; torch.hub alone waits for as long as the system does.
 _PATIENCE = 15
@@ -31,12 +31,16 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     entry = entries["DEFAULT"] if source is None or isinstance(source, Path) else source
     prepare = _input(name, entry).changed(**overrides).of_channels(3)
     arguments = _arguments(name, prepare.size, entry)
-    state = read(source) if isinstance(source, Path) else _downloaded(source) if source else None
     if _module(name) in ("googlenet", "inception"):
-        arguments |= {"aux_logits": False, "init_weights": state is None}
+        arguments |= {"aux_logits": False, "init_weights": source is None}
+    published = None if source is None or isinstance(source, Path) else _downloaded(source)
     net = net_of(models.get_model(name, weights=None, **arguments), prepare)
-    if state is not None:
-        load(net, state, f"weight file {source}" if isinstance(source, Path) else f"torchvision's file of {source!r}")
+    if published is not None:
+        load(net, published, f"torchvision's file of {source!r}")
+    elif isinstance(source, Path):
+        read = ftrun.read_weights(source, net.model.state_dict(), head=net.head_path)
+        load(net, read.tensors, f"weight file {source}")
+        net.notes += read.notes
     return net
 
 

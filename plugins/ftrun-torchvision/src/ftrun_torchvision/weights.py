@@ -1,13 +1,8 @@
-"""Weight files: read without running anything in them, made to fit, checked, loaded."""
+"""Weights: made to fit, checked, loaded."""
 
-import pickle
 import re
 from collections.abc import Iterable, MutableMapping
-from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
@@ -18,27 +13,6 @@ State = MutableMapping[str, Tensor]
 
 # Auxiliary classifiers, which only training from scratch needs.
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-
-
-def read(path: Path) -> State:
-    """The tensors of a .safetensors file, or of one that torch.save wrote."""
-    try:
-        state = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except pickle.UnpicklingError as error:
-        raise ftrun.SpecError(
-            f"weight file {path} is no plain file of tensors, and what else it holds could run code, so it is not "
-            "loaded. Save its state dict alone: torch.save(model.state_dict(), path)."
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ftrun.SpecError(f"weight file {path} is damaged: {_first_line(error)}") from error
-    state = state.get("model", state) if isinstance(state, dict) else {}  # torchvision's training script nests it
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ftrun.SpecError(f"weight file {path} holds no state dict (names and tensors).")
-    return state
 
 
 def load(net: ftrun.Net, state: State, source: str) -> None:
@@ -79,7 +53,3 @@ def _modernise(net: ftrun.Net, state: State) -> None:
 def _listed(what: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     return [f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"] if names else []
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

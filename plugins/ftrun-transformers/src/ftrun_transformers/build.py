@@ -18,6 +18,7 @@ from ftrun_transformers.net import EncoderNet, to_json
 
 _LENGTH = 512  # where neither the tokenizer nor the caller says less
 _PATIENCE = 10.0  # seconds
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def build(
@@ -68,6 +69,9 @@ def _net(model: PreTrainedModel, text: EncoderInput, pooling: str, normalize: bo
 
 
 def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
+    for name in _WEIGHTS:
+        if (file := Path(source) / name).is_file():
+            ftrun.weight_file_kind(file)  # raises for what is none under its name, such as a pointer of Git LFS
     model, info = AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
     missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
     wrong = [*missing, *(str(each) for each in info["mismatched_keys"])]
