@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import StringIO
 
 import torch
 from torch import Tensor, nn
@@ -98,7 +100,8 @@ class Exportable:
         sizes = {0: (1, None), **self.net.varying}
         free = {dim: Dim(self.free[dim], min=least, max=most) for dim, (least, most) in sizes.items()}
         try:
-            with torch.no_grad(), warnings.catch_warnings():
+            with torch.no_grad(), redirect_stderr(StringIO()), warnings.catch_warnings():
+                # Where it gives up, it prints the whole graph: thousands of lines of a deep net.
                 warnings.simplefilter("ignore")  # torch warns of its own nn.LSTM; the file is compared in any case
                 return torch.export.export(self.module, (self.example,), dynamic_shapes=(free,))
         except Exception as error:  # whatever the net's code does under torch.export
