@@ -37,17 +37,20 @@ ALL, HEAD = Phase(epochs=10), Phase(epochs=10, freeze="features")
 @pytest.mark.parametrize(
     ("net", "settings", "steps", "expected"),
     [
-        (normed(), train(), FEWEST_STEPS // 10, ["train"]),
-        (normed(), train(), FEWEST_STEPS // 10 - 1, ["frozen"]),
-        (normed(), train(batch_size=SMALLEST_BATCH - 1), 10_000, ["frozen"]),
+        (normed(), train(), 1, ["train"]),
+        (normed(), train(batch_size=2), 1, ["train"]),
+        (normed(), train(batch_size=1), 1, ["frozen"]),
+        (normed(), train(ALL, HEAD, ALL), 1, ["train", "train", "frozen"]),
         (normed(), train(HEAD, ALL), FEWEST_STEPS // 10, ["train", "train"]),
-        (normed(), train(HEAD, ALL), FEWEST_STEPS // 10 - 1, ["frozen", "frozen"]),
+        (normed(), train(HEAD, ALL), FEWEST_STEPS // 10 - 1, ["train", "frozen"]),
+        (normed(), train(HEAD, ALL, batch_size=SMALLEST_BATCH - 1), 10_000, ["train", "frozen"]),
+        (normed(), train(Phase(epochs=10, freeze="body"), ALL), 1, ["train", "frozen"]),
         (normed(), train(HEAD, ALL, ALL), FEWEST_STEPS // 10 - 1, ["train"] * 3),
-        (normed(), train(Phase(epochs=1, norm="train"), Phase(epochs=1)), 1, ["train", "frozen"]),
+        (normed(), train(HEAD, Phase(epochs=1, norm="train"), Phase(epochs=1)), 1, ["train", "train", "frozen"]),
         (normed(), train(Phase(epochs=99, norm="frozen")), 10_000, ["frozen"]),
-        (normed(pretrained=False), train(), 1, ["train"]),
-        (normed(norm=False), train(), 1, ["train"]),
-        (normed(head_norm=True), train(), 1, ["frozen"]),
+        (normed(pretrained=False), train(HEAD, ALL), 1, ["train", "train"]),
+        (normed(norm=False), train(HEAD, ALL), 1, ["train", "train"]),
+        (normed(head_norm=True), train(HEAD, ALL), 1, ["train", "frozen"]),
     ],
 )
 def test_statistics_are_learned_where_steps_are_many_and_batches_not_small(net, settings, steps, expected):

@@ -49,7 +49,8 @@ class Phase(BaseModel):
     norm: Literal["auto", "train", "frozen"] = Field(
         "auto",
         description="Whether batch normalisation goes by each batch's statistics (train) or keeps the pretrained ones "
-        "(frozen), while its scale and shift learn. auto keeps them where steps are few or batches small.",
+        "(frozen), while its scale and shift learn. auto keeps them after a phase of the head alone, where steps are "
+        "few or batches small.",
     )
 
 

@@ -22,15 +22,23 @@ SMALLEST_BATCH = 16
 def choose(net: Net, train: Train, steps_per_epoch: int) -> list[Norm]:
     """Return the norm of each phase: the spec's or, for auto, what the length of the run and its batches allow.
 
-    In training mode a pretrained net computes by other statistics than those that its weights were trained with: at
-    first it is worse than it was, and it takes many steps of batches that are not small until it is better. Statistics
-    that nothing was trained with yet are not worth keeping, however short the run.
+    In training mode a pretrained net computes by other statistics than those that its weights were trained with. A head
+    that has learned by the old ones no longer fits, and it takes many steps of batches that are not small until the net
+    is better than before. So the statistics are kept where a phase comes after one of the head alone and has too little
+    to learn new ones from. Where everything learns from the start they are never kept by themselves: nothing fits yet,
+    and it is by a batch's statistics that a net stands the rates of such runs. Statistics that nothing was trained with
+    yet are not worth keeping.
 
     Raises SpecError where batch normalisation would have to learn from one sample at a time.
     """
     too_little = _steps(net, train, steps_per_epoch) < FEWEST_STEPS or train.batch_size < SMALLEST_BATCH
-    auto: Norm = "frozen" if too_little and _is_pretrained(net) else "train"
-    norms: list[Norm] = [auto if phase.norm == "auto" else phase.norm for phase in train.each_phase]
+    pretrained, head_fits = _is_pretrained(net), False
+    norms: list[Norm] = []
+    for phase in train.each_phase:
+        keep = pretrained and ((head_fits and too_little) or train.batch_size == 1)
+        auto: Norm = "frozen" if keep else "train"
+        norms.append(auto if phase.norm == "auto" else phase.norm)
+        head_fits = head_fits or only_head(net, phase)
     if train.batch_size == 1 and (layer := _would_learn_from_one(net, train, norms)):
         raise SpecError(
             f"1: {layer} is batch normalisation, whose statistics are those of a batch, of two samples at the least. "
