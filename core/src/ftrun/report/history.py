@@ -139,6 +139,7 @@ def phases(spec: RunSpec, norms: Sequence[str]) -> list[PhaseRow]:
     found, first = [], 1
     for phase, norm in zip(spec.train.phases or (), norms, strict=False):
         last = first + phase.epochs - 1
+        norm = "frozen" if phase.freeze == "features" else norm
         found.append(PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, norm))
         first = last + 1
     return found
