@@ -67,3 +67,14 @@ def test_links_to_folders_are_followed_once(tmp_path):
 @pytest.mark.parametrize("name", ["recycle", "eaDir", "lost", "~cats", "@home", "#1", "thumbs"])
 def test_other_names_are_a_users_own(name):
     assert not is_clutter(name)
+
+
+def test_odd_names_are_shown_in_one_line_that_a_terminal_does_not_obey(tmp_path):
+    for name in (b"a.\xff\xfe", b"b.\n\x1b[31m", "c.\u202egpj".encode()):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).touch()
+    scan = FileScan((".jpg",))
+    list(scan.walk(str(tmp_path)))
+    (line,) = scan.passed_over()
+    assert line.startswith("3 files were passed over")
+    assert not set("\n\x1b\u202e") & set(line)
+    line.encode()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ftrun.printable import printable
 from ftrun.targets import Target
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Splits:
     def __post_init__(self) -> None:
         if not self.targets:
             raise ValueError("a dataset needs at least one target")
+        object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))  # names of files are in them
 
     def items(self) -> "list[tuple[str, Split]]":
         """The splits that there are, by name, in the order train, val, test."""

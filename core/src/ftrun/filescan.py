@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ftrun.data import counted
 from ftrun.errors import DataError
+from ftrun.printable import printable
 
 _SYSTEMS_OWN = frozenset(
     {
@@ -118,4 +119,4 @@ def _suffix(name: str) -> str:
 def _line(kinds: Mapping[str, str], one: str, several: str) -> list[str]:
     """`3 files were passed over: .txt 2, .csv 1`, for paths with their kinds; none where there are no paths."""
     what = one if len(kinds) == 1 else several
-    return [f"{len(kinds):,} {what}: {counted(Counter(kinds.values()))}."] if kinds else []
+    return [printable(f"{len(kinds):,} {what}: {counted(Counter(kinds.values()))}.")] if kinds else []

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ftrun.errors import DataError
 from ftrun.inputs.imagefile import FORMATS, is_deep, quiet, read_image
+from ftrun.printable import printable
 
 T = TypeVar("T")
 
@@ -148,4 +149,4 @@ def _such(paths: Sequence[str]) -> str:
 
 
 def _first(paths: Sequence[str]) -> str:
-    return os.path.basename(paths[0]) + (", ..." if len(paths) > 1 else "")
+    return printable(os.path.basename(paths[0])) + (", ..." if len(paths) > 1 else "")
