@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ftrun.filescan import FileScan, is_folder
     from ftrun.hooks import hookimpl
     from ftrun.inputs import ImageInput, InputSpec, TextInput
+    from ftrun.libraries import library_errors
     from ftrun.net import Heads, Net
     from ftrun.paths import expand_path
     from ftrun.randomness import SampleRandom
@@ -86,6 +87,7 @@ __all__ = [
     "hookimpl",
     "is_folder",
     "keep_classes",
+    "library_errors",
     "load",
     "read_weights",
     "suggestions",
@@ -104,6 +106,7 @@ _HOME = {
     "ftrun.filescan": "FileScan is_folder",
     "ftrun.hooks": "hookimpl",
     "ftrun.inputs": "ImageInput InputSpec TextInput",
+    "ftrun.libraries": "library_errors",
     "ftrun.net": "Heads Net",
     "ftrun.paths": "expand_path",
     "ftrun.randomness": "SampleRandom",

@@ -263,6 +263,8 @@ class TestInput:
             ("test_vit", 40, "16 x 16.*multiples"),
             ("mixer_s32_224", 48, "32 x 32.*multiples"),
             ("halonet_h1", 32, "own size is 256 x 256"),
+            ("maxvit_pico_rw_256", 16, "own size is 256 x 256"),
+            ("maxvit_rmlp_pico_rw_256", 8, "own size is 256 x 256"),
         ],
     )
     def test_sizes_that_do_not_fit(self, model: str, side: int, why: str):

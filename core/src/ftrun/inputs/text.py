@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ftrun.errors import DataError, FtrunError, SpecError
 from ftrun.inputs.base import InputSpec
+from ftrun.libraries import library_errors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -138,12 +139,10 @@ def _tokenizer(text: str, length: int) -> "Tokenizer":
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
         raise FtrunError('texts are cut into tokens with tokenizers. Run: pip install "ftrun[text]"') from None
-    try:
+    with library_errors("the tokenizer is damaged", FtrunError):
         tokenizer = Tokenizer.from_str(text)
         padding, marks = tokenizer.padding, tokenizer.num_special_tokens_to_add(False)
         tokenizer.enable_truncation(length)
-    except Exception as error:  # tokenizers raises no more special one
-        raise FtrunError(f"the tokenizer is damaged: {error}") from None
     if length <= marks:  # tokenizers would cut off nothing at all, or all of the text
         raise SpecError(
             f"{length} is too short: the tokenizer marks a text with {marks} tokens of its own, which count, and one "

@@ -35,7 +35,7 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
         )
     size = prepare.size if "size" in overrides else None
     arguments = {"img_size": size} if size and config.fixed_input_size else {}
-    with _at_size(name, config, size) if size else nullcontext():
+    with ftrun.library_errors(_wrong_size(name, config.input_size[1:], size)) if size else nullcontext():
         with _fetching(name, config) if download else nullcontext():
             model = timm.create_model(name, pretrained=download, **arguments)
         if arguments:
@@ -100,28 +100,19 @@ def _input(config: PretrainedCfg) -> ftrun.ImageInput:
     )
 
 
-@contextmanager
-def _at_size(name: str, config: PretrainedCfg, size: tuple[int, int]) -> Iterator[None]:
-    """Inside, whatever does not fit is the fault of the size that the spec asks for."""
-    try:
-        yield
-    except MISFIT as error:
-        raise _wrong_size(name, config.input_size[1:], size, str(error).partition("\n")[0]) from error
-
-
 def _check_patches(name: str, model: nn.Module, native: tuple[int, int], size: tuple[int, int]) -> None:
     """A model of patches may cut off what is left over after the last whole patch; nobody would see it."""
     first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
     patch = first.stride
     if first.kernel_size == patch and (size[0] % patch[0] or size[1] % patch[1]):
         reason = f"its patches are {_by(patch)}, so the sides must be multiples of that"
-        raise _wrong_size(name, native, size, reason)
+        raise ftrun.SpecError(f"{_wrong_size(name, native, size)}: {reason}.")
 
 
-def _wrong_size(name: str, native: Iterable[int], size: Iterable[int], reason: str) -> ftrun.SpecError:
-    return ftrun.SpecError(
-        f"timm's {name} does not take images of {_by(size)} pixels{f' ({reason})' if reason else ''}. "
-        f"Its own size is {_by(native)}; multiples of that work, and in most families those of 32."
+def _wrong_size(name: str, native: Iterable[int], size: Iterable[int]) -> str:
+    return (
+        f"timm's {name} does not take images of {_by(size)} pixels (its own size is {_by(native)}; multiples of that "
+        "work, and in most families those of 32)"
     )
 
 

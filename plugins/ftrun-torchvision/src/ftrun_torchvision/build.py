@@ -34,7 +34,8 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     if _module(name) in ("googlenet", "inception"):
         arguments |= {"aux_logits": False, "init_weights": source is None}
     published = None if source is None or isinstance(source, Path) else _downloaded(source)
-    net = net_of(models.get_model(name, weights=None, **arguments), prepare)
+    with ftrun.library_errors(f"{name} does not take images of {prepare.size[0]} x {prepare.size[1]} pixels"):
+        net = net_of(models.get_model(name, weights=None, **arguments), prepare)
     if published is not None:
         load(net, published, f"torchvision's file of {source!r}")
     elif isinstance(source, Path):

@@ -1,6 +1,9 @@
 """From a folder or a name on the Hub to a net; and from what a run has saved."""
 
 import json
+import os
+import pickle
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +22,8 @@ from ftrun_transformers.net import EncoderNet, to_json
 _LENGTH = 512  # where neither the tokenizer nor the caller says less
 _PATIENCE = 10.0  # seconds
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_MOST_LAYERS = 1000
+_NOT_KEPT = ("_name_or_path", "name_or_path", "auto_map")
 
 
 def build(
@@ -37,30 +42,46 @@ def build(
     Raises SpecError where it is no encoder, or not whole; FtrunError where the Hub is out of reach.
     """
     with _fetching(source), _quiet():
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         if config.is_encoder_decoder:
             raise ftrun.SpecError(f"{source} ({config.model_type}) is an encoder with a decoder; take an encoder.")
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        check_size(config)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model = _pretrained(source, config) if weights else _random(config)
-    text = EncoderInput(
-        length=length or min(_limit(model), tokenizer.model_max_length, _LENGTH),
-        tokenizer=_as_json(tokenizer, source),
-        config=_config_json(config),
-    )
+        text = EncoderInput(
+            length=length or min(_limit(model), _longest(tokenizer), _LENGTH),
+            tokenizer=_as_json(tokenizer, source),
+            config=_config_json(config),
+        )
     text = text.changed(**overrides)
     if text.length > _limit(model):
         raise ftrun.SpecError(f"{source} takes texts of {_limit(model)} tokens at most, not {text.length}.")
-    return _net(model, text, pooling, normalize)
+    with _fetching(source):
+        return _net(model, text, pooling, normalize)
 
 
 def rebuild(text: EncoderInput, *, pooling: str, normalize: bool) -> EncoderNet:
     """The net whose input a run has saved, with random weights."""
-    try:
+    with ftrun.library_errors("config.json: is damaged", ftrun.FtrunError):
         config = _from_json(text.config)
-        model = _random(config)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ftrun.FtrunError(f"config.json: is damaged: {_first_line(error)}") from error
-    return _net(model, text, pooling, normalize)
+        check_size(config)
+        return _net(_random(config), text, pooling, normalize)
+
+
+def check_size(config: PreTrainedConfig) -> None:
+    """Raise SpecError for a model that no memory here could hold, before anything of it is made."""
+    for key, value in config.to_dict().items():
+        if key.endswith(("_layers", "n_layer")) and isinstance(value, int) and value > _MOST_LAYERS:
+            raise ftrun.SpecError(f"config.json: {key} is {value:,}; more than {_MOST_LAYERS:,} layers are not built.")
+    with torch.device("meta"):
+        model = AutoModel.from_config(config, trust_remote_code=False)
+    needed = 4 * sum(parameter.numel() for parameter in model.parameters())
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > here:
+        raise ftrun.SpecError(
+            f"config.json: describes a model whose weights take {needed / 1e9:,.0f} GB, and the memory here is "
+            f"{here / 1e9:,.0f} GB."
+        )
 
 
 def _net(model: PreTrainedModel, text: EncoderInput, pooling: str, normalize: bool) -> EncoderNet:
@@ -72,7 +93,9 @@ def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel
     for name in _WEIGHTS:
         if (file := Path(source) / name).is_file():
             ftrun.weight_file_kind(file)  # raises for what is none under its name, such as a pointer of Git LFS
-    model, info = AutoModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True)
+    model, info = AutoModel.from_pretrained(
+        source, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
+    )
     missing = [name for name in info["missing_keys"] if not name.startswith("pooler.")]
     wrong = [*missing, *(str(each) for each in info["mismatched_keys"])]
     if wrong:
@@ -84,19 +107,19 @@ def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel
 
 
 def _random(config: PreTrainedConfig) -> PreTrainedModel:
-    return AutoModel.from_config(config, dtype=torch.float32).train()
+    return AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False).train()
 
 
 def _width(model: PreTrainedModel, text: EncoderInput) -> int:
     """The length of a token's vector, once it is seen that there is one for each token. Raises SpecError."""
     tokens = text.collate(text.example(1))
     training = model.training
-    try:
-        with torch.no_grad():
-            states = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ftrun.SpecError(f"{type(model).__name__} is no encoder of texts: {_first_line(error)}") from error
-    finally:
+    with ftrun.library_errors(f"{type(model).__name__} is no encoder of texts"), torch.no_grad():
+        rows = model.get_input_embeddings().num_embeddings
+        words = max(text.tokens.get_vocab(with_added_tokens=False).values(), default=0) + 1
+        if words > rows:
+            raise ftrun.SpecError(f"the tokenizer has {words:,} words, and the model {rows:,}: they are of two models.")
+        states = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
         model.train(training)
     if states.shape[:2] != tokens.shape:
         raise ftrun.SpecError(f"{type(model).__name__} gives {list(states.shape)} for {list(tokens.shape)} tokens.")
@@ -111,21 +134,29 @@ def _limit(model: PreTrainedModel) -> int:
     return int(getattr(model.config, "max_position_embeddings", None) or _LENGTH)
 
 
+def _longest(tokenizer: Any) -> int:
+    """How many tokens of a text the tokenizer takes; without end where it does not say."""
+    given = tokenizer.model_max_length
+    return given if isinstance(given, int) and given > 0 else sys.maxsize
+
+
 def _as_json(tokenizer: Any, source: str | Path) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ftrun.SpecError(f"{source}: its tokenizer ({type(tokenizer).__name__}) is not one of `tokenizers`.")
     if tokenizer.pad_token_id is None:
         raise ftrun.SpecError(f"{source}: its tokenizer has no token to fill up texts with (pad_token).")
+    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):  # as it is made where there is no file
+        raise ftrun.SpecError(f"{source}: its tokenizer knows no word. Is tokenizer.json or the vocabulary missing?")
     backend.no_truncation()
     backend.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
     return str(backend.to_str())
 
 
 def _config_json(config: PreTrainedConfig) -> str:
-    """All of the configuration, whatever the defaults of another version; but not where it was read."""
+    """All of the configuration, whatever the defaults of another version; but neither where it was read, nor code."""
     whole = json.loads(config.to_json_string(use_diff=False))
-    return to_json({key: value for key, value in whole.items() if key not in ("_name_or_path", "name_or_path")})
+    return to_json({key: value for key, value in whole.items() if key not in _NOT_KEPT})
 
 
 def _from_json(text: str) -> PreTrainedConfig:
@@ -137,18 +168,34 @@ def _from_json(text: str) -> PreTrainedConfig:
 def _fetching(source: str | Path) -> Iterator[None]:
     """Inside, files come from a folder, the cache or the network."""
     local = Path(source).is_dir()
-    try:
-        if not local:
-            _check_hub(str(source))
-        yield
-    except ConnectionError as error:
-        raise ftrun.FtrunError(
-            f"{source} could not be fetched from https://huggingface.co: {_first_line(error)}. Fetch its files "
-            '(config.json, the tokenizer, model.safetensors) elsewhere and name their folder: "transformers/PATH".'
-        ) from error
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        place = "the folder" if local else "there is no such folder, and on the Hub"
-        raise ftrun.SpecError(f"transformers/{source}: {place}: {_first_line(error)}") from error
+    place = "the folder" if local else "there is no such folder, and on the Hub"
+    with ftrun.library_errors(f"transformers/{source}: {place}"):
+        try:
+            if not local:
+                _check_hub(str(source))
+            yield
+        except ConnectionError as error:
+            raise ftrun.FtrunError(
+                f"{source} could not be fetched from https://huggingface.co: {_first_line(error)}. Fetch its files "
+                '(config.json, the tokenizer, model.safetensors) elsewhere and name their folder: "transformers/PATH".'
+            ) from error
+        except Exception as error:
+            if "trust_remote_code" in str(error):
+                raise ftrun.SpecError(
+                    f"transformers/{source}: {place}: its model or tokenizer is code of its own (auto_map), which "
+                    "could do anything, so it is not run. Take one that transformers itself has."
+                ) from error
+            if _is_pickle(error):
+                raise ftrun.SpecError(
+                    f"transformers/{source}: {place}: its weights are a pickle that is damaged or holds more than "
+                    "tensors, which could run code, so it is not loaded. Save them as model.safetensors."
+                ) from error
+            raise
+
+
+def _is_pickle(error: BaseException | None) -> bool:
+    """Whether an exception comes from a pickle that torch does not load as plain tensors."""
+    return error is not None and (isinstance(error, pickle.UnpicklingError) or _is_pickle(error.__context__))
 
 
 def _check_hub(name: str) -> None:
