@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -16,6 +16,7 @@ from ftrun.errors import Mistake, PluginError, SpecError, did_you_mean
 from ftrun.pairs import wrong_pairs
 from ftrun.runspec import SLOTS, Phase, RunSpec, Slot, Train, expand, run_spec_model
 from ftrun.specfile import json_or_text, parse_set, remove_value, set_value
+from ftrun.specs import Part
 
 
 class InvalidSpec(SpecError):
@@ -211,7 +212,13 @@ def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
         asked = json.dumps({"name": family, member: rest or "..."}) if member else ""
         hint = f"as an object it is {asked}" if member else f"{family!r} takes nothing after a slash"
         return f"no {role} named {value['name']!r}: {hint}."
-    return f"no {role} named {value['name']!r}.{did_you_mean(family, names)} {listed}"
+    near = _of_families(value["name"], names) or did_you_mean(family, names)
+    return f"no {role} named {value['name']!r}.{near} {listed}"
+
+
+def _of_families(name: str, parts: Mapping[str, type[Part]]) -> str:
+    found = [f"{family}/{name}" for family, part in parts.items() if part.family and part.has_member(name)]
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def _none_installed(role: str) -> str:

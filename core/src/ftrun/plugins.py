@@ -13,7 +13,7 @@ from types import ModuleType
 import pluggy
 import pydantic
 
-from ftrun import apiversion, hooks, selection
+from ftrun import apiversion, heavy, hooks, selection
 from ftrun.contract import Broken, as_broken, check_hooks, offered, register
 from ftrun.contract import part_names as part_names
 from ftrun.localparts import PartsFile
@@ -40,7 +40,7 @@ class Plugin:
     parts: tuple[type[Part], ...] = ()
     error: str = ""
     warnings: tuple[str, ...] = ()
-    """What it uses that is deprecated."""
+    """What it uses that is deprecated, and what it loads that is heavy."""
     traceback: str = ""
     """Where in it an exception came from, if that is why it is broken."""
     file: str = ""
@@ -102,6 +102,7 @@ def _name_and_version(entry_point: EntryPoint) -> tuple[str, str]:
 
 def _loaded(manager: pluggy.PluginManager, record: Plugin, import_module: Callable[[], ModuleType]) -> Plugin:
     """The record of a plugin with its parts or, if it is broken, with the reason."""
+    before = heavy.loaded()
     try:
         _check_api(record)  # before the import: what is written for another API may do anything
         with as_broken("failed to import"):
@@ -115,10 +116,15 @@ def _loaded(manager: pluggy.PluginManager, record: Plugin, import_module: Callab
         with as_broken("failed to register"):
             # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
             deprecated = register(manager, module, f"{record.distribution}:{record.entry_point}")
-        record = replace(record, warnings=tuple(deprecated))
+        source = record.local.source.decode(errors="replace") if record.local else _source(record)
+        record = replace(record, warnings=(*deprecated, *heavy.warning(before, source)))
         return replace(record, parts=tuple(offered(manager, module)))
     except Broken as broken:
         return replace(record, error=str(broken), traceback=_frames(broken.__cause__))
+
+
+def _source(record: Plugin) -> str:
+    return apiversion.source_of(apiversion.module_spec(record.module.partition(":")[0]))
 
 
 def _check_api(record: Plugin) -> None:

@@ -48,6 +48,14 @@ class Part(BaseModel):
             self.__dict__[option] = expand_all(value)  # the model is frozen for everyone else
         return self
 
+    @classmethod
+    def has_member(cls, name: str) -> bool:
+        """Return whether the family has a member of that name: for a message on a spec that leaves the family out.
+
+        Answered without loading a library; False where that cannot be known.
+        """
+        return False
+
     def paths(self) -> dict[str, Path]:
         """Return the options that are a path, by name."""
         return {option: value for option, value in self if isinstance(value, Path)}

@@ -15,7 +15,7 @@ from ftrun.errors import PluginError, SpecError
 @PARTS
 @AS_JSON
 def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool) -> None:
-    """List the installed plugins; WHAT, a role or a part's name, shows options.
+    """List the installed plugins; WHAT, a role, a part's name or `train`, shows options; `train.phases` one of them.
 
     FTRUN_PLUGINS=a,b loads only these. With FTRUN_STRICT_PLUGINS=1, any plugin that is broken or clashes is an error.
     """
@@ -33,7 +33,7 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
     if what is None:
         answer(listing.plugins(catalogue), listing.plugins_text, as_json)
     else:
-        answer(listing.parts(catalogue, what), listing.parts_text, as_json)
+        answer(listing.options(catalogue, what), listing.parts_text, as_json)
 
 
 @click.command()

@@ -1,6 +1,5 @@
 """What `ftrun new-plugin` makes: a distribution with one working part, and the test that it keeps the contract."""
 
-import ast
 import keyword
 import os
 import re
@@ -119,7 +118,7 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
         "distribution": plugin.folder.name,
         "name": plugin.name,
         "module": module,
-        "summary": (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0],
+        "summary": f"{plugin.role.capitalize()} `{plugin.name}` for ftrun.",
         "dependencies": "\n".join(f'    "{each}",' for each in dependencies),
         "use": plugin.use,
         "language": "json" if plugin.fragment.startswith('"') else "sh",

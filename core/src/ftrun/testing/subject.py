@@ -3,17 +3,18 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from ftrun.catalogue import Catalogue
+from ftrun.contract import part_names
 from ftrun.inputs import ImageInput, InputSpec, TextInput
 from ftrun.plugins import Plugin
 from ftrun.runspec import SLOTS, RunSpec
 from ftrun.specs import Backbone, Modifier, Part
 from ftrun.targets import Classes, Labels, Target, Values
-from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_run
+from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,8 +168,18 @@ class Subject:
 
     @property
     def _plugins(self) -> list[Plugin]:
-        others = [each for each in self.installed if each.module != self.plugin.module]
+        """The plugin under test, and of the others what it does not clash with: that is no fault of either's parts."""
+        mine: set[tuple[str, str]] = set().union(*map(_keys, (*self.plugin.parts, *tiny_plugin().parts)))
+        others = [
+            replace(each, parts=tuple(part for part in each.parts if mine.isdisjoint(_keys(part))))
+            for each in self.installed
+            if each.module != self.plugin.module
+        ]
         return [self.plugin, *others]
+
+
+def _keys(part: type[Part]) -> set[tuple[str, str]]:
+    return {(part.role, name) for name in part_names(part)}
 
 
 # Things to try parts on

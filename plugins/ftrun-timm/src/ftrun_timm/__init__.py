@@ -1,6 +1,7 @@
 """Backbone `timm`: the models of timm."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -31,6 +32,14 @@ class Timm(ftrun.Backbone):
         from ftrun_timm.build import build
 
         return build(self.model, self.pretrained, self.checkpoint, overrides)
+
+    @classmethod
+    def has_member(cls, name: str) -> bool:
+        """Whether timm has a model of that name, tag or not: looked up in its files, which takes no import."""
+        spec = find_spec("timm")
+        folder = Path(spec.origin or "").parent / "models" if spec else Path()
+        defined = f"\ndef {name.partition('.')[0]}("
+        return any(defined in file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
 
     def without_weights(self) -> Self:
         """The same model with random weights."""

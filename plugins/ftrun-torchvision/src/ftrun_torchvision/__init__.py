@@ -1,6 +1,8 @@
 """Backbone `torchvision`: the classification models of torchvision."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
@@ -30,6 +32,13 @@ class Torchvision(ftrun.Backbone):
         from ftrun_torchvision.build import build
 
         return build(self.model, self.weights, overrides)
+
+    @classmethod
+    def has_member(cls, name: str) -> bool:
+        """Whether torchvision has a model of that name: looked up in its files, which takes no import."""
+        spec = find_spec("torchvision")
+        folder = Path(spec.origin or "").parent / "models" if spec else Path()
+        return any(f"\ndef {name}(" in file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
 
     def without_weights(self) -> Self:
         """The same model with random weights."""

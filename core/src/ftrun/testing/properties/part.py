@@ -10,13 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ftrun.heavy import HEAVY
 from ftrun.testing.subject import Subject, expect, fail
 from ftrun.testing.suite import holds_for
 
-HEAVY = (
-    "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "scipy", "pandas", "sklearn", "PIL",
-    "onnx", "onnxruntime", "onnxscript",
-)  # fmt: skip
 _IMPORT = """
 import importlib, sys
 sys.path[:0] = {path!r}
