@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ftrun.data import Split, get_items, sample_name
+from ftrun.errors import FtrunError
 from ftrun.inputs import InputSpec
 from ftrun.targets import Target
 
@@ -63,7 +64,7 @@ class Pictures:
     def _name(self, sample: int) -> str | None:
         try:
             return None if self._split is None else sample_name(self._split, sample)
-        except Exception:  # of a file that is gone, say
+        except (FtrunError, OSError):  # of a table that is gone, say
             return None
 
     def _of(self, sample: int) -> Shown | None:

@@ -31,7 +31,7 @@ class ImageFiles:
 
     def sample_name(self, index: int) -> str:
         """The file's path in the dataset's folder."""
-        return Path(self.paths[index]).relative_to(self.root).as_posix()
+        return Path(self.files[index]).relative_to(self.root).as_posix()
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
