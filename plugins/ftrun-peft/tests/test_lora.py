@@ -15,6 +15,7 @@ from ftrun.run.opened import open_run
 from ftrun.testing.tiny import TinyNet
 from ftrun_peft import Lora
 from ftrun_timm import Timm
+from ftrun_torchvision import Torchvision
 from ftrun_transformers import Transformers
 
 THREE = {"label": ftrun.Classes(names=("a", "b", "c"))}
@@ -130,3 +131,15 @@ def test_a_run_keeps_adapters_and_base_and_is_opened_again(tmp_path: Path):
     merged = opened.net.merged()
     with torch.no_grad():
         torch.testing.assert_close(merged(inputs(merged)), opened.net(inputs(merged)), rtol=1e-4, atol=1e-5)
+
+
+def test_adapters_in_layers_that_pool_runs_take_what_is_flattened():
+    """mobilenet_v3's first linear layer comes right after the pooling: a random spec found it with LoRA around it."""
+    part = Torchvision(name="torchvision", model="mobilenet_v3_small", weights=None)
+    net = part.build({"size": (32, 32)})
+    net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
+    net.eval()
+    images = net.input.prepare(net.input.example(2))
+    before = net(images)
+    changed = Lora(name="lora", rank=2).build(net).eval()
+    assert torch.allclose(changed(images), before, atol=1e-5)

@@ -164,7 +164,8 @@ def _outermost(paths: Iterable[str], head_path: str) -> list[str]:
 def _run(model: nn.Module, paths: Iterable[str], x: Tensor) -> Tensor:
     for path in paths:
         layer = model.get_submodule(path)
-        x = layer(x.flatten(1) if isinstance(layer, nn.Linear) else x)
+        linear = isinstance(getattr(layer, "base_layer", layer), nn.Linear)  # adapters wrap a layer
+        x = layer(x.flatten(1) if linear else x)
     return x
 
 

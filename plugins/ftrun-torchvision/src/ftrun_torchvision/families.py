@@ -87,7 +87,8 @@ class TorchvisionNet(ftrun.Net):
     def _run(self, paths: Iterable[str], x: Tensor) -> Tensor:
         for path in paths:
             layer = self.model.get_submodule(path)
-            x = layer(x.flatten(1) if isinstance(layer, nn.Linear) else x)
+            linear = isinstance(getattr(layer, "base_layer", layer), nn.Linear)  # adapters wrap a layer
+            x = layer(x.flatten(1) if linear else x)
         return x
 
     @staticmethod
