@@ -213,7 +213,7 @@ data  (dataset, from a-plugin 1)
     shape  object or null              default null    A shape.
     size   integer or "auto"           default "auto"  A number, or a word.
     sizes  integer or list of integer  default []      One or several.
-    tags   object                      optional        Numbers by name.
+    tags   object of integer           optional        Numbers by name.
     words  list of string              default []      A few words.
     low    number                      default 0       Not above high.
     high   number                      default 1       Not below low."""

@@ -190,10 +190,21 @@ def _message(
     ):
         return _part_message(_at(data, place), slot, catalogue)
     if kind == "extra_forbidden":
-        return _unknown_key(place, _options(place, data, model, catalogue))
+        unknown = _unknown_key(place, _options(place, data, model, catalogue))
+        return unknown + (_of_a_target_called_name(place, data, slot, catalogue) if slot else "")
     if kind == "missing":
         return _missing(place, slot, catalogue)
     return _wrong_value(error)
+
+
+def _of_a_target_called_name(place: tuple[str, ...], data: dict[str, Any], slot: Slot, catalogue: Catalogue) -> str:
+    """What to do where one part is taken for what may be a part for each target, one of which is called `name`."""
+    value = _at(data, place)
+    named = value.get("name") if isinstance(value, dict) else value
+    if not slot.by_target or len(place) != 2 or named not in catalogue.parts(slot.role.role):
+        return ""
+    first = json.dumps({"name": {"name": _at(data, place[:1])["name"]}})[:-1]
+    return f" If 'name' and {place[-1]!r} are targets, write the first one's {slot.key} as an object: {first}, ...}}."
 
 
 def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:

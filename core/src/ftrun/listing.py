@@ -222,7 +222,8 @@ def _held(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | Non
         return field
     inside = [field[key] for key in ("items", "additionalProperties") if isinstance(field.get(key), dict)]
     branches = [*field.get("anyOf", []), *field.get("oneOf", []), *inside]
-    return next((held for each in branches if (held := _held(each, schema))), None)
+    kinds = [held for each in branches if (held := _held(each, schema))]
+    return kinds[0] if len(kinds) == 1 else None  # of several kinds of object, each has its own
 
 
 def _summary(part: type) -> str:
