@@ -141,10 +141,8 @@ def test_where_all_but_the_head_is_frozen_inference_is_measured(catalogue, monke
         def forward(self, *arguments: object) -> None:
             raise AssertionError("a step of training")
 
-    monkeypatch.setenv("FTRUN_CACHE_GB", "0")  # no embeddings are kept
     job = assembled(catalogue, [], **PROBE, precision="fp32", memory_format="contiguous")
-    work = job.plan.work(20, 2, embeds=False, augmented=False)
-    monkeypatch.setenv("FTRUN_CACHE_GB", "1")
+    work = job.plan.work(20, 2, augmented=True)
     chosen = tuning.choose(
         job.spec.train.model_copy(update={"precision": "auto"}),
         job.net, Never(), work, job.loaders["train"].sample, CPU, job.graphs, print,
@@ -154,22 +152,21 @@ def test_where_all_but_the_head_is_frozen_inference_is_measured(catalogue, monke
 
 
 @pytest.mark.parametrize(
-    ("phases", "embeds", "augmented", "expected"),
+    ("phases", "augmented", "expected"),
     [
-        ([{"epochs": 5}], True, True, (500, 50)),
-        ([{"epochs": 5, "freeze": "stem"}], True, False, (0, 110)),
-        ([{"epochs": 5, "freeze": "features"}], True, True, (0, 550)),
-        ([{"epochs": 5, "freeze": "features", "views": 2}], True, True, (0, 210)),
-        ([{"epochs": 5, "freeze": "features", "views": 9}], True, True, (0, 510)),
-        ([{"epochs": 5, "freeze": "features"}], False, False, (0, 550)),
-        ([{"epochs": 5, "freeze": "features"}, {"epochs": 2}], True, False, (200, 130)),
+        ([{"epochs": 5}], True, (500, 50)),
+        ([{"epochs": 5, "freeze": "stem"}], False, (0, 110)),
+        ([{"epochs": 5, "freeze": "features"}], True, (0, 550)),
+        ([{"epochs": 5, "freeze": "features", "views": 2}], True, (0, 210)),
+        ([{"epochs": 5, "freeze": "features", "views": 9}], True, (0, 510)),
+        ([{"epochs": 5, "freeze": "features"}, {"epochs": 2}], False, (200, 130)),
     ],
 )
-def test_what_a_run_does_with_its_net(phases, embeds, augmented, expected, catalogue):
+def test_what_a_run_does_with_its_net(phases, augmented, expected, catalogue):
     epochs = sum(each["epochs"] for each in phases)
     fixed = {"precision": "fp32", "memory_format": "contiguous"}
     job = assembled(catalogue, [], phases=phases, epochs=epochs, **fixed)
-    work = job.plan.work(100, 10, embeds=embeds, augmented=augmented)
+    work = job.plan.work(100, 10, augmented=augmented)
     assert (work.training, work.inference) == expected
 
 

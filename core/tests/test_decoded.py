@@ -1,15 +1,24 @@
 """Samples that are decoded once: what comes out is what went in, for as long as the files are the same."""
 
 import json
+from typing import Literal
 
 import pytest
 import torch
 
-from ftrun import Classes, DataError, ImageInput, Splits, Subset, cachefolder
-from ftrun.run.decoded import decoded
+from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset, cachefolder
+from ftrun.run.decoded import Decoder
 from ftrun.run.mapped import MappedSplit
 
 INPUT = ImageInput(size=(4, 6))
+
+
+class FilesDataset(Dataset):
+    name: Literal["files"]
+    options: str = ""
+
+    def build(self) -> Splits:
+        raise NotImplementedError
 
 
 class Files:
@@ -42,10 +51,18 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+def entries(folder):
+    return list(folder.glob("?" * 32))
+
+
 def through(split, prepare=INPUT, skip=False):
     splits = Splits(train=split, targets={"label": Classes(names=("a", "b", "c"))})
     lines: list[str] = []
-    return decoded(splits, prepare, dataset="files", skip=skip, say=lines.append).train, lines
+    return decoder(prepare, skip, lines.append).splits(splits).train, lines
+
+
+def decoder(prepare=INPUT, skip=False, say=print, options="") -> Decoder:
+    return Decoder(prepare, dataset=FilesDataset(name="files", options=options), workers=0, skip=skip, say=say)
 
 
 def test_what_comes_out_is_what_the_input_makes_of_it():
@@ -64,9 +81,9 @@ def test_files_are_decoded_once_until_they_or_the_input_change():
     again = Files()
     through(again)
     through(again, INPUT.changed(mean=(0.5, 0.5, 0.5)))  # comes after decoding
-    assert again.reads == 0
+    assert again.reads == 2 * 8  # to see that they come out as they are kept
     through(again, INPUT.changed(size=(5, 5)))
-    assert again.reads == 150
+    assert again.reads == 2 * 8 + 150
     changed = Files(fingerprint="b")
     through(changed)
     assert changed.reads == 150
@@ -82,7 +99,7 @@ def test_train_and_a_val_that_is_cut_from_it_share_one():
     files = Files()
     parts = Subset(files, torch.arange(0, 100)), Subset(files, torch.arange(100, 150))
     splits = Splits(*parts[:1], val=parts[1], targets={"label": Classes(names=("a", "b", "c"))})
-    ready = decoded(splits, INPUT, dataset="files", skip=False, say=lambda line: None)
+    ready = decoder().splits(splits)
     assert files.reads == 150
     assert ready.train.split is ready.val.split
     assert ready.val.collated
@@ -92,7 +109,7 @@ def test_train_and_a_val_that_is_cut_from_it_share_one():
 def test_a_sample_that_cannot_be_read_is_an_error_at_once_or_when_it_is_wanted(folder):
     with pytest.raises(DataError, match=r"^70\.png is torn\.$"):
         through(Files(torn=(70,)))
-    assert list(folder.iterdir()) == []
+    assert entries(folder) == []
     for _ in range(2):  # decoded, and from the cache
         files = Files(torn=(70, 71))
         split, _ = through(files, skip=True)
@@ -104,7 +121,7 @@ def test_a_sample_that_cannot_be_read_is_an_error_at_once_or_when_it_is_wanted(f
 @pytest.mark.parametrize("damage", ["about", "data", "garbage"])
 def test_an_entry_that_is_not_whole_is_made_anew(folder, damage):
     through(Files())
-    (entry,) = folder.iterdir()
+    (entry,) = entries(folder)
     if damage == "data":
         with (entry / "data").open("ab") as file:
             file.truncate(100)
@@ -148,13 +165,13 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(folder):
 
 def test_the_entry_says_what_it_is(folder):
     through(Files())
-    (about,) = folder.glob("*/ftrun-cache.json")
-    assert json.loads(about.read_text()) == {
+    (entry,) = entries(folder)
+    assert json.loads((entry / "ftrun-cache.json").read_text()) == {
         "name": "files, train",
         "samples": 150,
         "shape": [3, 4, 6],
         "dtype": "torch.uint8",
-        "unreadable": [],
+        "unread": [],
     }
 
 
@@ -171,3 +188,63 @@ def test_what_a_killed_process_left_is_removed_once_it_is_old(folder):
     os.utime(old / cachefolder.MARKER, (0, 0))
     through(Files())
     assert (old.exists(), young.exists(), theirs.exists()) == (False, True, True)
+
+
+def test_an_error_is_never_kept():
+    """What cannot be read for a moment (a share that is away, too many open files) is there once it can be."""
+    files = Files(torn=(5, 70))
+    split, _ = through(files, skip=True)
+    for _ in range(2):  # as it was decoded, and from the cache
+        files.torn = (70,)
+        assert torch.equal(split[5][0], INPUT.collate([files[5][0]])[0])
+        with pytest.raises(DataError):
+            split[70]
+        files.torn = (5, 70)
+        split, lines = through(files, skip=True)
+        assert lines == []
+
+
+def test_what_does_not_come_out_as_it_is_kept_is_decoded_anew(folder):
+    through(Files())
+    (entry,) = entries(folder)
+    (entry / "data").write_bytes(bytes(150 * 3 * 4 * 6))
+    files = Files()
+    split, lines = through(files)
+    assert lines[0] == "files, train: what the cache holds is not what is decoded now, so it is decoded anew"
+    assert torch.equal(split[3][0], INPUT.collate([files[3][0]])[0])
+    assert through(files)[1] == []
+
+
+def test_options_of_the_dataset_are_a_part_of_the_key():
+    splits = Splits(train=Files(), targets={"label": Classes(names=("a", "b", "c"))})
+    decoder(options="a").splits(splits)
+    other = decoder(options="b").splits(splits)
+    assert isinstance(other.train, MappedSplit)
+    assert splits.train.reads == 2 * 150
+
+
+def test_without_workers_it_is_this_process_that_decodes():
+    files = Files()
+    files.in_memory = False
+    through(files)
+    assert files.reads == 150
+
+
+class Changing(Files):
+    """One whose files are written to while they are read."""
+
+    @property
+    def fingerprint(self):
+        return f"as of {self.reads}"
+
+    @fingerprint.setter
+    def fingerprint(self, value):
+        pass
+
+
+def test_files_that_change_meanwhile_are_not_kept(folder):
+    files = Changing()
+    split, lines = through(files)
+    assert split is files
+    assert "files have changed while they were decoded" in lines[-1]
+    assert entries(folder) == []

@@ -116,18 +116,18 @@ def test_without_a_cache_or_a_place_for_it_files_are_read_each_time(folder, sett
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_not_remembered(folder, settled, reads, monkeypatch):
-    real = filedigests.hashlib.file_digest
+    real = os.fstat
 
-    def slow(file, name):
-        digest = real(file, name)
+    def written_to(descriptor):
+        status = real(descriptor)
         time.sleep(0.02)  # a file system's clock has ticked
         with open(folder / "c", "a") as other:
             other.write("!")
-        return digest
+        return status
 
-    monkeypatch.setattr(filedigests.hashlib, "file_digest", slow)
+    monkeypatch.setattr(os, "fstat", written_to)
     files_fingerprint([folder / "c"], folder)
-    monkeypatch.setattr(filedigests.hashlib, "file_digest", real)
+    monkeypatch.setattr(os, "fstat", real)
     files_fingerprint([folder / "c"], folder)
     assert reads == ["c", "c"]
 

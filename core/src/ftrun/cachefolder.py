@@ -129,7 +129,7 @@ def shelf(name: str) -> Path:
             new.rename(path)
         except OSError:  # another process was quicker, or something else is there
             remove(new)
-    if not (path / MARKER).is_file():
+    if not is_ours(path):
         raise FileExistsError(f"{path} is not ftrun's")
     return path
 
@@ -140,9 +140,8 @@ def make_room(needed: int) -> bool:
     Nothing is removed where they would not fit even so.
     """
     for path, _ in _ours():
-        with suppress(OSError):  # of a process that was killed while it wrote
-            if path.suffix == ".new" and time() - (path / MARKER).stat().st_mtime > _LEFTOVER:
-                remove(path)
+        if path.suffix == ".new" and not _is_written(path):
+            remove(path)
     kept = entries()
     held, free = sum(entry.bytes for entry in kept), shutil.disk_usage(_existing(folder())).free
     if needed > limit() or needed >= free + held:
@@ -158,14 +157,28 @@ def clear() -> int:
     """Remove all that is ours, and give the number of bytes that its tensors took."""
     size = sum(entry.bytes for entry in entries())
     for path, _ in _ours():
-        remove(path)
+        if not _is_written(path):
+            remove(path)
     return size
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a process may be at work on it, that has not been killed meanwhile."""
+    try:
+        return path.suffix == ".new" and time() - (path / MARKER).stat().st_mtime < _LEFTOVER
+    except OSError:
+        return False
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a folder has our marker."""
+    return (path / MARKER).is_file() and not path.is_symlink()
 
 
 def remove(path: Path) -> None:
     """Remove a folder of ours; what we have not put there stays, and so does a folder with it."""
     with suppress(OSError):
-        if not (path / MARKER).is_file():
+        if not is_ours(path):
             return
         for file in path.iterdir():
             if _OURS.fullmatch(file.name):
@@ -180,7 +193,7 @@ def _ours() -> Iterator[tuple[Path, dict[str, Any]]]:
         for path in sorted(folder().iterdir()):
             with suppress(OSError, ValueError):
                 about = json.loads((path / MARKER).read_text(encoding="utf-8"))
-                if isinstance(about, dict) and not path.is_symlink():
+                if isinstance(about, dict) and is_ours(path):
                     yield path, about
 
 

@@ -10,9 +10,9 @@ import hashlib
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from time import time
 from unicodedata import normalize
 
@@ -21,6 +21,8 @@ from ftrun import cachefolder
 _STATE = struct.Struct("=QQqqq")  # device, inode, size, mtime_ns, ctime_ns
 _DIGEST = 32  # bytes of a SHA-256
 _RECORD = _STATE.size + _DIGEST
+_AT_ONCE = 64  # files that a thread is handed
+_CHUNK = 2**20  # bytes that are read at once
 _SETTLED = 2.0  # seconds after a change from which on a later one has another time
 _UNUSED = 10_000  # records of files that were not asked for: so many are kept in any case
 
@@ -54,6 +56,8 @@ def _name(path: str, root: str) -> str:
 
 def _digests(files: Iterable[str]) -> dict[str, bytes | None]:
     """The SHA-256 of each file; None where it cannot be read."""
+    from concurrent.futures import ThreadPoolExecutor  # it is slow to load
+
     by_folder: dict[str, list[str]] = defaultdict(list)
     for path in dict.fromkeys(files):
         by_folder[os.path.dirname(os.path.abspath(path))].append(path)
@@ -61,12 +65,10 @@ def _digests(files: Iterable[str]) -> dict[str, bytes | None]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for folder, paths in by_folder.items():
             remembered = _Remembered(folder)
-            unknown = []
-            for path in paths:
-                found[path] = remembered.digest(path)
-                if found[path] is None:
-                    unknown.append(path)
-            for path, (digest, state) in zip(unknown, threads.map(_read, unknown), strict=True):
+            found |= {path: remembered.digest(path) for path in paths}
+            unknown = [path for path in paths if found[path] is None]
+            some = [unknown[start : start + _AT_ONCE] for start in range(0, len(unknown), _AT_ONCE)]
+            for path, (digest, state) in zip(unknown, chain.from_iterable(threads.map(_read_all, some)), strict=True):
                 found[path] = digest
                 if digest and state:
                     remembered.add(state, digest)
@@ -74,17 +76,23 @@ def _digests(files: Iterable[str]) -> dict[str, bytes | None]:
     return found
 
 
+def _read_all(paths: Sequence[str]) -> list[tuple[bytes | None, bytes | None]]:
+    return [_read(path) for path in paths]
+
+
 def _read(path: str) -> tuple[bytes | None, bytes | None]:
     """The SHA-256 of a file, and its state where that can be trusted to stand for it."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").digest()
+            digest = hashlib.sha256()
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
             after = os.fstat(file.fileno())
     except (OSError, ValueError):  # ValueError: a name that cannot be one
         return None, None
     settled = time() - after.st_ctime >= _SETTLED
-    return digest, _state(after) if settled and _state(before) == _state(after) else None
+    return digest.digest(), _state(after) if settled and _state(before) == _state(after) else None
 
 
 def _state(status: os.stat_result) -> bytes:

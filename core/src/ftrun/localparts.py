@@ -116,6 +116,16 @@ def _forget() -> None:
         sys.path[:] = [each for each in sys.path if each is not on_path]
 
 
+def sources_of(module: str) -> dict[str, bytes]:
+    """Return what was read of a top-level module by its path, if it is of the local parts that are loaded."""
+    return {
+        path: source
+        for file, *_ in _LOADED
+        for path, source in file.files.items()
+        if path.partition("/")[0].removesuffix(".py") == module
+    }
+
+
 class Carried:
     """The local parts that are loaded, for a data worker that is spawned: it imports everything afresh.
 

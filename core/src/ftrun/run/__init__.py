@@ -10,6 +10,7 @@ assemble    the live objects of a run, built from the parts of the spec
   decoded     samples from files, decoded once
   embedded    embeddings of a frozen backbone, computed once
   mapped      what both are kept in, shared by runs
+  netdigest   what tells one state of a net from another
   corrupt     samples that cannot be read
   phases      what learns when, and how fast
   tuning      the fastest precision and memory format

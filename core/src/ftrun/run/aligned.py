@@ -18,8 +18,12 @@ class AlignedSplit:
         self.split = split
         self.targets = targets
         self.in_memory = getattr(split, "in_memory", False)
-        self.fingerprint = getattr(split, "fingerprint", None)
         self.lengths = getattr(split, "lengths", None)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the inputs, which are the same."""
+        return getattr(self.split, "fingerprint", None)
 
     def __len__(self) -> int:
         return len(self.split)

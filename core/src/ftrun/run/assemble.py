@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun import cachefolder
 from ftrun.building import Blaming, BlamingObject, build, inside, misbuilt
 from ftrun.data import Batch, Split, Splits
 from ftrun.errors import SpecError, did_you_mean, located
@@ -24,7 +23,7 @@ from ftrun.run import splits as split_checks
 from ftrun.run.average import Average
 from ftrun.run.checks import check_sample, fault_of_augmented
 from ftrun.run.corrupt import CorruptSamples
-from ftrun.run.decoded import decoded
+from ftrun.run.decoded import Decoder
 from ftrun.run.device import waking
 from ftrun.run.embedded import Embeddings
 from ftrun.run.graphs import Graphs
@@ -158,7 +157,8 @@ def assemble(
         try_out(net)
     skip = spec.train.on_corrupt != "error"
     if not short:
-        splits = decoded(splits, net.input, dataset=spec.dataset.name, skip=skip, say=say)
+        decoder = Decoder(net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=say)
+        splits = decoder.splits(splits)
         noticed = remarks(splits)
         splits = splits.with_notes(*noticed)
         for note in noticed:
@@ -174,7 +174,7 @@ def assemble(
     if setting is None:
         plan.begin(net, plan.busiest)
         batches = [loaders[name].steps(1) for name in ("train", "val")]
-        work = plan.work(*batches, embeds=cachefolder.limit() > 0, augmented=bool(spec.augment))
+        work = plan.work(*batches, augmented=bool(spec.augment))
         setting = tuning.choose(spec.train, net, losses, work, loaders["train"].sample, device, graphs, say)
     setting.apply(net)
     optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))

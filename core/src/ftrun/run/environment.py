@@ -64,6 +64,18 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def arithmetic(device: torch.device) -> list[str | int]:
+    """What decides the last bits of what a net computes, whatever the net is."""
+    return [
+        device.type,
+        torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.get_num_threads(),
+        torch.__version__,
+        torch.get_float32_matmul_precision(),
+    ]
+
+
 def versions() -> dict[str, str]:
     """Of what decides how numbers come out."""
     return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -80,7 +81,22 @@ def _of(split: Split, named: tuple[str, ...]) -> str | None:
         return inner and _hash(inner.encode(), split.indices)
     if isinstance(split, TensorSplit):
         return _hash(repr(split.inputs.shape).encode(), split.inputs)
-    return next((value for name in named if (value := getattr(split, name, None)) is not None), None)
+    return next((value for name in named if (value := asked_once(split, name)) is not None), None)
+
+
+_KNOWN: WeakKeyDictionary[Any, dict[str, str | None]] = WeakKeyDictionary()
+"""What splits have answered: it may take them long, and a run has asked before it decodes anything."""
+
+
+def asked_once(split: Split, name: str = "fingerprint") -> str | None:
+    """What the split itself says that tells its inputs from others, the first time; None where it says nothing."""
+    try:
+        known = _KNOWN.setdefault(split, {})
+    except TypeError:  # it has no hash, or takes no weak reference
+        return getattr(split, name, None)
+    if name not in known:
+        known[name] = getattr(split, name, None)
+    return known[name]
 
 
 def _hash(text: bytes, tensor: Tensor) -> str:

@@ -18,7 +18,7 @@ from ftrun.run import absent, checkpoint, identity, places, predictions
 from ftrun.run import splits as split_checks
 from ftrun.run.aligned import align
 from ftrun.run.assemble import build_losses, build_metrics, corrupt_samples, loader
-from ftrun.run.decoded import decoder
+from ftrun.run.decoded import Decoder
 from ftrun.run.evaluate import evaluate
 from ftrun.run.folder import RunFolder
 from ftrun.run.loss import TotalLoss
@@ -186,14 +186,14 @@ def _judged(
         build_metrics(spec, run.net.targets, run.device),
     )
     skip = spec.train.on_corrupt != "error"
-    from_cache = decoder(run.net.input, dataset=spec.dataset.name, skip=skip, say=report.say)
+    decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=report.say)
     corrupt = corrupt_samples(spec, report.say)
     portions = Portions(run.device, run.micro_batch, report.say)
     figures = {}
     for name, split in splits.items():
         if name not in wanted:
             continue
-        reading = loader(spec, name, from_cache(split, name), run.net.input, corrupt, run.device)
+        reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
         said = predictions.Collected() if name == keep else None
         with report.progress(name, reading.samples) as bar:
             evaluated = evaluate(judge, reading, bar, portions=portions, keep=said)

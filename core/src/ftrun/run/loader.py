@@ -83,10 +83,25 @@ class Loader:
 
     def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:
         """Every sample once, in the split's own order, or by their lengths; without those that cannot be read."""
-        order = range(self.samples) if self._lengths is None else self._lengths.argsort(stable=True).tolist()
-        for batch in self._read(_portions(order, self._batch_size, lone_last=True), 0, ready):
+        for batch in self._read(self._in_order(), 0, ready):
             if batch is not None:
                 yield batch
+
+    def one_in_order(self, number: int, ready: Ready | None = None) -> Batch | None:
+        """One batch of those that `in_order` gives, counted on from the start where there are fewer.
+
+        Where none of its samples can be read, it is the next one that has some; None where no batch has any.
+        """
+        portions = self._in_order()
+        for place in range(len(portions)):
+            batch = self._checked(self._read_together([portions[(number + place) % len(portions)]]))
+            if batch is not None:
+                return (ready or as_it_is)(batch)
+        return None
+
+    def _in_order(self) -> list[list[int]]:
+        order = range(self.samples) if self._lengths is None else self._lengths.argsort(stable=True).tolist()
+        return _portions(order, self._batch_size, lone_last=True)
 
     def shuffled(
         self, seed: int, epoch: int, ready: Ready | None = None, *, accumulate: int = 1, start: int = 0

@@ -1,15 +1,18 @@
 """Tensors in mapped files: entries of the cache, shared by runs. Only what is read takes memory.
 
 An entry is a folder named after all that its content depends on. It is written beside and renamed into place whole;
-where there is no room, those go that were used longest ago.
+where there is no room, those go that were used longest ago. Its size is looked at when it is opened. Whoever cuts a
+file short that a run has open ends that run (SIGBUS), which nothing can catch; to remove one does no harm.
 """
 
+import errno
 import hashlib
 import json
+import mmap
 import os
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +21,52 @@ from torch import Tensor
 
 from ftrun import cachefolder
 from ftrun.data import Split
-from ftrun.errors import DataError
 from ftrun.run.files import sync
+from ftrun.specs import Part
 
-_DATA = "data"
-_FORMAT = 2  # of an entry
+_FORMAT = 3  # of an entry
 
-Unreadable = list[tuple[int, str]]
-"""Index of each sample that cannot be read, and why."""
+ReadAnew = Callable[[int], Tensor]
+"""Reads a sample, by its index, as it would be without a cache. Raises DataError where it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an entry holds: `inputs` [N, ...], and the indices of the samples in it that could not be read."""
+
+    inputs: Tensor
+    unread: Collection[int]
 
 
 class MappedSplit:
     """A split whose inputs lie in a mapped file, [N, ...], ready for the device.
 
+    An error is never kept: what could not be read when the others were is read anew whenever it is asked for.
+
+    key: what tells these inputs from others; source: the fingerprint of what they were made from
     embedded: whether they are embeddings
-    source: the fingerprint of what they were made from
     """
 
     in_memory = True  # no workers are needed to read it
     collated = True
 
     def __init__(
-        self, split: Split, inputs: Tensor, unreadable: Unreadable, *, key: str, embedded: bool, source: str
+        self, split: Split, content: Content, anew: ReadAnew, *, key: str, embedded: bool, source: str
     ) -> None:
         self.targets = split.targets
         self.sample_name = getattr(split, "sample_name", None)
-        self.inputs = inputs
+        self.inputs = content.inputs
         self.fingerprint = key
         self.source = source
         self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
-        self._unreadable = dict(unreadable)
+        self._unread = frozenset(content.unread)
+        self._anew = anew
 
     @property
     def unreadable(self) -> Collection[int]:
         """The samples that could not be read: what stands in their place means nothing."""
-        return self._unreadable.keys()
+        return self._unread
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -63,12 +76,13 @@ class MappedSplit:
         return inputs[0], {name: values[0] for name, values in targets.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        if self._unreadable:
-            for index in indices:
-                if index in self._unreadable:
-                    raise DataError(self._unreadable[index])
         chosen = torch.as_tensor(indices)
-        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
+        inputs = self.inputs[chosen]
+        if self._unread:
+            for position, index in enumerate(indices):
+                if index in self._unread:
+                    inputs[position] = self._anew(index)
+        return inputs, {name: values[chosen] for name, values in self.targets.items()}
 
 
 class Entry:
@@ -78,7 +92,7 @@ class Entry:
     """
 
     def __init__(self, depends: Sequence[Any], name: str, shape: Sequence[int], dtype: torch.dtype) -> None:
-        self.key = hashlib.sha256(json.dumps([_FORMAT, *depends]).encode()).hexdigest()[:32]
+        self.key = key_of(depends)
         self.path = cachefolder.folder() / self.key
         self.shape = torch.Size(shape)
         self.dtype = dtype
@@ -89,42 +103,61 @@ class Entry:
         """Size of the tensor."""
         return self.shape.numel() * self.dtype.itemsize
 
-    def read(self) -> tuple[Tensor, Unreadable] | None:
-        """The tensor and what could not be read, if the entry is there and whole."""
+    def read(self) -> Content | None:
+        """What it holds, if it is there and whole."""
         try:
             about = json.loads((self.path / cachefolder.MARKER).read_text(encoding="utf-8"))
             if any(about[name] != value for name, value in self._about.items() if name != "name"):
                 return None
-            if (self.path / _DATA).stat().st_size != self.bytes:
-                return None
-            unreadable = [(int(index), str(reason)) for index, reason in about["unreadable"]]
+            unread = [int(index) for index in about["unread"]]
+            inputs = self._map(self.path / cachefolder.DATA, write=False)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         with suppress(OSError):
             os.utime(self.path / cachefolder.MARKER)  # what is used is not removed first
-        return self._map(self.path / _DATA, shared=False), unreadable
+        return Content(inputs, unread)
 
-    def write(self, fill: Callable[[Tensor], Unreadable]) -> tuple[Tensor, Unreadable] | None:
+    def write(self, fill: Callable[[Tensor], Collection[int]], *, replace: bool = False) -> Content | None:
         """Have `fill` put the content into the tensor, and keep it; None where there is no room for it.
+
+        What is returned is what was written, whatever another process does to the entry meanwhile.
+
+        fill: gives the indices of what it could not read
+        replace: whether an entry that is there and whole is to go
 
         Raises OSError where the cache cannot be written to, and what `fill` raises.
         """
         if not cachefolder.make_room(self.bytes):
             return None
-        beside = self.path.with_name(f"{self.key}.{os.getpid()}.new")
-        beside.mkdir(parents=True, exist_ok=True)
+        new = cachefolder.new_folder(self.key, self._about)
         try:
-            self._allocate(beside / _DATA)
-            unreadable = fill(self._map(beside / _DATA, shared=True))
-            about = {**self._about, "unreadable": unreadable}
-            (beside / cachefolder.MARKER).write_text(json.dumps(about), encoding="utf-8")
-            sync(beside / _DATA)
-            shutil.rmtree(self.path, ignore_errors=True)  # an entry that is not whole
-            with suppress(FileExistsError):  # another run was quicker
-                beside.rename(self.path)
+            self._allocate(new / cachefolder.DATA)
+            unread = sorted(fill(self._map(new / cachefolder.DATA, write=True)))
+            (new / cachefolder.MARKER).write_text(json.dumps({**self._about, "unread": unread}), encoding="utf-8")
+            sync(new / cachefolder.DATA)
+            content = Content(self._map(new / cachefolder.DATA, write=False), unread)
+            self._put_in_place(new, replace=replace)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        return self.read()
+            cachefolder.remove(new)
+        return content
+
+    def _put_in_place(self, new: Path, *, replace: bool) -> None:
+        """Rename `new` to its place, if it can be. Another run may have been quicker, and its entry is as good."""
+        for _ in range(3):
+            try:
+                new.rename(self.path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            else:
+                return
+            if (not replace and self.read()) or not cachefolder.is_ours(self.path):  # nothing of others is moved away
+                return
+            replace = False
+            aside = cachefolder.folder() / cachefolder.new_name(self.key)
+            with suppress(OSError):  # yet another process has done so
+                self.path.rename(aside)
+            cachefolder.remove(aside)
 
     def _allocate(self, path: Path) -> None:
         with path.open("wb") as file:
@@ -132,5 +165,32 @@ class Entry:
                 os.posix_fallocate(file.fileno(), 0, self.bytes)
             file.truncate(self.bytes)
 
-    def _map(self, path: Path, *, shared: bool) -> Tensor:
-        return torch.from_file(str(path), shared=shared, size=self.shape.numel(), dtype=self.dtype).view(self.shape)
+    def _map(self, path: Path, *, write: bool) -> Tensor:
+        """The file as a tensor; what is written to one that is not to be written to stays in this process.
+
+        Raises ValueError where the file is of another size, OSError where it cannot be opened or mapped.
+        """
+        with path.open("r+b" if write else "rb") as file:
+            if os.fstat(file.fileno()).st_size != self.bytes:
+                raise ValueError(f"{path} is not of {self.bytes} bytes")
+            access = mmap.ACCESS_WRITE if write else mmap.ACCESS_COPY
+            mapped = mmap.mmap(file.fileno(), self.bytes, access=access)
+        return torch.frombuffer(mapped, dtype=self.dtype).view(self.shape)
+
+
+def key_of(depends: Sequence[Any]) -> str:
+    """The name of what depends on these JSON values."""
+    return hashlib.sha256(json.dumps([_FORMAT, *depends], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def options_of(part: Part) -> dict[str, Any]:
+    """All options of a part as JSON values, and where its paths lead."""
+    options = part.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+    return {**options, "paths": {name: str(path.absolute()) for name, path in part.paths().items()}}
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same bytes, NaN included."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(*(each.contiguous().reshape(-1).view(torch.uint8) for each in (one, other)))

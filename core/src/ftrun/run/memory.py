@@ -1,6 +1,7 @@
 """Running out of memory is no reason to fail, as long as there is less to try at once."""
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,6 +15,13 @@ from ftrun.errors import FtrunError
 Outputs = TypeVar("Outputs", Tensor, dict[str, Tensor])
 
 _ONEDNN = "could not create a primitive"  # all that it says; what it cannot compute at all, it names
+
+_SMALL = 0.25
+
+
+def is_small(size: int) -> bool:
+    """Whether so many bytes are a small part of the machine's memory, however much of it is free just now."""
+    return size <= _SMALL * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -72,14 +72,14 @@ class Plan:
         """Whether every stage but the head is frozen."""
         return all(stage.frozen for name, stage in self.phases[self.number(epoch)].items() if name != "head")
 
-    def work(self, train: int, val: int, *, embeds: bool, augmented: bool) -> Work:
+    def work(self, train: int, val: int, *, augmented: bool) -> Work:
         """Return what the run does with its net, where train and val have so many batches.
 
-        embeds: whether embeddings are kept; augmented: whether an epoch sees other inputs than the one before
+        augmented: whether an epoch sees other inputs than the one before
         """
         training, inference, first = 0, 0, 1
         for end, views in zip(self.ends, self._views, strict=True):
-            epochs, kept = end - first + 1, embeds and (views or not augmented)
+            epochs, kept = end - first + 1, views or not augmented  # embeddings
             if not self.only_head(end):
                 training, inference = training + epochs * train, inference + epochs * val
             elif kept:

@@ -249,9 +249,10 @@ def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, sign
     judged = {"val": checkpoint.load_val(best)}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
     split, said = "test" if "test" in job.loaders else "val", predictions.Collected()
-    with report.progress(split, job.loaders[split].samples) as bar:
-        portions = job.portions(progress.micro_batch, report.say)
-        figures = evaluate(job, job.loaders[split], bar, signals, portions=portions, keep=said)
+    portions = job.portions(progress.micro_batch, report.say)
+    loader = job.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.loaders[split]
+    with report.progress(split, loader.samples) as bar:
+        figures = evaluate(job, loader, bar, signals, portions=portions, keep=said)
     judged.setdefault(split, figures)
     judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
     predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})

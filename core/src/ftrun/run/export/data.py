@@ -8,7 +8,7 @@ import torch
 
 from ftrun.data import Batch, Split, Splits, Subset
 from ftrun.run.assemble import corrupt_samples, loader
-from ftrun.run.decoded import decoder
+from ftrun.run.decoded import Decoder
 from ftrun.run.judge import other_splits, own_splits, spec_with
 from ftrun.run.opened import Opened
 from ftrun.run.report import Report
@@ -64,8 +64,8 @@ class Data:
     def _read(self, name: str, most: int) -> Iterator[Batch]:
         spec, prepare = self.spec, self.run.net.input
         skip = spec.train.on_corrupt != "error"
-        decode = decoder(prepare, dataset=spec.dataset.name, skip=skip, say=self.report.say)
-        split = _spread(decode(dict(self.splits.items())[name], name), most)
+        decoder = Decoder(prepare, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=self.report.say)
+        split = _spread(decoder.split(dict(self.splits.items())[name], name), most)
         corrupt = corrupt_samples(spec, self.report.say)
         return loader(spec, name, split, prepare, corrupt, torch.device("cpu")).in_order()
 
