@@ -12,10 +12,12 @@ from support import install, tiny_spec
 from test_resume import StopAt, go_on, start
 
 from ftrun.catalogue import Catalogue, installed
+from ftrun.check import check_spec
 from ftrun.errors import Interrupted, PluginError, SpecError
 from ftrun.figures import finite, line_of, to_json
 from ftrun.run.metricvalues import LARGE, values_of
 from ftrun.run.monitor import Monitor
+from ftrun.runspec import json_schema
 
 ODD = (Path(__file__).parent / "distributions" / "ftrun_odd_metrics.py").read_text()
 NAN = math.nan
@@ -129,6 +131,20 @@ def test_patience_ends_where_the_figure_is_undefined_and_the_smallest_loss_is_ke
     least = min(lines, key=lambda line: line["val/loss"])
     assert strict((folder / "results.json").read_text())["best_epoch"] == least["epoch"]
     assert (folder / "log.txt").read_text().count("val/odd_nan is undefined (nan)") == 1
+
+
+def test_a_single_part_is_a_list_of_one(catalogue):
+    single = {
+        "augment": {"name": "horizontal-flip"},
+        "metrics": "accuracy",
+        "observers": {"name": "recorder", "file": "f"},
+    }
+    listed = {key: [value] for key, value in single.items()}
+    one, other = (check_spec(tiny_spec(**changes), catalogue).resolved() for changes in (single, listed))
+    assert one == other
+    assert [each.key for each in check_spec(tiny_spec(), catalogue, overrides=["metrics=f1"]).metrics] == ["f1_macro"]
+    several, one = json_schema(catalogue)["properties"]["metrics"]["anyOf"]
+    assert several["items"] == one
 
 
 HIGH, LOW, MEAN = Monitor(("val/a",), True), Monitor(("val/a",), False), Monitor(("val/a", "val/b"), True)
