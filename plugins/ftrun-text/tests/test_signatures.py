@@ -63,6 +63,7 @@ def zipped(*names: str) -> bytes:
         (bytes(100), "holds NUL bytes in its first line. Is this a text file?"),
         (b"", "is empty"),
     ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",  # what is compressed holds the time
 )  # fmt: skip
 def test_what_is_no_table_is_named(kind: str, content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
