@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from support import TINY, install, tiny_spec, write_spec
 
 from ftrun.data import Splits, TensorSplit
@@ -99,12 +100,25 @@ def test_other_data_is_matched_by_the_names_of_classes(run, ftrun, site):
     assert len(fewer["test"]["confusion_matrix"]) == 3
 
 
-def test_a_class_that_the_run_does_not_know_is_wrong_data(run, ftrun):
+def test_classes_that_the_run_does_not_know_are_counted_and_not_judged(run, ftrun):
+    """Of the 12 test samples three are of each of four classes, one of which the run does not know."""
     run()
-    result = ftrun("evaluate", "run", "--dataset", '{"name": "tiny", "classes": 4}')
+    result = ftrun("evaluate", "run", "--json", "--dataset", '{"name": "tiny", "classes": 4}')
+    assert result.exit_code == 0, result.output
+    told = "target 'label': 18 of 72 samples have classes that the run does not know, and these are not judged"
+    assert f"{told}: class 3 18" in result.stderr
+    matrix = json.loads(result.stdout)["test"]["confusion_matrix"]
+    assert sum(map(sum, matrix)) == 9
+
+
+def test_data_of_which_the_run_knows_nothing_is_wrong_data(run, ftrun, site):
+    run()
+    strange = TINY.replace('Literal["tiny', 'Literal["strange').replace('"recorder"', '"strange-recorder"')
+    install(site, "ftrun-strange", strange.replace("class {index}", "x{index}"))
+    result = ftrun("evaluate", "run", "--dataset", "strange")
     assert result.exit_code == 4
-    assert "Error: --dataset: target 'label': the run does not know 'class 3'." in result.output
-    assert "in the data: 'class 0', 'class 1', 'class 2', 'class 3'" in result.output
+    assert "target 'label': the run does not know 'x0', 'x1', 'x2'." in result.output
+    assert "in the data: 'x0', 'x1', 'x2'" in result.output
     assert "in the run:  'class 0', 'class 1', 'class 2'" in result.output
 
 
@@ -184,6 +198,98 @@ def test_another_version_that_builds_the_same_is_said_and_used(run, ftrun, site)
     assert result.exit_code == 0, result.output
     assert "not as it was: ftrun-tiny was 1.0, is 1.1" in result.stderr
     assert json.loads(result.stdout)["test"] == results()["test"]
+
+
+# Data that does not come in splits
+
+
+def pictures(folder: Path, *classes: str, count: int = 6) -> Path:
+    """So many pictures of each class, each of one grey: what matters is how many there are."""
+    for level, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", (8, 8), (100 * level + number,) * 3).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def of_pictures(run):
+    """A run on class folders, `cat` and `dog`, cut into train, val and test."""
+    pictures(Path("own"), "cat", "dog", count=10)
+    return run(dataset={"name": "image-folder", "path": "own", "split": {"val": 0.2, "test": 0.2}})
+
+
+def counts_of(found: dict[str, Any]) -> dict[str, int]:
+    """Samples by split, all of which are in its confusion matrix."""
+    for name, samples in found["samples"].items():
+        assert sum(map(sum, found[name]["confusion_matrix"])) == samples
+    return found["samples"]
+
+
+def test_every_sample_of_class_folders_counts_once(of_pictures, ftrun):
+    other = pictures(Path("other"), "cat", "dog")
+    assert counts_of(judged(ftrun, str(other))) == {"all": 12}
+    assert counts_of(judged(ftrun, "--dataset", json.dumps({"name": "image-folder", "path": "other"}))) == {"all": 12}
+    result = ftrun("evaluate", "run", "other")
+    assert "all: loss " in result.stdout
+    assert "(12 samples)" in result.stdout
+    one = pictures(Path("one"), "dog", count=1)
+    assert counts_of(judged(ftrun, str(one))) == {"all": 1}, "too few to cut anything off, and of one class"
+    assert ftrun("evaluate", "run", "other", "--split", "test").exit_code == 4
+    export = ["export", "run", "--format", "safetensors", "--dataset"]
+    assert ftrun(*export, json.dumps({"name": "image-folder", "path": "other"})).exit_code == 0
+
+
+def test_folders_of_splits_keep_them_and_need_no_train(of_pictures, ftrun):
+    pictures(Path("held/test"), "cat", "dog")
+    pictures(Path("held/val"), "dog")
+    assert counts_of(judged(ftrun, "held")) == {"val": 6, "test": 12}
+    pictures(Path("held/train"), "cat")
+    assert counts_of(judged(ftrun, "held")) == {"val": 6, "test": 12}
+
+
+def test_the_runs_own_data_is_named_as_such_and_unknown_folders_are_counted(of_pictures, ftrun):
+    result = ftrun("evaluate", "run", "own", "--json")
+    assert "this is the data that the run was trained on" in result.stderr
+    assert counts_of(json.loads(result.stdout)) == {"all": 20}
+    pictures(Path("more"), "bird", "cat")
+    result = ftrun("evaluate", "run", "more", "--json")
+    assert result.exit_code == 0, result.output
+    assert "6 of 12 samples have classes that the run does not know, and these are not judged: bird 6" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["samples"] == {"all": 12}
+    assert sum(map(sum, found["all"]["confusion_matrix"])) == 6
+
+
+def test_a_path_and_a_dataset_are_one_too_many(run, ftrun):
+    run()
+    assert ftrun("evaluate", "run", "x", "--dataset", "tiny").exit_code == 2
+    result = ftrun("evaluate", "run", "x")
+    assert (result.exit_code, "the dataset 'tiny' has no option 'path'" in result.output) == (2, True)
+
+
+def rows(name: str, count: int, part: bool = False) -> Path:
+    """A table of texts of two kinds; part: whether a column says that all are of test."""
+    header, cell = ("part,", "test,") if part else ("", "")
+    lines = [f"{header}text,kind", *(f"{cell}good n{number},{'ab'[number % 2]}" for number in range(count))]
+    Path(name).write_text("\n".join(lines) + "\n")
+    return Path(name)
+
+
+def test_every_row_of_a_table_counts_once(run, ftrun):
+    own = {"name": "csv", "path": str(rows("own.csv", 40)), "text": "text", "target": "kind"}
+    run(dataset=own, backbone={"name": "lstm", "width": 4, "embedding": 4, "min_count": 1})
+    rows("other.csv", 7)
+    assert counts_of(judged(ftrun, "other.csv")) == {"all": 7}
+    assert counts_of(judged(ftrun, "--dataset", json.dumps({**own, "path": "other.csv"}))) == {"all": 7}
+    rows("named.csv", 5, part=True)
+    named = {**own, "path": "named.csv", "split": "part"}
+    assert counts_of(judged(ftrun, "--dataset", json.dumps(named))) == {"test": 5}, "no row is of train"
+    assert counts_of(judged(ftrun, "named.csv")) == {"all": 5}
+    without_train = {"name": "csv", "test": "other.csv", "text": "text", "target": "kind"}
+    assert counts_of(judged(ftrun, "--dataset", json.dumps(without_train))) == {"test": 7}
+    result = ftrun(write_spec(tiny_spec(dataset=without_train, backbone="lstm"), "no-train.json"))
+    assert (result.exit_code, "has no train, so there is nothing to learn from" in result.output) == (2, True)
 
 
 def splits_of(target: Any, values: Any) -> Splits:

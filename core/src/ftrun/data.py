@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ftrun.errors import DataError
 from ftrun.printable import printable
 from ftrun.targets import Target
 
@@ -109,16 +110,19 @@ class Split(Protocol):
 class Splits:
     """A dataset's splits. Without `val` the core cuts one from `train`; without `test` nothing is tested.
 
+    train: what is learnt from; None in data that a trained net is evaluated on, if it has none
     targets: what each target is, in all splits alike: classes are aligned by name, never by position
     notes: what a user has to know of this data, such as what was left out of it and how much (see `counted`): a
         sentence each, in one line. It is shown before training, and kept in resolved.json, model card and report.
+    all: every sample of data that does not come in splits, from `Dataset.evaluation`; the other splits are None then
     """
 
-    train: Split
+    train: Split | None
     targets: Mapping[str, Target]
     val: Split | None = None
     test: Split | None = None
     notes: Sequence[str] = ()
+    all: Split | None = None
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -126,9 +130,16 @@ class Splits:
         object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))  # names of files are in them
 
     def items(self) -> "list[tuple[str, Split]]":
-        """The splits that there are, by name, in the order train, val, test."""
-        all_three = (("train", self.train), ("val", self.val), ("test", self.test))
-        return [(name, split) for name, split in all_three if split is not None]
+        """The splits that there are, by name, in the order train, val, test; or all, of data without splits."""
+        every = (("train", self.train), ("val", self.val), ("test", self.test), ("all", self.all))
+        return [(name, split) for name, split in every if split is not None]
+
+    @property
+    def training(self) -> Split:
+        """The split `train`. Raises DataError where there is none."""
+        if self.train is None:
+            raise DataError("the data has no train split, so there is nothing to learn from.")
+        return self.train
 
     @property
     def files(self) -> list[str]:
@@ -145,7 +156,7 @@ class Splits:
 
     def with_splits(self, splits: Mapping[str, Split]) -> "Splits":
         """Return the same dataset with these splits, by name, and no others."""
-        return replace(self, **{"val": None, "test": None, **splits})  # type: ignore[arg-type]
+        return replace(self, **{"train": None, "val": None, "test": None, "all": None, **splits})  # type: ignore[arg-type]
 
     def with_notes(self, *notes: str) -> "Splits":
         """Return the same dataset with more notes."""

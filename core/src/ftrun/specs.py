@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ftrun.data import Batch, Split, Splits
+from ftrun.errors import SpecError
 from ftrun.inputs import ImageInput, InputSpec
 from ftrun.paths import expand_all
 from ftrun.randomness import SampleRandom
@@ -74,6 +75,32 @@ class Dataset(Part):
     @abstractmethod
     def build(self) -> Splits:
         """Read or fetch the data. Raises DataError where it is missing or wrong."""
+
+    def evaluation(self) -> Splits:
+        """Read or fetch data that a trained net is evaluated on, every sample of it once; nothing is cut.
+
+        Data that comes in splits has these, and need not have `train`; other data is the one split `all`. Its classes
+        may be fewer than a net knows, or others. A dataset that cuts splits itself overrides this; the data of any
+        other one is what `build` gives. Raises DataError where it is missing or wrong.
+        """
+        return self.build()
+
+    def at(self, path: Path) -> Self:
+        """Return the dataset of the same kind, with what of its options tells how to read it, in another place.
+
+        By default, that is all of them but `path`. Raises SpecError where it has no such option, or does not fit.
+        """
+        return self.changed(path=path)
+
+    def changed(self, **options: Any) -> Self:
+        """Return the dataset with other options. Raises SpecError where it has no such ones, or they do not fit."""
+        unknown = [each for each in options if each not in type(self).model_fields]
+        if unknown:
+            raise SpecError(f"the dataset {self.name!r} has no option {unknown[0]!r}: name other data with --dataset.")
+        try:
+            return type(self).model_validate({**dict(self), **options})
+        except ValidationError as error:
+            raise SpecError(f"the dataset {self.name!r} cannot be had so: {error.errors()[0]['msg']}.") from None
 
 
 class _Fits(Part):

@@ -55,7 +55,7 @@ class _Target(BaseModel):
         return output[chosen], values[chosen]
 
     def aligned(self, values: "Tensor", names: Sequence[str]) -> "Tensor":
-        """Return values of a target with these names, the same ones in another order, in the order of this one."""
+        """Return values of a target with these names, in another order and perhaps more, in the order of this one."""
         return values[:, [list(names).index(name) for name in self.names]]  # type: ignore[attr-defined]
 
     def fitted(self, values: "Tensor") -> Self:
@@ -101,10 +101,11 @@ class Classes(_Target):
         return values >= 0
 
     def aligned(self, values: "Tensor", names: Sequence[str]) -> "Tensor":
-        """Return positions in this target's names, int64 [N], from positions in `names`."""
+        """Return positions in this target's names, int64 [N], from positions in `names`; -1 of one it does not know."""
         import torch
 
-        positions = torch.tensor([*map(self.names.index, names), -1])
+        known = {name: position for position, name in enumerate(self.names)}
+        positions = torch.tensor([*(known.get(name, -1) for name in names), -1])
         return positions[values]  # -1, no class, is the last one
 
     def scores(self, output: "Tensor") -> "Tensor":

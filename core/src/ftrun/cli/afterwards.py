@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @RUN
+@click.argument("path", metavar="[PATH]", type=PATH, required=False)
 @click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
 @OTHER_DATA
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @AS_JSON
 def evaluate(
     run: Path,
+    path: Path | None,
     dataset: str | None,
     split: str | None,
     other_data: bool,
@@ -38,12 +40,16 @@ def evaluate(
 ) -> None:
     """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
 
-    On its own data, the figures are those of results.json. Classes of other data are matched by name.
+    On its own data, the figures are those of results.json. PATH is a file or folder like the run's own, --dataset names
+    any other data. Every sample counts once, but training samples where data comes in splits; classes are matched by
+    name, and what the run does not know is counted and not judged.
     """
+    if path is not None and dataset is not None:
+        raise SpecError("give PATH or --dataset, not both.")
     folder = _judgeable(run)
     from ftrun.run.judge import judge
 
-    answer(judge(folder, dataset, split, device, other_data=other_data, trust=trust), _figures_text, as_json)
+    answer(judge(folder, path or dataset, split, device, other_data=other_data, trust=trust), _figures_text, as_json)
 
 
 @click.command()

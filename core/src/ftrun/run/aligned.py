@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.data import Sample, Split, Splits, get_items, sample_name
+from ftrun.data import Sample, Split, Splits, counted, get_items, sample_name
 from ftrun.errors import DataError, did_you_mean
 from ftrun.targets import Classes, Target
 
@@ -43,12 +43,13 @@ class AlignedSplit:
 
 
 def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
-    """The splits with `targets` as their targets.
+    """The splits with `targets` as their targets; a note says how many samples have names that these do not know.
 
-    Raises DataError where they lack a target, or know a name that it does not have. Fewer classes are fine.
+    Such a class is no class, and such a label is left out: neither is judged.
+
+    Raises DataError where they lack a target, or nothing that it knows is in them. Fewer classes are fine.
     """
-    for name, target in targets.items():
-        _check(name, splits.targets.get(name), target, splits.targets)
+    notes = [note for name, target in targets.items() for note in _check(name, target, splits)]
     aligned: dict[str, Split] = {
         split_name: AlignedSplit(
             split,
@@ -56,20 +57,23 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
         )
         for split_name, split in splits.items()
     }
-    return splits.with_splits(aligned).with_targets(targets)
+    return splits.with_splits(aligned).with_targets(targets).with_notes(*notes)
 
 
-def _check(name: str, given: Target | None, target: Target, all_given: Mapping[str, Target]) -> None:
+def _check(name: str, target: Target, splits: Splits) -> list[str]:
+    """Return what to say of names that the target does not know, if there are samples that have them."""
+    given = splits.targets.get(name)
     if given is None:
         raise DataError(
-            f"the run predicts {name!r}, which the data does not have.{did_you_mean(name, all_given)} "
-            f"It has {', '.join(map(repr, all_given))}."
+            f"the run predicts {name!r}, which the data does not have.{did_you_mean(name, splits.targets)} "
+            f"It has {', '.join(map(repr, splits.targets))}."
         )
     if given.kind != target.kind:
         raise DataError(f"target {name!r} is {target.kind} in the run, and {given.kind} in the data.")
     unknown = [each for each in given.names if each not in target.names]
     missing = [] if isinstance(target, Classes) else [each for each in target.names if each not in given.names]
-    if unknown or missing:
+    counts = dict(zip(unknown, _samples(name, given, unknown, splits), strict=True))
+    if missing or (unknown and len(unknown) == len(given.names)):
         what = f"the run does not know {_some(unknown)}" if unknown else f"the data does not have {_some(missing)}"
         raise DataError(
             f"target {name!r}: {what}.{did_you_mean(unknown[0], target.names) if unknown else ''}\n"
@@ -77,6 +81,23 @@ def _check(name: str, given: Target | None, target: Target, all_given: Mapping[s
             f"  in the run:  {_some(target.names)}\n"
             "They are matched by name, whatever their order."
         )
+    if not sum(counts.values()):
+        return []
+    every = sum(len(split) for _, split in splits.items())
+    near = did_you_mean(unknown[0], target.names)
+    return [
+        f"target {name!r}: {sum(counts.values()):,} of {every:,} samples have {target.kind} that the run does not "
+        f"know, and these are not judged: {counted(counts)}.{near}"
+    ]
+
+
+def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> list[int]:
+    """Return how many samples have each of these names."""
+    positions = [list(given.names).index(each) for each in names]
+    values = torch.cat([split.targets[name] for _, split in splits.items()])
+    if isinstance(given, Classes):
+        return [int((values == position).sum()) for position in positions]
+    return [int((values[:, position] > 0.5).sum()) for position in positions]
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:

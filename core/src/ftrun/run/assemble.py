@@ -145,12 +145,12 @@ def assemble(
         with located("dataset"):
             split_checks.check_monitored(splits, monitor.names)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-        net = build_net(spec, splits.targets, saved_input, splits.train)
+        net = build_net(spec, splits.targets, saved_input, splits.training)
         if saved_input is None:
             splits = splits.with_notes(*_look_at(given.files, net, say))
     for note in net.notes:
         say(note)
-    check_sample(spec, splits.train, net.input)
+    check_sample(spec, splits.training, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
     if saved_input is None:
@@ -163,7 +163,7 @@ def assemble(
         splits = splits.with_notes(*noticed)
         for note in noticed:
             say(note)
-    losses = build_losses(spec, splits, splits.train.targets, device)
+    losses = build_losses(spec, splits, splits.training.targets, device)
     metrics = build_metrics(spec, splits.targets, device)
     corrupt = corrupt_samples(spec, say)
     loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}

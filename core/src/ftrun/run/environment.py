@@ -43,7 +43,7 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     counts = {}
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
-            labels = splits.train.targets[name]
+            labels = splits.training.targets[name]
             found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
             counts[name] = dict(zip(target.names, found, strict=True))
     return counts

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from ftrun.building import build, inside
 from ftrun.check import check_spec
 from ftrun.data import Batch, Splits
-from ftrun.errors import DataError, FtrunError
+from ftrun.errors import DataError, FtrunError, located
 from ftrun.net import Net
 from ftrun.run import absent, checkpoint, identity, places, predictions
 from ftrun.run import splits as split_checks
@@ -54,7 +55,7 @@ class Judge:
 
 def judge(
     folder: RunFolder,
-    dataset: str | None,
+    dataset: str | Path | None,
     split: str | None,
     device: str | None,
     *,
@@ -63,14 +64,14 @@ def judge(
 ) -> dict[str, Any]:
     """The figures of the best epoch, by split, as results.json has them.
 
-    dataset: a part as in a spec, or its JSON; the run's own data if not given
+    dataset: other data: a part as in a spec, or its JSON; or a path, of such data as the run's own
     split: the one to judge on; all but train, or train where there is no other, if not given
     other_data: whether the run's own data is judged although its content is not what it was
     trust: whether local parts in the folder may run although this user has never run them
     """
     report = Report(perf_counter(), err=True)
-    keys = (*JUDGING, *(["dataset"] if dataset is None else []))
-    named = [("dataset", spec_name(dataset))] if dataset is not None else []
+    keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
+    named = [("dataset", spec_name(dataset))] if isinstance(dataset, str) else []
     catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
     for difference in run.not_as_it_was():
@@ -83,6 +84,8 @@ def judge(
         names = [split] if split else ["val", "test"]
         splits, changed = own_splits(run, report.say, names=names, allowed=other_data)
     wanted = _wanted(splits, split)
+    if dataset is not None and places.same_data(spec, run.resolved):
+        report.say("this is the data that the run was trained on: training samples may be among those that are judged")
     for note in (*splits.notes, *(absent.notes(splits) if dataset is not None else ())):
         report.say(note)
     keep = _to_be_kept(folder, splits, report) if dataset is None and not changed else None
@@ -107,8 +110,11 @@ def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None
         return split
 
 
-def spec_with(dataset: str, run: Opened, keys: Collection[str] = ()) -> RunSpec:
-    """The run's spec with another dataset; of its other parts, the net's and those at these keys."""
+def spec_with(dataset: str | Path, run: Opened, keys: Collection[str] = ()) -> RunSpec:
+    """The run's spec with another dataset, or with its own in another place; of other parts, the net's and `keys`'."""
+    if isinstance(dataset, Path):
+        with located("PATH"):
+            return run.spec.model_copy(update={"dataset": run.spec.dataset.at(dataset)})
     data = {**run.resolved["spec"], "dataset": json_or_text(dataset)}
     return check_spec(data, run.catalogue, name="--dataset", keys=(*NET, "dataset", *keys))
 
@@ -150,8 +156,8 @@ def own_data(
 
 
 def other_splits(spec: RunSpec, run: Opened) -> Splits:
-    """Other data, its classes matched with the run's by name."""
-    splits = build(spec.dataset, "--dataset")
+    """Other data, every sample of it once, its classes matched with the run's by name."""
+    splits = build(spec.dataset, "--dataset", method="evaluation")
     with inside(spec.dataset, "--dataset"):
         split_checks.check_values(splits)
         _, notes = run.net.input.looked_at(splits.files, new=False)
@@ -237,7 +243,7 @@ def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
             counts = torch.tensor([recorded[name][each] for each in target.names])
             values[name] = torch.arange(target.outputs).repeat_interleave(counts)
         else:
-            values[name] = splits.train.targets[name]
+            values[name] = next(split for _, split in splits.items()).targets[name]  # the loss's own state is kept
     return values
 
 

@@ -57,6 +57,16 @@ def telling_where(resolved: Mapping[str, Any]) -> Iterator[None]:
         raise
 
 
+def same_data(spec: RunSpec, resolved: Mapping[str, Any]) -> bool:
+    """Whether the spec's dataset reads what the run was trained on: the same part, and the same paths if it has any."""
+    there = {str(path) for path in of_data(resolved)}
+    here = {str(path.absolute()) for path in spec.dataset.paths().values()}
+    named = (resolved["spec"].get("dataset") or {}).get("name")
+    return spec.dataset.name == named and (
+        here == there if there else spec.resolved()["dataset"] == resolved["spec"]["dataset"]
+    )
+
+
 def of_data(resolved: Mapping[str, Any]) -> list[str]:
     """Return where the run's data was, as far as its dataset has options that are paths."""
     return [str(then) for _, _, then in _of_data(resolved)]

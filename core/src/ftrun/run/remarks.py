@@ -110,7 +110,7 @@ def _contradictions(splits: Splits, which: Tensor, several: Tensor) -> Iterator[
     for name, target in splits.targets.items():
         if isinstance(target, Values):  # may well be measured twice
             continue
-        values = splits.train.targets[name]
+        values = splits.training.targets[name]
         chosen = several & target.present(values)
         labels = values[chosen].nan_to_num(-1).long().reshape(int(chosen.sum()), -1)
         pairs = torch.cat([which[chosen, None], labels], 1).unique(dim=0)  # type: ignore[no-untyped-call]

@@ -35,11 +35,11 @@ def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
     if not in_val.any():
         raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
     train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
-    return splits.with_val(Subset(splits.train, train), Subset(splits.train, val))
+    return splits.with_val(Subset(splits.training, train), Subset(splits.training, val))
 
 
 def _fitted(splits: Splits) -> Splits:
-    targets = {name: target.fitted(splits.train.targets[name]) for name, target in splits.targets.items()}
+    targets = {name: target.fitted(splits.training.targets[name]) for name, target in splits.targets.items()}
     fitted = splits.with_targets(targets)
     return fitted.with_notes(*_notes(fitted))
 
@@ -76,7 +76,7 @@ def _notes(splits: Splits) -> Iterator[str]:
         for split_name, split in splits.items():
             if name in _unknown_in(split, splits):
                 yield f"target {name!r} is not judged on {split_name}: none of its samples has it"
-        yield from (f"target {name!r}: {note}" for note in target.notes(splits.train.targets[name]))
+        yield from (f"target {name!r}: {note}" for note in target.notes(splits.training.targets[name]))
 
 
 def _missing(target: Target, values: Tensor) -> int:
@@ -116,16 +116,16 @@ def _strata(splits: Splits) -> Tensor:
     """int64 [N], what the val cut keeps the proportions of: the first target with classes, or who has a target."""
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
-            return splits.train.targets[name]
+            return splits.training.targets[name]
     name, target = next(iter(splits.targets.items()))
-    return target.present(splits.train.targets[name]).long()
+    return target.present(splits.training.targets[name]).long()
 
 
 def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
     """For each target, training samples and the classes or labels that they have, int64 [M] each."""
     members = []
     for name, target in splits.targets.items():
-        values = splits.train.targets[name]
+        values = splits.training.targets[name]
         if isinstance(target, Classes):
             samples = target.present(values).nonzero().flatten()
             members.append((samples, values[samples]))
@@ -157,7 +157,7 @@ def check(splits: Splits) -> None:
     _check_names(splits)
     check_values(splits)
     for name, target in splits.targets.items():
-        values = splits.train.targets[name]
+        values = splits.training.targets[name]
         known = target.known(values)
         if not known.any():
             raise DataError(f"no sample of the train split has target {name!r}.")

@@ -190,9 +190,9 @@ def _fit(part: Any, net: "Net") -> None:
     from ftrun.testing.tiny import TinyImages, TinyTexts
 
     if isinstance(net.input, TextInput):
-        part.fit(net, TinyTexts(name="tiny-texts").build().train)
+        part.fit(net, TinyTexts(name="tiny-texts").build().training)
     elif isinstance(net.input, ImageInput):
-        part.fit(net, TinyImages(name="tiny-images").build().train)
+        part.fit(net, TinyImages(name="tiny-images").build().training)
 
 
 def target_of(kind: str) -> Target:

@@ -58,15 +58,29 @@ class ImageFolder(ftrun.Dataset):
         else:
             wanted = self.split or Split()
             trees = layout.cut(layout.read_tree(path, scan), {"test": wanted.test, "val": wanted.val}, wanted.seed)
+        return self._splits(trees, path, scan, split=split)
+
+    def evaluation(self) -> ftrun.Splits:
+        """What there is in train/, val/ and test/; or every image of class folders that are not in them, uncut."""
+        path = str(self.path.absolute())
+        scan = ftrun.FileScan(ftrun.ImageInput.suffixes)
+        trees = layout.read_whole(path, scan)
+        return self._splits(trees, path, scan, split="all" not in trees)
+
+    def at(self, path: Path) -> Self:
+        """Images elsewhere, all of them, whatever part of the run's own was taken."""
+        return self.changed(path=path, split=None, limit=None)
+
+    def _splits(self, trees: dict[str, layout.Tree], path: str, scan: ftrun.FileScan, *, split: bool) -> ftrun.Splits:
         notes = [*layout.beside(path, trees, scan, split=split), *scan.passed_over(), *scan.kinds()]
-        names = tuple(trees["train"])
+        names = tuple(sorted({name for tree in trees.values() for name in tree}))
         if self.limit is not None:
             trees = {name: layout.limited(tree, self.limit) for name, tree in trees.items()}
 
         from ftrun_folder.reading import ImageFiles
 
         splits = {name: ImageFiles(tree, names, path) for name, tree in trees.items()}
-        return ftrun.Splits(**splits, targets={"label": ftrun.Classes(names=names)}, notes=notes)
+        return ftrun.Splits(**{"train": None, **splits}, targets={"label": ftrun.Classes(names=names)}, notes=notes)
 
 
 @ftrun.hookimpl

@@ -49,6 +49,22 @@ def is_split(path: str, scan: ftrun.FileScan) -> bool:
 
 def read_splits(path: str, scan: ftrun.FileScan) -> dict[str, Tree]:
     """The trees in train/, and in val/ and test/ if they are there, of `path`."""
+    found = _split_folders(path, scan)
+    train = _read_train(os.path.join(path, "train"), scan)
+    others = {split: os.path.join(path, split) for split in SPLITS[1:] if split in found}
+    return {"train": train, **{split: _read_other(folder, train, scan) for split, folder in others.items()}}
+
+
+def read_whole(path: str, scan: ftrun.FileScan) -> dict[str, Tree]:
+    """The trees in train/, val/ and test/, as far as they are there; or the one that `path` is, as `all`."""
+    if any(_folders(os.path.join(path, split), scan) for split in SPLITS if split in _folders(path, scan)):
+        found = _split_folders(path, scan)
+        return {split: _read_classes(os.path.join(path, split), scan) for split in SPLITS if split in found}
+    return {"all": _read_classes(path, scan)}
+
+
+def _split_folders(path: str, scan: ftrun.FileScan) -> list[str]:
+    """The folders in `path`. Raises DataError where that of a split has another name."""
     found = _folders(path, scan)
     for folder in found:
         split = _OTHER_NAMES.get(folder.casefold())
@@ -56,9 +72,7 @@ def read_splits(path: str, scan: ftrun.FileScan) -> dict[str, Tree]:
             raise ftrun.DataError(
                 f"{path} has no {split}/, but {folder}/. Rename it to {split!r}, or move it away if it is not that."
             )
-    train = _read_train(os.path.join(path, "train"), scan)
-    others = {split: os.path.join(path, split) for split in SPLITS[1:] if split in found}
-    return {"train": train, **{split: _read_other(folder, train, scan) for split, folder in others.items()}}
+    return found
 
 
 def read_tree(path: str, scan: ftrun.FileScan) -> Tree:

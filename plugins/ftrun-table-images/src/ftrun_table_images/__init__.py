@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 import ftrun
 from ftrun_text.table import CsvTable
+
+if TYPE_CHECKING:
+    from ftrun_text.indexed import Read
 
 FTRUN_API = "1.0"
 
@@ -27,14 +30,21 @@ class TableImages(CsvTable):
 
         Raises DataError, with file and line, for what is wrong in the CSV file, and for an image that is not there.
         """
-        splits, targets, notes = self.rows(self.image)
+        return self._images(self.rows(self.image))
+
+    def evaluation(self) -> ftrun.Splits:
+        """The same, uncut."""
+        return self._images(self.rows(self.image, whole=True))
+
+    def _images(self, read: "Read") -> ftrun.Splits:
+        splits, targets, notes = read
         from ftrun_table_images.reading import ListedImages
 
         folder = self.images.absolute() if self.images else None
         images = {split: ListedImages(rows, folder or rows.file.path.parent) for split, rows in splits.items()}
         for each in images.values():
             each.check()
-        return ftrun.Splits(**images, targets=targets, notes=notes)
+        return ftrun.Splits(**{"train": None, **images}, targets=targets, notes=notes)
 
 
 @ftrun.hookimpl

@@ -11,6 +11,7 @@ from ftrun_text.table import CsvTable, Table
 
 if TYPE_CHECKING:
     from ftrun_text.files import RowFile
+    from ftrun_text.indexed import Read
 
 FTRUN_API = "1.0"
 
@@ -18,6 +19,12 @@ KNOWN_TO_ALL = 2  # tokens, of padding and of unknown words
 LENGTH = 256  # most tokens of a text, where a spec's `input` does not say
 
 Empty = Literal["error", "keep", "skip"]
+
+
+def texts(read: "Read") -> ftrun.Splits:
+    """The splits of rows whose inputs are texts."""
+    splits, targets, notes = read
+    return ftrun.Splits(**{"train": None, **splits}, targets=targets, notes=notes)
 
 
 class Csv(CsvTable):
@@ -30,8 +37,11 @@ class Csv(CsvTable):
 
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
-        splits, targets, notes = self.rows(self.text, empty=self.empty_texts)
-        return ftrun.Splits(**splits, targets=targets, notes=notes)
+        return texts(self.rows(self.text, empty=self.empty_texts))
+
+    def evaluation(self) -> ftrun.Splits:
+        """The same, uncut."""
+        return texts(self.rows(self.text, empty=self.empty_texts, whole=True))
 
 
 class Jsonl(Table):
@@ -50,8 +60,11 @@ class Jsonl(Table):
 
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""
-        splits, targets, notes = self.rows(self.text, empty=self.empty_texts)
-        return ftrun.Splits(**splits, targets=targets, notes=notes)
+        return texts(self.rows(self.text, empty=self.empty_texts))
+
+    def evaluation(self) -> ftrun.Splits:
+        """The same, uncut."""
+        return texts(self.rows(self.text, empty=self.empty_texts, whole=True))
 
 
 class Lstm(ftrun.Backbone):

@@ -118,6 +118,7 @@ class Wanted:
     split: the column with the names of splits, where there is one
     empty: what to do about a row whose input is empty
     test_fraction, seed: how much of one file without names of splits is set aside for test, and which
+    whole: whether the names are those of all rows, and no row need be of train
     """
 
     column: str
@@ -126,6 +127,7 @@ class Wanted:
     empty: Literal["error", "keep", "skip"] = "error"
     test_fraction: float = 0.0
     seed: int = 0
+    whole: bool = False
 
 
 Read: TypeAlias = tuple[dict[str, "Rows"], dict[str, ftrun.Target], list[str]]
@@ -199,15 +201,21 @@ class _Index:
         for collector in self.wanted.targets.values():
             collector.check()
         split = torch.frombuffer(self._split, dtype=torch.int8)
+        if self.wanted.whole:
+            return self._splits(split, torch.ones_like(split, dtype=torch.bool))
         if self.wanted.test_fraction:
             split = torch.where(self._set_aside(), SPLITS.index("test"), split)
         if not (split == 0).any():
             raise ftrun.DataError(f"{self._files[0][1].path}: no row's {self.wanted.split!r} is train.")
+        return self._splits(split, split == 0)
+
+    def _splits(self, split: Tensor, named_by: Tensor) -> Read:
+        """split: int8 [N], in SPLITS; named_by: bool [N], the rows whose names are the targets'"""
         targets: dict[str, ftrun.Target] = {}
         values: dict[str, Tensor] = {}
         for name, collector in self.wanted.targets.items():
-            targets[name], values[name], unknown = collector.finish(split == 0)
-            strange = (unknown & (split > 0)).nonzero()
+            targets[name], values[name], unknown = collector.finish(named_by)
+            strange = (unknown & ~named_by).nonzero()
             if len(strange):
                 self._refuse_unknown(int(strange[0]), collector, targets[name])
             self._notes += collector.notes

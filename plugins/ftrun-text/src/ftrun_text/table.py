@@ -44,11 +44,12 @@ class Table(ftrun.Dataset):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        if (self.path is None) == (self.train is None):
-            raise ValueError("give path, or train and maybe val and test")
+        files = [each for each in (self.train, self.val, self.test) if each is not None]
         if self.path is not None and (self.val or self.test):
             raise ValueError("val and test go with train; path holds all rows")
-        if self.train is not None and (self.split is not None or self.test_fraction is not None):
+        if (self.path is None) == (not files):
+            raise ValueError("give path, or train and maybe val and test")
+        if files and (self.split is not None or self.test_fraction is not None):
             raise ValueError("split and test_fraction go with path; train has files for splits")
         if self.split is not None and self.test_fraction is not None:
             raise ValueError("give split or test_fraction, not both")
@@ -63,29 +64,39 @@ class Table(ftrun.Dataset):
         """A file of the dataset. Raises DataError where it cannot be read."""
         raise NotImplementedError
 
-    def rows(self, column: str, *, empty: Any = "error") -> "Read":
+    def at(self, path: Path) -> Self:
+        """The rows of another file, all of them."""
+        return self.changed(path=path, train=None, val=None, test=None, split=None, test_fraction=None)
+
+    def rows(self, column: str, *, empty: Any = "error", whole: bool = False) -> "Read":
         """Return the splits, whose inputs are what is in `column`, the targets, and notes for `ftrun.Splits`.
 
         Raises DataError with file and line.
 
         empty: what to do about rows with nothing there: `error`, `keep` or `skip`
+        whole: whether they are to be evaluated on: nothing is cut, and train may be missing
         """
         from ftrun_text.indexed import Wanted, read
 
         paths = {"train": self.path or self.train, "val": self.val, "test": self.test}
         files = {split: self.open_file(path.absolute()) for split, path in paths.items() if path}
+        if not (self.path or self.train or whole):
+            raise ftrun.SpecError("has no train, so there is nothing to learn from. Name a file with training rows.")
+        one_file = self.path is not None and self.split is None
         fraction = TEST_FRACTION if self.test_fraction is None else self.test_fraction
-        return read(
+        splits, targets, notes = read(
             files,
             Wanted(
                 column=column,
                 targets={name: each.collector(name, self.missing) for name, each in self._targets().items()},
                 split=self.split,
                 empty=empty,
-                test_fraction=fraction if self.path and self.split is None else 0.0,
+                test_fraction=fraction if one_file and not whole else 0.0,
+                whole=whole,
                 seed=self.split_seed,
             ),
         )
+        return ({"all": splits["train"]} if one_file and whole else splits), targets, notes
 
     def _targets(self) -> dict[str, TargetColumns]:
         if self.target is not None:

@@ -39,7 +39,7 @@ class Data:
         else:
             splits = other_splits(spec, run)
         here = dict(splits.items())
-        split = next(name for name in ("val", "test", "train") if name in here)
+        split = next(name for name in ("val", "test", "all", "train") if name in here)
         return cls(run, spec, splits, split, most, report)
 
     @property
@@ -54,8 +54,8 @@ class Data:
             yield replace(batch, ids=batch.ids * size // self.count)
 
     def learnt_from(self, count: int) -> Iterator[Batch]:
-        """So many training samples."""
-        return self._read("train", count)
+        """So many training samples; of other data without any, of those that are compared on."""
+        return self._read("train" if self.splits.train is not None else self.split, count)
 
     def as_json(self) -> dict[str, Any]:
         """What the report says of them."""
