@@ -122,7 +122,7 @@ def _modules(folder: Path, inside: str) -> Iterator[str]:
     for place, folders, files in os.walk(folder / inside):
         folders[:] = sorted(each for each in folders if each.isidentifier() and each != "__pycache__")
         for file in sorted(files):
-            if file.endswith(".py") and not file.startswith("."):
+            if file.endswith(".py") and not file.startswith(".") and Path(place, file).is_file():
                 yield (Path(place, file).relative_to(folder)).as_posix()
 
 
