@@ -4,7 +4,7 @@ import json
 import re
 
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u2032\u2033\u00b4`"
-_NUMBER = re.compile(r"[+-]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 _WORDS |= {word.lower(): json_word for word, json_word in _WORDS.items()} | {"yes": "true", "no": "false"}
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
@@ -72,7 +72,7 @@ def number(text: str) -> int | float | None:
     """Return the number that a text stands for as people write one: .5, +5, 5., 1e-3; None where it is none."""
     if not _NUMBER.fullmatch(text):
         return None
-    return int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else float(text)
+    return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
 
 
 def _other_format(text: str) -> str | None:
