@@ -17,7 +17,7 @@ from ftrun.testing.tinynet import tiny_net
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))
-VALUES = ftrun.Values(names=("u", "v"))
+VALUES = ftrun.Values(names=("u", "v"), mean=(0.0, 0.0), std=(1000.0, 1.0))
 
 
 def exportable(**targets: ftrun.Target) -> Exportable:

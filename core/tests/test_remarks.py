@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftrun import Classes, DataError, Labels, Splits, Subset, TensorSplit, Values, keep_classes
-from ftrun.run.mapped import MappedSplit
+from ftrun.run.mapped import Content, MappedSplit
 from ftrun.run.remarks import remarks
 from ftrun.run.splits import complete
 
@@ -165,5 +165,7 @@ def test_digests_of_a_splits_own_are_taken_and_what_cannot_be_compared_is_not():
 def test_samples_that_could_not_be_read_are_equal_to_none():
     empty = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
     empty[2] = 1
-    train = MappedSplit(split(label=[0, 1, 0]), empty, [(0, "gone"), (1, "gone")], key="a", embedded=False, source="b")
+    train = MappedSplit(
+        split(label=[0, 1, 0]), Content(empty, {0, 1}), lambda indices: empty, key="a", embedded=False, source="b"
+    )
     assert notes_of({"label": Classes(names=("a", "b"))}, train=train) == []

@@ -82,7 +82,7 @@ def test_several_targets_are_of_the_same_images() -> None:
         assert torch.equal(split.inputs, label.inputs)
         assert torch.equal(split.targets["digit"], label.targets["label"])
         assert torch.equal(split.targets["parity"], label.targets["label"] % 2)
-        ink = split.inputs.flatten(1).float().mean(1, keepdim=True) / 255
+        ink = split.inputs.flatten(1).double().mean(1, keepdim=True) / 255
         assert torch.allclose(split.targets["ink"], ink, atol=0.002)
     assert {name: target.kind for name, target in told.targets.items()} == {
         "digit": "classes",

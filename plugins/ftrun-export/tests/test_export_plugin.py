@@ -34,7 +34,8 @@ def model(backbone, target=LABEL, modifiers=(), size=32):
     for name in modifiers:
         net = CATALOGUE.parts("modifier")[name].model_validate({"name": name}).build(net)
     net.eval().requires_grad_(False)
-    metadata = {"input": net.input.model_dump_json(), "epoch": "3"}
+    targets = json.dumps({"label": target.model_dump(mode="json")})
+    metadata = {"input": net.input.model_dump_json(), "targets": targets, "epoch": "3"}
     return Exportable(net, metadata=metadata, library_code=part.library_code(net))
 
 

@@ -59,12 +59,12 @@ def test_a_spelling_that_stands_in_test_alone_is_known(tmp_path: Path) -> None:
     splits = part(Csv, tmp_path / "t.csv", content, split="s", test_fraction=None).build()
     assert splits.targets["label"].names == ("0", "1")
     assert (splits.test.targets["label"].tolist(), splits.val.targets["label"].tolist()) == ([1], [1])
-    assert splits.notes == ["target 'label': '1.0', 'True' and '1' are taken for one class"]
+    assert list(splits.notes) == ["target 'label': '1.0', 'True' and '1' are taken for one class"]
 
 
 def test_what_is_merged_though_it_looks_the_same_is_a_note(tmp_path: Path) -> None:
     notes = jsonl(tmp_path, ["cat", "cat\u200b", "dog\ufeff", " dog"]).notes
-    assert notes == [
+    assert list(notes) == [
         r"target 'label': 'cat\u200b' and 'cat' are taken for one class",
         r"target 'label': 'dog\ufeff' and 'dog' are taken for one class",
     ]
@@ -129,7 +129,7 @@ def test_labels_with_another_separator_than_the_one_by_default_are_refused(other
         csv(tmp_path, *cells, kind="labels")
     assert f"Set it to {other.strip(' ')!r}, or to ';' if these" in str(caught.value)
     right = csv(tmp_path, *cells, kind={"kind": "labels", "separator": other.strip(" ")})
-    assert (right.targets["label"].names, right.notes) == (("a", "b", "c"), [])
+    assert (right.targets["label"].names, right.notes) == (("a", "b", "c"), ())
     kept = csv(tmp_path, *cells, kind={"kind": "labels", "separator": ";"})
     assert len(kept.targets["label"].names) == 4
     assert "looks like several labels" in kept.notes[0]
@@ -143,7 +143,7 @@ def test_lists_as_python_writes_them_are_refused(tmp_path: Path) -> None:
 def test_labels_that_hold_other_signs_are_labels(tmp_path: Path) -> None:
     assert not csv(tmp_path, "R&B;Washington, DC", "Washington, DC", "and/or", kind="labels").notes
     lists = jsonl(tmp_path, [["a,b", "b"], ["a"]], target=None, targets={"label": "labels"})  # exact as they are
-    assert (lists.targets["label"].names, lists.notes) == (("a", "a,b", "b"), [])
+    assert (lists.targets["label"].names, lists.notes) == (("a", "a,b", "b"), ())
 
 
 def test_one_cell_with_another_separator_than_the_rest_is_a_note(tmp_path: Path) -> None:

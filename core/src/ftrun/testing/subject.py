@@ -139,9 +139,12 @@ class Subject:
             spec["backbone"] = self.backbone
         if self.part.role in ("backbone", "modifier") and self.input:
             spec["input"] = dict(self.input)
-        if issubclass(self._input_type, TextInput):
-            spec["dataset"] = "tiny-texts"
-        return spec
+        return {**self._data, **spec}
+
+    @property
+    def _data(self) -> dict[str, str]:
+        """The dataset that gives what the net takes, where it is not a tiny spec's own."""
+        return {"dataset": "tiny-texts"} if issubclass(self._input_type, TextInput) else {}
 
     @property
     def _input_type(self) -> type[InputSpec]:
@@ -159,7 +162,7 @@ class Subject:
         from ftrun.check import check_spec
         from ftrun.testing.run import tiny_spec
 
-        return check_spec(tiny_spec(**changes), self.catalogue)
+        return check_spec(tiny_spec(**{**self._data, **changes}), self.catalogue)
 
     @property
     def catalogue(self) -> Catalogue:
