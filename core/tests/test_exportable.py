@@ -17,7 +17,8 @@ from ftrun.testing.tinynet import tiny_net
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))
-VALUES = ftrun.Values(names=("u", "v"), mean=(0.0, 0.0), std=(1000.0, 1.0))
+VALUES = ftrun.Values(names=("u", "v"))
+SCALED = ftrun.Values(names=("u", "v"), mean=(0.0, 0.0), std=(1000.0, 1.0))
 
 
 def exportable(**targets: ftrun.Target) -> Exportable:
@@ -131,9 +132,9 @@ def compared(target: ftrun.Target, expected: list[list[float]], given: list[list
         (LABELS, [[0.7, 0.2]], [[0.70001, 0.2]], True, 1),
         (LABELS, [[0.7, 0.49]], [[0.7, 0.51]], False, 0),
         (LABELS, [[0.7, 0.49999]], [[0.7, 0.50001]], True, 1),
-        (VALUES, [[1000.0, 0.0]], [[1000.05, 0.00005]], True, None),
-        (VALUES, [[1000.0, 0.0]], [[1000.0, 0.001]], False, None),
-        (VALUES, [[1000.0, 0.0]], [[float("inf"), 0.0]], False, None),
+        (SCALED, [[1000.0, 0.0]], [[1000.05, 0.00005]], True, None),
+        (SCALED, [[1000.0, 0.0]], [[1000.0, 0.001]], False, None),
+        (SCALED, [[1000.0, 0.0]], [[float("inf"), 0.0]], False, None),
     ],
 )
 def test_what_is_the_same(target, expected, given, holds, same):

@@ -67,7 +67,7 @@ def test_targets_of_other_kinds(target, tmp_path):
     form = Safetensors(name="safetensors").build()
     assert form.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
     given = form.open(some, tmp_path / "net.safetensors")(some.example)["label"]
-    assert torch.allclose(given, some.module(some.example)["label"], atol=1e-5)
+    assert torch.allclose(given.float(), some.module(some.example)["label"].float(), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -76,7 +76,7 @@ def test_every_first_party_backbone_is_loaded_by_its_library(name, tmp_path):
     form = Safetensors(name="safetensors").build()
     assert form.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
     given = form.open(some, tmp_path / "net.safetensors")(some.example)["label"]
-    assert torch.allclose(given, some.module(some.example)["label"], atol=1e-5)
+    assert torch.allclose(given.float(), some.module(some.example)["label"].float(), atol=1e-5)
 
 
 @pytest.mark.parametrize(("modifiers", "plain"), [(["replace-head"], True), (["fc-to-conv"], False)], ids=str)

@@ -85,7 +85,7 @@ def test_words_that_tools_write_for_nothing_are_named(tmp_path: Path) -> None:
         'that there is no value, set `missing` to ["", "NULL", "None", "nan"]'
     )
     splits = csv(tmp_path, *labels, missing=["", "NULL", "None", "nan"])
-    assert (splits.targets["label"].names, splits.notes) == (("cat", "dog"), [])
+    assert (splits.targets["label"].names, splits.notes) == (("cat", "dog"), ())
     assert csv(tmp_path, "nan", "cat", "dog", missing=["\u200bnan"]).targets["label"].names == ("cat", "dog")
 
 
