@@ -81,7 +81,17 @@ def test_specs_in_a_plugins_readme_are_valid(readme, catalogue):
             keys, end = json.JSONDecoder().raw_decode(text)
             text = text[end:]
             rest = {"backbone": "efficientnet-lite0", "loss": "cross-entropy", "optimizer": "sgd"}
-            check_spec({**rest, **keys}, catalogue)
+            check_spec({**rest, **_of_texts(keys, catalogue), **keys}, catalogue)
+
+
+def _of_texts(keys, catalogue):
+    """What goes with a backbone or a dataset for texts, if one is there."""
+    name = {slot: part["name"] if isinstance(part, dict) else str(part).partition("/")[0] for slot, part in keys.items()
+            if slot in ("backbone", "dataset")}  # fmt: skip
+    backbone, dataset = (catalogue.parts(slot).get(name.get(slot)) for slot in ("backbone", "dataset"))
+    if (backbone and backbone.input_type.raw_kind == "text") or (dataset and dataset.input_kind == "text"):
+        return {"backbone": "lstm", "dataset": {"name": "csv", "path": "a.csv", "text": "text", "target": "label"}}
+    return {}
 
 
 @pytest.fixture(scope="module")
