@@ -143,7 +143,7 @@ def test_the_file_goes_into_the_run_folder_with_its_report(run, ftrun):
     before = left()
     result = ftrun("export", "run", "--format", "onnx")
     assert result.exit_code == 0, result.output
-    assert sorted(set(left()) - set(before)) == ["run.onnx", "run.onnx.report.json"]
+    assert sorted(set(left()) - set(before)) == ["run.onnx", "run.onnx.py", "run.onnx.report.json"]
     assert "takes image, uint8 [batch, 3, 8, 8]; gives label [batch, 3]" in result.stdout
     report = json.loads(Path("run/exports/run.onnx.report.json").read_text())
     assert report["parity"]["targets"]["label"]["max_difference"] <= report["parity"]["bound"] == 1e-4
@@ -288,7 +288,11 @@ def test_8_bit_integers_and_what_they_cost(run, ftrun):
     assert set(int8["latency_ms"]) == {"1", "16"}
     assert all(times["before"] > 0 and times["after"] > 0 for times in int8["latency_ms"].values())
     assert report["parity"]["targets"]["label"]["max_difference"] <= 1e-4, "of the file in fp32, before"
-    assert [each for each in left() if "onnx" in each] == ["run-int8.onnx", "run-int8.onnx.report.json"]
+    assert [each for each in left() if "onnx" in each] == [
+        "run-int8.onnx",
+        "run-int8.onnx.py",
+        "run-int8.onnx.report.json",
+    ]
 
 
 def test_other_data_to_compare_on(run, ftrun, site):
