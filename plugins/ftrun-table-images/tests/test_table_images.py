@@ -105,7 +105,7 @@ def test_the_fingerprint_is_of_the_images_too(tmp_path: Path) -> None:
 
 
 def test_a_run_learns_several_targets_with_some_missing(tmp_path: Path) -> None:
-    rows = images(tmp_path, 60)
+    rows = images(tmp_path, 200)
     path = tmp_path / "list.csv"
     lines = [
         f'"{name}",{"" if number % 7 == 0 else shade},{"" if number % 5 == 0 else number / 10}'
@@ -121,7 +121,7 @@ def test_a_run_learns_several_targets_with_some_missing(tmp_path: Path) -> None:
         train={"epochs": 8, "batch_size": 8, "precision": "fp32", "memory_format": "contiguous"},
     )
     assert run.results["test"]["shade/accuracy"] >= 0.8
-    assert run.results["test"]["grey/mae"] < 1.5  # of 6
+    assert run.results["test"]["grey/mae"] < 4  # of 20; their mean alone has 5
 
 
 def test_importing_the_plugin_loads_neither_torch_nor_pillow() -> None:

@@ -241,7 +241,7 @@ def test_files_and_lines_are_predicted(finished: Path, tmp_path: Path) -> None:
 
 
 def test_another_run_starts_from_it_word_by_word(finished: Path, tmp_path: Path) -> None:
-    path = reviews(tmp_path / "other.csv", count=60)
+    path = reviews(tmp_path / "other.csv")
     path.write_text(path.read_text().replace("word1,", "new1,").replace("superb", "stellar"))
     (tmp_path / "spec.json").write_text(json.dumps(run_spec(path, train={"epochs": 1, "batch_size": 16, "workers": 0})))
     told = invoke("run", tmp_path / "spec.json", "--out", tmp_path / "run", "--init-from", finished, "--device", "cpu")
