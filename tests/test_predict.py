@@ -25,6 +25,7 @@ from ftrun.cli import main
 from ftrun.net import outputs_by_target
 from ftrun.run.assemble import corrupt_samples, loader
 from ftrun.run.folder import RunFolder
+from ftrun.run.judge import JUDGING
 from ftrun.run.opened import open_run
 from ftrun.targets import Labels, Values
 
@@ -66,7 +67,7 @@ def files(split: str = "test") -> list[str]:
 
 def judged_outputs(run: Path) -> torch.Tensor:
     """Softmax of the net's output on the test split, in the batches that the run judges in: [N, classes]."""
-    opened = open_run(RunFolder.existing(run))
+    opened = open_run(RunFolder.existing(run), keys=(*JUDGING, "dataset"))
     splits = opened.spec.dataset.build()
     reading = loader(
         opened.spec, "test", splits.test, opened.net.input, corrupt_samples(opened.spec, print), opened.device
@@ -141,7 +142,7 @@ def test_white_is_settled_for_all_of_the_data_and_kept_with_the_weights(site, ft
     assert "2 passed over, hidden or a system's own: *.png 1, @eaDir 1." in result.output
     assert "30 16-bit images with values up to 3,29" in result.output
     resolved = json.loads(Path("run/resolved.json").read_text())
-    assert len(resolved["notes"]) == 4
+    assert len(resolved["notes"]) == 6, "and that test's images are train's, and val's"
     assert resolved["input"]["white"] == 4095
     assert json.loads(Path("run/checkpoints/best/net.json").read_text())["input"]["white"] == 4095
     predicted = ftrun("predict", "run", "images/test", "--top", "3", "--json")
