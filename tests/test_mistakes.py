@@ -45,7 +45,7 @@ MISTAKES = {
     "unknown option of a phase": (
         {"train": {"phases": [{"epochs": 1, "frieze": "stem"}]}},
         "train.phases.0.frieze: no such option. Did you mean 'freeze'? "
-        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay.",
+        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay, norm.",
     ),
     "epochs and phases that contradict each other": (
         {"train": {"epochs": 2, "phases": [{"epochs": 1}, {"epochs": 3}]}},
@@ -57,7 +57,7 @@ MISTAKES = {
     ),
     "unknown option of the input": (
         {"input": {"sise": 8}},
-        "input.sise: no such option. Did you mean 'size'? Options of input: size, mean, std, interpolation, crop.",
+        "input.sise: no such option. Did you mean 'size'? Options of input: size, mean, std, interpolation, crop, white.",
     ),
     "unknown part": (
         {"optimizer": "tiny-sdg"},
@@ -92,9 +92,9 @@ MISTAKES = {
         {"loss": ["tiny-loss"]},
         'loss: must be a name or an object such as {"name": ...}, but it is ["tiny-loss"]. Installed: tiny-loss.',
     ),
-    "one part where a list belongs": (
-        {"observers": "recorder"},
-        'observers: must be a list, but it is "recorder".',
+    "number where a list belongs": (
+        {"observers": 3},
+        "observers: must be a list, but it is 3.",
     ),
     "missing option": ({"observers": ["recorder"]}, "observers.0.file: is required."),
     "text for a number": (sgd(lr="0.1"), 'optimizer.lr: must be a number, but it is "0.1".'),
@@ -422,7 +422,7 @@ def test_a_wrong_set(assignment, message, alone, ftrun):
 @pytest.mark.parametrize(
     ("changes", "message", "code"),
     [
-        ({"empty_class": True}, "dataset: no training sample of class 'class 3'. Add some, or take the class out.", 4),
+        ({"empty_class": True}, "dataset: no training sample of class 'class 3'. Add some, or take it out.", 4),
         ({"wrong_label": True},
          "dataset: train, target 'label': sample 5 has label 7, but there are 3 classes, so labels go from 0 to 2 "
          "(-1 where there is none). "

@@ -204,7 +204,6 @@ KIND_SPECS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 1, "batch_size": 16, "monitor": "val/loss"},
     },
     "many targets": {"dataset": {"values": {f"value {number}": ["v"] for number in range(14)}}},
-    "one class": {"dataset": {"classes": {"label": ["only"]}}},
     "classes that are drawn": {"dataset": {"classes": {"label": [f"c{number}" for number in range(40)]}}},
     "few samples": {"dataset": {"classes": {"label": ["a", "b"]}, "samples": 3}, "metrics": ["accuracy", "f1"]},
     "no test": {"dataset": {"classes": {"label": ["a", "b"]}, "test": False}, "metrics": ["accuracy"]},
