@@ -379,7 +379,7 @@ def test_a_manifest_that_is_none_is_named(prepared, ftrun):
 
 
 def test_a_manifest_that_names_a_file_more_opens_none(prepared, ftrun):
-    for name in ("evil.pkl", "optimizer.pt", "../best/model.safetensors"):
+    for name in ("../best/model.safetensors", "../evil.pkl"):  # in its own folder, a file of any name is kept, unopened
         fresh()
         (LAST / "evil.pkl").write_bytes(pickle.dumps(Touch()))
         manifest = json.loads((LAST / "manifest.json").read_text())

@@ -57,7 +57,8 @@ MISTAKES = {
     ),
     "unknown option of the input": (
         {"input": {"sise": 8}},
-        "input.sise: no such option. Did you mean 'size'? Options of input: size, mean, std, interpolation, crop, white.",
+        "input.sise: no such option. Did you mean 'size'? "
+        "Options of input: size, mean, std, interpolation, crop, white.",
     ),
     "unknown part": (
         {"optimizer": "tiny-sdg"},

@@ -40,7 +40,7 @@ outputs = torch.cat(outputs)
 kept = load_file("run/predictions/test.safetensors")
 assert kept["ids"].tolist() == list(range(len(files)))
 apart = (outputs.softmax(1) - kept["outputs/label"].softmax(1)).abs().max().item()
-accuracy = (outputs.argmax(1) == kept["truth/label"]).float().mean().item()
+accuracy = (outputs.argmax(1) == kept["truth/label"]).double().mean().item()
 print(json.dumps({"apart": apart, "accuracy": accuracy, "names": about["targets"]["label"]["names"]}))
 """
 

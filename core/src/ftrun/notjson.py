@@ -5,6 +5,7 @@ import re
 
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb\u2032\u2033\u00b4`"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_LONGEST = 100  # characters of a number
 _WORDS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 _WORDS |= {word.lower(): json_word for word, json_word in _WORDS.items()} | {"yes": "true", "no": "false"}
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
@@ -59,8 +60,8 @@ def _value_or_end(rest: str, before: str, error: json.JSONDecodeError, inside_nu
             return "a number is written such as 5, 0.5 or 1e-3"
         if sign:
             return f"a {'comma' if sign == ',' else 'colon'} is missing before {_excerpt(rest.splitlines()[0])}"
-        if _NUMBER.match(rest):
-            return f"{_excerpt(_NUMBER.match(rest)[0])} is written {number(_NUMBER.match(rest)[0])}"  # type: ignore[index]
+        if (start := _NUMBER.match(rest)) and number(start[0]) is not None:
+            return f"{_excerpt(start[0])} is written {number(start[0])}"
         if error.msg.startswith("Expecting property name"):
             return f"a key is missing before {_excerpt(rest.splitlines()[0])}"
     if error.msg == "Extra data":
@@ -70,7 +71,7 @@ def _value_or_end(rest: str, before: str, error: json.JSONDecodeError, inside_nu
 
 def number(text: str) -> int | float | None:
     """Return the number that a text stands for as people write one: .5, +5, 5., 1e-3; None where it is none."""
-    if not _NUMBER.fullmatch(text):
+    if len(text) > _LONGEST or not _NUMBER.fullmatch(text):
         return None
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
 

@@ -20,6 +20,8 @@ class PlainCode(NamedTuple):
     prepare: str
     """Two functions of what net.json has as `input`, a dict: `prepare(file, input)` gives an array, a batch of one as
     `collate` gives it; `normalise(batch, input)` makes of it what `prepare` of the input does, float32."""
+    prepare_by_torch: str
+    """The same two functions with torch at hand: to the bit what `collate` gives."""
     file: str
     """A file's name, for an example."""
 

@@ -1,10 +1,9 @@
-"""How an image file is prepared without ftrun: as ImageInput does it, with NumPy and Pillow alone."""
+"""How an image file is prepared without ftrun, with NumPy and Pillow, as ImageInput does it; to the bit with torch."""
 
 from ftrun.inputs.base import PlainCode
 
-CODE = PlainCode(
-    imports="import math\nimport numpy as np\nfrom PIL import Image, ImageOps",
-    prepare='''\
+_IMPORTS = "import math\nimport numpy as np\nfrom PIL import Image, ImageOps"
+_PREPARE = '''\
 def prepare(file, input):
     """Pixels as the net sees them, uint8 [1, channels, height, width]: upright, on white, resized, cropped."""
     image = ImageOps.exif_transpose(Image.open(file))
@@ -19,15 +18,30 @@ def prepare(file, input):
     tall, wide = (math.floor(side / input["crop"]) for side in input["size"])
     tall, wide = (tall, tall * w // h) if tall * w >= wide * h else (wide * h // w, wide)
     top, left = (tall - height) // 2, (wide - width) // 2
-    box = left * w / wide, top * h / tall, (left + width) * w / wide, (top + height) * h / tall
-    image = image.resize((width, height), Image.Resampling[input["interpolation"].upper()], box)
-    return np.atleast_3d(image).transpose(2, 0, 1)[None].copy()
-
+%s
 
 def normalise(pixels, input):
     """What the bare net takes, float32, from such pixels."""
     mean, std = (np.float32(input[key])[:, None, None] for key in ("mean", "std"))
     return (pixels / np.float32(255) - mean) / std
-''',
+'''
+
+_BY_PILLOW = """\
+    box = left * w / wide, top * h / tall, (left + width) * w / wide, (top + height) * h / tall
+    image = image.resize((width, height), Image.Resampling[input["interpolation"].upper()], box)
+    return np.atleast_3d(image).transpose(2, 0, 1)[None].copy()
+"""
+_BY_TORCH = """\
+    pixels = torch.from_numpy(np.atleast_3d(image).transpose(2, 0, 1)[None].copy())
+    smooth = input["interpolation"] != "nearest"
+    mode = input["interpolation"] if smooth else "nearest-exact"
+    pixels = torch.nn.functional.interpolate(pixels, (tall, wide), mode=mode, antialias=smooth)
+    return pixels[:, :, top : top + height, left : left + width].numpy()
+"""
+
+CODE = PlainCode(
+    imports=_IMPORTS,
+    prepare=_PREPARE.replace("%s", _BY_PILLOW),
+    prepare_by_torch=_PREPARE.replace("%s", _BY_TORCH),
     file="an.jpg",
 )

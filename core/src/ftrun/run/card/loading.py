@@ -36,5 +36,5 @@ def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
         return None
     *imports, call = facts.code.splitlines()
     needed = in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
-    parts = {**plain._asdict(), "imports": needed, "call": call, "place": place}
+    parts = {**plain._asdict(), "prepare": plain.prepare_by_torch, "imports": needed, "call": call, "place": place}
     return _WITHOUT.format(**parts)
