@@ -29,11 +29,11 @@ def no_ftrun(name, *rest, **more):
 builtins.__import__ = no_ftrun
 sys.modules["ftrun"] = None
 code, files = sys.argv[1], sys.argv[2:]
-once, each = code.split("image = ImageOps", 1)
+once, each = code.split("batch = normalise", 1)
 exec(once)
 outputs = []
 for file in files:
-    exec("image = ImageOps" + each.replace("an.jpg", file))
+    exec("batch = normalise" + each.replace("an.jpg", file))
     outputs.append(output)
 from safetensors.torch import load_file
 outputs = torch.cat(outputs)

@@ -593,7 +593,7 @@ def test_init_from_needs_weights(site, finished, ftrun):
     for source, message in (
         ("killed", "this run has saved no weights yet"),
         ("nothing", "nothing: no such run folder"),
-        ("runs", "not the folder of a run"),
+        ("runs", "holds runs, and is none itself"),
     ):
         result, _ = new_run(ftrun, source)
         assert (result.exit_code, message in result.output) == (2, True), result.output
