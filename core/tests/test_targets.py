@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from ftrun.run.export.parity import difference
 from ftrun.run.export.quantized import quality
 from ftrun.run.loss import TotalLoss
 from ftrun.targets import Classes, Labels, Target, Values
@@ -136,3 +137,9 @@ def test_int8_is_judged_by_what_is_known() -> None:
 def test_classes_in_another_order_keep_what_is_missing() -> None:
     assert CLASSES.aligned(torch.tensor([0, -1, 1, 2]), ("c", "a", "b")).tolist() == [2, -1, 0, 1]
     assert Values(names=("x", "y")).aligned(torch.tensor([[1.0, NAN]]), ("y", "x")).nan_to_num(-9).tolist() == [[-9, 1]]
+
+
+def test_exported_values_are_compared_in_their_deviations() -> None:
+    target = Values(mean=(1e9,), std=(2.0,))
+    expected = torch.tensor([[1e9], [1e9 + 100]], dtype=torch.float64)
+    assert difference(target, expected, expected + 1).flatten().tolist() == [0.5, 0.01]

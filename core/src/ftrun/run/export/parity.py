@@ -86,9 +86,15 @@ class Parity:
 
 
 def difference(target: Target, expected: Tensor, given: Tensor) -> Tensor:
-    """How far scores are apart, [B, outputs]: probabilities as they are, values in their standard deviations."""
+    """How far scores are apart, [B, outputs]: probabilities as they are, values in their standard deviations.
+
+    Values that are more than one of these from their mean are compared in relation to that: float32 has seven digits.
+    """
     apart = (given.double() - expected.double()).abs()
-    return apart / torch.tensor(target.std, dtype=torch.float64) if isinstance(target, Values) and target.std else apart
+    if not isinstance(target, Values) or not target.mean:
+        return apart
+    mean, std = (torch.tensor(each, dtype=torch.float64) for each in (target.mean, target.std))
+    return apart / (expected.double() - mean).abs().maximum(std)
 
 
 def same_answer(target: Target, expected: Tensor, given: Tensor, bound: float) -> Tensor | None:
