@@ -97,6 +97,7 @@ def judge(path: Path, catalogue: Catalogue, overrides: tuple[str, ...] = ()) -> 
     return resolved
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of values in values in values
 @settings(max_examples=400, **QUIET)
 @given(spec=mutated_specs())
 def test_mutated_specs(spec, catalogue, validator, tmp_path_factory):

@@ -43,7 +43,8 @@ class Held(ftrun.TensorSplit):
     in_memory = False
 
     def __getitems__(self, indices):
-        while Path("hold").exists():
+        # The first sample is looked at before there is a run folder.
+        while Path("run/status.json").exists() and Path("hold").exists():
             Path("held").write_text(str(os.getpid()))
             time.sleep(0.01)
         return super().__getitems__(indices)

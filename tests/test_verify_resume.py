@@ -3,6 +3,8 @@
 import pytest
 from support import ftrun_process, install, tiny_spec, write_spec
 
+from ftrun.run.rehearsal import ASPECTS
+
 FORGETFUL = """
 from typing import Literal
 import ftrun
@@ -35,7 +37,7 @@ def test_an_exact_spec(site, workers):
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert [line.split() for line in lines[1:-1]] == [
-        [str(killed), str(killed - 1), *["same"] * 4] for killed in (3, 5, 7)
+        [str(killed), str(killed - 1), *["same"] * len(ASPECTS)] for killed in (3, 5, 7)
     ]
     assert lines[-1] == "a resumed run of this spec ends as an uninterrupted one, to the bit"
     assert result.returncode == 0

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from support import tiny_spec, write_spec
 
 NEAR = 0.02  # of a probability: pixels may be rounded otherwise by one
+BEGIN = 1.7e9  # seconds: float32 has no single ones there
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,40 @@ def run(site, ftrun, pictures) -> dict[str, dict[str, float]]:
     return {each["file"]: each["label"] for each in json.loads(answers.stdout)}
 
 
+def test_values_are_those_of_predict_too(site, ftrun, pictures, monkeypatch, capsys):
+    files = sorted(str(each) for each in pictures.glob("*/*"))
+    lines = [f'"{file}",{BEGIN + 60 * (number % 5)}' for number, file in enumerate(files)]
+    Path("times.csv").write_text("\n".join(["file,time", *lines]))
+    spec = tiny_spec(
+        dataset={"name": "table-images", "path": "times.csv", "image": "file", "targets": {"time": "values"}},
+        backbone={"name": "timm", "model": "test_resnet", "pretrained": False},
+        input={"size": [24, 32]},
+        loss="mse",
+        train={"epochs": 1, "batch_size": 4, "precision": "fp32"},
+    )
+    result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    (wanted,) = json.loads(ftrun("predict", "run", files[0], "--json").stdout)
+    for options in (["onnx", "--raw"], ["safetensors"]):
+        result = ftrun("export", "run", "--format", *options, "--out", f"net.{options[0]}")
+        assert result.exit_code == 0, result.output
+        monkeypatch.setattr(sys, "argv", ["", files[0]])
+        capsys.readouterr()
+        runpy.run_path(f"net.{options[0]}.py", run_name="__main__")
+        (said,) = re.findall(r"'time': ([\d.]+)", capsys.readouterr().out)
+        assert float(said) - BEGIN == pytest.approx(wanted["time"] - BEGIN, rel=0.01, abs=2), options
+    names: dict[str, Any] = {}
+    code = card_code().replace('"an.jpg"', repr(files[0])).replace("checkpoints/", "run/checkpoints/")
+    exec(code, names)
+    assert float(names["output"]) - BEGIN == pytest.approx(wanted["time"] - BEGIN, rel=0.01, abs=2)
+
+
+def card_code() -> str:
+    card = Path("run/README.md").read_text()
+    (code,) = (each for each in re.findall("```python\n(.*?)```", card, re.S) if "load_model" in each)
+    return code
+
+
 def distance(scores: Any, wanted: dict[str, float]) -> float:
     return max(abs(float(score) - wanted[name]) for name, score in zip(("a", "b"), scores, strict=True))
 
@@ -77,8 +113,7 @@ def test_the_code_that_goes_with_a_file_gives_what_ftrun_gives(run, ftrun):
         for file, wanted in run.items():
             outputs = code["compute"](code["prepare"](file, code["INPUT"]))
             assert distance(outputs["label"][0], wanted) < NEAR, (kind, file)
-    card = Path("run/README.md").read_text()
-    (code,) = (each for each in re.findall("```python\n(.*?)```", card, re.S) if "load_model" in each)
+    code = card_code()
     for file, wanted in run.items():
         names: dict[str, Any] = {}
         exec(code.replace('"an.jpg"', repr(file)).replace("checkpoints/", "run/checkpoints/"), names)

@@ -12,16 +12,17 @@ INPUT = ImageInput(size=(4, 4))
 class OneByOne:
     """Samples in all sizes, read singly, as from files."""
 
-    def __init__(self, count: int, torn: int | None = None) -> None:
+    def __init__(self, count: int, torn: int | None = None, error: Exception | None = None) -> None:
         self.targets = {"label": torch.arange(count) % 3}
         self.torn = torn
+        self.error = error or DataError(f"{torn}.png is torn.")
 
     def __len__(self) -> int:
         return len(self.targets["label"])
 
     def __getitem__(self, index: int):
         if index == self.torn:
-            raise DataError(f"{index}.png is torn.")
+            raise self.error
         return torch.full((1, 3 + index % 3, 5), index, dtype=torch.uint8), {"label": int(self.targets["label"][index])}
 
 
@@ -84,6 +85,12 @@ def test_an_expected_error_comes_out_of_a_worker_as_it_is(workers):
     with pytest.raises(DataError) as caught:
         list(loader(OneByOne(10, torn=5), workers=workers).in_order())
     assert str(caught.value) == "5.png is torn."
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ConnectionResetError, EOFError])
+def test_an_error_of_the_datasets_own_is_not_taken_for_a_worker_that_is_gone(error):
+    with pytest.raises(error, match=r"out of reach"):
+        list(loader(OneByOne(8, torn=6, error=error("out of reach")), workers=1).in_order())
 
 
 def test_the_batches_of_a_step():

@@ -1,6 +1,7 @@
 """What reads a split in whole batches: here, or in processes of their own."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,19 +92,25 @@ class Workers:
     def read(self, portions: list[list[int]]) -> Iterator[Read]:
         """Return what the reader gives for each portion. Raises WorkerLost between two of them, if a process died."""
         self._order.portions = portions
-        with _own_sigchld():
-            batches = iter(self._loader)
+        with _told_of_lost(), _own_sigchld():
+            batches = iter(self._loader)  # which waits for the workers, from the second time on
         while True:
-            try:
+            with _told_of_lost():
                 batch = next(batches, None)
-            except RuntimeError as error:
-                lost = _lost(error)
-                if lost is None:
-                    raise
-                raise lost from None
             if batch is None:
                 return
             yield batch
+
+
+@contextmanager
+def _told_of_lost() -> Iterator[None]:
+    """Raise WorkerLost where torch's loader raises that a worker is gone."""
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if (lost := _lost(error)) is None:
+            raise
+        raise lost from None
 
 
 @contextmanager
@@ -123,11 +130,13 @@ def _own_sigchld() -> Iterator[None]:
         signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _lost(error: RuntimeError) -> WorkerLost | None:
+def _lost(error: Exception) -> WorkerLost | None:
     """Return what to tell where torch's loader says that a worker is gone, or cannot be heard."""
     if short := shortage(error):
         return WorkerLost(short)
-    if "DataLoader worker" not in str(error):
+    if re.match("Caught .* in DataLoader worker process", str(error)):  # it lives, and what it read raised this
+        return None
+    if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
         return None
     return WorkerLost(
         "a process that reads samples has died: somebody killed it, or the system did for want of memory or of room "

@@ -19,6 +19,11 @@ batch = normalise(prepare("{file}", about["input"]), about["input"])
 with torch.no_grad():
     output = net(torch.from_numpy(batch))
 """
+_VALUES = """\
+(target,) = about["targets"].values()
+mean, std = (torch.tensor(target[name], dtype=torch.float64) for name in ("mean", "std"))
+output = output.double() * std + mean
+"""
 
 
 def with_ftrun(facts: Facts, folder: str) -> str:
@@ -37,4 +42,6 @@ def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
     *imports, call = facts.code.splitlines()
     needed = in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
     parts = {**plain._asdict(), "prepare": plain.prepare_by_torch, "imports": needed, "call": call, "place": place}
-    return _WITHOUT.format(**parts)
+    (target,) = facts.run.targets.values()  # a library's own net has one head
+    standardised = bool(getattr(target, "mean", ()))  # values, which the head gives so
+    return _WITHOUT.format(**parts) + (_VALUES if standardised else "")
