@@ -111,6 +111,8 @@ def test_other_content_under_the_same_names_is_refused(change, project, ftrun):
     assert (result.exit_code, "train has other inputs" in result.output) == (0, True), result.output
     resolved = json.loads(Path("run/resolved.json").read_text())
     assert [each["until_step"] for each in resolved["other_data"]] == [2]
+    assert "From step 2 on, the data is not what it was before: train has other inputs" in resolved["notes"][-1]
+    assert "From step 2 on" in Path("run/README.md").read_text()
     assert ftrun("evaluate", "run").exit_code == 0, "the run is of that data now"
 
 

@@ -79,7 +79,9 @@ def replaced(resolved: Mapping[str, Any], now: Mapping[str, Any], changed: list[
     if not changed:
         return {}
     earlier = [*(resolved.get("other_data") or []), {"until_step": step, "data": resolved.get("data")}]
-    return {"data": now["data"], "class_counts": now["class_counts"], "other_data": earlier}
+    told = f"From step {step} on, the data is not what it was before: {'; '.join(changed)}."
+    notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], told])]  # card and report state them
+    return {"data": now["data"], "class_counts": now["class_counts"], "other_data": earlier, "notes": notes}
 
 
 def changes(then: Any, now: Mapping[str, Mapping[str, str | None]]) -> list[str]:
