@@ -72,6 +72,12 @@ def batch_of_first_epoch(number: int) -> str:
     return f"train {int(order[8 * (number - 1)])}"
 
 
+def from_a_terminal() -> None:
+    """Take signals as a shell does that a person sits at: nohup and `&` have some ignored, also in what they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Process:
     """`ftrun ARGUMENTS` in a shell and a process group of its own; stopped where the data is held."""
 
@@ -83,6 +89,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=from_a_terminal,  # noqa: PLW1509  (no thread of this process holds what it needs)
         )
 
     def until(self, condition: Callable[[], Any]) -> None:
