@@ -261,6 +261,23 @@ def test_the_runs_own_data_is_named_as_such_and_unknown_folders_are_counted(of_p
     assert sum(map(sum, found["all"]["confusion_matrix"])) == 6
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "wanted"),
+    [
+        (("0", "1"), ("0.0", "1.0", "2.0"), [0, 1, -1]),
+        (("0", "1"), ("FALSE", "True", "yes"), [0, 1, -1]),
+        (("False", "True"), ("0", "TRUE", "false"), [-1, 1, -1]),  # 0 and false are one name there, but two here
+        (("1", "1.0"), ("1.0", "x", "1.00"), [1, -1, -1]),
+    ],
+)
+def test_a_name_that_is_spelled_otherwise_is_the_same(ours, theirs, wanted):
+    split = TensorSplit(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), {"label": torch.arange(3)})
+    splits = Splits(train=None, all=split, targets={"label": Classes(names=theirs)})
+    aligned = align(splits, {"label": Classes(names=ours)})
+    assert aligned.all.targets["label"].tolist() == wanted
+    assert any("are taken for those of the run" in note for note in aligned.notes) == (wanted != [1, -1, -1])
+
+
 def test_a_path_and_a_dataset_are_one_too_many(run, ftrun):
     run()
     assert ftrun("evaluate", "run", "x", "--dataset", "tiny").exit_code == 2

@@ -14,7 +14,7 @@ from test_resume import StopAt, go_on, start
 from ftrun.catalogue import Catalogue, installed
 from ftrun.check import check_spec
 from ftrun.errors import Interrupted, PluginError, SpecError
-from ftrun.figures import finite, line_of, to_json
+from ftrun.figures import finite, line_of, shown, to_json
 from ftrun.run.metricvalues import LARGE, values_of
 from ftrun.run.monitor import Monitor
 from ftrun.runspec import json_schema
@@ -186,3 +186,11 @@ def test_json_has_null_for_what_is_no_number():
     assert strict(to_json({"a": [NAN, math.inf, 1.5], "b": (1,)})) == {"a": [None, None, 1.5], "b": [1]}
     assert finite({"a": -math.inf}) == {"a": None}
     assert line_of({"a": 0.5, "b": 3, "c": None, "d": NAN, "e": [1], "f": "x"}) == "a 0.5000  b 3  c nan  d nan"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (0.98765, "0.9877"), (1234.5, "1234.5000"), (1.234e-12, "1.23e-12"), (-4.5e149, "-4.5e+149")],
+)
+def test_a_small_or_huge_figure_is_shown_as_it_is(value, text):
+    assert shown(value) == text

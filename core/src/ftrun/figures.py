@@ -12,10 +12,15 @@ def is_figure(value: Any) -> TypeGuard[int | float]:
 
 
 def shown(value: Any) -> str:
-    """Return `0.1234` for a float and `12` for a count; `nan` for what is undefined, which is null in JSON."""
+    """Return `0.1234` for a float and `12` for a count; `nan` for what is undefined, which is null in JSON.
+
+    What four decimals would show as 0, or as a row of made-up digits, is `1.23e-12`.
+    """
     if value is None:
         return "nan"
-    return str(value) if isinstance(value, int) else f"{value:.4f}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e12 else f"{value:.3g}"
 
 
 def line_of(figures: Mapping[str, Any]) -> str:

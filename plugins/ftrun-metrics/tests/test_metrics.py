@@ -189,6 +189,20 @@ def test_r2_of_values_that_do_not_vary() -> None:
     assert figure(part(R2), target, same + 1, same) == 0
 
 
+def test_r2_of_equal_values_whose_mean_is_rounded() -> None:
+    """0.1 three times has a mean that is larger than 0.1."""
+    values = torch.full((3, 1), 0.1, dtype=torch.float64)
+    assert figure(part(R2), ftrun.Values(), values, values) == 1
+    assert figure(part(R2), ftrun.Values(), values + 0.1, values) == 0
+
+
+def test_r2_of_values_whose_squares_are_no_numbers() -> None:
+    values = torch.tensor([[1.0], [2.0], [6.0]], dtype=torch.float64)
+    wanted = figure(part(R2), ftrun.Values(), values.flip(0), values)
+    assert wanted < 0
+    assert figure(part(R2), ftrun.Values(), values.flip(0) * 1e-200, values * 1e-200) == pytest.approx(wanted)
+
+
 def test_r2_of_one_sample_is_no_number() -> None:
     assert math.isnan(figure(part(R2), ftrun.Values(), torch.ones(1, 1), torch.ones(1, 1)))
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ftrun.figures import is_figure
+from ftrun.figures import is_figure, shown
 from ftrun.report import classes, confusion, history, labels, plots, values
 from ftrun.report.classes import ClassesReport
 from ftrun.report.examples import Pictures
@@ -262,7 +262,7 @@ def _figure(value: Any) -> str:
         return _NONE
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else shown(value)
 
 
 def _rate(rate: Rate) -> str:

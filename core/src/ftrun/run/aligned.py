@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ftrun.data import Sample, Split, Splits, counted, get_items, sample_name
 from ftrun.errors import DataError, did_you_mean
+from ftrun.spellings import grouped_spellings
 from ftrun.targets import Classes, Target
 
 
@@ -49,7 +50,10 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
 
     Raises DataError where they lack a target, or nothing that it knows is in them. Fewer classes are fine.
     """
-    notes = [note for name, target in targets.items() for note in _check(name, target, splits)]
+    notes = []
+    for name, target in targets.items():
+        splits, spelled = _spelled_as(target, name, splits)
+        notes += [*spelled, *_check(name, target, splits)]
     aligned: dict[str, Split] = {
         split_name: AlignedSplit(
             split,
@@ -58,6 +62,25 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
         for split_name, split in splits.items()
     }
     return splits.with_splits(aligned).with_targets(targets).with_notes(*notes)
+
+
+def _spelled_as(target: Target, name: str, splits: Splits) -> tuple[Splits, list[str]]:
+    """Return the splits with names spelled as the target has them: 1 where the data has 1.0; and what to say of it."""
+    given = splits.targets.get(name)
+    if given is None or given.kind != target.kind:
+        return splits, []
+    known, names = set(target.names), set(given.names)
+    own = {}
+    for spellings in grouped_spellings([*target.names, *given.names]):
+        ours, theirs = known.intersection(spellings), names.intersection(spellings)
+        if len(ours) == len(theirs) == 1 and ours != theirs:
+            own[theirs.pop()] = ours.pop()
+    if not own:
+        return splits, []
+    renamed = given.model_copy(update={"names": tuple(own.get(each, each) for each in given.names)})
+    listed = ", ".join(f"{theirs!r} for {ours!r}" for theirs, ours in own.items())
+    note = f"target {name!r}: names of the data are taken for those of the run: {listed}"
+    return splits.with_targets({**splits.targets, name: renamed}), [note]
 
 
 def _check(name: str, target: Target, splits: Splits) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from unicodedata import category, normalize
 
 import torch
@@ -56,17 +57,24 @@ def _constant(target: Values, values: Tensor) -> Iterator[str]:
 
 
 def _twins(names: Sequence[str], counts: Sequence[int]) -> Iterator[str]:
-    """Names that differ in case, blanks or signs that are not seen alone."""
-    alike: dict[str, list[int]] = {}
+    """Names that differ in case, blanks or signs that are not seen alone, or are one number."""
+    alike: dict[str | Decimal, list[int]] = {}
     for index, name in enumerate(names):
         alike.setdefault(_plain(name), []).append(index)
-    for indices in alike.values():
+    for plain, indices in alike.items():
         if len(indices) > 1:
             listed = " and ".join(f"{_shown(names[index])} ({counts[index]:,} in train)" for index in indices)
-            yield f"{listed} differ in case, blanks or unseen signs alone, and are {len(indices)} classes"
+            how = "differ in case, blanks or unseen signs alone" if isinstance(plain, str) else "are one number"
+            yield f"{listed} {how}, and are {len(indices)} classes"
 
 
-def _plain(name: str) -> str:
+def _plain(name: str) -> str | Decimal:
+    """Equal for names that look alike, or are one number: 1, 01, 1e0."""
+    try:
+        if (number := Decimal(name)).is_finite():
+            return number
+    except InvalidOperation:
+        pass
     seen = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", seen).strip().casefold()
 

@@ -48,6 +48,8 @@ def _r2(output: Tensor, values: Tensor) -> Tensor:
     output, values = output[known], values[known]
     if len(values) < 2:
         return torch.tensor(float("nan"), dtype=torch.float64)
-    residual = (values - output).square().sum()
-    total = (values - values.mean()).square().sum()
-    return torch.where(total > 0, 1 - residual / total, torch.where(residual == 0, 1.0, 0.0))
+    if (values == values[0]).all():  # their mean may differ from them in its last digit
+        return (output == values).all().double()
+    errors, deviations = values - output, values - values.mean()
+    scale = deviations.abs().max()  # squares of what is below 1e-162 are 0
+    return 1 - (errors / scale).square().sum() / (deviations / scale).square().sum()

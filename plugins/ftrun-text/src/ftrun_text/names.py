@@ -24,9 +24,7 @@ _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
     "|(?<![^\x00-\u024f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\u024f])"
 )
-_WHOLE = re.compile(r"(-?\d+)\.0+")
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0*)?")
-_BOOLEANS = {"false": "0", "true": "1"}
 _NOTHING = frozenset(
     ("nan", "none", "null", "na", "n/a", "<na>", "nat", "nil", "#n/a", "#na", "#null!", "#ref!", "#value!", "#div/0!")
 )
@@ -138,24 +136,11 @@ class Names:
 
     def _groups(self) -> list[list[str]]:
         """The spellings of each name, that which stands for all first."""
-        bits = "0" in self._of_name or "1" in self._of_name
-        groups: dict[str, list[str]] = {}
-        for name in self._of_name:
-            groups.setdefault(_key(name, bits), []).append(name)
-        return [sorted(each, key=lambda name: (len(name), name.swapcase())) for each in groups.values()]
+        groups = ftrun.grouped_spellings(self._of_name)
+        return [sorted(each, key=lambda name: (len(name), name.swapcase())) for each in groups]
 
     def _cells(self, name: str) -> Iterable[str]:
         return (cell for cell, code in self._codes.items() if code == self._of_name[name])
-
-
-def _key(name: str, bits: bool) -> str:
-    """Equal for spellings of one name. bits: whether 0 or 1 is a name too, so that true and false are these."""
-    if whole := _WHOLE.fullmatch(name):
-        return whole[1]
-    lower = name.lower()
-    if lower in _BOOLEANS:
-        return _BOOLEANS[lower] if bits else lower
-    return name
 
 
 def _joined(names: Collection[str], separator: str) -> tuple[str, str] | None:

@@ -25,7 +25,7 @@ def sentences(comparison: Mapping[str, Any], baseline: str) -> list[str]:
 def _sentence(run: str, baseline: str, key: str, each: Mapping[str, Any]) -> str:
     if each["verdict"] == "cannot tell":
         return f"Cannot tell whether {run} is better or worse than {baseline} in {key}: {each['why']}."
-    apart = f"{each['second']:.4f} against {each['first']:.4f}"
+    apart = f"{shown(each['second'])} against {shown(each['first'])}"
     return (
         f"{run} is {each['verdict']} than {baseline} in {key}: {apart}; {each['why']}, p {shown_p(each['p_adjusted'])}."
     )
