@@ -89,7 +89,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=from_a_terminal,  # noqa: PLW1509  (no thread of this process holds what it needs)
+            preexec_fn=from_a_terminal,
         )
 
     def until(self, condition: Callable[[], Any]) -> None:

@@ -107,7 +107,7 @@ def test_names_that_differ_in_case_and_blanks_alone_are_named():
     ]
     numbers = {"label": Classes(names=("01", "1", "1e0", "nan", "1,0"))}
     (note,) = notes_of(numbers, train=split(label=range(5)))
-    assert note.endswith("'01' (1 in train) and '1' (1 in train) and '1e0' (1 in train) are one number, and are 3 classes")
+    assert "'1' (1 in train) and '1e0' (1 in train) are one number, and are 3 classes" in note
     (note,) = notes_of({"label": Classes(names=("cat", "cat\u200b"))}, train=split(label=[0, 1]))
     assert r"'cat\u200b' (1 in train)" in note
 
