@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -249,6 +250,20 @@ def test_a_tilde_in_a_name_is_a_tilde(tmp_path: Path) -> None:
 def test_a_class_folder_without_images_is_named(tmp_path: Path) -> None:
     touch(tmp_path, [*animals(1, 1), "cat/notes.txt", "dog/.hidden.jpg"])
     assert f"{tmp_path} holds class folders without images: 'cat', 'dog' (there is: .txt 1)." in message(tmp_path)
+
+
+def test_a_path_one_level_too_high_is_asked_about(tmp_path: Path) -> None:
+    touch(tmp_path / "pets", [f"{split}/{name}" for split in ("train", "val") for name in animals(2, 2)])
+    shutil.copytree(tmp_path / "pets", tmp_path / "zoo")
+    asked = "Is the path one level too high, and "
+    assert f"{asked}'{tmp_path / 'pets'}', '{tmp_path / 'zoo'}' meant?" in message(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert f"without images: 'runs'. {asked}'{tmp_path / 'pets'}', '{tmp_path / 'zoo'}' meant?" in message(tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+    touch(tmp_path, ["vehicles/train/steam/1.jpg", "vehicles/bus/1.jpg"])
+    for name in ("pets", "zoo"):
+        (tmp_path / name / "val").rename(tmp_path / name / "other")
+    assert len({name for name, _ in found(tmp_path)["train"]}) == 3, "train/ alone is no split"
 
 
 def test_one_class_only_looks_like_the_wrong_folder(tmp_path: Path) -> None:

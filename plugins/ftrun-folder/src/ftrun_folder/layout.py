@@ -204,9 +204,23 @@ def _read_classes(path: str, scan: ftrun.FileScan) -> Tree:
         others = scan.others_in(os.path.join(path, names[empty[0]]))
         raise ftrun.DataError(
             f"{path} holds class folders without images: {_some(empty)}{f' (there is: {others})' if others else ''}. "
-            f"Put images there ({', '.join(scan.suffixes)}), or remove the folders."
+            f"{_question(_datasets_in(path, folders, scan))}Put images there ({', '.join(scan.suffixes)}), or move "
+            "the folders elsewhere."
         )
+    if len(below := _datasets_in(path, folders, scan)) == len(folders):
+        raise ftrun.DataError(f"{path} holds folders that are split, no classes. {_question(below)}{_EXPECTED}")
     return tree
+
+
+def _datasets_in(path: str, folders: Iterable[str], scan: ftrun.FileScan) -> list[str]:
+    """Return those of the folders that are split themselves: `path` is one level too high, then."""
+    places = (os.path.join(path, folder) for folder in folders)
+    # train/ alone may be a kind of vehicle.
+    return [each for each in places if is_split(each, scan) and len(_OTHER_NAMES.keys() & _folders(each, scan)) > 1]
+
+
+def _question(places: Sequence[str]) -> str:
+    return f"Is the path one level too high, and {_some(places, most=3)} meant? " if places else ""
 
 
 def _class_names(path: str, folders: Sequence[str]) -> dict[str, str]:
