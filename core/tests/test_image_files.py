@@ -1,6 +1,7 @@
 """Image files of every sort as uint8 [3, H, W]."""
 
 import io
+import os
 import random
 import struct
 import warnings
@@ -13,7 +14,9 @@ import torch
 from PIL import Image
 
 import ftrun
+from ftrun import files_fingerprint
 from ftrun.inputs.imagefile import _rgb, from_memory, read_image
+from ftrun.inputs.imagesurvey import survey
 from ftrun.inputs.pixels import in_8_bits
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 13
@@ -373,6 +376,15 @@ def test_unreadable_files_are_named_with_the_cause(tmp_path: Path) -> None:
     for length in (100, len(whole) - 100):
         path.write_bytes(whole[:length])
         assert "truncated" in unreadable(path).lower()
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(ftrun.DataError, match="pipe.png cannot be read: it is no file, but a pipe"):
+        read_image(pipe)
+    assert survey([str(pipe)]).notes(255) == []
+    assert files_fingerprint([pipe], tmp_path) is None
 
 
 def test_other_formats_are_not_opened(tmp_path: Path) -> None:

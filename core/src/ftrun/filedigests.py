@@ -17,6 +17,7 @@ from time import time
 from unicodedata import normalize
 
 from ftrun import cachefolder
+from ftrun.filescan import is_special
 
 _STATE = struct.Struct("=QQqqq")  # device, inode, size, mtime_ns, ctime_ns
 _DIGEST = 32  # bytes of a SHA-256
@@ -83,6 +84,8 @@ def _read_all(paths: Sequence[str]) -> list[tuple[bytes | None, bytes | None]]:
 def _read(path: str) -> tuple[bytes | None, bytes | None]:
     """The SHA-256 of a file, and its state where that can be trusted to stand for it."""
     try:
+        if is_special(path):
+            return None, None
         with open(path, "rb", buffering=0) as file:
             before = os.fstat(file.fileno())
             digest = hashlib.sha256()

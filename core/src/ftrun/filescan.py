@@ -1,6 +1,7 @@
 """Which files in a folder are samples: the one answer for datasets and for prediction; and what is passed over."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -31,6 +32,15 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
     """Return whether an entry is a folder, or a link to one."""
     # DirEntry.is_dir() raises on a link to itself; os.path.isdir() does not, but is slow for 100,000 files.
     return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a pipe, a socket or a device: who opens it may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 class FileScan:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ftrun.errors import DataError
+from ftrun.filescan import is_special
 from ftrun.inputs import orientation, pngchunks
 
 # Told by their content: many a GIF is named .jpg. No others, because some of Pillow's readers start other programs.
@@ -34,6 +35,8 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
     Of several frames or pages it is the first. Raises DataError, with the path, where it cannot be read.
     """
     because: Exception
+    if is_special(path):
+        raise _unreadable(path, OSError("it is no file, but a pipe, a socket or a device"))
     with quiet:
         try:
             return _read(path)

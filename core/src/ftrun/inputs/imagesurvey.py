@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from ftrun.errors import DataError
+from ftrun.filescan import is_special
 from ftrun.inputs.imagefile import FORMATS, is_deep, quiet, read_image
 from ftrun.printable import printable
 
@@ -111,6 +112,8 @@ def _each(do: Callable[[str], T], paths: Sequence[str]) -> Iterator[T]:
 
 
 def _look(path: str) -> _Look:
+    if is_special(path):
+        return _Look()
     with suppress(OSError, ValueError), open(path, "rb") as file:  # ValueError: of a name that no file has
         head = file.read(_HEAD)
         if head.startswith(b"\x89PNG") and len(head) > 24:
