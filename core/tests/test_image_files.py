@@ -381,7 +381,7 @@ def test_unreadable_files_are_named_with_the_cause(tmp_path: Path) -> None:
 def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
-    with pytest.raises(ftrun.DataError, match="pipe.png cannot be read: it is no file, but a pipe"):
+    with pytest.raises(ftrun.DataError, match=r"pipe\.png cannot be read: it is no file, but a pipe"):
         read_image(pipe)
     assert survey([str(pipe)]).notes(255) == []
     assert files_fingerprint([pipe], tmp_path) is None
