@@ -345,6 +345,9 @@ def test_a_page_is_never_overwritten_unasked(ftrun):
     refused = ftrun("compare", "a", "a", "--html", "page.html", "--force")
     assert (refused.exit_code, Path("page.html").read_text()) == (2, "mine")
     assert "--html page.html: is no file that this command wrote" in refused.output
+    Path("page.html").write_text("<title>a \N{EN DASH} ftrun</title>")  # as a run's report begins
+    refused = ftrun("compare", "a", "a", "--html", "page.html", "--force")
+    assert "--html page.html: is no file that this command wrote" in refused.output
     for options in ([], ["--force"]):
         assert ftrun("compare", "a", "a", "--html", "earlier.html", *options).exit_code == 0
     assert Path("earlier.html").read_text().startswith("<!DOCTYPE html>")

@@ -231,10 +231,13 @@ def test_what_is_no_spec(text, message, site, ftrun):
 
 def test_files_that_cannot_be_read(site, ftrun):
     Path("latin1.json").write_bytes(b'{"dataset": "\xe9"}')
+    Path("utf16.json").write_bytes("{}".encode("utf-16"))
     Path("folder.json").mkdir()
     write_spec(tiny_spec(), "quickstart.json")
     for name, message in {
         "latin1.json": "latin1.json: not UTF-8 text (byte 13).",
+        "utf16.json": "utf16.json: not UTF-8 text (byte 0). It begins as UTF-16 does: save it as UTF-8.",
+        "/dev/zero": "/dev/zero: more than 10 MB, which no spec has.",
         "folder.json": "folder.json: cannot be read: Is a directory.",
         "quickstrat.json": "quickstrat.json: no such file. Did you mean 'quickstart.json'?",
         "quickstart": "quickstart: no such file. Did you mean 'quickstart.json'?",

@@ -319,11 +319,14 @@ def test_a_table_and_a_csv_file(run, ftrun):
     assert len(Path("out.csv").read_text().splitlines()) == 1 + len(files())
     assert ftrun("predict", folder, files()[0], "--csv", "out.csv", "--force").exit_code == 0
     assert len(Path("out.csv").read_text().splitlines()) == 2
-    for mine in ("run/results.json", files()[0]):
+    Path("mine.csv").write_text("file,class\na.png,wren\n")
+    for mine in ("run/results.json", files()[0], "mine.csv"):
         before = Path(mine).read_bytes()
         refused = ftrun("predict", folder, files()[0], "--csv", mine, "--force")
         assert (refused.exit_code, "is no file that this command wrote" in refused.output) == (2, True)
         assert Path(mine).read_bytes() == before
+    refused = ftrun("predict", folder, files()[0], "--csv", "/dev/zero", "--force")  # has no end
+    assert (refused.exit_code, "is no file that this command wrote" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,11 @@ def test_minilm_runs_and_is_evaluated_and_predicts(site, ftrun, monkeypatch):
     assert result.exit_code == 0, result.output
     rows = list(csv.reader(Path("answers.csv").read_text().splitlines()))[1:]
     assert [row[0] for row in rows] == ["0.txt", "1.txt"]
+    Path("folder").mkdir()
+    table = Path("answers.csv").rename("folder/answers.txt").read_bytes()
+    refused = ftrun("predict", "run", "folder", "--top", "3", "--csv", "folder/answers.txt", "--force")
+    assert (refused.exit_code, "is one of the inputs" in refused.output) == (2, True)
+    assert Path("folder/answers.txt").read_bytes() == table
     answers = api.load("run").predict(texts, top=3)
     assert [row[1] for row in rows] == [answer.name for answer in answers]
     assert sum(answers[0].scores.values()) == pytest.approx(1, abs=1e-5)

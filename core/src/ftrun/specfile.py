@@ -2,6 +2,7 @@
 
 import json
 import math
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
@@ -13,6 +14,7 @@ from ftrun.errors import SpecError, did_you_mean
 
 _DEEPEST = 50  # levels; the parsers that come after Python's own stop at 200
 _LONGEST = 100  # digits
+_LARGEST = 10**7  # bytes; a device may have no end
 _TOO_DEEP = f"more than {_DEEPEST} objects and lists stand inside each other"
 
 
@@ -37,14 +39,21 @@ def read_spec(path: Path, commands: Sequence[str] = ()) -> tuple[str, dict[str, 
 
 def _read_text(path: Path, commands: Sequence[str]) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise SpecError(f"{path}: more than {_LARGEST // 10**6} MB, which no spec has.")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         specs = {each.stem: str(each) for each in path.parent.glob("*.json")}
         near = get_close_matches(path.stem, specs, n=1)  # the suffix alone makes no likeness
         hint = did_you_mean(str(path), commands) or did_you_mean(str(path), [specs[stem] for stem in near])
         raise SpecError(f"{path}: no such file.{hint}") from None
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text (byte {error.start}).") from None
+        wide = (
+            " It begins as UTF-16 does: save it as UTF-8." if content.startswith((BOM_UTF16_BE, BOM_UTF16_LE)) else ""
+        )
+        raise SpecError(f"{path}: not UTF-8 text (byte {error.start}).{wide}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SpecError(f"{path}: cannot be read: {reason}.") from None

@@ -72,10 +72,12 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
         raise SpecError("give --json or --csv, not both.")
     folder = _judgeable(run)
     if to_csv:
-        from ftrun.run.newfile import check_new, check_no_input, is_table
+        from ftrun.run.newfile import check_new, check_no_input
+        from ftrun.run.predicttable import is_table
 
-        check_new("--csv", to_csv, force=force, own=is_table)
-        check_no_input("--csv", to_csv, asked["paths"], folder.read_json("resolved.json").get("spec"))
+        made = folder.read_json("resolved.json")
+        check_new("--csv", to_csv, force=force, own=lambda path: is_table(path, made.get("targets")))
+        check_no_input("--csv", to_csv, asked["paths"], made.get("spec"))
     from ftrun.run.predict import Request
     from ftrun.run.predict import predict as predict_all
 

@@ -1,12 +1,12 @@
 """Files that a command's option names: nothing is overwritten, unless it is the command's own and --force says so."""
 
-import csv
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from ftrun.errors import SpecError
+from ftrun.filescan import is_special
 
 
 def check_new(option: str, path: Path, *, force: bool, own: Callable[[Path], bool]) -> None:
@@ -26,20 +26,13 @@ def check_new(option: str, path: Path, *, force: bool, own: Callable[[Path], boo
         raise SpecError(f"{option} {path}: is no file that this command wrote, and is left as it is. Name another one.")
 
 
-def is_table(path: Path) -> bool:
-    """Return whether a file is a table of `ftrun predict --csv`."""
-    try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, csv.Error):
-        return False
-    return header[:1] == ["file"] and len(header) > 1
-
-
 def is_page(path: Path) -> bool:
-    """Return whether a file is a page of ours."""
+    """Return whether a file is a page of `ftrun compare`."""
+    if is_special(path):
+        return False
     try:
-        return b"ftrun</title>" in path.read_bytes()[:8192]
+        with path.open("rb") as file:
+            return " compared \N{EN DASH} ftrun</title>".encode() in file.read(8192)
     except OSError:
         return False
 

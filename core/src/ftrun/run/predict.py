@@ -20,8 +20,10 @@ from ftrun.inputs import InputSpec
 from ftrun.printable import cell, printable
 from ftrun.run.files import writing
 from ftrun.run.folder import RunFolder
+from ftrun.run.newfile import check_no_input
 from ftrun.run.opened import open_run
 from ftrun.run.predictor import Prediction, Predictor
+from ftrun.run.predicttable import header, key, named_by_target
 from ftrun.run.report import Report
 from ftrun.specfile import is_text
 from ftrun.targets import Classes, Target, Values
@@ -80,6 +82,8 @@ class Request:
                 known = f" ({', '.join(prepare.suffixes)})" if prepare.suffixes else ""
                 asked = ", ".join(map(click.format_filename, self.paths))
                 raise SpecError(" ".join([f"no files to predict on{known} in {asked}.", *passed_over]))
+            if self.to_csv:
+                check_no_input("--csv", self.to_csv, files, None)
             for line in [*passed_over, *prepare.looked_at(files, new=False)[1]]:
                 say(line)
             return files, files, prepare.read
@@ -130,16 +134,6 @@ def predict(folder: RunFolder, request: Request) -> None:
         raise DataError(f"{unreadable} of {len(names)} {what} could not be read.")
 
 
-def _named_by_target(name: str, target: Target) -> bool:
-    """Whether a target is one value of the same name, which need not be said twice."""
-    return isinstance(target, Values) and target.names == (name,)
-
-
-def _key(name: str) -> str:
-    """What a target is called beside `file` and `error`, which are ours."""
-    return f"target/{name}" if name in ("file", "error") else name
-
-
 def _cells(target: Target, found: Prediction) -> list[str]:
     """For people: names and numbers, values to a hundredth of their deviation."""
     if not isinstance(target, Values):
@@ -160,7 +154,7 @@ class _Table:
         cells = [printable(file).ljust(self._width)]
         for target, each in found.items():
             cells += (
-                [printable(target)] if len(found) > 1 and not _named_by_target(target, self._targets[target]) else []
+                [printable(target)] if len(found) > 1 and not named_by_target(target, self._targets[target]) else []
             )
             cells += map(printable, _cells(self._targets[target], each))
         click.echo("  ".join(cells), file=self._out)
@@ -178,10 +172,10 @@ class _Json:
         self._before = "[\n"
 
     def prediction(self, file: str, found: ByTarget) -> None:
-        self._write({"file": file, **{_key(target): self._told(target, each) for target, each in found.items()}})
+        self._write({"file": file, **{key(target): self._told(target, each) for target, each in found.items()}})
 
     def _told(self, target: str, found: Prediction) -> Any:
-        return found.score if _named_by_target(target, self._targets[target]) else dict(found.scores)
+        return found.score if named_by_target(target, self._targets[target]) else dict(found.scores)
 
     def unreadable(self, file: str, reason: str) -> None:
         self._write({"file": file, "error": reason})
@@ -210,12 +204,7 @@ class _Csv:
     def __init__(self, file: TextIO, targets: Mapping[str, Target], top: int) -> None:
         self._targets = targets
         self._rows = csv.writer(file)
-        columns = ["file"]
-        for name, target in targets.items():
-            prefix = f"{name}/" if len(targets) > 1 else ""
-            named = [name] if _named_by_target(name, target) else [prefix + column for column in _columns(target, top)]
-            columns += map(_key, named)
-        self._rows.writerow(columns)
+        self._rows.writerow(header(targets, top))
 
     def prediction(self, file: str, found: ByTarget) -> None:
         row: list[Any] = [cell(file)]
@@ -229,13 +218,6 @@ class _Csv:
 
     def unreadable(self, file: str, reason: str) -> None:
         pass
-
-
-def _columns(target: Target, top: int) -> list[str]:
-    if not isinstance(target, Classes):
-        return list(target.names)
-    numbers = ["", *(f"_{number}" for number in range(2, min(top, target.outputs) + 1))]
-    return [column + number for number in numbers for column in ("class", "probability")]
 
 
 @contextmanager

@@ -52,6 +52,6 @@ def _chosen(net: ftrun.Net, pattern: str) -> list[str]:
     if not chosen:
         known = ", ".join(linear[:8]) + (f" and {len(linear) - 8} more" if len(linear) > 8 else "")
         raise ftrun.SpecError(
-            f"no linear layer before the head matches {pattern!r}. This net has {known or 'none'}.", where="layers"
+            f"layers: no linear layer before the head matches {pattern!r}. This net has {known or 'none'}."
         )
     return chosen
