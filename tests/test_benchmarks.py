@@ -27,6 +27,7 @@ def race(results: Path, *options: str) -> dict:
     return json.loads((results / "resnet18-32.json").read_text())
 
 
+@pytest.mark.slow
 def test_ftrun_and_the_hand_written_loops_do_the_same_work(tmp_path):
     kept = race(tmp_path / "results", "--contenders", "article,tensors")
     assert list(kept["rounds"]) == ["ftrun", "article", "tensors"]
@@ -41,6 +42,7 @@ def test_ftrun_and_the_hand_written_loops_do_the_same_work(tmp_path):
     assert str(tmp_path) not in json.dumps(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("contender", "package"),
     [("lightning", "lightning"), ("hf-trainer", "transformers"), ("hf-trainer", "accelerate"), ("fastai", "fastai")],
@@ -104,7 +106,10 @@ def test_images_of_a_folder_are_shared_out_without_overlap(tmp_path, monkeypatch
     assert len({path for each in found.values() for path in each}) == 40
 
 
-@pytest.mark.parametrize("row", ["overhead", "auto", "size", "folder-96"])
+SLOW = (pytest.param(row, marks=pytest.mark.slow) for row in ("auto", "size", "folder-96"))
+
+
+@pytest.mark.parametrize("row", ["overhead", *SLOW])
 def test_ftrun_is_measured_from_the_inside(row, tmp_path, monkeypatch):
     """These measures use ftrun's inner names, which change."""
     first = {"overhead": "ftrun", "auto": "torchvision/resnet18, 32 px", "size": "1,000", "folder-96": "ftrun"}[row]

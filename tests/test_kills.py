@@ -65,6 +65,7 @@ def test_a_kill_between_any_two_operations_on_files_loses_nothing(site, tmp_path
     assert operations(report) == ALL
 
 
+@pytest.mark.slow
 def test_a_kill_loses_nothing_where_two_names_cannot_be_exchanged(site, tmp_path):
     report = killed("fallback", 200, tmp_path / "runs")
     for run in report["runs"]:

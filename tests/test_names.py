@@ -89,6 +89,8 @@ def test_a_loss_by_target_for_a_target_called_name(site, ftrun):
         "loss.stars: no such option. Options of tiny-loss: none. If 'name' and 'stars' are targets, write the first "
         'one\'s loss as an object: {"name": {"name": "tiny-loss"}, ...}.'
     ) in result.output
+    result = ftrun("check", "spec.json", "--set", 'loss.stars={"name": ["tiny-loss"]}')
+    assert (result.exit_code, "loss.stars: no such option." in result.output) == (2, True), result.output
 
 
 def test_a_target_without_a_name(site, ftrun):

@@ -201,7 +201,8 @@ def _of_a_target_called_name(place: tuple[str, ...], data: dict[str, Any], slot:
     """What to do where one part is taken for what may be a part for each target, one of which is called `name`."""
     value = _at(data, place)
     named = value.get("name") if isinstance(value, dict) else value
-    if not slot.by_target or len(place) != 2 or named not in catalogue.parts(slot.role.role):
+    is_part = isinstance(named, str) and named in catalogue.parts(slot.role.role)
+    if not slot.by_target or len(place) != 2 or not is_part:
         return ""
     first = json.dumps({"name": {"name": _at(data, place[:1])["name"]}})[:-1]
     return f" If 'name' and {place[-1]!r} are targets, write the first one's {slot.key} as an object: {first}, ...}}."
