@@ -18,7 +18,7 @@ from ftrun import cachefolder
 from ftrun.building import blame_all
 from ftrun.code import code_of
 from ftrun.data import Batch, Split, get_items
-from ftrun.errors import DataError
+from ftrun.errors import DataError, SpecError
 from ftrun.net import Net
 from ftrun.run import environment, fingerprint, memory
 from ftrun.run.loader import Loader
@@ -223,6 +223,10 @@ class _Embedding:
             return self.net.pool(self.net.features(batch.inputs))
 
 
+_NO_KERNEL = "could not create a primitive descriptor"
+"""So oneDNN says that it cannot compute a layer at all, such as an LSTM in bf16 without AVX-512."""
+
+
 class _Smaller(Exception):
     """Memory is short: fewer samples go through the net at once, and other last bits come out."""
 
@@ -246,9 +250,17 @@ def output(net: Net, batch: Batch) -> Any:
 
 @contextmanager
 def _blaming(net: Net) -> Iterator[None]:
-    """Have an exception inside carry the names of the parts that made the net."""
+    """Have an exception inside carry the names of the parts that made the net.
+
+    Raises SpecError where it is that this processor has no kernel in the precision that the spec asks for.
+    """
     try:
         yield
     except Exception as error:
+        if isinstance(error, RuntimeError) and _NO_KERNEL in str(error) and torch.is_autocast_enabled("cpu"):
+            raise SpecError(
+                "bf16: this processor has no kernel for a layer of the net in it. Take fp32, or auto, which finds out.",
+                where="train.precision",
+            ) from error
         blame_all(error, net.parts)
         raise

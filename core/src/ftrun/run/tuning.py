@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ftrun import cachefolder
 from ftrun.data import Batch
+from ftrun.errors import SpecError
 from ftrun.net import Net, outputs_by_target
 from ftrun.run.buffers import KeptBuffers
 from ftrun.run.environment import processor
@@ -156,7 +157,7 @@ def _measure(
         graphs.forget()
         try:
             return _seconds(partial(batch_of, setting), device, turn)
-        except RuntimeError:  # no kernel in this precision, or no memory: the run itself will say so if it matters
+        except (RuntimeError, SpecError):  # no kernel in this precision, or no memory: the run itself says so
             return None
 
     least = _take_turns(seconds_of, settings, device, work.batches)
