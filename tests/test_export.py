@@ -1,6 +1,7 @@
 """`ftrun export`: a file that needs no ftrun and says what the run says; one that says anything else is not kept."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
+from ftrun.run.export import files
 from ftrun.testing import tiny
 
 NAMES = ("ant", "bee", "cat")
@@ -456,3 +458,15 @@ def test_a_format_that_is_not_installed_is_told_with_what_brings_it(alone, run, 
     result = ftrun("export", "run", "--format", "onnx")
     assert result.exit_code == 3
     assert "These plugins are installed but broken, and might offer it:\n  ftrun-broken 1.0" in result.output
+
+
+def test_two_exports_at_once_have_a_folder_each(tmp_path):
+    file = tmp_path / "net.onnx"
+    left = tmp_path / ".net.onnx.0.new"
+    left.mkdir()
+    os.utime(left, (0, 0))  # of an export that was killed long ago
+    with files.workplace(file) as one, files.workplace(file) as other:
+        assert one != other
+        (one / file.name).write_text("one")
+        assert list(other.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []

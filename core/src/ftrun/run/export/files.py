@@ -4,13 +4,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import time
 from typing import Any
 
+from ftrun.cachefolder import new_name
 from ftrun.errors import SpecError
 from ftrun.inputs import InputSpec
 from ftrun.run.checkpoint import digest
 from ftrun.run.files import sync, writing
 from ftrun.run.folder import RunFolder
+
+_DAY = 24 * 3600  # seconds
 
 
 def place(folder: RunFolder, suffix: str, out: Path | None, *, raw: bool, int8: bool) -> Path:
@@ -34,11 +38,11 @@ def report_of(file: Path) -> Path:
 
 @contextmanager
 def workplace(file: Path) -> Iterator[Path]:
-    """An empty folder beside the file to make it in; gone afterwards, whatever happens."""
-    beside = file.with_name(f".{file.name}.new")
+    """An empty folder beside the file to make it in, of no other process; gone afterwards, whatever happens."""
+    beside = file.with_name(new_name(f".{file.name}"))
     with writing(file):
         file.parent.mkdir(exist_ok=True)
-        remove(beside)  # what a kill has left
+        _remove_left(file)
         beside.mkdir()
     try:
         yield beside
@@ -87,6 +91,15 @@ def size(folder: Path) -> int:
 def remove(folder: Path) -> None:
     """Remove a folder of ours, if it is there."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left(file: Path) -> None:
+    """Remove what kills have left of earlier exports to this file; what is younger than a day may be at work."""
+    for each in file.parent.iterdir():
+        if each.name.startswith(f".{file.name}.") and each.suffix == ".new":
+            with suppress(FileNotFoundError):  # an export that has just ended
+                if time() - each.stat().st_mtime > _DAY:
+                    remove(each)
 
 
 def _check_free(path: Path) -> None:
