@@ -50,7 +50,7 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
 
     Raises DataError where they lack a target, or nothing that it knows is in them. Fewer classes are fine.
     """
-    notes = []
+    notes: list[str] = []
     for name, target in targets.items():
         splits, spelled = _spelled_as(target, name, splits)
         notes += [*spelled, *_check(name, target, splits)]
@@ -70,7 +70,7 @@ def _spelled_as(target: Target, name: str, splits: Splits) -> tuple[Splits, list
     if given is None or given.kind != target.kind:
         return splits, []
     known, names = set(target.names), set(given.names)
-    own = {}
+    own: dict[str, str] = {}
     for spellings in grouped_spellings([*target.names, *given.names]):
         ours, theirs = known.intersection(spellings), names.intersection(spellings)
         if len(ours) == len(theirs) == 1 and ours != theirs:
