@@ -113,7 +113,10 @@ def test_other_content_under_the_same_names_is_refused(change, project, ftrun):
     assert [each["until_step"] for each in resolved["other_data"]] == [2]
     assert "From step 2 on, the data is not what it was before: train has other inputs" in resolved["notes"][-1]
     assert "From step 2 on" in Path("run/README.md").read_text()
-    assert ftrun("evaluate", "run").exit_code == 0, "the run is of that data now"
+    assert "val is other data than the best epoch was chosen on: it is chosen anew" in result.output
+    results = json.loads(Path("run/results.json").read_text())
+    assert results["best_epoch"] == 2
+    assert evaluated(ftrun, "run")["val"] == results["val"], "the run is of that data now"
 
 
 LABELS = """

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from ftrun.data import Splits
 from ftrun.errors import DataError
 from ftrun.run import fingerprint, places
+from ftrun.run.progress import Progress
 from ftrun.targets import Target
 
 ALLOW = "--allow-other-data"
@@ -82,6 +83,15 @@ def replaced(resolved: Mapping[str, Any], now: Mapping[str, Any], changed: list[
     told = f"From step {step} on, the data is not what it was before: {'; '.join(changed)}."
     notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], told])]  # card and report state them
     return {"data": now["data"], "class_counts": now["class_counts"], "other_data": earlier, "notes": notes}
+
+
+def best_is_of_other_data(resolved: Mapping[str, Any], progress: Progress) -> bool:
+    """Return whether the best epoch so far was chosen on other val samples than there are now."""
+    if not progress.best_epoch:
+        return False
+    step = progress.history[progress.best_epoch - 1]["step"]
+    earlier = (each for each in resolved.get("other_data") or () if step <= each["until_step"])
+    return any(change.startswith("val ") for each in earlier for change in changes(each["data"], resolved["data"]))
 
 
 def changes(then: Any, now: Mapping[str, Mapping[str, str | None]]) -> list[str]:

@@ -147,7 +147,11 @@ def resume(
             raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
         folder.remove_leftovers()
         resolved["spec"]["train"] = spec.resolved()["train"]
-        folder.write_json("resolved.json", {**resolved, **identity.replaced(resolved, now, changed, progress.step)})
+        resolved |= identity.replaced(resolved, now, changed, progress.step)
+        folder.write_json("resolved.json", resolved)
+        if identity.best_is_of_other_data(resolved, progress):
+            progress.best_val = {}  # no figure of other data is better or worse than one of this
+            report.say("val is other data than the best epoch was chosen on: it is chosen anew, from here on")
         folder.write_metrics(progress.history)
         folder.write_status("running", epoch=progress.epoch, step=progress.step)
         report.log_to(folder)
