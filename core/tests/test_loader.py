@@ -119,3 +119,11 @@ def test_a_batch_moves_whole():
     batch = Batch(torch.zeros(2, 3), {"label": torch.zeros(2)}, torch.arange(2)).to(torch.device("meta"))
     assert {batch.inputs.device.type, batch.targets["label"].device.type, batch.ids.device.type} == {"meta"}
     assert len(batch) == 2
+
+
+def test_samples_that_cannot_be_read_are_listed_in_their_order():
+    found = CorruptSamples(4, lambda line: None)
+    for split, sample in (("train", 7), ("val", 0), ("train", 1), ("test", 3)):
+        found.add(split, sample, "torn")
+    listed = [(each.split, each.sample) for each in found.in_order]
+    assert listed == [("train", 1), ("train", 7), ("val", 0), ("test", 3)]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from ftrun.errors import DataError
 
+_SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Corrupt:
@@ -23,6 +25,11 @@ class CorruptSamples:
         self.limit = limit
         self.found: list[Corrupt] = []
         self._say = say
+
+    @property
+    def in_order(self) -> list[Corrupt]:
+        """By split and sample: in what order they were found depends on what is cached."""
+        return sorted(self.found, key=lambda each: (_SPLITS.index(each.split), each.sample))
 
     def add(self, split: str, sample: int, reason: str) -> None:
         """Note one that is to be skipped. Raises DataError where that is one too many."""

@@ -265,7 +265,7 @@ def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, sign
         "val": judged["val"],
         "test": judged.get("test"),
         "samples": job.samples,
-        "corrupt": [asdict(each) for each in job.corrupt.found],
+        "corrupt": [asdict(each) for each in job.corrupt.in_order],
         "skipped_steps": progress.skipped,
         "advice": advice.worse_phases(job.plan, job.monitor, progress.history),
         "seconds": {
