@@ -80,8 +80,8 @@ def replaced(resolved: Mapping[str, Any], now: Mapping[str, Any], changed: list[
     if not changed:
         return {}
     earlier = [*(resolved.get("other_data") or []), {"until_step": step, "data": resolved.get("data")}]
-    told = f"From step {step} on, the data is not what it was before: {'; '.join(changed)}."
-    notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], told])]  # card and report state them
+    change = f"From step {step} on, the data is not what it was before: {'; '.join(changed)}."
+    notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], change])]  # card and report state them
     return {"data": now["data"], "class_counts": now["class_counts"], "other_data": earlier, "notes": notes}
 
 

@@ -17,7 +17,7 @@ def named_by_target(name: str, target: Target) -> bool:
 
 
 def key(name: str) -> str:
-    """Return what a target is called beside `file` and `error`, which are ours."""
+    """Return the name of a target's column or key; `file` and `error` are ours."""
     return f"target/{name}" if name in ("file", "error") else name
 
 

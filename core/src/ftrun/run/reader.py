@@ -92,10 +92,10 @@ class Workers:
     def read(self, portions: list[list[int]]) -> Iterator[Read]:
         """Return what the reader gives for each portion. Raises WorkerLost between two of them, if a process died."""
         self._order.portions = portions
-        with _told_of_lost(), _own_sigchld():
+        with _as_worker_lost(), _own_sigchld():
             batches = iter(self._loader)  # which waits for the workers, from the second time on
         while True:
-            with _told_of_lost():
+            with _as_worker_lost():
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -103,7 +103,7 @@ class Workers:
 
 
 @contextmanager
-def _told_of_lost() -> Iterator[None]:
+def _as_worker_lost() -> Iterator[None]:
     """Raise WorkerLost where torch's loader raises that a worker is gone."""
     try:
         yield

@@ -197,6 +197,7 @@ def _read_classes(path: str, scan: ftrun.FileScan) -> Tree:
         images = len(_loose(path, scan))
         what = f"{images} images, but no class folders" if images else "no class folders"
         raise ftrun.DataError(f"{path} holds {what}. {_EXPECTED}")
+    paths = [os.path.join(path, folder) for folder in folders]
     names = _class_names(path, folders)
     tree = {name: sorted(_images(os.path.join(path, names[name]), name, scan)) for name in sorted(names)}
     empty = [name for name, images in tree.items() if not images]
@@ -204,23 +205,21 @@ def _read_classes(path: str, scan: ftrun.FileScan) -> Tree:
         others = scan.others_in(os.path.join(path, names[empty[0]]))
         raise ftrun.DataError(
             f"{path} holds class folders without images: {_some(empty)}{f' (there is: {others})' if others else ''}. "
-            f"{_question(_datasets_in(path, folders, scan))}Put images there ({', '.join(scan.suffixes)}), or move "
-            "the folders elsewhere."
+            f"{_question([each for each in paths if _is_dataset(each, scan)])}Put images there "
+            f"({', '.join(scan.suffixes)}), or move the folders elsewhere."
         )
-    if len(below := _datasets_in(path, folders, scan)) == len(folders):
-        raise ftrun.DataError(f"{path} holds folders that are split, no classes. {_question(below)}{_EXPECTED}")
+    if all(_is_dataset(each, scan) for each in paths):  # of classes, the first one answers
+        raise ftrun.DataError(f"{path} holds folders that are split, no classes. {_question(paths)}{_EXPECTED}")
     return tree
 
 
-def _datasets_in(path: str, folders: Iterable[str], scan: ftrun.FileScan) -> list[str]:
-    """Return those of the folders that are split themselves: `path` is one level too high, then."""
-    places = (os.path.join(path, folder) for folder in folders)
-    # train/ alone may be a kind of vehicle.
-    return [each for each in places if is_split(each, scan) and len(_OTHER_NAMES.keys() & _folders(each, scan)) > 1]
+def _is_dataset(path: str, scan: ftrun.FileScan) -> bool:
+    """Return whether a folder is split itself; train/ alone may be a kind of vehicle."""
+    return is_split(path, scan) and len(_OTHER_NAMES.keys() & _folders(path, scan)) > 1
 
 
-def _question(places: Sequence[str]) -> str:
-    return f"Is the path one level too high, and {_some(places, most=3)} meant? " if places else ""
+def _question(datasets: Sequence[str]) -> str:
+    return f"Is the path one level too high, and {_some(datasets, most=3)} meant? " if datasets else ""
 
 
 def _class_names(path: str, folders: Sequence[str]) -> dict[str, str]:

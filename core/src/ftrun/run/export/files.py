@@ -38,16 +38,16 @@ def report_of(file: Path) -> Path:
 
 @contextmanager
 def workplace(file: Path) -> Iterator[Path]:
-    """An empty folder beside the file to make it in, of no other process; gone afterwards, whatever happens."""
-    beside = file.with_name(new_name(f".{file.name}"))
+    """Give an empty folder next to the file, of no other process, to make it in; it is removed whatever happens."""
+    temporary = file.with_name(new_name(f".{file.name}"))
     with writing(file):
         file.parent.mkdir(exist_ok=True)
         _remove_left(file)
-        beside.mkdir()
+        temporary.mkdir()
     try:
-        yield beside
+        yield temporary
     finally:
-        remove(beside)
+        remove(temporary)
         if file.parent.name == "exports":
             with suppress(OSError):
                 file.parent.rmdir()  # if there is nothing in it

@@ -24,19 +24,15 @@ if __name__ == "__main__":
     for file in sys.argv[1:]:
         outputs = compute({batch})
         for target, about in TARGETS.items():
-            scores = dict(zip(about["names"], {value}))
+            values = outputs[target][0].tolist()
+            if "mean" in about:
+                values = [value * std + mean for value, std, mean in zip(values, about["std"], about["mean"])]
+            scores = dict(zip(about["names"], values))
             if about["kind"] == "classes":
                 best = max(scores, key=scores.get)
                 scores = {{best: scores[best]}}
             print(file, target, scores)
 '''
-_AS_GIVEN = "outputs[target][0].tolist()"
-_IN_OWN_TERMS = """(
-                value * std + mean
-                for value, std, mean in zip(
-                    outputs[target][0].tolist(), about.get("std", cycle([1])), about.get("mean", cycle([0]))
-                )
-            )"""
 
 
 def text(model: Exportable, form: Any, file: str) -> str | None:
@@ -56,8 +52,6 @@ def text(model: Exportable, form: Any, file: str) -> str | None:
     keys = ("kind", "names", *(("mean", "std") if model.raw else ()))  # a bare net gives values standardised
     targets = {name: {key: each[key] for key in keys if each.get(key)} for name, each in described.items()}
     needed = {"import sys", "from pathlib import Path", *plain.imports.splitlines(), *imports.splitlines()}
-    if model.raw:
-        needed.add("from itertools import cycle")
     return _TEXT.format(
         file=file,
         imports=in_order(needed),
@@ -65,7 +59,6 @@ def text(model: Exportable, form: Any, file: str) -> str | None:
         targets=_literal(targets),
         prepare=plain.prepare,
         code=code,
-        value=_IN_OWN_TERMS if model.raw else _AS_GIVEN,
         batch="normalise(prepare(file, INPUT), INPUT)" if model.raw else "prepare(file, INPUT)",
     )
 
