@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.localparts import PartsFile
-from ftrun.specfile import read_spec
+from ftrun.plugins.catalogue import installed
+from ftrun.plugins.localparts import PartsFile
+from ftrun.spec.check import check_spec
+from ftrun.spec.specfile import read_spec
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score

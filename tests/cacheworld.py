@@ -15,11 +15,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
-from ftrun.localparts import PartsFile
-from ftrun.plugins import Plugin, _loaded, _manager, load_local
-from ftrun.run import session
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.load import Plugin, _loaded, _manager, load_local
+from ftrun.plugins.localparts import PartsFile
+from ftrun.spec.check import check_spec
+from ftrun.train import session
 
 PARTS = '''
 from typing import Literal

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 from support import TINY, install
 
-from ftrun.catalogue import Catalogue, installed
 from ftrun.cli import main
+from ftrun.plugins.catalogue import Catalogue, installed
 
 
 @pytest.fixture(scope="session")

@@ -26,13 +26,15 @@ import torch._dynamo  # noqa: F401
 from safetensors.torch import save_file, save_model
 
 import ftrun_augment.images  # noqa: F401  (each child would import it anew, and the next line's too)
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
 from ftrun.cli import main as ftrun
-from ftrun.run import checkpoint, files, session
-from ftrun.run.checkpoint import STATE, STATE_TENSORS, Damaged
-from ftrun.run.folder import RunFolder
-from ftrun.run.signals import Signals
+from ftrun.data import files
+from ftrun.plugins.catalogue import installed
+from ftrun.runs import checkpoint
+from ftrun.runs.checkpoint import STATE, STATE_TENSORS, Damaged
+from ftrun.runs.folder import RunFolder
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.signals import Signals
 
 SPEC = {
     "dataset": {"name": "tiny", "samples": 48, "val": True},

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ftrun.run.signals import Signals
+from ftrun.train.signals import Signals
 
 TINY = (Path(__file__).parent / "distributions" / "ftrun_tiny.py").read_text()
 

@@ -10,7 +10,7 @@ import yaml
 from support import tiny_spec, write_spec
 
 from ftrun.run.card import escape
-from ftrun.run.folder import RunFolder
+from ftrun.runs.folder import RunFolder
 
 HOSTILE = [
     "<script>alert(1)</script>",

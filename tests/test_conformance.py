@@ -8,8 +8,8 @@ from mutants import MUTANTS, RIGHT, RIGHT_ON_TEXTS
 from support import install
 
 import ftrun
-from ftrun.plugins import Plugin, load_plugins, part_names
-from ftrun.specs import ROLES, Part
+from ftrun.contracts.specs import ROLES, Part
+from ftrun.plugins.load import Plugin, load_plugins, part_names
 from ftrun.testing import Check, ContractError, check_plugin, checks_of, tiny_run
 from ftrun.testing.suite import properties_of
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from support import tiny_spec, write_spec
 
-from ftrun.catalogue import installed
-from ftrun.errors import FtrunError
-from ftrun.run import checkpoint, session
-from ftrun.run.folder import RunFolder
+from ftrun.contracts.errors import FtrunError
+from ftrun.plugins.catalogue import installed
+from ftrun.runs import checkpoint
+from ftrun.runs.folder import RunFolder
+from ftrun.train import session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE, /dev/full and mounts")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support import install, tiny_spec, write_spec
 
-from ftrun.catalogue import Catalogue, installed
-from ftrun.check import check_spec
 from ftrun.cli import main
-from ftrun.runspec import RunSpec, Train
+from ftrun.plugins.catalogue import Catalogue, installed
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import RunSpec, Train
 
 ROOT = Path(__file__).parents[1]
 OPT_IN = {"ftrun-huggingface"}  # what brings something out of the house is asked for by name

@@ -16,14 +16,15 @@ from support import tiny_spec, write_spec
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from ftrun import cachefolder
-from ftrun.check import check_spec
-from ftrun.errors import DataError, Interrupted
-from ftrun.run import predictions, session
-from ftrun.run.assemble import Job, assemble
-from ftrun.run.folder import RunFolder
-from ftrun.run.judge import judge
-from ftrun.run.signals import Signals
+from ftrun.contracts.errors import DataError, Interrupted
+from ftrun.data import cachefolder
+from ftrun.inference.judge import judge
+from ftrun.runs import predictions
+from ftrun.runs.folder import RunFolder
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.assemble import Job, assemble
+from ftrun.train.signals import Signals
 
 CPU = torch.device("cpu")
 FROZEN = [{"epochs": 3, "freeze": "features"}]
@@ -279,7 +280,7 @@ def test_frozen_is_without_gradient_dropout_or_change_and_weight_decay_leaves_it
 
 
 def reloaded(folder: Path, spec: dict[str, Any], catalogue: Any) -> Job:
-    from ftrun.run import checkpoint
+    from ftrun.runs import checkpoint
 
     job = assembled(spec, catalogue)
     checkpoint.load_weights(folder / "checkpoints" / "last", job.net.model)

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from support import TINY, install, tiny_spec, write_spec
 
-from ftrun.data import Splits, TensorSplit
-from ftrun.errors import DataError
-from ftrun.run.aligned import align
-from ftrun.targets import Classes, Labels, Values
+from ftrun.contracts.data import Splits, TensorSplit
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.targets import Classes, Labels, Values
+from ftrun.inference.aligned import align
 
 METRICS = ["accuracy", "f1", "confusion-matrix"]
 SPECS = {

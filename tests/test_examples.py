@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.localparts import PartsFile
+from ftrun.plugins.catalogue import installed
+from ftrun.plugins.localparts import PartsFile
+from ftrun.spec.check import check_spec
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))
 RUNS = {example.stem: example for example in EXAMPLES}

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import StopAt, go_on, start
 
-from ftrun.catalogue import Catalogue, installed
-from ftrun.check import check_spec
-from ftrun.errors import Interrupted, PluginError, SpecError
-from ftrun.figures import finite, line_of, shown, to_json
-from ftrun.run.metricvalues import LARGE, values_of
-from ftrun.run.monitor import Monitor
-from ftrun.runspec import json_schema
+from ftrun.contracts.errors import Interrupted, PluginError, SpecError
+from ftrun.contracts.figures import finite, line_of, shown, to_json
+from ftrun.plugins.catalogue import Catalogue, installed
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import json_schema
+from ftrun.train.metricvalues import LARGE, values_of
+from ftrun.train.monitor import Monitor
 
 ODD = (Path(__file__).parent / "distributions" / "ftrun_odd_metrics.py").read_text()
 NAN = math.nan

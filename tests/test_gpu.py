@@ -10,16 +10,18 @@ import torch
 from safetensors.torch import load_file
 from support import install, tiny_spec, write_spec
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.data import TensorSplit
-from ftrun.errors import SpecError
-from ftrun.run import graphs, resident, tuning
-from ftrun.run.assemble import assemble
-from ftrun.run.background import copied
-from ftrun.run.corrupt import CorruptSamples
-from ftrun.run.device import choose_device
-from ftrun.run.loader import Loader
+from ftrun.contracts.data import TensorSplit
+from ftrun.contracts.errors import SpecError
+from ftrun.data import resident
+from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.loader import Loader
+from ftrun.plugins.catalogue import installed
+from ftrun.runs.background import copied
+from ftrun.spec.check import check_spec
+from ftrun.train import tuning
+from ftrun.train.accel import graphs
+from ftrun.train.assemble import assemble
+from ftrun.train.device import choose_device
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from support import EveryStep, install, tiny_spec, write_spec
 
 import ftrun as ftrun_package
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.run import session
-from ftrun.run.assemble import assemble
-from ftrun.run.folder import RunFolder
-from ftrun.run.signals import Signals
+from ftrun.plugins.catalogue import installed
+from ftrun.runs.folder import RunFolder
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.assemble import assemble
+from ftrun.train.signals import Signals
 
 PERILS = """
 from typing import Literal
@@ -447,10 +447,10 @@ SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
 import torch
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
+from ftrun.plugins.catalogue import installed
+from ftrun.spec.check import check_spec
 from ftrun.run import session
-from ftrun.specfile import read_spec
+from ftrun.spec.specfile import read_spec
 
 torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(8, 3, 3, 3))
 catalogue = installed()

@@ -12,9 +12,10 @@ import test_new_plugin as fresh
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun import events, hooks, testing
+from ftrun import testing
 from ftrun.cli import main
-from ftrun.plugins import load_plugins
+from ftrun.contracts import events, hooks
+from ftrun.plugins.load import load_plugins
 from ftrun.testing.suite import checks_of, find_plugin, properties_of
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +57,7 @@ def signature(function):
     text = str(inspect.signature(function))
     for module in ("collections.abc.", "typing."):
         text = text.replace(module, "")
-    return function.__name__ + text.replace("ftrun.specs.", "ftrun.").replace("ftrun.events.", "")
+    return function.__name__ + text.replace("ftrun.contracts.specs.", "ftrun.").replace("ftrun.contracts.events.", "")
 
 
 def test_the_tables_list_every_hook_with_its_signature_and_no_other():

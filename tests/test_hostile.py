@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from support import tiny_spec, write_spec
 
 from ftrun import load
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.errors import FtrunError, Interrupted
-from ftrun.run import session
-from ftrun.run.signals import Signals
+from ftrun.contracts.errors import FtrunError, Interrupted
+from ftrun.plugins.catalogue import installed
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.signals import Signals
 
 SPEC = tiny_spec(
     dataset={"name": "tiny", "samples": 48, "val": True},

@@ -13,9 +13,10 @@ from PIL import Image
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun.data import Splits, TensorSplit
-from ftrun.run import fingerprint, identity
-from ftrun.targets import Classes, Values
+from ftrun.contracts.data import Splits, TensorSplit
+from ftrun.contracts.targets import Classes, Values
+from ftrun.data import fingerprint
+from ftrun.runs import identity
 
 
 def pictures(folder: Path, seed: int = 0) -> None:

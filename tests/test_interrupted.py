@@ -9,14 +9,14 @@ import pytest
 import torch
 from support import tiny_spec
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.errors import Interrupted
-from ftrun.run.assemble import assemble
-from ftrun.run.loop import fit
-from ftrun.run.progress import Progress
-from ftrun.run.report import Report
-from ftrun.run.signals import Signals
+from ftrun.contracts.errors import Interrupted
+from ftrun.plugins.catalogue import installed
+from ftrun.runs.console import Report
+from ftrun.runs.progress import Progress
+from ftrun.spec.check import check_spec
+from ftrun.train.assemble import assemble
+from ftrun.train.loop import fit
+from ftrun.train.signals import Signals
 
 
 class Interrupting(Report):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import ftrun_process, tiny_spec, write_spec
 
-from ftrun.run.lock import is_locked
+from ftrun.runs.lock import is_locked
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and renameat2")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from support import TINY, ftrun_process, install, tiny_spec, write_spec
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.errors import Interrupted
-from ftrun.localparts import PartsFile
-from ftrun.run import session
-from ftrun.run.signals import Signals
+from ftrun.contracts.errors import Interrupted
+from ftrun.plugins.catalogue import installed
+from ftrun.plugins.localparts import PartsFile
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.signals import Signals
 
 HOOKS = """
 @ftrun.hookimpl

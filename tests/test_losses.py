@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import at_every_step, go_on, outcome, start
 
-from ftrun.catalogue import Catalogue, installed
-from ftrun.check import check_spec
-from ftrun.run.assemble import assemble
-from ftrun.run.buffers import KeptBuffers
-from ftrun.run.folder import RunFolder
-from ftrun.run.guard import Guard
-from ftrun.run.judge import judge
-from ftrun.run.rehearsal import ASPECTS, _outcome
+from ftrun.cli.rehearsal import ASPECTS, _outcome
+from ftrun.inference.judge import judge
+from ftrun.plugins.catalogue import Catalogue, installed
+from ftrun.runs.folder import RunFolder
+from ftrun.spec.check import check_spec
+from ftrun.train.accel.buffers import KeptBuffers
+from ftrun.train.assemble import assemble
+from ftrun.train.guard import Guard
 
 STATEFUL = (Path(__file__).parent / "distributions" / "ftrun_stateful.py").read_text()
 KINDS: dict[str, dict[str, Any]] = {

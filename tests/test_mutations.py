@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support import tiny_spec
 
-from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
 from ftrun.cli import main
-from ftrun.errors import PluginError, SpecError
-from ftrun.runspec import json_schema
-from ftrun.specfile import read_spec
+from ftrun.contracts.errors import PluginError, SpecError
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import json_schema
+from ftrun.spec.specfile import read_spec
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))
 SPECS = [

@@ -16,8 +16,8 @@ from support import install, tiny_spec, write_spec
 
 import ftrun as api
 from ftrun import testing
-from ftrun.hooks import ROLE_OF_HOOK
-from ftrun.runspec import SLOTS
+from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.spec.runspec import SLOTS
 
 ROOT = Path(__file__).parents[1]
 UV = os.environ.get("UV", "uv")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from support import tiny_spec, write_spec
 from test_resume import StopAt, go_on, outcome, start
 
-from ftrun.errors import Interrupted
+from ftrun.contracts.errors import Interrupted
 
 # One pixel is left of three, so one sample has one value per channel; each sample has one other in its batch.
 LONE = {

@@ -11,7 +11,7 @@ import pytest
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun import events, hooks
+from ftrun.contracts import events, hooks
 
 PART = '''
 from typing import Literal

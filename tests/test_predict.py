@@ -22,12 +22,12 @@ from support import tiny_spec, write_spec
 
 import ftrun as api
 from ftrun.cli import main
-from ftrun.net import outputs_by_target
-from ftrun.run.assemble import corrupt_samples, loader
-from ftrun.run.folder import RunFolder
-from ftrun.run.judge import JUDGING
-from ftrun.run.opened import open_run
-from ftrun.targets import Labels, Values
+from ftrun.contracts.net import outputs_by_target
+from ftrun.contracts.targets import Labels, Values
+from ftrun.inference.judge import JUDGING
+from ftrun.inference.opened import open_run
+from ftrun.runs.folder import RunFolder
+from ftrun.train.assemble import corrupt_samples, loader
 
 NAMES = ("ant", "bee", "cat")
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from support import tiny_spec, write_spec
 
-from ftrun.errors import FtrunError
-from ftrun.run import predictions
-from ftrun.run.folder import RunFolder
+from ftrun.contracts.errors import FtrunError
+from ftrun.runs import predictions
+from ftrun.runs.folder import RunFolder
 
 
 @pytest.mark.parametrize("split", ["test", "val"])

@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import load_file
 from support import EveryStep, install, tiny_spec, write_spec
 
-from ftrun.catalogue import Catalogue, installed
-from ftrun.check import check_spec
-from ftrun.errors import Interrupted
-from ftrun.run import session
-from ftrun.run.assemble import assemble
+from ftrun.contracts.errors import Interrupted
+from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.run.compare import contender
-from ftrun.run.folder import RunFolder
-from ftrun.run.signals import Signals
+from ftrun.runs.folder import RunFolder
+from ftrun.spec.check import check_spec
+from ftrun.train import session
+from ftrun.train.assemble import assemble
+from ftrun.train.signals import Signals
 
 MATRIX = [
     pytest.param(workers, precision, accumulate, frozen, id=f"{workers}-{precision}-{accumulate}-{frozen}")

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 from support import Asking, install, tiny_spec, write_spec
 
-from ftrun.catalogue import installed
-from ftrun.check import check_spec
-from ftrun.errors import FtrunError
-from ftrun.run import checkpoint, saver, session
+from ftrun.contracts.errors import FtrunError
+from ftrun.plugins.catalogue import installed
+from ftrun.runs import checkpoint
+from ftrun.spec.check import check_spec
+from ftrun.train import saver, session
 
 SPEC = {
     "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},

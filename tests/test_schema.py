@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from support import tiny_spec
 
-from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
-from ftrun.errors import FtrunError
-from ftrun.runspec import json_schema
+from ftrun.contracts.errors import FtrunError
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import json_schema
 
 EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parents[1] / "examples").glob("*.json"))}
 TINY = tiny_spec(observers=[{"name": "recorder", "file": "a"}], metrics=["accuracy"])

@@ -11,8 +11,8 @@ from support import install, tiny_spec, write_spec
 from torch import nn
 
 import ftrun as product
-from ftrun.run.loss import TotalLoss
-from ftrun.targets import Classes, Labels, Values
+from ftrun.contracts.targets import Classes, Labels, Values
+from ftrun.train.loss import TotalLoss
 
 LOSSES = {"color": "cross-entropy", "price": "mse", "tags": "bce"}
 SEVERAL = Path(__file__).parent / "distributions" / "ftrun_several.py"

@@ -15,7 +15,7 @@ import pytest
 import torch
 from support import install, tiny_spec, write_spec
 
-from ftrun.randomness import seed_of
+from ftrun.contracts.randomness import seed_of
 
 SLOW = """
 import time

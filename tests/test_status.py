@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from support import install, tiny_spec, write_spec
 
-from ftrun.run.folder import RunFolder
-from ftrun.run.lock import is_locked
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.lock import is_locked
 
 SLOW = """
 import os

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 import ftrun as api
 from ftrun import push
-from ftrun.run.folder import RunFolder
+from ftrun.runs.folder import RunFolder
 from ftrun.testing import tiny
 
 PARTS = "parts_of_texts.py"

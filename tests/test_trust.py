@@ -11,7 +11,7 @@ import pytest
 from support import TINY, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun.localparts import PartsFile
+from ftrun.plugins.localparts import PartsFile
 
 RAN = "\nimport builtins\nbuiltins.ftrun_code_ran = True\n"
 HOOKS = "\n@ftrun.hookimpl\ndef ftrun_{role}s():\n    return [{name}]\n"
@@ -101,7 +101,7 @@ def test_ones_own_runs_need_no_word(alone, ftrun):
 
 def test_without_a_folder_to_know_it_by_it_is_asked_for_each_time(made, ftrun, monkeypatch):
     made("backbone", "TinyBackbone", backbone="mine")
-    monkeypatch.setattr("ftrun.trust.folder", lambda: None)
+    monkeypatch.setattr("ftrun.plugins.trust.folder", lambda: None)
     for _ in range(2):
         assert ftrun("evaluate", "run", "--trust").exit_code == 0
         assert "no home folder" in ftrun("evaluate", "run").output

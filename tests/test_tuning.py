@@ -7,13 +7,13 @@ import pytest
 import torch
 from support import tiny_spec
 
-from ftrun import cachefolder
-from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
-from ftrun.run import tuning
-from ftrun.run.assemble import Job, assemble
-from ftrun.run.tuning import Setting
-from ftrun.runspec import Train
+from ftrun.data import cachefolder
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import Train
+from ftrun.train import tuning
+from ftrun.train.assemble import Job, assemble
+from ftrun.train.tuning import Setting
 
 CPU = torch.device("cpu")
 

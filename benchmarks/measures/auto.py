@@ -44,7 +44,7 @@ def ftrun_datasets():
 
 
 def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
-    from ftrun.run.tuning import Setting
+    from ftrun.train.tuning import Setting
 
     rounds, steps = (1, 1) if work.options.get("quick") else (ROUNDS, STEPS)
     install("ftrun-noise", PLUGIN)

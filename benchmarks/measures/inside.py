@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftrun.run.assemble import Job
+    from ftrun.train.assemble import Job
 
 TESTS = Path(__file__).parents[2] / "tests"
 
@@ -26,9 +26,9 @@ def install(distribution: str, code: str) -> None:
 def assembled(spec: Mapping[str, Any], device: str = "cpu") -> "Job":
     """A job as `ftrun run` would make it of `spec`."""
     import torch
-    from ftrun.catalogue import installed
-    from ftrun.check import check_spec
-    from ftrun.run.assemble import assemble
+    from ftrun.plugins.catalogue import installed
+    from ftrun.spec.check import check_spec
+    from ftrun.train.assemble import assemble
 
     return assemble(check_spec(dict(spec), installed()), torch.device(device), print)
 
@@ -41,9 +41,9 @@ class Epochs:
 
     def seconds(self) -> float:
         """Train one epoch, and give the seconds that a step took."""
-        from ftrun.run.loop import train_epoch
-        from ftrun.run.progress import Progress
-        from ftrun.run.report import Report
+        from ftrun.runs.console import Report
+        from ftrun.runs.progress import Progress
+        from ftrun.train.loop import train_epoch
 
         steps = self.job.steps_per_epoch
         progress = Progress(epoch=self.done, step=self.done * steps)

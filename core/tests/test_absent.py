@@ -2,9 +2,9 @@
 
 import torch
 
-from ftrun.data import Splits, TensorSplit
-from ftrun.run import absent
-from ftrun.targets import Classes, Labels, Values
+from ftrun.contracts.data import Splits, TensorSplit
+from ftrun.contracts.targets import Classes, Labels, Values
+from ftrun.data import absent
 
 
 def split(**targets: torch.Tensor) -> TensorSplit:

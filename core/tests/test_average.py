@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ftrun import Classes, ImageInput, Net
-from ftrun.run.average import Average
+from ftrun.train.average import Average
 
 
 class Small(Net):

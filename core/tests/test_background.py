@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_model
 from torch import nn
 
-from ftrun.run import background
-from ftrun.run.background import Background, copied, pays
+from ftrun.runs import background
+from ftrun.runs.background import Background, copied, pays
 
 GPU = torch.device("cuda")
 

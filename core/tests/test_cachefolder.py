@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ftrun import cachefolder
+from ftrun.data import cachefolder
 
 
 @pytest.fixture(autouse=True)

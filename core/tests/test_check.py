@@ -6,13 +6,13 @@ import pytest
 from pydantic import BaseModel, Field, model_validator
 
 import ftrun
-from ftrun.catalogue import Catalogue
-from ftrun.check import InvalidSpec, check_spec
-from ftrun.errors import PluginError
-from ftrun.listing import parts, parts_text
-from ftrun.plugins import Plugin
-from ftrun.runspec import json_schema
-from ftrun.specfile import json_or_text
+from ftrun.cli.listing import parts, parts_text
+from ftrun.contracts.errors import PluginError
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.load import Plugin
+from ftrun.spec.check import InvalidSpec, check_spec
+from ftrun.spec.runspec import json_schema
+from ftrun.spec.specfile import json_or_text
 
 
 class Circle(BaseModel):

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ftrun import Classes, ImageInput, Net, PluginError
-from ftrun.run import checkpoint
+from ftrun.runs import checkpoint
 
 OPTIMIZERS = {
     "sgd": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),

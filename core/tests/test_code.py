@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import ftrun
-from ftrun import localparts
-from ftrun.code import code_of
+from ftrun.data.code import code_of
+from ftrun.plugins import localparts
 
 
 @pytest.fixture

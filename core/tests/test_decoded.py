@@ -6,9 +6,10 @@ from typing import Literal
 import pytest
 import torch
 
-from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset, cachefolder
-from ftrun.run.decoded import Decoder
-from ftrun.run.mapped import MappedSplit
+from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset
+from ftrun.data import cachefolder
+from ftrun.data.decoded import Decoder
+from ftrun.data.mapped import MappedSplit
 
 INPUT = ImageInput(size=(4, 6))
 

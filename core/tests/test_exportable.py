@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import ftrun
-from ftrun.data import Batch
-from ftrun.errors import FtrunError
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.inputs import image
 from ftrun.exportable import Exportable
-from ftrun.inputs import image
 from ftrun.run.export.parity import Parity, in_sizes
 from ftrun.run.export.quantized import quality
 from ftrun.testing.tinynet import tiny_net

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from ftrun import cachefolder, filedigests, files_fingerprint
+from ftrun import files_fingerprint
+from ftrun.data import cachefolder, filedigests
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ftrun import DataError, FileScan, ImageInput
-from ftrun.filelist import listed
-from ftrun.filescan import is_clutter
+from ftrun.contracts.filescan import is_clutter
+from ftrun.data.filelist import listed
 
 OURS = ["a.jpg", "B.JPG", "c.TiF", "d.gif", "in/e.png", "~f/g.jfif"]
 SYSTEMS = [

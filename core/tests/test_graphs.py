@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ftrun.run.graphs import _Cpu
+from ftrun.train.accel.graphs import _Cpu
 
 DRAWS = {"torch": lambda: torch.rand(()).item(), "python": random.random, "numpy": np.random.rand}
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch.nn import functional as F
 
 from ftrun import DataError, ImageInput, SpecError
-from ftrun.inputs import pixels
+from ftrun.contracts.inputs import pixels
 
 INPUT = ImageInput(size=(32, 48), crop=0.8, interpolation="bicubic")
 

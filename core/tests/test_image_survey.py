@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from ftrun import ImageInput
-from ftrun.inputs import imagesurvey
-from ftrun.inputs.imagesurvey import survey
+from ftrun.contracts.inputs import imagesurvey
+from ftrun.contracts.inputs.imagesurvey import survey
 
 SPEC = ImageInput(size=(8, 8))
 

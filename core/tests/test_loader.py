@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from ftrun import Batch, DataError, ImageInput, TensorSplit
-from ftrun.run.corrupt import CorruptSamples
-from ftrun.run.loader import Loader
+from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.loader import Loader
 
 CPU = torch.device("cpu")
 INPUT = ImageInput(size=(4, 4))

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from ftrun import FtrunError
-from ftrun.run.lock import Lock, is_locked
+from ftrun.runs.lock import Lock, is_locked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
 
 HOLD = """
 import sys
-from ftrun.run.lock import Lock
+from ftrun.runs.lock import Lock
 lock = Lock(sys.argv[1])
 print(lock.held, flush=True)
 {then}
@@ -36,7 +36,7 @@ print(subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, stdout=subpro
 
 LOOK = """
 import time
-from ftrun.run.lock import is_locked
+from ftrun.runs.lock import is_locked
 print(is_locked(sys.argv[1]), flush=True)
 while True:
     is_locked(sys.argv[1])

@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
-from ftrun import cachefolder
-from ftrun.run.mapped import Entry
+from ftrun.data import cachefolder
+from ftrun.data.mapped import Entry
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from ftrun.data import Batch
-from ftrun.errors import FtrunError
-from ftrun.run import memory
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import FtrunError
+from ftrun.train import memory
 
 
 @pytest.mark.parametrize(

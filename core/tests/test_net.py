@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ftrun import Classes, Heads, ImageInput, Net, Values
-from ftrun.net import outputs_by_target
+from ftrun.contracts.net import outputs_by_target
 
 
 class Small(Net):

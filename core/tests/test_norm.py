@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ftrun import Batch, Classes, ImageInput, Net, SpecError
-from ftrun.run.norm import FEWEST_STEPS, SMALLEST_BATCH, LoneSamples, choose, reason
-from ftrun.runspec import Phase, Train
+from ftrun.spec.runspec import Phase, Train
+from ftrun.train.norm import FEWEST_STEPS, SMALLEST_BATCH, LoneSamples, choose, reason
 
 
 class Normed(Net):

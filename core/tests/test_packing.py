@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from ftrun import FtrunError
-from ftrun.run.packing import pack, unpack
+from ftrun.runs.packing import pack, unpack
 
 TENSORS = st.builds(
     lambda shape, dtype, seed: (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 9).to(dtype),

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torchmetrics import classification, regression
 
+from ftrun.contracts.targets import Classes, Labels, Target, Values
 from ftrun.run.compare.measures import HIGHER_IS_BETTER, Said, measures
 from ftrun.run.compare.paired import differences, discordant, holm, mcnemar
-from ftrun.targets import Classes, Labels, Target, Values
 
 TARGETS: dict[str, Target] = {
     "classes": Classes(names=("a", "b", "c", "d")),

@@ -4,8 +4,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from ftrun import Classes, ImageInput, Net, SpecError
-from ftrun.run.phases import Plan
-from ftrun.runspec import Phase, Train
+from ftrun.spec.runspec import Phase, Train
+from ftrun.train.phases import Plan
 
 
 class Deep(Net):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.optim import optimizer as torchs
 
-from ftrun.run.plainstep import plain_step
+from ftrun.train.accel.plainstep import plain_step
 
 WRAPPER = "Optimizer.profile_hook_step.<locals>.wrapper"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ftrun.printable import cell, printable, printable_lines
+from ftrun.contracts.printable import cell, printable, printable_lines
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_modalities_are_known_to_their_own_modules_alone():
-    """A new modality is a class in `inputs/`, not a change of the run, the export or the card."""
+    """A new modality is a class in `contracts/inputs/`, not a change of the run, the export or the card."""
     core = Path(ftrun.__file__).parent
     naming = {
         path.relative_to(core).as_posix()
         for path in core.rglob("*.py")
         if re.search(r"\b(ImageInput|TextInput)\b", path.read_text(encoding="utf-8"))
     }
-    own = {each for each in naming if each.startswith(("inputs/", "testing/", "scaffold/"))}
-    assert "inputs/image.py" in own
+    own = {each for each in naming if each.startswith(("contracts/inputs/", "testing/", "scaffold/"))}
+    assert "contracts/inputs/image.py" in own
     # Public names, and what a backbone takes that does not say.
-    assert naming - own == {"__init__.py", "specs.py", "runspec.py"}
+    assert naming - own == {"__init__.py", "contracts/specs.py", "spec/runspec.py"}

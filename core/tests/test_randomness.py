@@ -1,7 +1,7 @@
 import torch
 
 from ftrun import SampleRandom
-from ftrun.randomness import seed_of
+from ftrun.contracts.randomness import seed_of
 
 
 def test_a_draw_depends_on_the_sample_and_not_on_its_batch():

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftrun import Classes, DataError, Labels, Splits, Subset, TensorSplit, Values, keep_classes
-from ftrun.run.mapped import Content, MappedSplit
-from ftrun.run.remarks import remarks
-from ftrun.run.splits import complete
+from ftrun.data.mapped import Content, MappedSplit
+from ftrun.data.remarks import remarks
+from ftrun.data.splits import complete
 
 
 def split(inputs=None, **targets) -> TensorSplit:

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftrun.data import TensorSplit
-from ftrun.errors import DataError
-from ftrun.inputs import ImageInput, InputSpec
+from ftrun.contracts.data import TensorSplit
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.inputs import ImageInput, InputSpec
+from ftrun.contracts.targets import Classes, Values
 from ftrun.report import byname, confusion, history, plots
 from ftrun.report.calibration import calibration
 from ftrun.report.examples import Example, Pictures, same_samples
 from ftrun.report.history import Curve, PhaseRow
 from ftrun.report.intervals import GROUPS, f1, groups, jackknife, proportion
-from ftrun.targets import Classes, Values
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftrun import Classes, DataError, Labels, Splits, Subset, TensorSplit, Values
-from ftrun.run.splits import check, complete, stratified
+from ftrun.data.splits import check, complete, stratified
 
 
 def split(labels, **others):

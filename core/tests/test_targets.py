@@ -8,10 +8,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from ftrun.contracts.targets import Classes, Labels, Target, Values
 from ftrun.run.export.parity import difference
 from ftrun.run.export.quantized import quality
-from ftrun.run.loss import TotalLoss
-from ftrun.targets import Classes, Labels, Target, Values
+from ftrun.train.loss import TotalLoss
 
 NAN = float("nan")
 CLASSES = Classes(names=("a", "b", "c"))

@@ -10,9 +10,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from ftrun import DataError, FtrunError, SpecError, TensorSplit, TextInput
-from ftrun.run import checkpoint
-from ftrun.run.corrupt import CorruptSamples
-from ftrun.run.loader import Loader
+from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.loader import Loader
+from ftrun.runs import checkpoint
 
 WORDS = ["[PAD]", "[UNK]", "red", "green", "blue"]
 

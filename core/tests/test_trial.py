@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun import Classes, ImageInput, Net, SpecError
-from ftrun.run.trial import try_out
+from ftrun.train.trial import try_out
 
 
 class Convolutions(Net):

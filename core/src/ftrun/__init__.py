@@ -4,23 +4,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftrun.apiversion import API_VERSION
-    from ftrun.cut import keep_classes
-    from ftrun.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
-    from ftrun.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
-    from ftrun.events import EpochInfo, RunInfo
-    from ftrun.exportable import Exportable
-    from ftrun.filedigests import files_fingerprint
-    from ftrun.filescan import FileScan, is_folder
-    from ftrun.hooks import hookimpl
-    from ftrun.inputs import ImageInput, InputSpec, TextInput
-    from ftrun.libraries import library_errors
-    from ftrun.net import Heads, Net
-    from ftrun.paths import expand_path
-    from ftrun.randomness import SampleRandom
-    from ftrun.reasons import suggestions
-    from ftrun.run.predictor import Prediction, Predictor
-    from ftrun.specs import (
+    from ftrun.contracts.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
+    from ftrun.contracts.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
+    from ftrun.contracts.events import EpochInfo, RunInfo
+    from ftrun.contracts.filescan import FileScan, is_folder
+    from ftrun.contracts.hooks import hookimpl
+    from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
+    from ftrun.contracts.libraries import library_errors
+    from ftrun.contracts.net import Heads, Net
+    from ftrun.contracts.paths import expand_path
+    from ftrun.contracts.randomness import SampleRandom
+    from ftrun.contracts.reasons import suggestions
+    from ftrun.contracts.specs import (
         Augmentation,
         Backbone,
         Dataset,
@@ -34,9 +29,14 @@ if TYPE_CHECKING:
         Part,
         Scheduler,
     )
-    from ftrun.targets import Classes, Labels, Target, Values
-    from ftrun.weightfiles import weight_file_kind
-    from ftrun.weights import read_weights
+    from ftrun.contracts.targets import Classes, Labels, Target, Values
+    from ftrun.contracts.weightfiles import weight_file_kind
+    from ftrun.contracts.weights import read_weights
+    from ftrun.data.cut import keep_classes
+    from ftrun.data.filedigests import files_fingerprint
+    from ftrun.exportable import Exportable
+    from ftrun.inference.predictor import Prediction, Predictor
+    from ftrun.plugins.apiversion import API_VERSION
 
 __version__ = "0.1.0"
 
@@ -97,27 +97,29 @@ __all__ = [
 
 
 _HOME = {
-    "ftrun.apiversion": "API_VERSION",
-    "ftrun.cut": "keep_classes",
-    "ftrun.data": "Batch Sample Split Splits Subset TensorSplit counted",
-    "ftrun.errors": "DataError FtrunError PluginError SpecError did_you_mean",
-    "ftrun.events": "EpochInfo RunInfo",
+    "ftrun.plugins.apiversion": "API_VERSION",
+    "ftrun.data.cut": "keep_classes",
+    "ftrun.contracts.data": "Batch Sample Split Splits Subset TensorSplit counted",
+    "ftrun.contracts.errors": "DataError FtrunError PluginError SpecError did_you_mean",
+    "ftrun.contracts.events": "EpochInfo RunInfo",
     "ftrun.exportable": "Exportable",
-    "ftrun.filedigests": "files_fingerprint",
-    "ftrun.filescan": "FileScan is_folder",
-    "ftrun.hooks": "hookimpl",
-    "ftrun.inputs": "ImageInput InputSpec TextInput",
-    "ftrun.libraries": "library_errors",
-    "ftrun.net": "Heads Net",
-    "ftrun.paths": "expand_path",
-    "ftrun.randomness": "SampleRandom",
-    "ftrun.reasons": "suggestions",
-    "ftrun.run.predictor": "Prediction Predictor",
-    "ftrun.spellings": "grouped_spellings",
-    "ftrun.specs": "Augmentation Backbone Dataset Exporter Hub Loss Metric Modifier Observer Optimizer Part Scheduler",
-    "ftrun.targets": "Classes Labels Target Values",
-    "ftrun.weightfiles": "weight_file_kind",
-    "ftrun.weights": "read_weights",
+    "ftrun.data.filedigests": "files_fingerprint",
+    "ftrun.contracts.filescan": "FileScan is_folder",
+    "ftrun.contracts.hooks": "hookimpl",
+    "ftrun.contracts.inputs": "ImageInput InputSpec TextInput",
+    "ftrun.contracts.libraries": "library_errors",
+    "ftrun.contracts.net": "Heads Net",
+    "ftrun.contracts.paths": "expand_path",
+    "ftrun.contracts.randomness": "SampleRandom",
+    "ftrun.contracts.reasons": "suggestions",
+    "ftrun.inference.predictor": "Prediction Predictor",
+    "ftrun.data.spellings": "grouped_spellings",
+    "ftrun.contracts.specs": (
+        "Augmentation Backbone Dataset Exporter Hub Loss Metric Modifier Observer Optimizer Part Scheduler"
+    ),
+    "ftrun.contracts.targets": "Classes Labels Target Values",
+    "ftrun.contracts.weightfiles": "weight_file_kind",
+    "ftrun.contracts.weights": "read_weights",
 }
 """The public names of each module."""
 
@@ -130,7 +132,7 @@ def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool 
     run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
     trust: whether code that the folder has of its net may run although this user has never run it: it can do anything
     """
-    from ftrun.run.predictor import load as load_predictor
+    from ftrun.inference.predictor import load as load_predictor
 
     return load_predictor(run, device, trust=trust)
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional
 
-from ftrun.errors import FtrunError
-from ftrun.net import Net, outputs_by_target
-from ftrun.reasons import suggestions
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.net import Net, outputs_by_target
+from ftrun.contracts.reasons import suggestions
 
 
 class Deployed(nn.Module):

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ftrun.catalogue import Catalogue
-from ftrun.check import option_message
-from ftrun.errors import PluginError, SpecError, did_you_mean
-from ftrun.specfile import json_or_text, parse_set, set_value
-from ftrun.specs import Exporter, Part
+from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
+from ftrun.contracts.specs import Exporter, Part
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.check import option_message
+from ftrun.spec.specfile import json_or_text, parse_set, set_value
 
 # Our own plugins, by the formats that they bring: which one to install is worth saying.
 _BROUGHT_BY = {"onnx": "ftrun-onnx", "torch-export": "ftrun-export", "safetensors": "ftrun-export"}

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftrun.catalogue import Catalogue
-from ftrun.errors import FtrunError, PluginError, SpecError, did_you_mean
-from ftrun.figures import is_figure, shown
+from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
+from ftrun.contracts.figures import is_figure, shown
+from ftrun.contracts.specs import Hub
 from ftrun.formats import with_options
-from ftrun.run.folder import RunFolder
-from ftrun.specs import Hub
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.runs.folder import RunFolder
 
 _FILES = {
     "model.safetensors": "checkpoints/best/model.safetensors",
@@ -90,7 +90,7 @@ def message(folder: RunFolder) -> str:
 
 def check_whole(folder: RunFolder) -> None:
     """Raise FtrunError where the weights, or what belongs to them, are not what was saved."""
-    from ftrun.run import checkpoint
+    from ftrun.runs import checkpoint
 
     checkpoint.verify(folder.best())
 

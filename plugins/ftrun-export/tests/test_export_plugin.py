@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 
 import ftrun
-from ftrun.catalogue import installed
 from ftrun.exportable import Exportable
+from ftrun.plugins.catalogue import installed
 from ftrun.testing import check_plugin
 from ftrun_export import Safetensors, TorchExport
 

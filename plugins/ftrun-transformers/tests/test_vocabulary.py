@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 import ftrun
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import open_run
+from ftrun.inference.opened import open_run
+from ftrun.runs.folder import RunFolder
 from ftrun.testing import tiny_run
 from ftrun.testing.run import interrupted_run
 from ftrun.testing.tiny import TinyNet

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from ftrun import othernames
 from ftrun.cli import afterwards, installed, output, training
 from ftrun.cli.leaving import leave
 from ftrun.cli.settings import settle
-from ftrun.errors import FtrunError, SpecError, did_you_mean, exit_code
-from ftrun.printable import printable_lines
-from ftrun.shortage import shortage
+from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean, exit_code
+from ftrun.contracts.printable import printable_lines
+from ftrun.contracts.shortage import shortage
+from ftrun.spec import othernames
 
 _HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.building import build
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer, print_json
-from ftrun.errors import SpecError
-from ftrun.figures import line_of
-from ftrun.printable import printable, printable_lines
+from ftrun.contracts.errors import SpecError
+from ftrun.contracts.figures import line_of
+from ftrun.contracts.printable import printable, printable_lines
+from ftrun.plugins.building import build
 
 if TYPE_CHECKING:
-    from ftrun.run.folder import RunFolder
+    from ftrun.runs.folder import RunFolder
 
 
 @click.command()
@@ -47,7 +47,7 @@ def evaluate(
     if path is not None and dataset is not None:
         raise SpecError("give PATH or --dataset, not both.")
     folder = _judgeable(run)
-    from ftrun.run.judge import judge
+    from ftrun.inference.judge import judge
 
     answer(judge(folder, path or dataset, split, device, other_data=other_data, trust=trust), _figures_text, as_json)
 
@@ -72,14 +72,14 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
         raise SpecError("give --json or --csv, not both.")
     folder = _judgeable(run)
     if to_csv:
-        from ftrun.run.newfile import check_new, check_no_input
-        from ftrun.run.predicttable import is_table
+        from ftrun.inference.predicttable import is_table
+        from ftrun.runs.newfile import check_new, check_no_input
 
         made = folder.read_json("resolved.json")
         check_new("--csv", to_csv, force=force, own=lambda path: is_table(path, made.get("targets")))
         check_no_input("--csv", to_csv, asked["paths"], made.get("spec"))
-    from ftrun.run.predict import Request
-    from ftrun.run.predict import predict as predict_all
+    from ftrun.inference.predict import Request
+    from ftrun.inference.predict import predict as predict_all
 
     predict_all(folder, Request(standard_input=_standard_input(), to_csv=to_csv, as_json=as_json, **asked))
 
@@ -138,8 +138,8 @@ def export(
     """
     folder = _judgeable(run)
     from ftrun.formats import exporter, that_quantize
-    from ftrun.run.ownparts import NET, catalogue_of
-    from ftrun.specfile import spec_name
+    from ftrun.runs.ownparts import NET, catalogue_of
+    from ftrun.spec.specfile import spec_name
 
     other = request["dataset"]
     keys, dataset = (NET, [("dataset", spec_name(other))]) if other else ((*NET, "dataset"), [])
@@ -158,8 +158,8 @@ def export(
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in DIR, `runs` if not given: state, best figure, backbone and age."""
-    from ftrun.runs import runs as found
-    from ftrun.runs import runs_text
+    from ftrun.runs.summaries import runs as found
+    from ftrun.runs.summaries import runs_text
 
     answer(found(folder), runs_text, as_json)
 
@@ -188,8 +188,8 @@ def push(
     What training goes on from, predictions and the log stay here. resolved.json holds the paths that the spec names.
     """
     from ftrun import push as pushing
-    from ftrun.listing import size
-    from ftrun.run.ownparts import catalogue_of
+    from ftrun.cli.listing import size
+    from ftrun.runs.ownparts import catalogue_of
 
     folder = _judgeable(run)
     hub = pushing.hub(catalogue_of(folder, (), named=[("hub", name)], trust=trust), name, options)
@@ -248,7 +248,7 @@ def compare(runs: tuple[Path, ...], html: Path | None, force: bool, as_json: boo
 
 def _judgeable(run: Path) -> "RunFolder":
     """The folder of a run that has a best epoch; told before anything heavy loads."""
-    from ftrun.run.folder import RunFolder
+    from ftrun.runs.folder import RunFolder
 
     folder = RunFolder.existing(run)
     folder.best()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.errors import located
-from ftrun.figures import to_json
-from ftrun.paths import expand_path
-from ftrun.printable import printable_lines
+from ftrun.contracts.errors import located
+from ftrun.contracts.figures import to_json
+from ftrun.contracts.paths import expand_path
+from ftrun.contracts.printable import printable_lines
 
 if TYPE_CHECKING:
-    from ftrun.localparts import PartsFile
+    from ftrun.plugins.localparts import PartsFile
 
 
 class _UserPath(click.Path):
@@ -50,7 +50,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 def given_parts(parts: Path | None) -> "PartsFile | None":
     """The file that --parts names."""
-    from ftrun.localparts import PartsFile
+    from ftrun.plugins.localparts import PartsFile
 
     with located("--parts"):
         return PartsFile.read(parts) if parts is not None else None

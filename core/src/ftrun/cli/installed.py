@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ftrun.cli.common import AS_JSON, PARTS, PATH, answer, given_parts, print_json
-from ftrun.errors import PluginError, SpecError
+from ftrun.contracts.errors import PluginError, SpecError
 
 
 @click.command()
@@ -19,11 +19,11 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
 
     FTRUN_PLUGINS=a,b loads only these. With FTRUN_STRICT_PLUGINS=1, any plugin that is broken or clashes is an error.
     """
-    from ftrun import listing
-    from ftrun.catalogue import as_found, installed
+    from ftrun.cli import listing
+    from ftrun.plugins.catalogue import as_found, installed
 
     if why is not None:
-        from ftrun import why as reasons
+        from ftrun.cli import why as reasons
 
         if what is not None:
             raise SpecError(f"give WHAT or --why NAME, not both: ftrun plugins --why {why}")
@@ -41,7 +41,8 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
 @AS_JSON
 def cache(clear: bool, as_json: bool) -> None:
     """Show what is kept to be quick: samples from files, decoded."""
-    from ftrun import cachefolder, listing
+    from ftrun.cli import listing
+    from ftrun.data import cachefolder
 
     if clear:
         click.echo(f"removed {listing.size(cachefolder.clear())} from {cachefolder.folder()}")
@@ -105,7 +106,7 @@ def check_plugin(name: str, options: tuple[str, ...], input_: str | None, backbo
 @AS_JSON
 def schema(parts: Path | None, as_json: bool) -> None:
     """Print the JSON Schema of a spec, given what is installed."""
-    from ftrun.catalogue import installed
-    from ftrun.runspec import json_schema
+    from ftrun.plugins.catalogue import installed
+    from ftrun.spec.runspec import json_schema
 
     print_json(json_schema(installed(given_parts(parts))))

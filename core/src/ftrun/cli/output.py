@@ -6,7 +6,7 @@ import sys
 from io import TextIOWrapper
 from typing import Any
 
-from ftrun.errors import CannotWrite
+from ftrun.contracts.errors import CannotWrite
 
 
 class Output(TextIOWrapper):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, TRUST, given_parts, print_json
-from ftrun.errors import FtrunError, SpecError, exit_code
-from ftrun.paths import expand_path
+from ftrun.contracts.errors import FtrunError, SpecError, exit_code
+from ftrun.contracts.paths import expand_path
 
 if TYPE_CHECKING:
-    from ftrun.catalogue import Catalogue
-    from ftrun.localparts import PartsFile
-    from ftrun.runspec import RunSpec
+    from ftrun.plugins.catalogue import Catalogue
+    from ftrun.plugins.localparts import PartsFile
+    from ftrun.spec.runspec import RunSpec
 
 _STARTED = perf_counter()
 SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
@@ -43,11 +43,11 @@ def run(
     """Train, judge and save the model that SPEC describes."""
     text, checked, catalogue = _checked(spec, overrides, parts)
     if out is not None:
-        from ftrun.run.folder import check_new
+        from ftrun.runs.folder import check_new
 
         check_new(out)  # before anything heavy loads
-    from ftrun.run.session import Request
-    from ftrun.run.session import run as run_session
+    from ftrun.train.session import Request
+    from ftrun.train.session import run as run_session
 
     run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device, init_from, started=_STARTED))
 
@@ -64,16 +64,16 @@ def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device:
     The spec is the run's own. With --epochs, the learning rate is from here on what it is at this step of a run of N
     epochs; what is done stays as it is.
     """
-    from ftrun.run.folder import RunFolder
+    from ftrun.runs.folder import RunFolder
 
     folder = RunFolder.existing(run)
     if folder.read_status().get("state") == "finished" and epochs in (None, folder.epochs):
         click.echo(f"{run}: already finished; its results: {run / 'results.json'}. --epochs N extends it.")
         return
-    from ftrun.run.ownparts import catalogue_of
+    from ftrun.runs.ownparts import catalogue_of
 
     catalogue = catalogue_of(folder, trust=trust)
-    from ftrun.run.session import resume as resume_session
+    from ftrun.train.session import resume as resume_session
 
     resume_session(folder, catalogue, epochs, device, other_data=other_data)
 
@@ -91,7 +91,7 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
     1 if they differ.
     """
     _, checked, catalogue = _checked(spec, overrides, parts)
-    from ftrun.run import rehearsal
+    from ftrun.cli import rehearsal
 
     local = catalogue.local.path if catalogue.local else None
     trials = rehearsal.verify(checked.resolved(), kills, device, local)
@@ -115,7 +115,7 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
 @AS_JSON
 def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: bool) -> None:
     """Check SPEC, without loading data or weights; with train.phases, show what learns when."""
-    from ftrun.check import InvalidSpec
+    from ftrun.spec.check import InvalidSpec
 
     try:
         _, checked, _ = _checked(spec, overrides, parts)
@@ -134,9 +134,9 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
 
 
 def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "tuple[str, RunSpec, Catalogue]":
-    from ftrun.catalogue import installed
-    from ftrun.check import check_spec
-    from ftrun.specfile import read_spec
+    from ftrun.plugins.catalogue import installed
+    from ftrun.spec.check import check_spec
+    from ftrun.spec.specfile import read_spec
 
     group = click.get_current_context().find_root().command
     text, data = read_spec(path, list(getattr(group, "commands", ())))
@@ -146,10 +146,10 @@ def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "tup
 
 def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -> "PartsFile | None":
     """The file that a spec names, relative to the folder that the spec is in."""
-    from ftrun.check import InvalidSpec
-    from ftrun.errors import Mistake
-    from ftrun.localparts import PartsFile
-    from ftrun.specfile import parts_named
+    from ftrun.contracts.errors import Mistake
+    from ftrun.plugins.localparts import PartsFile
+    from ftrun.spec.check import InvalidSpec
+    from ftrun.spec.specfile import parts_named
 
     name = parts_named(data, overrides)
     try:
@@ -162,7 +162,7 @@ def _plan(spec: "RunSpec") -> list[list[str]] | None:
     """What learns when: it is the net that knows its stages, so this loads torch, if there are phases."""
     if spec.train.phases is None:
         return None
-    from ftrun.run.phases import table_of
+    from ftrun.train.phases import table_of
 
     return table_of(spec)
 

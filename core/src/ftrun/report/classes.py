@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ftrun.contracts.targets import Classes
 from ftrun.report import byname, confusion
 from ftrun.report.calibration import Calibration, calibration
 from ftrun.report.examples import MOST, Example, Pictures, spread
 from ftrun.report.intervals import Rate, proportion
-from ftrun.targets import Classes
 
 
 @dataclass(frozen=True)

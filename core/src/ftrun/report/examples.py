@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ftrun.data import Split, get_items, sample_name
-from ftrun.errors import FtrunError
-from ftrun.inputs import InputSpec
-from ftrun.targets import Target
+from ftrun.contracts.data import Split, get_items, sample_name
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.targets import Target
 
 MOST = 24
 """Most examples of a kind, for each target."""

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.figures import is_figure
+from ftrun.contracts.figures import is_figure
+from ftrun.contracts.specs import Metric
+from ftrun.contracts.targets import Classes, Target
 from ftrun.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun.report.record import Record
-from ftrun.run.assemble import build_metrics
-from ftrun.run.evaluate import update
-from ftrun.run.predictions import Predictions
-from ftrun.runspec import RunSpec
-from ftrun.specs import Metric
-from ftrun.targets import Classes, Target
+from ftrun.runs.predictions import Predictions
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.assemble import build_metrics
+from ftrun.train.evaluate import update
 
 _NO_INTERVAL: tuple[float | None, float | None] = (None, None)
 

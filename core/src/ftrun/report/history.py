@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftrun.run.assemble import build_schedule
-from ftrun.runspec import RunSpec
-from ftrun.specs import Scheduler
-from ftrun.targets import Target, Values
+from ftrun.contracts.specs import Scheduler
+from ftrun.contracts.targets import Target, Values
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.assemble import build_schedule
 
 _MOST_POINTS = 400
 _RATE_POINTS = 300

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ftrun.contracts.targets import Labels
 from ftrun.report import byname
 from ftrun.report.calibration import Calibration, calibration
 from ftrun.report.examples import MOST, Example, Pictures, spread
 from ftrun.report.intervals import Rate, proportion
-from ftrun.targets import Labels
 
 _FEW = 5
 """So many labels of an example are named."""

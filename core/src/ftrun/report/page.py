@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ftrun.figures import is_figure, shown
+from ftrun.contracts.figures import is_figure, shown
+from ftrun.contracts.targets import Classes, Labels
 from ftrun.report import classes, confusion, history, labels, plots, values
 from ftrun.report.classes import ClassesReport
 from ftrun.report.examples import Pictures
@@ -20,8 +21,7 @@ from ftrun.report.intervals import Rate
 from ftrun.report.labels import LabelsReport
 from ftrun.report.record import Record
 from ftrun.report.values import ValuesReport
-from ftrun.runspec import RunSpec
-from ftrun.targets import Classes, Labels
+from ftrun.spec.runspec import RunSpec
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_TARGETS = 12

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ftrun.errors import FtrunError
-from ftrun.run import predictions
-from ftrun.run.folder import RunFolder
-from ftrun.run.predictions import Predictions
-from ftrun.targets import Target
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.targets import Target
+from ftrun.runs import predictions
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)

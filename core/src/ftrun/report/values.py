@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ftrun.contracts.targets import Values
 from ftrun.report.examples import MOST, Example, Pictures, spread
-from ftrun.targets import Values
 
 _MOST_DRAWN = 6
 _MOST_ROWS = 100

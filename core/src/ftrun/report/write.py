@@ -9,15 +9,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from ftrun.errors import FtrunError, PluginError
+from ftrun.contracts.errors import FtrunError, PluginError
 
 if TYPE_CHECKING:
-    from ftrun.data import Splits
-    from ftrun.inputs import InputSpec
+    from ftrun.contracts.data import Splits
+    from ftrun.contracts.inputs import InputSpec
     from ftrun.report.examples import Pictures
     from ftrun.report.record import Record
-    from ftrun.run.folder import RunFolder
-    from ftrun.runspec import RunSpec
+    from ftrun.runs.folder import RunFolder
+    from ftrun.spec.runspec import RunSpec
 
 NAME = "report.html"
 SWITCH = "FTRUN_REPORT"
@@ -92,8 +92,8 @@ def again(folder: "RunFolder", *, trust: bool = False) -> tuple[Path, list[str]]
 
 def _spec(folder: "RunFolder", resolved: Any, trust: bool) -> "tuple[RunSpec, set[str], str]":
     """Return the run's spec, and the keys that are left out of it, as their parts' code may not run, and why."""
-    from ftrun.catalogue import installed
-    from ftrun.run import environment, ownparts
+    from ftrun.plugins.catalogue import installed
+    from ftrun.runs import environment, ownparts
 
     keys = {"backbone", "dataset", "metrics", "scheduler"}
     local = ownparts.local_keys(resolved) & keys
@@ -109,7 +109,7 @@ def _spec(folder: "RunFolder", resolved: Any, trust: bool) -> "tuple[RunSpec, se
 
 def _input(folder: "RunFolder", spec: "RunSpec") -> "InputSpec":
     """How inputs are prepared, from the best checkpoint: what is too large for JSON is in files there."""
-    from ftrun.run import checkpoint
+    from ftrun.runs import checkpoint
 
     best = folder.best()
     try:
@@ -153,7 +153,7 @@ def _pictures(record: "Record", splits: "Splits", prepare: "InputSpec") -> "tupl
 
 def _data(spec: "RunSpec", resolved: Any) -> "tuple[Splits | None, str]":
     """The run's own data; None, and why, where it is gone or has become another one."""
-    from ftrun.run.judge import own_data
+    from ftrun.inference.judge import own_data
 
     try:
         return own_data(spec, resolved, "Bring the data back.")[0], ""

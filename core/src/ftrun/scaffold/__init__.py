@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
-from ftrun.catalogue import Catalogue, as_found
-from ftrun.errors import FtrunError, SpecError, did_you_mean
-from ftrun.hooks import ROLE_OF_HOOK
-from ftrun.runspec import SLOTS
+from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean
+from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.contracts.specs import Exporter, Hub
+from ftrun.plugins.catalogue import Catalogue, as_found
 from ftrun.scaffold.texts import PYPROJECT, README, TEST
-from ftrun.specs import Exporter, Hub
+from ftrun.spec.runspec import SLOTS
 
 _PREFIX = "ftrun-"
 _COMMANDS = {Exporter.role: "ftrun export RUN --format {}", Hub.role: "ftrun push RUN REPOSITORY --to {}"}

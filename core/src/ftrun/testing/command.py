@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ftrun.errors import FtrunError, SpecError
-from ftrun.plugins import load_plugins
-from ftrun.specfile import json_or_text
+from ftrun.contracts.errors import FtrunError, SpecError
+from ftrun.plugins.load import load_plugins
+from ftrun.spec.specfile import json_or_text
 from ftrun.testing.subject import ContractError
 from ftrun.testing.suite import Check, checks_of, find_plugin
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ftrun
-from ftrun.catalogue import Catalogue
-from ftrun.check import check_spec
-from ftrun.errors import Interrupted
-from ftrun.plugins import Plugin, load_plugins
+from ftrun.contracts.errors import Interrupted
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.load import Plugin, load_plugins
+from ftrun.spec.check import check_spec
 from ftrun.testing import tiny
 
 if TYPE_CHECKING:
-    from ftrun.run.session import Request
+    from ftrun.train.session import Request
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def tiny_run(place: Path, *, plugins: Iterable[Plugin] | None = None, **changes:
 
     Raises what `ftrun run` reports: SpecError, DataError and so on.
     """
-    from ftrun.run.session import run
+    from ftrun.train.session import run
 
     return TinyRun(place / "run", run(_request(place / "run", changes, plugins)))
 
@@ -70,9 +70,9 @@ def interrupted_run(
     With four steps an epoch, the default is in the second one: in the first, what counts its own calls has counted as
     little after the break as before it.
     """
-    from ftrun.run.folder import RunFolder
-    from ftrun.run.session import resume, run
-    from ftrun.run.signals import Signals
+    from ftrun.runs.folder import RunFolder
+    from ftrun.train.session import resume, run
+    from ftrun.train.signals import Signals
 
     class StopAt(Signals):
         left = stop_at
@@ -106,7 +106,7 @@ def tiny_plugin() -> Plugin:
 
 
 def _request(folder: Path, changes: dict[str, Any], plugins: Iterable[Plugin] | None) -> "Request":
-    from ftrun.run.session import Request
+    from ftrun.train.session import Request
 
     catalogue, spec = catalogue_with(plugins), tiny_spec(**changes)
     checked = check_spec(spec, catalogue)

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from ftrun.catalogue import Catalogue
-from ftrun.contract import part_names
-from ftrun.inputs import ImageInput, InputSpec, TextInput
-from ftrun.plugins import Plugin
-from ftrun.runspec import SLOTS, RunSpec
-from ftrun.specs import Backbone, Modifier, Part
-from ftrun.targets import Classes, Labels, Target, Values
+from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
+from ftrun.contracts.specs import Backbone, Modifier, Part
+from ftrun.contracts.targets import Classes, Labels, Target, Values
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.contract import part_names
+from ftrun.plugins.load import Plugin
+from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ftrun.data import Split
-    from ftrun.net import Net
+    from ftrun.contracts.data import Split
+    from ftrun.contracts.net import Net
 
 Options: TypeAlias = Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]
 """Options of a part, or a function that makes them, given a folder to put data in."""
@@ -159,7 +159,7 @@ class Subject:
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
         """A tiny spec with these changes."""
-        from ftrun.check import check_spec
+        from ftrun.spec.check import check_spec
         from ftrun.testing.run import tiny_spec
 
         return check_spec(tiny_spec(**{**self._data, **changes}), self.catalogue)

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftrun.errors import PluginError, SpecError, did_you_mean
-from ftrun.plugins import Plugin, load_plugins, part_names
-from ftrun.specs import ROLES
+from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
+from ftrun.contracts.specs import ROLES
+from ftrun.plugins.load import Plugin, load_plugins, part_names
 from ftrun.testing.subject import ContractError, Fault, Options, Subject
 
 Holds = Callable[[Subject, Path], None]

@@ -7,14 +7,14 @@ from contextlib import suppress
 
 import torch
 
-from ftrun.errors import FtrunError
-from ftrun.net import Net
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.net import Net
+from ftrun.contracts.specs import Backbone
+from ftrun.inference.opened import open_run
 from ftrun.run.card.facts import Facts
 from ftrun.run.card.text import text
 from ftrun.run.compare import contender
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import open_run
-from ftrun.specs import Backbone
+from ftrun.runs.folder import RunFolder
 
 NAME = "README.md"
 _MARK = re.compile(r"\n<!-- written by ftrun; not written anew once it is changed: ([0-9a-f]{64}) -->\n\Z")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftrun.inputs import InputSpec
-from ftrun.run import predictions
+from ftrun.contracts.inputs import InputSpec
 from ftrun.run.compare.contender import Contender, figures_of
+from ftrun.runs import predictions
 
 
 @dataclass(frozen=True)

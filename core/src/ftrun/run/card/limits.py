@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from ftrun.contracts.targets import Classes, Labels
 from ftrun.report.intervals import proportion
 from ftrun.run.card.escape import markdown
 from ftrun.run.card.facts import Facts
-from ftrun.targets import Classes, Labels
 
 _FEW = 1000
 _UNEVEN = 3

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from ftrun.contracts.targets import Classes, Labels
 from ftrun.run.card.facts import Facts
-from ftrun.runs import part_name
-from ftrun.targets import Classes, Labels
+from ftrun.runs.summaries import part_name
 
 _METRICS = {
     "accuracy": "accuracy",

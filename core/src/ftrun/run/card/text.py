@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ftrun.listing import size
+from ftrun.cli.listing import size
+from ftrun.contracts.targets import Classes, Target
 from ftrun.run.card.escape import code, markdown, yaml
 from ftrun.run.card.facts import Facts
 from ftrun.run.card.limits import limits
 from ftrun.run.card.loading import with_ftrun, without
 from ftrun.run.card.metadata import metadata
 from ftrun.run.compare import words
-from ftrun.run.weightfile import parameters
-from ftrun.runs import part_name
-from ftrun.targets import Classes, Target
+from ftrun.runs.summaries import part_name
+from ftrun.runs.weightfile import parameters
 
 _MOST = 20
 _OPTIONS = ("backbone", "modifiers", "augment", "loss", "optimizer", "scheduler")

@@ -14,7 +14,7 @@ page        the same as an HTML page
 from pathlib import Path
 
 from ftrun.report.write import needed
-from ftrun.run.newfile import check_new, is_page
+from ftrun.runs.newfile import check_new, is_page
 
 
 def check_page(path: Path, force: bool) -> None:

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftrun.contracts.targets import Classes, Target
 from ftrun.run.compare import contender, specs
 from ftrun.run.compare.contender import Contender
 from ftrun.run.compare.measures import Said, measures
 from ftrun.run.compare.paired import Difference, differences, discordant, holm, mcnemar
 from ftrun.run.compare.pairing import NotPaired, paired, said_of
 from ftrun.run.compare.verdict import verdict
-from ftrun.run.weightfile import parameters
-from ftrun.runs import part_name
-from ftrun.targets import Classes, Target
+from ftrun.runs.summaries import part_name
+from ftrun.runs.weightfile import parameters
 
 
 def compare(paths: Sequence[Path]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftrun.errors import FtrunError
-from ftrun.figures import is_figure
-from ftrun.run import predictions, record
-from ftrun.run.folder import RunFolder
-from ftrun.run.predictions import Predictions
-from ftrun.targets import Target
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.figures import is_figure
+from ftrun.contracts.targets import Target
+from ftrun.runs import predictions, record
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.predictions import Predictions
 
 
 @dataclass(frozen=True)

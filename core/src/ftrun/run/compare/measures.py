@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ftrun.targets import Classes, Labels, Target
+from ftrun.contracts.targets import Classes, Labels, Target
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import ftrun.report
-from ftrun.errors import FtrunError
+from ftrun.contracts.errors import FtrunError
+from ftrun.data.files import write_whole
 from ftrun.report import plots
 from ftrun.report.history import together
 from ftrun.report.record import history
 from ftrun.run.compare import words
-from ftrun.run.files import write_whole
-from ftrun.run.folder import RunFolder
+from ftrun.runs.folder import RunFolder
 
 _HERE = Path(__file__).parent / "templates"
 _MOST_CHARTS = 18

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ftrun.contracts.targets import Target
 from ftrun.run.compare.contender import Contender
 from ftrun.run.compare.measures import Said
-from ftrun.targets import Target
 
 
 class NotPaired(Exception):

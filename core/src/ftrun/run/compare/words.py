@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ftrun.figures import is_figure, shown
-from ftrun.listing import size
+from ftrun.cli.listing import size
+from ftrun.contracts.figures import is_figure, shown
 from ftrun.run.compare.verdict import shown_p, signed
 
 COLUMNS = ("backbone", "input", "parameters", "size", "time", "epochs")

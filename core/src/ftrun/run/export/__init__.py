@@ -18,21 +18,21 @@ from typing import Any
 
 import torch
 
-from ftrun.building import build
-from ftrun.catalogue import Catalogue
-from ftrun.data import Batch
-from ftrun.errors import DataError, FtrunError
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import DataError, FtrunError
+from ftrun.contracts.figures import to_json
+from ftrun.contracts.net import outputs_by_target
+from ftrun.contracts.specs import Exporter
+from ftrun.data.files import writing
 from ftrun.exportable import Exportable
-from ftrun.figures import to_json
-from ftrun.net import outputs_by_target
+from ftrun.inference.opened import Opened, open_run
+from ftrun.plugins.building import build
+from ftrun.plugins.catalogue import Catalogue
 from ftrun.run.export import about, files, parity, quantized, script
 from ftrun.run.export.data import Data
-from ftrun.run.files import writing
-from ftrun.run.folder import RunFolder
-from ftrun.run.opened import Opened, open_run
-from ftrun.run.report import Report
-from ftrun.run.tuning import Setting
-from ftrun.specs import Exporter
+from ftrun.runs.console import Report
+from ftrun.runs.folder import RunFolder
+from ftrun.train.tuning import Setting
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from re import match
 from typing import Any
 
-from ftrun.catalogue import Catalogue
+from ftrun.contracts.specs import Exporter
 from ftrun.exportable import Exportable
-from ftrun.run import environment
+from ftrun.inference.opened import Opened
+from ftrun.plugins.catalogue import Catalogue
 from ftrun.run.export.files import report_of
-from ftrun.run.opened import Opened
-from ftrun.specs import Exporter
+from ftrun.runs import environment
 
 
 def metadata(run: Opened, *, raw: bool) -> dict[str, str]:

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from ftrun.data import Batch, Split, Splits, Subset
-from ftrun.run.assemble import corrupt_samples, loader
-from ftrun.run.decoded import Decoder
-from ftrun.run.judge import other_splits, own_splits, spec_with
-from ftrun.run.opened import Opened
-from ftrun.run.report import Report
-from ftrun.runspec import RunSpec
+from ftrun.contracts.data import Batch, Split, Splits, Subset
+from ftrun.data.decoded import Decoder
+from ftrun.inference.judge import other_splits, own_splits, spec_with
+from ftrun.inference.opened import Opened
+from ftrun.runs.console import Report
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.assemble import corrupt_samples, loader
 
 
 @dataclass(frozen=True)

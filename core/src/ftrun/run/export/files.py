@@ -7,12 +7,12 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from ftrun.cachefolder import new_name
-from ftrun.errors import SpecError
-from ftrun.inputs import InputSpec
-from ftrun.run.checkpoint import digest
-from ftrun.run.files import sync, writing
-from ftrun.run.folder import RunFolder
+from ftrun.contracts.errors import SpecError
+from ftrun.contracts.inputs import InputSpec
+from ftrun.data.cachefolder import new_name
+from ftrun.data.files import sync, writing
+from ftrun.runs.checkpoint import digest
+from ftrun.runs.folder import RunFolder
 
 _DAY = 24 * 3600  # seconds
 

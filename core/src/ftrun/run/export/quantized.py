@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.data import Batch
+from ftrun.contracts.data import Batch
+from ftrun.contracts.targets import Classes, Labels, Target
 from ftrun.run.export.parity import Answers, same_answer
-from ftrun.targets import Classes, Labels, Target
 
 _ROUNDS, _SECONDS = 30, 3.0  # of timing at most, for each size of batch
 _WARM_UP = 3

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ftrun.data import Batch
-from ftrun.randomness import SampleRandom
+from ftrun.contracts.data import Batch
+from ftrun.contracts.randomness import SampleRandom
 from ftrun.testing.subject import Subject, digest, expect
 from ftrun.testing.suite import holds_for
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ftrun.inputs import ImageInput, InputSpec, TextInput
-from ftrun.targets import Classes
+from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
+from ftrun.contracts.targets import Classes
 from ftrun.testing.subject import Subject, close, expect, ready_inputs
 from ftrun.testing.suite import holds_for
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ftrun.data import Split, get_items
+from ftrun.contracts.data import Split, get_items
 from ftrun.testing.subject import Subject, digest, expect, fail
 from ftrun.testing.suite import holds_for
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.errors import FtrunError
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.specs import Exporter
 from ftrun.exportable import Exportable
 from ftrun.run.export import Request, export
-from ftrun.run.folder import RunFolder
-from ftrun.specs import Exporter
+from ftrun.runs.folder import RunFolder
 from ftrun.testing.run import tiny_run
 from ftrun.testing.subject import Subject, close, digest, expect, fail, target_of
 from ftrun.testing.suite import holds_for

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from ftrun.errors import SpecError
-from ftrun.plugins import part_names
-from ftrun.specs import Modifier
+from ftrun.contracts.errors import SpecError
+from ftrun.contracts.specs import Modifier
+from ftrun.plugins.load import part_names
 from ftrun.testing.subject import Subject, close, expect, fail, ready_inputs
 from ftrun.testing.suite import holds_for
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ftrun.net import Net
-from ftrun.run.checkpoint import digest as file_digest
+from ftrun.contracts.net import Net
+from ftrun.runs.checkpoint import digest as file_digest
 from ftrun.testing.run import TinyRun
 from ftrun.testing.subject import Subject, close, digest, expect, fail, ready_inputs, target_of
 from ftrun.testing.suite import holds_for

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from ftrun.errors import DivergedError
-from ftrun.run.observers import Observers
+from ftrun.contracts.errors import DivergedError
 from ftrun.testing.properties.net import expect_same
 from ftrun.testing.run import TinyRun
 from ftrun.testing.subject import Subject, expect, fail
 from ftrun.testing.suite import holds_for
+from ftrun.train.observers import Observers
 
 _MEND = "An observer that raises is dropped. Let each of its methods take what it gets, in a resumed run too."
 

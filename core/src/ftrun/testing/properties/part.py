@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ftrun.heavy import HEAVY
+from ftrun.plugins.heavy import HEAVY
 from ftrun.testing.subject import Subject, expect, fail
 from ftrun.testing.suite import holds_for
 

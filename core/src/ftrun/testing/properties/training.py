@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ftrun.randomness import reseed
-from ftrun.run.checkpoint import load_optimizer, optimizer_state
-from ftrun.run.loss import TotalLoss
-from ftrun.run.packing import pack, unpack
-from ftrun.targets import Target
+from ftrun.contracts.randomness import reseed
+from ftrun.contracts.targets import Target
+from ftrun.runs.checkpoint import load_optimizer, optimizer_state
+from ftrun.runs.packing import pack, unpack
 from ftrun.testing.properties.net import expect_same
 from ftrun.testing.subject import Subject, close, expect, fail, predictions, target_of
 from ftrun.testing.suite import holds_for
+from ftrun.train.loss import TotalLoss
 
 # Losses
 

@@ -1,0 +1,12 @@
+"""The contracts: what datasets, nets and other parts are, and what they exchange. No torch at import.
+
+specs      the roles: a part is a class of one of them, its fields are its options
+hooks      what a plugin may offer, one hook for each role
+targets    what is predicted: classes, labels, values
+data       samples, splits and batches
+inputs     how raw inputs become tensors, for images and texts
+net        a network with named outputs
+events     what observers are called with
+randomness random numbers as functions of (seed, epoch, sample)
+errors     the errors that users see, and their exit codes
+"""

@@ -1,0 +1,240 @@
+"""What a dataset gives: splits of raw samples, and their targets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.printable import printable
+from ftrun.contracts.targets import Target
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Sample: TypeAlias = tuple[Any, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples on their way through the net.
+
+    inputs: what `InputSpec.collate` gave: for images uint8 [B, C, H, W]
+    targets: by target's name, each [B, ...]
+    ids: int64 [B], each sample's index in its split
+    embedded: whether the inputs are embeddings, which only the head has to see
+    """
+
+    inputs: Any
+    targets: "Mapping[str, Tensor]"
+    ids: "Tensor"
+    embedded: bool = False
+
+    def to(self, device: "torch.device") -> "Batch":
+        """This batch on `device`; the copy overlaps with computing where the memory is pinned.
+
+        Targets in float64 stay where they are if the device has none.
+        """
+        targets = {
+            name: values
+            if device.type == "mps" and values.itemsize > 4 and values.is_floating_point()
+            else values.to(device, non_blocking=True)
+            for name, values in self.targets.items()
+        }
+        return replace(
+            self,
+            inputs=self.inputs.to(device, non_blocking=True),
+            targets=targets,
+            ids=self.ids.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> "Batch":
+        """This batch in pinned memory (torch's DataLoader calls it by this name)."""
+        return replace(
+            self,
+            inputs=self.inputs.pin_memory(),
+            targets={name: value.pin_memory() for name, value in self.targets.items()},
+            ids=self.ids.pin_memory(),
+        )
+
+    def __len__(self) -> int:
+        return self.ids.size(0)  # a step asks often, and len() of a tensor takes ten times as long
+
+    def parts(self, size: int | None) -> "list[Batch]":
+        """This batch in parts of nearly equal length, at most `size` samples each; whole, if no size is given."""
+        count = -(-len(self) // size) if size else 1
+        if count <= 1:
+            return [self]
+        ends = [len(self) * part // count for part in range(count + 1)]
+        return self.split([end - start for start, end in pairwise(ends)])
+
+    def split(self, lengths: Sequence[int]) -> "list[Batch]":
+        """This batch in parts of these lengths, nothing copied."""
+        import torch
+
+        lengths = list(lengths)
+        inputs, ids = torch.split(self.inputs, lengths), torch.split(self.ids, lengths)
+        targets = {name: torch.split(values, lengths) for name, values in self.targets.items()}
+        return [
+            Batch(inputs[part], {name: values[part] for name, values in targets.items()}, ids[part], self.embedded)
+            for part in range(len(lengths))
+        ]
+
+
+class Split(Protocol):
+    """One split: a map-style dataset in torch's sense that also knows all its targets.
+
+    `split[i]` is (raw input, {target's name: value}). A raw image is a uint8 tensor [C, H, W] with C 1 or 3, a
+    raw text is a str; nothing is normalised or augmented. A split may also have
+    `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
+    whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
+    another one whenever its inputs or their order are, wherever they lie (None where that is unknown): then they are
+    decoded once, and shared by runs. And `lengths`, int64 [N], where inputs differ in length and are padded: batches
+    are then of similar length. And `digests`, int64 [N], equal for equal inputs and hardly ever for others: by them the
+    core says how many test samples are in train too, also where inputs are neither in memory nor in the cache. And
+    `files`, the path of each sample's file, where inputs are read from files by the `read` of an InputSpec.
+    """
+
+    @property
+    def targets(self) -> "Mapping[str, Tensor]":
+        """Every target of the split, known without reading an input: {name: [N, ...]}."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A dataset's splits. Without `val` the core cuts one from `train`; without `test` nothing is tested.
+
+    train: what is learnt from; None in data that a trained net is evaluated on, if it has none
+    targets: what each target is, in all splits alike: classes are aligned by name, never by position
+    notes: what a user has to know of this data, such as what was left out of it and how much (see `counted`): a
+        sentence each, in one line. It is shown before training, and kept in resolved.json, model card and report.
+    all: every sample of data that does not come in splits, from `Dataset.evaluation`; the other splits are None then
+    """
+
+    train: Split | None
+    targets: Mapping[str, Target]
+    val: Split | None = None
+    test: Split | None = None
+    notes: Sequence[str] = ()
+    all: Split | None = None
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ValueError("a dataset needs at least one target")
+        object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))  # names of files are in them
+
+    def items(self) -> "list[tuple[str, Split]]":
+        """The splits that there are, by name, in the order train, val, test; or all, of data without splits."""
+        every = (("train", self.train), ("val", self.val), ("test", self.test), ("all", self.all))
+        return [(name, split) for name, split in every if split is not None]
+
+    @property
+    def training(self) -> Split:
+        """The split `train`. Raises DataError where there is none."""
+        if self.train is None:
+            raise DataError("the data has no train split, so there is nothing to learn from.")
+        return self.train
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of the files that samples are read from, as far as the splits say so."""
+        return [path for _, split in self.items() for path in getattr(split, "files", ())]
+
+    def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
+        """The same dataset with more said of its targets."""
+        return replace(self, targets=targets)
+
+    def with_val(self, train: Split, val: Split) -> "Splits":
+        """The same dataset with other train and val splits."""
+        return replace(self, train=train, val=val)
+
+    def with_splits(self, splits: Mapping[str, Split]) -> "Splits":
+        """Return the same dataset with these splits, by name, and no others."""
+        return replace(self, **{"train": None, "val": None, "test": None, "all": None, **splits})  # type: ignore[arg-type]
+
+    def with_notes(self, *notes: str) -> "Splits":
+        """Return the same dataset with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+class TensorSplit:
+    """A split that lies in memory as tensors: the quickest there is.
+
+    inputs: raw inputs, [N, ...] (images: uint8 [N, C, H, W]); targets: {name: [N, ...]}
+    """
+
+    in_memory = True  # no workers are needed to read it
+
+    def __init__(self, inputs: "Tensor", targets: "Mapping[str, Tensor]") -> None:
+        for name, values in targets.items():
+            if len(values) != len(inputs):
+                raise ValueError(f"{len(inputs)} inputs, but {len(values)} values of target {name!r}")
+        self.inputs = inputs
+        self.targets = dict(targets)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.inputs[index], {name: values[index] for name, values in self.targets.items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> "tuple[Tensor, dict[str, Tensor]]":
+        import torch
+
+        chosen = torch.as_tensor(indices)
+        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
+
+
+class Subset:
+    """The samples of `split` at `indices` (int64 [M]), in that order."""
+
+    def __init__(self, split: Split, indices: "Tensor") -> None:
+        self.split = split
+        self.indices = indices
+        self.targets = {name: values[indices] for name, values in split.targets.items()}
+        self.in_memory = getattr(split, "in_memory", False)
+        self.collated = getattr(split, "collated", False)
+        lengths, digests = getattr(split, "lengths", None), getattr(split, "digests", None)
+        self.lengths = None if lengths is None else lengths[indices]
+        self.digests = None if digests is None else digests[indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.split[int(self.indices[index])]
+
+    def sample_name(self, index: int) -> str | None:
+        """What that sample is called in the whole split."""
+        return sample_name(self.split, int(self.indices[index]))
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        import torch
+
+        return get_items(self.split, self.indices[torch.as_tensor(indices)].tolist())
+
+
+def counted(counts: Mapping[str, int], most: int = 8) -> str:
+    """Return `.tif 90, .jfif 12`: what there is of each, the most frequent first; of many, the first `most`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in ordered[most:])
+    shown = [f"{name} {count:,}" for name, count in ordered[:most]]
+    return ", ".join([*shown, f"others {rest:,}"] if rest else shown)
+
+
+def sample_name(split: Split, index: int) -> str | None:
+    """Return what people call a sample, a file's name say, if the split has names."""
+    named = getattr(split, "sample_name", None)
+    return named(index) if named else None
+
+
+def get_items(split: Split, indices: Sequence[int]) -> Any:
+    """A list of samples or, where the split offers it, a whole batch at once."""
+    whole_batch = getattr(split, "__getitems__", None)
+    return whole_batch(indices) if whole_batch else [split[index] for index in indices]

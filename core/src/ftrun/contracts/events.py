@@ -1,0 +1,63 @@
+"""What an observer may implement: methods marked `@ftrun.hookimpl`, each taking the arguments that it needs.
+
+They are called for the observers that the spec names, in its order. The records are frozen and hold no live objects.
+An observer that raises is reported and dropped; the run goes on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ftrun.contracts.hooks import hookspec
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is known when a run starts."""
+
+    name: str
+    folder: Path
+    spec: Mapping[str, Any]
+    """The resolved spec: every default filled in."""
+    device: str
+    samples: Mapping[str, int]
+    """Number of samples in each split."""
+    epochs: int
+    steps_per_epoch: int
+    epochs_done: int = 0
+    """Complete when this process takes the run up: 0, or more if it is resumed."""
+
+
+@dataclass(frozen=True)
+class EpochInfo:
+    """One epoch's figures."""
+
+    epoch: int
+    """From 1."""
+    step: int
+    """Optimizer steps since the start."""
+    metrics: Mapping[str, float]
+    """`train/loss`, `val/accuracy`, `lr`, `seconds/train` and so on; fractions are 0 to 1."""
+    best: bool
+    """Whether this is the best epoch so far, by `train.monitor`."""
+
+
+@hookspec
+def ftrun_before_run(run: RunInfo) -> None:
+    """The run folder exists, the net is built, nothing is trained yet."""
+
+
+@hookspec
+def ftrun_after_epoch(run: RunInfo, epoch: EpochInfo) -> None:
+    """An epoch is trained, evaluated on val and saved."""
+
+
+@hookspec
+def ftrun_after_run(run: RunInfo, results: Mapping[str, Any]) -> None:
+    """The run has finished; `results` is what `results.json` holds."""
+
+
+@hookspec
+def ftrun_on_error(run: RunInfo, error: BaseException) -> None:
+    """The run fails, diverges or is interrupted; the error goes on its way afterwards."""

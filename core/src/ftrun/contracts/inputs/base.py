@@ -1,0 +1,173 @@
+"""The contract of an input, whatever its modality."""
+
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, ClassVar, NamedTuple, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from ftrun.contracts.errors import FtrunError, SpecError
+
+
+class PlainCode(NamedTuple):
+    """Python that prepares a file as an input does, with public libraries alone: for model cards and exports."""
+
+    imports: str
+    """Import statements, a line each."""
+    prepare: str
+    """Two functions of what net.json has as `input`, a dict: `prepare(file, input)` gives an array, a batch of one as
+    `collate` gives it; `normalise(batch, input)` makes of it what `prepare` of the input does, float32."""
+    prepare_by_torch: str
+    """The same two functions with torch at hand: to the bit what `collate` gives."""
+    file: str
+    """A file's name, for an example."""
+
+
+class InputSpec(BaseModel):
+    """How raw inputs become what the net takes; it comes with the pretrained weights and is saved beside them.
+
+    It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; `prepare` runs
+    on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]` and its fields, and
+    imports torch inside its methods only.
+
+    kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
+        field is a str, and declared with `exclude=True`
+    raw_kind: what its raw inputs are, such as image: datasets say what they give, augmentations what they
+        change, by the same word; the `kind` of the class right below this one if not given
+    suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
+    task: what model hubs call telling classes of such inputs, if they have a name for it
+    given: Python for what a user has in hand, as `raw` takes it
+    plain_code: how a file is prepared without ftrun, if a few lines can tell
+    """
+
+    kept_in_files: ClassVar[dict[str, str]] = {}
+    raw_kind: ClassVar[str] = ""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    task: ClassVar[str | None] = None
+    given: ClassVar[str] = "what_it_takes"
+    plain_code: ClassVar[PlainCode | None] = None
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        kinds = get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
+        if kinds and not cls.raw_kind:
+            cls.raw_kind = kinds[0]
+
+    @abstractmethod
+    def collate(self, raw: Any) -> Any:
+        """One tensor that travels to the device, from a list of raw inputs or from a whole raw batch."""
+
+    @abstractmethod
+    def prepare(self, batch: Any) -> Any:
+        """What `Net.features` takes, from what `collate` gave, once it is on the device."""
+
+    @abstractmethod
+    def example(self, count: int) -> Any:
+        """`count` made-up raw inputs, always the same: to try a net on."""
+
+    def alternatives(self) -> Iterator[tuple[Self, str]]:
+        """Inputs that a net might take where it does not take this one, each with what the user is told then."""
+        yield from ()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Any:
+        """One raw input from a file. Raises DataError, with the path, where it cannot be read."""
+        raise SpecError(f"{os.fspath(path)}: what this net takes ({cls.__name__}) is not read from files.")
+
+    @classmethod
+    def of_line(cls, line: str) -> Any:
+        """One raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
+        raise SpecError(f"--lines: what this net takes ({cls.__name__}) is not a line of a file.")
+
+    def raw(self, given: Any) -> Any:
+        """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
+        return given
+
+    def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
+        """Return this input as it suits the files that samples are read from, and what a user has to know of them.
+
+        What one file alone cannot tell is settled so for all of them, before any is read, and saved with the weights.
+
+        files: paths (see `Split`); new: whether they are those of a new run, or else the input stays as it is
+        """
+        return self, []
+
+    def shown(self, raw: Any) -> str | bytes | None:
+        """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""
+        return raw if isinstance(raw, str) else None
+
+    def taken(self, *, raw: bool) -> str:
+        """What an exported net takes, in words; raw: one that begins after `prepare`."""
+        return "what `input` makes of it"
+
+    def limits(self) -> Iterator[str]:
+        """Sentences on what a net does not see of such an input, for its model card."""
+        yield from ()
+
+    @property
+    def filler(self) -> int:
+        """What fills up batches in which samples are of several sizes."""
+        return 0
+
+    @property
+    def collated_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.
+
+        With it, samples from files are prepared once and kept (see `Split`'s fingerprint).
+        """
+        return None
+
+    @property
+    def varying(self) -> dict[int, tuple[int, int]]:
+        """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
+
+        {dimension: (its least, its greatest size)}; images have none, texts are as long as the longest one of a batch.
+        """
+        return {}
+
+    def collate_options(self) -> Any:
+        """The options that what `collate` gives depends on, as JSON values."""
+        return self.model_dump(mode="json")
+
+    def changed(self, **fields: Any) -> Self:
+        """This input with the fields that a spec's `input` overrides; the result is validated again."""
+        return type(self).model_validate({**dict(self), **fields})
+
+    def saved(self) -> dict[str, Any]:
+        """All fields as JSON values, those that are kept in files included: what `restored` takes."""
+        return {**self.model_dump(mode="json"), **{field: getattr(self, field) for field in self.kept_in_files}}
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, Any]) -> Self:
+        """The input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
+        try:
+            return cls.model_validate_json(json.dumps(saved))
+        except ValueError:
+            raise FtrunError("is damaged: its input is not one of this backbone.", where="resolved.json") from None
+
+    @classmethod
+    def overrides(cls) -> type[BaseModel]:
+        """The model of a spec's `input`: the same fields, each of them optional."""
+        return _overrides(cls)
+
+
+@cache
+def _overrides(cls: type[InputSpec]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (field.rebuild_annotation(), _optional(field))
+        for name, field in cls.model_fields.items()
+        if name != "kind" and name not in cls.kept_in_files
+    }
+    return create_model(f"{cls.__name__}Overrides", __config__=cls.model_config, __doc__=cls.__doc__, **fields)
+
+
+def _optional(field: Any) -> Any:
+    from pydantic import Field
+
+    return Field(default_factory=lambda: None, description=field.description)

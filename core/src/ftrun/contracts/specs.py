@@ -1,0 +1,338 @@
+"""The roles. A part is one pydantic class of a role: its fields are its options, its `build()` makes the real thing.
+
+Parts are imported to answer `ftrun plugins` and to check a spec, so a part's module imports torch and the like inside
+`build()` only.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from ftrun.contracts.data import Batch, Split, Splits
+from ftrun.contracts.errors import SpecError
+from ftrun.contracts.inputs import ImageInput, InputSpec
+from ftrun.contracts.paths import expand_all
+from ftrun.contracts.randomness import SampleRandom
+from ftrun.contracts.targets import Target
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ftrun.contracts.net import Net
+
+
+class Part(BaseModel):
+    """What every part has. A subclass gives `name: Literal["its-name"]` and its options, each with a description.
+
+    A part that stands for a family names in `family` the field that takes what follows a slash in the spec: with
+    `family = "model"`, "timm/resnet18" is {"name": "timm", "model": "resnet18"}. A part with `default = True` is taken
+    where the spec leaves its role out.
+
+    An option that is a `Path` has its leading `~` expanded. A relative one counts from the folder that the run is
+    started in; where the run is opened again it is, first of all, the file or folder that it was then.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
+
+    role: ClassVar[str]
+    family: ClassVar[str | None] = None
+    default: ClassVar[bool] = False
+
+    name: str
+
+    @model_validator(mode="after")
+    def _expand_paths(self) -> Self:
+        for option, value in list(self):
+            self.__dict__[option] = expand_all(value)  # the model is frozen for everyone else
+        return self
+
+    @classmethod
+    def has_member(cls, name: str) -> bool:
+        """Return whether the family has a member of that name: for a message on a spec that leaves the family out.
+
+        Answered without loading a library; False where that cannot be known.
+        """
+        return False
+
+    def paths(self) -> dict[str, Path]:
+        """Return the options that are a path, by name."""
+        return {option: value for option, value in self if isinstance(value, Path)}
+
+
+class Dataset(Part):
+    """Raw samples to learn from and to be judged on.
+
+    input_kind: what its raw inputs are, `image` or `text` (see `InputSpec.raw_kind`), so that a spec that has them go
+        through a net for others is refused before anything is loaded; None where that is known once it is built
+    """
+
+    role = "dataset"
+    input_kind: ClassVar[str | None] = None
+
+    @abstractmethod
+    def build(self) -> Splits:
+        """Read or fetch the data. Raises DataError where it is missing or wrong."""
+
+    def evaluation(self) -> Splits:
+        """Read or fetch data that a trained net is evaluated on, every sample of it once; nothing is cut.
+
+        Data that comes in splits has these, and need not have `train`; other data is the one split `all`. Its classes
+        may be fewer than a net knows, or others. A dataset that cuts splits itself overrides this; the data of any
+        other one is what `build` gives. Raises DataError where it is missing or wrong.
+        """
+        return self.build()
+
+    def at(self, path: Path) -> Self:
+        """Return the dataset of the same kind, with what of its options tells how to read it, in another place.
+
+        By default, that is all of them but `path`. Raises SpecError where it has no such option, or does not fit.
+        """
+        return self.changed(path=path)
+
+    def changed(self, **options: Any) -> Self:
+        """Return the dataset with other options. Raises SpecError where it has no such ones, or they do not fit."""
+        unknown = [each for each in options if each not in type(self).model_fields]
+        if unknown:
+            raise SpecError(f"the dataset {self.name!r} has no option {unknown[0]!r}: name other data with --dataset.")
+        try:
+            return type(self).model_validate({**dict(self), **options})
+        except ValidationError as error:
+            raise SpecError(f"the dataset {self.name!r} cannot be had so: {error.errors()[0]['msg']}.") from None
+
+
+class _Fits(Part):
+    """What may look at the training samples before the net is trained."""
+
+    def fit(self, net: "Net", train: Split) -> None:
+        """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
+
+        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved. A vocabulary
+        of one's own is made here.
+        """
+
+
+class Backbone(_Fits):
+    """A pretrained network. `input_type` is the kind of input that its nets take.
+
+    any_size: whether all its nets take images of any size, such that are not square too
+    """
+
+    role = "backbone"
+    input_type: ClassVar[type[InputSpec]] = ImageInput
+    any_size: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self, overrides: Mapping[str, Any]) -> "Net":
+        """The pretrained net with the head that it came with; the core gives it the one that the targets need.
+
+        overrides: the fields of its input that the spec changes, to be applied with `InputSpec.changed`
+        """
+
+    def without_weights(self) -> Self:
+        """The same backbone, whose net has whatever weights: for whoever has its weights, as a resumed run does.
+
+        A part that fetches weights gives itself with the option that fetches none.
+        """
+        return self
+
+    @property
+    def base_model(self) -> str | None:
+        """The Hugging Face Hub's name of the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
+        return None
+
+    def library_code(self, net: "Net") -> str | None:
+        """Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
+
+        The last line is an expression, its value; imports come before it: "import timm\\ntimm.create_model(...)".
+        An exporter runs it, and takes it only where the net's weights fit into what it makes.
+
+        net: with the head that its targets need, and perhaps changed by modifiers
+        """
+        return None
+
+    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
+        """The net of a run that goes on or is opened again, with whatever weights.
+
+        A part whose architecture is in the saved input, beside the tokenizer, builds it from it, and fetches nothing.
+
+        saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
+
+        Raises FtrunError where it is not one of this backbone's.
+        """
+        net = self.without_weights().build(overrides)
+        net.set_input(type(net.input).restored(saved_input))
+        return net
+
+
+class Modifier(_Fits):
+    """A change to the net: another head, layers, convolutions instead of fully connected layers.
+
+    keeps_features: whether the net's features stay those of the pretrained weights
+    """
+
+    role = "modifier"
+    keeps_features: ClassVar[bool] = True
+
+    @abstractmethod
+    def build(self, net: "Net") -> "Net":
+        """The changed net, the same object or another one; keeps `targets`. Raises SpecError where it does not fit."""
+
+
+class Augmentation(Part):
+    """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own.
+
+    input_kinds: the kinds of input that it changes, as a dataset's `input_kind`; None where it may be any
+    """
+
+    role = "augmentation"
+    input_kinds: ClassVar[tuple[str, ...] | None] = None
+
+    @abstractmethod
+    def build(self) -> Callable[[Batch, SampleRandom], Batch]:
+        """A function that gives a changed batch and leaves the one it is given alone.
+
+        Images are uint8 [B, C, H, W] and stay so. All randomness comes from the SampleRandom.
+        """
+
+
+class Loss(Part):
+    """What training makes small. `kinds` are the kinds of target that it works on."""
+
+    role = "loss"
+    kinds: ClassVar[tuple[str, ...]] = ("classes",)
+
+    @abstractmethod
+    def build(self, target: Target, values: "Tensor") -> "nn.Module":
+        """A module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
+
+        It may have parameters, which learn as the net's do, and buffers, which its `forward` may write to in training:
+        both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to
+        its buffers then is undone.
+
+        values: the target's values in the training split, [N, ...], for weights that depend on them
+        """
+
+
+class Optimizer(Part):
+    """How gradients change weights."""
+
+    role = "optimizer"
+
+    @abstractmethod
+    def build(self, params: Any) -> Any:
+        """A `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
+
+
+class Scheduler(Part):
+    """How the learning rate changes during a run."""
+
+    role = "scheduler"
+
+    @abstractmethod
+    def build(self) -> Callable[[float], float]:
+        """The factor on the learning rate as a pure function of progress, 0 at the first step to 1 after the last."""
+
+
+class Metric(Part):
+    """A figure that judges predictions. `kinds` are the kinds of target that it works on.
+
+    higher_is_better: whether more of it is better, or of each of its figures; None where none can be monitored.
+    """
+
+    role = "metric"
+    kinds: ClassVar[tuple[str, ...]] = ("classes",)
+    higher_is_better: ClassVar[bool | None] = True
+
+    @property
+    def key(self) -> str:
+        """Its name in metrics and results, `f1_macro`: distinct for options that give distinct figures."""
+        return self.name.replace("-", "_")
+
+    @abstractmethod
+    def build(self, target: Target) -> Any:
+        """An object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`.
+
+        `compute()` gives a number, a tensor, or a mapping of names to these: figures `key/name`.
+        """
+
+
+class Observer(Part):
+    """Something that follows a run and changes nothing: a logger, a notifier."""
+
+    role = "observer"
+
+    @abstractmethod
+    def build(self) -> object:
+        """An object whose methods marked `@ftrun.hookimpl` are called as the run goes on (`ftrun.contracts.events`)."""
+
+
+class Exporter(Part):
+    """A format in which a trained net leaves a run: a file that needs no ftrun.
+
+    It is no key of a spec: `ftrun export RUN --format NAME` names it, `--set OPTION=VALUE` its options.
+
+    suffix: how its files end, such as ".onnx"
+    quantizes: whether it can write a net in 8-bit integers too
+    """
+
+    role = "exporter"
+    suffix: ClassVar[str]
+    quantizes: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self) -> Any:
+        """An object with these methods; `model` is an `ftrun.Exportable`.
+
+        write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
+            empty folder, under names that begin as the file's does; the dict goes into the report
+        open(model, file): open that file from disk, as somebody without the run would, and give a function: a batch as
+            `model.module` takes it, on the CPU, any number of samples -> {target: output}, float32 on the CPU. `model`
+            says what the file is of; all that is computed with comes from the file
+        quantize(model, file, into, samples), if it `quantizes`: make of `file` the file `into` in 8-bit integers.
+            `samples(count)` gives so many training inputs, in batches as `model.module` takes them
+
+        code(model) -> (imports, code), if a few lines of Python can compute with the file: import statements, and code
+            that defines `compute(batch)`, an array as `model.module` takes it -> {target: array [1, outputs]}; `FILE`
+            is the file's path and `TARGETS` a dict by target. For files of images, ftrun adds how they are prepared
+
+        Raises PluginError where a package is missing.
+        """
+
+
+class Hub(Part):
+    """A place that trained nets are pushed to: a model hub, a registry, a shared folder.
+
+    It is no key of a spec: `ftrun push RUN REPOSITORY --to NAME` names it, `--set OPTION=VALUE` its options.
+    """
+
+    role = "hub"
+
+    @abstractmethod
+    def build(self) -> Any:
+        """An object with this method; it is called once.
+
+        push(files, repository, *, message, private) -> str: bring the files, {their name there, "/" between folders:
+            their path here}, into `repository`, which is made if it is not there, all of them or none; give the
+            address where they are. With `private`, nobody else may see them: where that cannot be, push nothing.
+
+        Raises SpecError for a name that no repository can have, FtrunError for what the hub or the network refuses:
+        one message that holds no secret.
+        """
+
+
+ROLES: tuple[type[Part], ...] = (
+    Dataset,
+    Backbone,
+    Modifier,
+    Augmentation,
+    Loss,
+    Optimizer,
+    Scheduler,
+    Metric,
+    Observer,
+    Exporter,
+    Hub,
+)

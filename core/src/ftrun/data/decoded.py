@@ -1,0 +1,132 @@
+"""Samples from files, decoded once: uint8 in a mapped file, at the size that the net works at, shared by runs."""
+
+from collections.abc import Callable
+from random import Random
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Batch, Split, Splits, Subset
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.specs import Dataset
+from ftrun.data import cachefolder, fingerprint
+from ftrun.data.code import code_of
+from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.loader import Loader
+from ftrun.data.mapped import Content, Entry, MappedSplit, options_of, same_bits
+from ftrun.data.reader import BatchReader, Read
+
+_PORTION = 64
+_PROBED = 8  # samples of an entry that are decoded anew before it is used
+
+
+class Decoder:
+    """Gives splits from the cache, where they can be; what is not in it yet is decoded and put there.
+
+    dataset: the part that made the splits; workers: as the spec has them
+    skip: whether samples that cannot be read are no error yet
+    """
+
+    def __init__(
+        self, prepare: InputSpec, *, dataset: Dataset, workers: int | None, skip: bool, say: Callable[[str], None]
+    ) -> None:
+        self._prepare = prepare
+        self._dataset = dataset
+        self._workers = workers
+        self._skip = skip
+        self._say = say
+        self._ready: dict[int, Split] = {}  # train and a val that is cut from it share one
+
+    def splits(self, splits: Splits) -> Splits:
+        """Return the dataset with all its splits decoded, as far as they can be kept."""
+        return splits.with_splits({name: self.split(split, name) for name, split in splits.items()})
+
+    def split(self, split: Split, name: str) -> Split:
+        """Return one split, decoded where it can be kept, and as it is where it cannot."""
+        if isinstance(split, Subset):
+            return Subset(self.split(split.split, name), split.indices)
+        if id(split) not in self._ready:
+            self._ready[id(split)] = self._decoded(split, f"{self._dataset.name}, {name}")
+        return self._ready[id(split)]
+
+    def _decoded(self, split: Split, name: str) -> Split:
+        shape = self._prepare.collated_shape
+        if shape is None or not cachefolder.limit() or (source := fingerprint.asked_once(split)) is None:
+            return split
+        entry = Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
+        try:
+            content = entry.read()
+            stale = content is not None and not self._still_so(split, content, entry.key)
+            if stale:
+                self._say(f"{name}: what the cache holds is not what is decoded now, so it is decoded anew")
+            if content is None or stale:
+                content = entry.write(lambda inputs: self._fill(split, inputs, name), replace=stale)
+        except OSError as error:
+            reason = error.strerror or error
+            self._say(f"{name}: decoded anew in each epoch, because the cache {entry.path.parent} fails: {reason}")
+            return split
+        except _FilesChanged:
+            self._say(f"{name}: decoded anew in each epoch, because files have changed while they were decoded")
+            return split
+        if content is None:
+            self._say(f"{name}: no room in the cache for {len(split):,} samples; they are decoded anew in each epoch")
+            return split
+        return MappedSplit(
+            split, content, lambda index: self._read(split, index), key=entry.key, embedded=False, source=source
+        )
+
+    def _depends(self, split: Split, source: str) -> list[Any]:
+        """All that decides what comes out: the inputs, where they are, how they are read and prepared."""
+        return [
+            source,
+            options_of(self._dataset),
+            [type(self._prepare).__qualname__, self._prepare.collate_options()],
+            code_of([type(self._dataset), type(split), type(self._prepare)]),
+        ]
+
+    def _fill(self, split: Split, inputs: Tensor, name: str) -> list[int]:
+        """Decode all of a split into `inputs`, and give the indices of what cannot be read."""
+        started, before = perf_counter(), getattr(split, "fingerprint", None)
+        self._say(f"{name}: decoding {len(split):,} samples, once, into {cachefolder.folder()}")
+        corrupt = CorruptSamples(len(split) if self._skip else 0, lambda line: None)
+        loader = Loader(
+            name,
+            split,
+            self._prepare.collate,
+            corrupt,
+            batch_size=_PORTION,
+            workers=self._workers,
+            device=torch.device("cpu"),
+        )
+        for batch in loader.in_order():
+            inputs[batch.ids] = batch.inputs
+        if getattr(split, "fingerprint", None) != before:
+            raise _FilesChanged
+        self._say(f"{name}: decoded in {perf_counter() - started:.1f} s; from now on read from there")
+        return [sample.sample for sample in corrupt.found]
+
+    def _still_so(self, split: Split, content: Content, key: str) -> bool:
+        """Whether some samples all over the split, other ones for another entry, come out as the entry has them."""
+        indices = sorted(Random(key).sample(range(len(split)), min(_PROBED, len(split))))
+        indices = [index for index in indices if index not in content.unread]
+        if not indices:
+            return True
+        batch, _ = self._batch(split, indices)
+        return isinstance(batch, Batch) and same_bits(batch.inputs, content.inputs[indices])
+
+    def _read(self, split: Split, index: int) -> Tensor:
+        batch, _ = self._batch(split, [index])
+        if not isinstance(batch, Batch):
+            raise batch or DataError(f"sample {index} cannot be read.")
+        inputs: Tensor = batch.inputs[0]
+        return inputs
+
+    def _batch(self, split: Split, indices: list[int]) -> Read:
+        return BatchReader(split, self._prepare.collate, skip_corrupt=False).__getitems__(indices)
+
+
+class _FilesChanged(Exception):
+    """What was decoded is of no one state of the files."""

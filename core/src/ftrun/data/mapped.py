@@ -1,0 +1,196 @@
+"""Tensors in mapped files: entries of the cache, shared by runs. Only what is read takes memory.
+
+An entry is a folder named after all that its content depends on. It is written beside and renamed into place whole;
+where there is no room, those go that were used longest ago. Its size is looked at when it is opened. Whoever cuts a
+file short that a run has open ends that run (SIGBUS), which nothing can catch; to remove one does no harm.
+"""
+
+import errno
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Split
+from ftrun.contracts.specs import Part
+from ftrun.data import cachefolder
+from ftrun.data.files import sync
+
+_FORMAT = 3  # of an entry
+
+ReadAnew = Callable[[int], Tensor]
+"""Reads a sample, by its index, as it would be without a cache. Raises DataError where it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an entry holds: `inputs` [N, ...], and the indices of the samples in it that could not be read."""
+
+    inputs: Tensor
+    unread: Collection[int]
+
+
+class MappedSplit:
+    """A split whose inputs lie in a mapped file, [N, ...], ready for the device.
+
+    An error is never kept: what could not be read when the others were is read anew whenever it is asked for.
+
+    key: what tells these inputs from others; source: the fingerprint of what they were made from
+    embedded: whether they are embeddings
+    """
+
+    in_memory = True  # no workers are needed to read it
+    collated = True
+
+    def __init__(
+        self, split: Split, content: Content, anew: ReadAnew, *, key: str, embedded: bool, source: str
+    ) -> None:
+        self.targets = split.targets
+        self.sample_name = getattr(split, "sample_name", None)
+        self.inputs = content.inputs
+        self.fingerprint = key
+        self.source = source
+        self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
+        self.embedded = embedded
+        self._unread = frozenset(content.unread)
+        self._anew = anew
+
+    @property
+    def unreadable(self) -> Collection[int]:
+        """The samples that could not be read: what stands in their place means nothing."""
+        return self._unread
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int, /) -> tuple[Tensor, dict[str, Tensor]]:
+        inputs, targets = self.__getitems__([index])
+        return inputs[0], {name: values[0] for name, values in targets.items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = torch.as_tensor(indices)
+        inputs = self.inputs[chosen]
+        if self._unread:
+            for position, index in enumerate(indices):
+                if index in self._unread:
+                    inputs[position] = self._anew(index)
+        return inputs, {name: values[chosen] for name, values in self.targets.items()}
+
+
+class Entry:
+    """A place in the cache for one tensor.
+
+    depends: JSON values; all that its content depends on
+    """
+
+    def __init__(self, depends: Sequence[Any], name: str, shape: Sequence[int], dtype: torch.dtype) -> None:
+        self.key = key_of(depends)
+        self.path = cachefolder.folder() / self.key
+        self.shape = torch.Size(shape)
+        self.dtype = dtype
+        self._about = {"name": name, "samples": shape[0], "shape": list(shape[1:]), "dtype": str(dtype)}
+
+    @property
+    def bytes(self) -> int:
+        """Size of the tensor."""
+        return self.shape.numel() * self.dtype.itemsize
+
+    def read(self) -> Content | None:
+        """What it holds, if it is there and whole."""
+        try:
+            about = json.loads((self.path / cachefolder.MARKER).read_text(encoding="utf-8"))
+            if any(about[name] != value for name, value in self._about.items() if name != "name"):
+                return None
+            unread = [int(index) for index in about["unread"]]
+            inputs = self._map(self.path / cachefolder.DATA, write=False)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        with suppress(OSError):
+            os.utime(self.path / cachefolder.MARKER)  # what is used is not removed first
+        return Content(inputs, unread)
+
+    def write(self, fill: Callable[[Tensor], Collection[int]], *, replace: bool = False) -> Content | None:
+        """Have `fill` put the content into the tensor, and keep it; None where there is no room for it.
+
+        What is returned is what was written, whatever another process does to the entry meanwhile.
+
+        fill: gives the indices of what it could not read
+        replace: whether an entry that is there and whole is to go
+
+        Raises OSError where the cache cannot be written to, and what `fill` raises.
+        """
+        if not cachefolder.make_room(self.bytes):
+            return None
+        new = cachefolder.new_folder(self.key, self._about)
+        try:
+            self._allocate(new / cachefolder.DATA)
+            unread = sorted(fill(self._map(new / cachefolder.DATA, write=True)))
+            (new / cachefolder.MARKER).write_text(json.dumps({**self._about, "unread": unread}), encoding="utf-8")
+            sync(new / cachefolder.DATA)
+            content = Content(self._map(new / cachefolder.DATA, write=False), unread)
+            self._put_in_place(new, replace=replace)
+        finally:
+            cachefolder.remove(new)
+        return content
+
+    def _put_in_place(self, new: Path, *, replace: bool) -> None:
+        """Rename `new` to its place, if it can be. Another run may have been quicker, and its entry is as good."""
+        for _ in range(3):
+            try:
+                new.rename(self.path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            else:
+                return
+            if (not replace and self.read()) or not cachefolder.is_ours(self.path):  # nothing of others is moved away
+                return
+            replace = False
+            aside = cachefolder.folder() / cachefolder.new_name(self.key)
+            with suppress(OSError):  # yet another process has done so
+                self.path.rename(aside)
+            cachefolder.remove(aside)
+
+    def _allocate(self, path: Path) -> None:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):  # a mapped file that finds no space when it is written kills the process
+                os.posix_fallocate(file.fileno(), 0, self.bytes)
+            file.truncate(self.bytes)
+
+    def _map(self, path: Path, *, write: bool) -> Tensor:
+        """The file as a tensor; what is written to one that is not to be written to stays in this process.
+
+        Raises ValueError where the file is of another size, OSError where it cannot be opened or mapped.
+        """
+        with path.open("r+b" if write else "rb") as file:
+            if os.fstat(file.fileno()).st_size != self.bytes:
+                raise ValueError(f"{path} is not of {self.bytes} bytes")
+            access = mmap.ACCESS_WRITE if write else mmap.ACCESS_COPY
+            mapped = mmap.mmap(file.fileno(), self.bytes, access=access)
+        return torch.frombuffer(mapped, dtype=self.dtype).view(self.shape)
+
+
+def key_of(depends: Sequence[Any]) -> str:
+    """The name of what depends on these JSON values."""
+    return hashlib.sha256(json.dumps([_FORMAT, *depends], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def options_of(part: Part) -> dict[str, Any]:
+    """All options of a part as JSON values, and where its paths lead."""
+    options = part.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+    return {**options, "paths": {name: str(path.absolute()) for name, path in part.paths().items()}}
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same bytes, NaN included."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(*(each.contiguous().reshape(-1).view(torch.uint8) for each in (one, other)))

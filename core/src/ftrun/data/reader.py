@@ -1,0 +1,194 @@
+"""What reads a split in whole batches: here, or in processes of their own."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from threading import Thread
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ftrun.contracts.data import Batch, Split, get_items
+from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
+from ftrun.contracts.shortage import shortage
+from ftrun.contracts.specs import Part
+from ftrun.plugins.building import blame
+from ftrun.plugins.localparts import Carried
+
+Collate: TypeAlias = Callable[[Any], Any]
+"""What makes a batch of raw inputs: `InputSpec.collate`."""
+
+Read: TypeAlias = tuple[Batch | FtrunError | None, list[tuple[int, str]]]
+"""A batch, or none or why there is none; and index and reason of each sample that cannot be read."""
+
+
+class BatchReader:
+    """A split as torch's loader sees it: asked for a list of indices, it gives a Batch, and what could not be read.
+
+    An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
+    """
+
+    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool, dataset: Part | None = None) -> None:
+        self.local_parts = Carried()  # the first to be unpickled: the split may be of them
+        self.split = split
+        self.collate = collate
+        self.embedded = getattr(split, "embedded", False)
+        self.skip_corrupt = skip_corrupt
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitems__(self, indices: Sequence[int]) -> Read:
+        try:
+            return self._batch(indices), []
+        except DataError as error:
+            return self._readable(indices) if self.skip_corrupt else (error, [])
+        except FtrunError as error:
+            return error, []
+        except Exception as error:
+            if self.dataset:
+                blame(error, self.dataset, "dataset")
+            raise
+
+    def _readable(self, indices: Sequence[int]) -> Read:
+        """The batch of those samples that can be read, and the index and the reason of each other one."""
+        good, unreadable = [], []
+        for index in indices:
+            try:
+                self._batch([index])
+            except DataError as error:
+                unreadable.append((index, str(error)))
+            else:
+                good.append(index)
+        return self._batch(good) if good else None, unreadable
+
+    def _batch(self, indices: Sequence[int]) -> Batch:
+        raw, targets = _columns(get_items(self.split, indices), self.split.targets)
+        return Batch(self.collate(raw), targets, torch.as_tensor(indices), self.embedded)
+
+
+class Workers:
+    """Processes that read batches ahead; they live on from epoch to epoch."""
+
+    def __init__(self, reader: BatchReader, workers: int, *, pin: bool) -> None:
+        self._order = _Order()
+        self._loader: DataLoader[Any] = DataLoader(
+            reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
+            batch_sampler=self._order,
+            collate_fn=as_it_is,
+            num_workers=workers,
+            worker_init_fn=partial(_set_up_worker, os.getpid()),
+            persistent_workers=True,
+            pin_memory=pin,
+        )
+
+    def read(self, portions: list[list[int]]) -> Iterator[Read]:
+        """Return what the reader gives for each portion. Raises WorkerLost between two of them, if a process died."""
+        self._order.portions = portions
+        with _as_worker_lost(), _own_sigchld():
+            batches = iter(self._loader)  # which waits for the workers, from the second time on
+        while True:
+            with _as_worker_lost():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
+@contextmanager
+def _as_worker_lost() -> Iterator[None]:
+    """Raise WorkerLost where torch's loader raises that a worker is gone."""
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if (lost := _lost(error)) is None:
+            raise
+        raise lost from None
+
+
+@contextmanager
+def _own_sigchld() -> Iterator[None]:
+    """Keep torch from handling SIGCHLD: it would raise the death of a worker in the middle of a step.
+
+    Whoever asks for the next batch is told too, between two steps, when all that is saved is whole.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _lost(error: Exception) -> WorkerLost | None:
+    """Return what to tell where torch's loader says that a worker is gone, or cannot be heard."""
+    if short := shortage(error):
+        return WorkerLost(short)
+    if re.match("Caught .* in DataLoader worker process", str(error)):  # it lives, and what it read raised this
+        return None
+    if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+        return None
+    return WorkerLost(
+        "a process that reads samples has died: somebody killed it, or the system did for want of memory or of room "
+        "in /dev/shm. Try fewer of them: --set train.workers=1."
+    )
+
+
+class _Order:
+    """The batch sampler that torch's loader, and its workers that live on from epoch to epoch, follow."""
+
+    portions: list[list[int]] = []  # noqa: RUF012  (replaced, never changed)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.portions)
+
+    def __len__(self) -> int:
+        return len(self.portions)
+
+
+def _set_up_worker(run: int, worker: int) -> None:
+    """A terminal's Ctrl-C and end, and a batch system's SIGTERM, go to every process of a run: it needs us for a step.
+
+    run: its process, which alone may end us
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_end_when_told, args=(run,), daemon=True).start()
+
+
+def _end_when_told(run: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
+        continue
+    os._exit(0)  # as torch's own workers do where their parent ends them; it takes any other code for a crash
+
+
+def _columns(items: Any, targets: Mapping[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+    """(raw inputs, {target: [B, ...]}) from a whole batch, which is that already, or from a list of samples.
+
+    targets: of the whole split: a sample's values are of the same type, so that a number keeps its digits
+    """
+    if isinstance(items, tuple):
+        return items
+    raw, values = zip(*items, strict=True)
+    return list(raw), {
+        name: torch.stack([torch.as_tensor(each[name], dtype=targets[name].dtype) for each in values])
+        for name in values[0]
+    }
+
+
+def as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,211 @@
+"""The val cut, and what has to hold of any data before it is trained on."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Split, Splits, Subset
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.randomness import seed_of
+from ftrun.contracts.targets import Classes, Labels, Target
+from ftrun.data import absent
+from ftrun.data.cut import keep_classes
+from ftrun.spec.specfile import is_text
+
+
+def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
+    """The splits with a val, cut from train where the dataset has none; checked. Values know their mean in train."""
+    check(splits)
+    whole = _with_val(splits, val_fraction, seed)
+    if splits.val is None:
+        _check_known(whole)
+    whole = _fitted(whole)
+    return whole.with_notes(*absent.notes(whole))
+
+
+def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
+    if splits.val is not None:
+        return splits
+    strata = _strata(splits)
+    in_val = stratified(strata, val_fraction, seed_of(seed, "val"))
+    draws = torch.randperm(len(strata), generator=torch.Generator().manual_seed(seed_of(seed, "val", "classes")))
+    in_val = keep_classes(in_val, _members(splits), draws, in_both=True)
+    if not in_val.any():
+        raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
+    train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
+    return splits.with_val(Subset(splits.training, train), Subset(splits.training, val))
+
+
+def _fitted(splits: Splits) -> Splits:
+    targets = {name: target.fitted(splits.training.targets[name]) for name, target in splits.targets.items()}
+    fitted = splits.with_targets(targets)
+    return fitted.with_notes(*_notes(fitted))
+
+
+def _check_known(splits: Splits) -> None:
+    """Raise DataError for a split of which nothing is known."""
+    for split_name, split in splits.items():
+        if len(_unknown_in(split, splits)) == len(splits.targets):
+            raise DataError(f"no sample of the {split_name} split has target {' or '.join(map(repr, splits.targets))}.")
+
+
+def check_monitored(splits: Splits, figures: Sequence[str]) -> None:
+    """Raise DataError where a figure that decides on the best epoch is of a target that no sample of val has."""
+    assert splits.val is not None
+    absent = _unknown_in(splits.val, splits)
+    for figure in figures:
+        if (target := figure.removeprefix("val/").rpartition("/")[0]) in absent:
+            raise DataError(
+                f"no sample of the val split has target {target!r}, but {figure} is to decide which epoch is best. "
+                "Add some, or choose another figure as train.monitor."
+            )
+
+
+def _notes(splits: Splits) -> Iterator[str]:
+    """What to know of fitted targets: where they are not judged, and whose numbers have lost digits."""
+    for name, target in splits.targets.items():
+        missing = {split_name: _missing(target, split.targets[name]) for split_name, split in splits.items()}
+        if any(missing.values()):
+            counts = ", ".join(
+                f"{count or 'none'} of {len(split):,} {split_name}"
+                for (split_name, split), count in zip(splits.items(), missing.values(), strict=True)
+            )
+            yield f"target {name!r} is missing, if only in part, in {counts} samples: what is missing does not count"
+        for split_name, split in splits.items():
+            if name in _unknown_in(split, splits):
+                yield f"target {name!r} is not judged on {split_name}: none of its samples has it"
+        yield from (f"target {name!r}: {note}" for note in target.notes(splits.training.targets[name]))
+
+
+def _missing(target: Target, values: Tensor) -> int:
+    """Of how many samples not all is known."""
+    return int((~target.complete(values)).sum())
+
+
+def _unknown_in(split: Split, splits: Splits) -> list[str]:
+    """The targets that none of its samples has."""
+    return [name for name, target in splits.targets.items() if not target.known(split.targets[name]).any()]
+
+
+def with_missing(splits: Splits) -> set[str]:
+    """Return the targets that some sample does not have, or not all values of."""
+    return {
+        name
+        for name, target in splits.targets.items()
+        for _, split in splits.items()
+        if not target.known(split.targets[name]).all()
+    }
+
+
+def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
+    """At most four steps of train, the last one shorter, and two batches of val; spread over the split, no test."""
+    samples = {"train": 3 * accumulate * batch_size + batch_size // 2, "val": 2 * batch_size}
+    chosen = {name: _spread(split, samples[name]) for name, split in splits.items() if name in samples}
+    return splits.with_splits(chosen)
+
+
+def _spread(split: Split, samples: int) -> Split:
+    if samples >= len(split):
+        return split
+    return Subset(split, torch.arange(samples) * len(split) // samples)
+
+
+def _strata(splits: Splits) -> Tensor:
+    """int64 [N], what the val cut keeps the proportions of: the first target with classes, or who has a target."""
+    for name, target in splits.targets.items():
+        if isinstance(target, Classes):
+            return splits.training.targets[name]
+    name, target = next(iter(splits.targets.items()))
+    return target.present(splits.training.targets[name]).long()
+
+
+def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
+    """For each target, training samples and the classes or labels that they have, int64 [M] each."""
+    members = []
+    for name, target in splits.targets.items():
+        values = splits.training.targets[name]
+        if isinstance(target, Classes):
+            samples = target.present(values).nonzero().flatten()
+            members.append((samples, values[samples]))
+        elif isinstance(target, Labels):
+            samples, labels = (values == 1).nonzero().unbind(1)
+            members.append((samples, labels))
+    return members
+
+
+def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
+    """bool [N]: a random part of each stratum, `fraction` of it to the nearest sample.
+
+    Of a stratum with at least two samples, at least one is chosen and at least one is not.
+
+    strata: int64 [N]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.zeros(len(strata), dtype=torch.bool)
+    for stratum in strata.unique():  # type: ignore[no-untyped-call]
+        members = (strata == stratum).nonzero().flatten()
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        chosen[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return chosen
+
+
+def check(splits: Splits) -> None:
+    """Raise DataError for names that cannot be told apart or written, and for an empty split, a target that is missing
+    or out of range, a class without samples."""
+    _check_names(splits)
+    check_values(splits)
+    for name, target in splits.targets.items():
+        values = splits.training.targets[name]
+        known = target.known(values)
+        if not known.any():
+            raise DataError(f"no sample of the train split has target {name!r}.")
+        if isinstance(target, Classes):
+            if target.outputs == 1:
+                raise DataError(
+                    f"target {name!r} has one class only, {target.names[0]!r}: there is nothing to tell it from. Add "
+                    "samples of another class, or take another target."
+                )
+            what, some = "no training sample of class", values[known].bincount(minlength=target.outputs) > 0
+        else:
+            what, some = f"target {name!r}: no training sample has", known.any(0)
+        empty = [target.names[int(index)] for index in (~some).nonzero()]
+        if empty:
+            listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
+            raise DataError(f"{what} {listed}. Add some, or take {'it' if len(empty) == 1 else 'them'} out.")
+
+
+def _check_names(splits: Splits) -> None:
+    """Whatever is kept of a run is by name, in JSON."""
+    if "" in splits.targets:
+        raise DataError("a target has no name. Give it one, a text that is not empty.")
+    for target, kind in splits.targets.items():
+        wrong = next((name for name in (target, *kind.names) if not is_text(name)), None)
+        if wrong is not None:
+            raise DataError(f"target {target!r}: the name {wrong!r} is not Unicode text. Rename it.")
+        for name, count in Counter(kind.names).items():
+            if count > 1:
+                raise DataError(f"target {target!r}: the name {name!r} stands for {count} of them. Give each its own.")
+
+
+def check_values(splits: Splits) -> None:
+    """Raise DataError for an empty split, a target that is missing or out of range, a split without any target."""
+    for split_name, split in splits.items():
+        if len(split) == 0:
+            raise DataError(f"the {split_name} split is empty.")
+        for name, target in splits.targets.items():
+            values = _values(split, split_name, name)
+            target.check(values, f"{split_name}, target {name!r}")
+    _check_known(splits)
+
+
+def _values(split: Split, split_name: str, name: str) -> Tensor:
+    values = split.targets.get(name)
+    if values is None:
+        raise DataError(f"the {split_name} split has no target {name!r}; it has {', '.join(split.targets) or 'none'}.")
+    if len(values) != len(split):
+        raise DataError(
+            f"the {split_name} split has {len(split)} samples, but {len(values)} values of target {name!r}."
+        )
+    return values

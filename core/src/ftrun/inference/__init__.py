@@ -1,0 +1,8 @@
+"""A run that has ended, computing again.
+
+opened      its net with the weights of the best epoch
+predictor   `ftrun.load`
+predict     `ftrun predict`; `predicttable`, its CSV file
+judge       `ftrun evaluate`
+aligned     other data in the run's terms
+"""

@@ -1,0 +1,128 @@
+"""Data that a run has not seen, in the run's own terms: classes are matched by name, never by position."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Sample, Split, Splits, counted, get_items, sample_name
+from ftrun.contracts.errors import DataError, did_you_mean
+from ftrun.contracts.targets import Classes, Target
+from ftrun.data.spellings import grouped_spellings
+
+
+class AlignedSplit:
+    """A split whose targets are another run's: the same inputs, the values as that run counts them."""
+
+    def __init__(self, split: Split, targets: Mapping[str, Tensor]) -> None:
+        self.split = split
+        self.targets = targets
+        self.in_memory = getattr(split, "in_memory", False)
+        self.lengths = getattr(split, "lengths", None)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the inputs, which are the same."""
+        return getattr(self.split, "fingerprint", None)
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def sample_name(self, index: int) -> str | None:
+        """What that sample is called."""
+        return sample_name(self.split, index)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.split[index][0], {name: values[index] for name, values in self.targets.items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        items = get_items(self.split, indices)
+        chosen = torch.as_tensor(indices)
+        targets = {name: values[chosen] for name, values in self.targets.items()}
+        return (items[0] if isinstance(items, tuple) else [raw for raw, _ in items]), targets
+
+
+def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
+    """The splits with `targets` as their targets; a note says how many samples have names that these do not know.
+
+    Such a class is no class, and such a label is left out: neither is judged.
+
+    Raises DataError where they lack a target, or nothing that it knows is in them. Fewer classes are fine.
+    """
+    notes: list[str] = []
+    for name, target in targets.items():
+        splits, spelled = _spelled_as(target, name, splits)
+        notes += [*spelled, *_check(name, target, splits)]
+    aligned: dict[str, Split] = {
+        split_name: AlignedSplit(
+            split,
+            {name: target.aligned(split.targets[name], splits.targets[name].names) for name, target in targets.items()},
+        )
+        for split_name, split in splits.items()
+    }
+    return splits.with_splits(aligned).with_targets(targets).with_notes(*notes)
+
+
+def _spelled_as(target: Target, name: str, splits: Splits) -> tuple[Splits, list[str]]:
+    """Return the splits with names spelled as the target has them: 1 where the data has 1.0; and what to say of it."""
+    given = splits.targets.get(name)
+    if given is None or given.kind != target.kind:
+        return splits, []
+    known, names = set(target.names), set(given.names)
+    own: dict[str, str] = {}
+    for spellings in grouped_spellings([*target.names, *given.names]):
+        ours, theirs = known.intersection(spellings), names.intersection(spellings)
+        if len(ours) == len(theirs) == 1 and ours != theirs:
+            own[theirs.pop()] = ours.pop()
+    if not own:
+        return splits, []
+    renamed = given.model_copy(update={"names": tuple(own.get(each, each) for each in given.names)})
+    listed = ", ".join(f"{theirs!r} for {ours!r}" for theirs, ours in own.items())
+    note = f"target {name!r}: names of the data are taken for those of the run: {listed}"
+    return splits.with_targets({**splits.targets, name: renamed}), [note]
+
+
+def _check(name: str, target: Target, splits: Splits) -> list[str]:
+    """Return what to say of names that the target does not know, if there are samples that have them."""
+    given = splits.targets.get(name)
+    if given is None:
+        raise DataError(
+            f"the run predicts {name!r}, which the data does not have.{did_you_mean(name, splits.targets)} "
+            f"It has {', '.join(map(repr, splits.targets))}."
+        )
+    if given.kind != target.kind:
+        raise DataError(f"target {name!r} is {target.kind} in the run, and {given.kind} in the data.")
+    unknown = [each for each in given.names if each not in target.names]
+    missing = [] if isinstance(target, Classes) else [each for each in target.names if each not in given.names]
+    counts = dict(zip(unknown, _samples(name, given, unknown, splits), strict=True))
+    if missing or (unknown and len(unknown) == len(given.names)):
+        what = f"the run does not know {_some(unknown)}" if unknown else f"the data does not have {_some(missing)}"
+        raise DataError(
+            f"target {name!r}: {what}.{did_you_mean(unknown[0], target.names) if unknown else ''}\n"
+            f"  in the data: {_some(given.names)}\n"
+            f"  in the run:  {_some(target.names)}\n"
+            "They are matched by name, whatever their order."
+        )
+    if not sum(counts.values()):
+        return []
+    every = sum(len(split) for _, split in splits.items())
+    near = did_you_mean(unknown[0], target.names)
+    return [
+        f"target {name!r}: {sum(counts.values()):,} of {every:,} samples have {target.kind} that the run does not "
+        f"know, and these are not judged: {counted(counts)}.{near}"
+    ]
+
+
+def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> list[int]:
+    """Return how many samples have each of these names."""
+    positions = [list(given.names).index(each) for each in names]
+    values = torch.cat([split.targets[name] for _, split in splits.items()])
+    if isinstance(given, Classes):
+        return [int((values == position).sum()) for position in positions]
+    return [int((values[:, position] > 0.5).sum()) for position in positions]
+
+
+def _some(names: Sequence[str], most: int = 20) -> str:
+    shown = ", ".join(map(repr, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

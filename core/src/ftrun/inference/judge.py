@@ -1,0 +1,259 @@
+"""`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Batch, Splits
+from ftrun.contracts.errors import DataError, FtrunError, located
+from ftrun.contracts.net import Net
+from ftrun.contracts.targets import Classes
+from ftrun.data import absent
+from ftrun.data import splits as split_checks
+from ftrun.data.decoded import Decoder
+from ftrun.inference.aligned import align
+from ftrun.inference.opened import Opened, open_run
+from ftrun.plugins.building import build, inside
+from ftrun.runs import checkpoint, identity, places, predictions
+from ftrun.runs.console import Report
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.ownparts import NET, catalogue_of
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import RunSpec
+from ftrun.spec.specfile import json_or_text, spec_name
+from ftrun.train.assemble import build_losses, build_metrics, corrupt_samples, loader
+from ftrun.train.evaluate import evaluate
+from ftrun.train.loss import TotalLoss
+from ftrun.train.memory import Portions
+from ftrun.train.tuning import Setting
+
+JUDGING = ("loss", "metrics")
+"""The keys of a spec whose parts judge a net."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What judges with an opened run's net."""
+
+    judged: Net
+    seed: int
+    device: torch.device
+    setting: Setting
+    losses: TotalLoss
+    metrics: Mapping[str, Mapping[str, Any]]
+
+    def ready(self, batch: Batch) -> Batch:
+        """A batch as the net takes it, on its device."""
+        batch = batch.to(self.device)
+        return replace(batch, inputs=self.judged.input.prepare(batch.inputs))
+
+
+def judge(
+    folder: RunFolder,
+    dataset: str | Path | None,
+    split: str | None,
+    device: str | None,
+    *,
+    other_data: bool = False,
+    trust: bool = False,
+) -> dict[str, Any]:
+    """The figures of the best epoch, by split, as results.json has them.
+
+    dataset: other data: a part as in a spec, or its JSON; or a path, of such data as the run's own
+    split: the one to judge on; all but train, or train where there is no other, if not given
+    other_data: whether the run's own data is judged although its content is not what it was
+    trust: whether local parts in the folder may run although this user has never run them
+    """
+    report = Report(perf_counter(), err=True)
+    keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
+    named = [("dataset", spec_name(dataset))] if isinstance(dataset, str) else []
+    catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
+    run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
+    for difference in run.not_as_it_was():
+        report.say(f"not as it was: {difference}")
+    spec = spec_with(dataset, run, keys) if dataset is not None else run.spec
+    changed: list[str] = []
+    if dataset is not None:
+        splits = other_splits(spec, run)
+    else:
+        names = [split] if split else ["val", "test"]
+        splits, changed = own_splits(run, report.say, names=names, allowed=other_data)
+    wanted = _wanted(splits, split)
+    if dataset is not None and places.same_data(spec, run.resolved):
+        report.say("this is the data that the run was trained on: training samples may be among those that are judged")
+    for note in (*splits.notes, *(absent.notes(splits) if dataset is not None else ())):
+        report.say(note)
+    keep = _to_be_kept(folder, splits, report) if dataset is None and not changed else None
+    with _threads(run.resolved.get("threads")):
+        return {
+            "run": str(folder.path),
+            "epoch": run.best["epoch"],
+            "dataset": spec.resolved()["dataset"],
+            "samples": {name: len(each) for name, each in splits.items() if name in wanted},
+            **({"changed": changed} if changed else {}),
+            **_judged(run, spec, splits, wanted, report, keep, own_data=dataset is None and not changed),
+        }
+
+
+def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None:
+    """The split whose predictions a run keeps, where this one has not, or not those of its best epoch."""
+    split = "val" if splits.test is None else "test"
+    try:
+        return None if predictions.of_best(folder, split) else split
+    except FtrunError as error:  # a damaged file is written anew
+        report.say(str(error))
+        return split
+
+
+def spec_with(dataset: str | Path, run: Opened, keys: Collection[str] = ()) -> RunSpec:
+    """The run's spec with another dataset, or with its own in another place; of other parts, the net's and `keys`'."""
+    if isinstance(dataset, Path):
+        with located("PATH"):
+            return run.spec.model_copy(update={"dataset": run.spec.dataset.at(dataset)})
+    data = {**run.resolved["spec"], "dataset": json_or_text(dataset)}
+    return check_spec(data, run.catalogue, name="--dataset", keys=(*NET, "dataset", *keys))
+
+
+def own_splits(
+    run: Opened, say: Callable[[str], None], *, names: Collection[str] | None = None, allowed: bool = False
+) -> tuple[Splits, list[str]]:
+    """Return the run's own data, and what has changed in it. Raises DataError where it is not what it was.
+
+    say: shown what has changed, where that is no error
+    names, allowed: see `identity.check`
+    """
+    for line in places.not_from_here(run.resolved):
+        say(line)
+    way_out = "Bring the data back. To judge the run on other data: --dataset."
+    splits, changed = own_data(run.spec, run.resolved, way_out, names=names, allowed=allowed)
+    for change in changed:
+        say(f"the data is not what this run began with: {change}")
+    return splits, changed
+
+
+def own_data(
+    spec: RunSpec,
+    resolved: Mapping[str, Any],
+    way_out: str,
+    *,
+    names: Collection[str] | None = None,
+    allowed: bool = False,
+) -> tuple[Splits, list[str]]:
+    """Return the run's own data, and what has changed in it. Raises DataError, ending with `way_out`, if it may not.
+
+    names, allowed: see `identity.check`
+    """
+    with places.telling_where(resolved), inside(spec.dataset, "dataset"):
+        splits = split_checks.complete(
+            build(spec.dataset, "dataset"), val_fraction=spec.train.val_fraction, seed=spec.seed
+        )
+    return identity.check(resolved, splits, way_out, names=names, allowed=allowed)
+
+
+def other_splits(spec: RunSpec, run: Opened) -> Splits:
+    """Other data, every sample of it once, its classes matched with the run's by name."""
+    splits = build(spec.dataset, "--dataset", method="evaluation")
+    with inside(spec.dataset, "--dataset"):
+        split_checks.check_values(splits)
+        _, notes = run.net.input.looked_at(splits.files, new=False)
+        return align(splits, run.net.targets).with_notes(*notes)
+
+
+def _wanted(splits: Splits, split: str | None) -> list[str]:
+    names = [name for name, _ in splits.items()]
+    if split is None:
+        return [name for name in names if name != "train"] or names
+    if split not in names:
+        raise DataError(f"--split {split}: the data has no such split. It has {', '.join(names)}.")
+    return [split]
+
+
+def _judged(
+    run: Opened,
+    spec: RunSpec,
+    splits: Splits,
+    wanted: list[str],
+    report: Report,
+    keep: str | None,
+    *,
+    own_data: bool,
+) -> dict[str, Any]:
+    judge = Judge(
+        run.net,
+        run.spec.seed,
+        run.device,
+        run.setting,
+        _losses(run, spec, splits),
+        build_metrics(spec, run.net.targets, run.device),
+    )
+    skip = spec.train.on_corrupt != "error"
+    decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=report.say)
+    corrupt = corrupt_samples(spec, report.say)
+    portions = Portions(run.device, run.micro_batch, report.say)
+    figures = {}
+    for name, split in splits.items():
+        if name not in wanted:
+            continue
+        reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
+        said = predictions.Collected() if name == keep else None
+        with report.progress(name, reading.samples) as bar:
+            evaluated = evaluate(judge, reading, bar, portions=portions, keep=said)
+        figures[name] = _as_json(run, name, evaluated, own_data)
+        if said:
+            _keep(run, name, said, report)
+    return figures
+
+
+def _as_json(run: Opened, split: str, figures: dict[str, Any], own_data: bool) -> dict[str, Any]:
+    """The figures; large arrays of the run's own data are in its folder, and of other data in full."""
+    if own_data:
+        with suppress(FtrunError):  # where one may not write
+            return predictions.keep_arrays(run.folder, split, figures)
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in figures.items()}
+
+
+def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
+    """The run's loss, in the state of the best epoch."""
+    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
+    checkpoint.load_loss(run.folder.best(), losses, run.device)
+    return losses
+
+
+def _keep(run: Opened, split: str, said: predictions.Collected, report: Report) -> None:
+    """Write what a run of an earlier version did not; no harm where the folder may not be written to."""
+    try:
+        predictions.save(run.folder, split, said.all(), {"split": split, "epoch": run.best["epoch"]})
+    except FtrunError as error:
+        report.say(f"predictions are not kept: {error}")
+    else:
+        report.say(f"kept: {predictions.path_of(run.folder, split)}")
+
+
+def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
+    """By target, what the run's loss was built from: the run's own training labels, not those of other data."""
+    recorded = run.resolved.get("class_counts", {})
+    values = {}
+    for name, target in run.net.targets.items():
+        if isinstance(target, Classes) and name in recorded:
+            counts = torch.tensor([recorded[name][each] for each in target.names])
+            values[name] = torch.arange(target.outputs).repeat_interleave(counts)
+        else:
+            values[name] = next(split for _, split in splits.items()).targets[name]  # the loss's own state is kept
+    return values
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """As many threads as the run had: sums come out in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count if isinstance(count, int) and count > 0 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,142 @@
+"""A run, opened again: the net that was judged with the weights of its best epoch, as it was built and as it computed.
+
+Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftrun predict`, `ftrun.load`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftrun.contracts.errors import DataError, FtrunError, PluginError
+from ftrun.contracts.net import Net
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.runs import checkpoint, environment, record
+from ftrun.runs.checkpoint import Damaged
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.ownparts import NET, catalogue_of
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.assemble import build_net, compile_net
+from ftrun.train.device import choose_device, if_here
+from ftrun.train.tuning import Setting
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run whose net is ready to compute, in evaluation mode; none of its weights asks for a gradient."""
+
+    folder: RunFolder
+    resolved: Mapping[str, Any]
+    """What resolved.json holds."""
+    best: Mapping[str, Any]
+    """What net.json of the best epoch holds."""
+    catalogue: Catalogue
+    spec: RunSpec
+    net: Net
+    """`net.input` prepares what it takes, `net.targets` says what it predicts."""
+    setting: Setting
+    """Precision and memory format that the run computed in."""
+    device: torch.device
+
+    @property
+    def micro_batch(self) -> int | None:
+        """Samples that went through the net at once, where memory was short."""
+        return self.best.get("micro_batch")
+
+    def not_as_it_was(self) -> list[str]:
+        """What is another one than in the run, and might change a last digit: versions, device."""
+        now = {
+            "device": str(self.device),
+            "threads": self.resolved.get("threads"),
+            "plugins": environment.plugins_of(self.spec, self.catalogue),
+            "versions": environment.versions(),
+        }
+        return environment.differences(self.resolved, now)
+
+
+def open_run(
+    folder: RunFolder,
+    device: str | None = None,
+    *,
+    compiled: bool = False,
+    catalogue: Catalogue | None = None,
+    keys: Collection[str] = (),
+    trust: bool = False,
+) -> Opened:
+    """Build the net of a run and give it the weights of the best epoch; nothing is fetched, no data is read.
+
+    device: as `--device`; that of the run, if it is here, or the best one here if not given
+    compiled: whether to compile the net where the run did
+    catalogue: where its parts come from; what is installed, loaded afresh, and the run's own, if not given
+    keys: those of the parts that are wanted beside the net's; `spec` has the others as plain JSON
+    trust: whether local parts in the folder may run although this user has never run them
+
+    Raises SpecError where there is no best epoch yet, PluginError where a plugin is gone or has become another one,
+    Damaged where the checkpoint is.
+    """
+    best = folder.best()
+    resolved = folder.read_json("resolved.json")
+    described = record.checked(record.Resolved, resolved, folder.path / "resolved.json")
+    keys = {*NET, *keys}
+    catalogue = catalogue or catalogue_of(folder, keys, trust=trust)
+    with _same_plugins(resolved, catalogue):
+        spec = environment.recorded_spec(folder, resolved, catalogue, keys)
+    about = checkpoint.load_net(best)
+    needed = record.checked(record.NetRecord, about, best / checkpoint.NET)
+    if needed.targets != described.targets:
+        raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
+    where = choose_device(device or if_here(resolved["device"]))
+    setting = Setting(resolved["precision"], resolved["memory_format"])
+    with _same_plugins(resolved, catalogue):
+        net = _built(spec, needed, about, best).to(where)
+        setting.apply(net)
+        checkpoint.load_weights(best, net.model)
+    net.eval().requires_grad_(False)
+    if compiled and spec.train.compile:
+        compile_net(net, where)
+    return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
+
+
+def _built(spec: RunSpec, needed: record.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
+    try:
+        return build_net(spec, needed.targets, about["input"])
+    except FtrunError as error:
+        if error.where == "resolved.json":  # it has the same input, but this one was taken
+            error.where = str(best / checkpoint.NET)
+        raise
+
+
+@contextmanager
+def _same_plugins(resolved: Mapping[str, Any], catalogue: Catalogue) -> Iterator[None]:
+    """Whatever goes wrong inside is put down to plugins of another version, if there are any."""
+    try:
+        yield
+    except (PluginError, DataError):
+        raise
+    except Exception as error:
+        changed = _changed(resolved, catalogue)
+        if not changed:
+            raise
+        raise PluginError(
+            f"this run cannot be built with the plugins that are here: {'; '.join(changed)}. Install the version that "
+            f"it was made with. What went wrong: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _changed(resolved: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+    """The plugins of the run that are of another version than they were."""
+    try:
+        then = [each for each in resolved["plugins"] if each["name"] in catalogue.parts(each["role"])]
+        now = [_as_now(each, catalogue) for each in then]
+    except (KeyError, TypeError):  # resolved.json is damaged, and says so itself
+        return []
+    return environment.changed_plugins(then, now)
+
+
+def _as_now(recorded: Mapping[str, str], catalogue: Catalogue) -> dict[str, str]:
+    owner = catalogue.owner(recorded["role"], recorded["name"])
+    now = {"distribution": owner.distribution, "version": owner.version}
+    return now | ({"sha256": owner.local.sha256} if owner.local else {})

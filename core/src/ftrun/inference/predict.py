@@ -1,0 +1,232 @@
+"""`ftrun predict`: a line, a JSON object or a row of CSV for each input, told as soon as its batch is done."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol, TextIO
+
+import click
+
+from ftrun.contracts.errors import DataError, SpecError
+from ftrun.contracts.figures import to_json
+from ftrun.contracts.filescan import FileScan
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.printable import cell, printable
+from ftrun.contracts.targets import Classes, Target, Values
+from ftrun.data.filelist import Line, lines, listed
+from ftrun.data.files import writing
+from ftrun.inference.opened import open_run
+from ftrun.inference.predictor import Prediction, Predictor
+from ftrun.inference.predicttable import header, key, named_by_target
+from ftrun.runs.console import Report
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.newfile import check_no_input
+from ftrun.spec.specfile import is_text
+
+_WIDEST = 60  # characters that a file's name is given in the table
+
+ByTarget = Mapping[str, Prediction]
+
+
+class Telling(Protocol):
+    """Where predictions go."""
+
+    def prediction(self, file: str, found: ByTarget) -> None:
+        """What was predicted on a file, or on a line of one."""
+        ...
+
+    def unreadable(self, file: str, reason: str) -> None:
+        """That it cannot be read; that is said on standard error in any case."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    paths: files, folders, globs; `-` for standard input, whose lines come as `standard_input`
+    by_line: whether each line of the files is an input, rather than each file
+    top: how many classes to tell; device: as `--device`
+    as_json, to_csv: where to tell it, if not in a table
+    """
+
+    paths: tuple[str, ...]
+    standard_input: Iterable[str]
+    by_line: bool = False
+    top: int = 1
+    device: str | None = None
+    trust: bool = False
+    """Whether code that came with the run may run."""
+    as_json: bool = False
+    to_csv: Path | None = None
+
+    def inputs(
+        self, prepare: InputSpec, say: Callable[[str], None]
+    ) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
+        """The inputs' names for people, the inputs, and what reads one of them.
+
+        say: shows what was passed over, and what is to be known of the files
+
+        Raises SpecError where there are none, DataError where a file of lines cannot be read.
+        """
+        if not self.by_line:
+            scan = FileScan(prepare.suffixes)
+            files = listed(self.paths, self.standard_input, scan)
+            passed_over = scan.passed_over()
+            if not files:
+                known = f" ({', '.join(prepare.suffixes)})" if prepare.suffixes else ""
+                asked = ", ".join(map(click.format_filename, self.paths))
+                raise SpecError(" ".join([f"no files to predict on{known} in {asked}.", *passed_over]))
+            if self.to_csv:
+                check_no_input("--csv", self.to_csv, files, None)
+            for line in [*passed_over, *prepare.looked_at(files, new=False)[1]]:
+                say(line)
+            return files, files, prepare.read
+        prepare.of_line("")
+        found = lines(self.paths, self.standard_input)
+        if not found:
+            raise SpecError(f"no lines to predict on in {', '.join(map(click.format_filename, self.paths))}.")
+        return [line.place for line in found], found, partial(_of_line, prepare)
+
+
+def _of_line(prepare: InputSpec, line: Line) -> Any:
+    if not is_text(line.text):
+        raise DataError(f"{line.place}: is no text in UTF-8.")
+    return prepare.of_line(line.text)
+
+
+def predict(folder: RunFolder, request: Request) -> None:
+    """Tell what the run predicts on each input. Raises DataError at the end where some could not be read."""
+    report = Report(perf_counter(), err=True)
+    run = open_run(folder, request.device, trust=request.trust)
+    for difference in run.not_as_it_was():
+        report.say(f"not as it was: {difference}")
+    model = Predictor(run)
+    names, sources, read = request.inputs(model.input, report.say)
+    out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
+    unreadable = 0
+    with ExitStack() as stack:
+        if request.as_json:
+            telling: Telling = stack.enter_context(_json(out, model.targets))
+        elif request.to_csv:
+            telling = stack.enter_context(_csv(request.to_csv, model.targets, request.top))
+        else:
+            telling = _Table(out, names, model.targets)
+        # Lines that run over the terminal are progress enough; a bar would get in their way.
+        shown = not (out.isatty() and request.to_csv is None)
+        bar = stack.enter_context(report.progress("predict", len(names))) if shown else None
+        for name, (_, answer) in zip(names, model.stream(sources, request.top, read=read), strict=True):
+            if isinstance(answer, DataError):
+                unreadable += 1
+                report.say(str(answer))
+                telling.unreadable(name, str(answer))
+            else:
+                telling.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
+            if bar:
+                bar.advance(1)
+    if unreadable:
+        what = "lines" if request.by_line else "files"
+        raise DataError(f"{unreadable} of {len(names)} {what} could not be read.")
+
+
+def _cells(target: Target, found: Prediction) -> list[str]:
+    """For people: names and numbers, values to a hundredth of their deviation."""
+    if not isinstance(target, Values):
+        return [f"{each}  {score:.4f}" for each, score in found.scores.items()]
+    shown = target.shown(list(found.scores.values()))
+    return [f"{each}  {value}" for each, value in zip(target.names, shown, strict=True)]
+
+
+class _Table:
+    """Lines for people: the file, then names and numbers."""
+
+    def __init__(self, out: TextIO, files: Sequence[str], targets: Mapping[str, Target]) -> None:
+        self._out = out
+        self._targets = targets
+        self._width = min(max(len(printable(file)) for file in files), _WIDEST)
+
+    def prediction(self, file: str, found: ByTarget) -> None:
+        cells = [printable(file).ljust(self._width)]
+        for target, each in found.items():
+            cells += (
+                [printable(target)] if len(found) > 1 and not named_by_target(target, self._targets[target]) else []
+            )
+            cells += map(printable, _cells(self._targets[target], each))
+        click.echo("  ".join(cells), file=self._out)
+
+    def unreadable(self, file: str, reason: str) -> None:
+        pass
+
+
+class _Json:
+    """A JSON array, written as it comes."""
+
+    def __init__(self, out: TextIO, targets: Mapping[str, Target]) -> None:
+        self._out = out
+        self._targets = targets
+        self._before = "[\n"
+
+    def prediction(self, file: str, found: ByTarget) -> None:
+        self._write({"file": file, **{key(target): self._told(target, each) for target, each in found.items()}})
+
+    def _told(self, target: str, found: Prediction) -> Any:
+        return found.score if named_by_target(target, self._targets[target]) else dict(found.scores)
+
+    def unreadable(self, file: str, reason: str) -> None:
+        self._write({"file": file, "error": reason})
+
+    def _write(self, value: Mapping[str, Any]) -> None:
+        click.echo(self._before + to_json(value, None, ascii_only=True), nl=False, file=self._out)
+        self._before = ",\n"
+
+    def end(self) -> None:
+        click.echo("[]" if self._before == "[\n" else "\n]", file=self._out)
+
+
+@contextmanager
+def _json(out: TextIO, targets: Mapping[str, Target]) -> Iterator[Telling]:
+    telling = _Json(out, targets)
+    yield telling
+    telling.end()
+
+
+class _Csv:
+    """A row for each file that can be read: `class`, `probability`, `class_2`, ...; of other targets, their names.
+
+    A target that is one value of the same name is a column of that name.
+    """
+
+    def __init__(self, file: TextIO, targets: Mapping[str, Target], top: int) -> None:
+        self._targets = targets
+        self._rows = csv.writer(file)
+        self._rows.writerow(header(targets, top))
+
+    def prediction(self, file: str, found: ByTarget) -> None:
+        row: list[Any] = [cell(file)]
+        for name, target in self._targets.items():
+            scores = found[name].scores
+            if isinstance(target, Classes):
+                row += [each for name, score in scores.items() for each in (cell(name), score)]
+            else:
+                row += [scores[each] for each in target.names]
+        self._rows.writerow(row)
+
+    def unreadable(self, file: str, reason: str) -> None:
+        pass
+
+
+@contextmanager
+def _csv(path: Path, targets: Mapping[str, Target], top: int) -> Iterator[Telling]:
+    """Where there is an earlier table, it stays until the new one is whole."""
+    earlier = path.exists()
+    place = path.with_name(f".{path.name}.new") if earlier else path
+    with writing(path):
+        with place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            yield _Csv(file, targets, top)
+        if earlier:
+            place.replace(path)

@@ -1,0 +1,167 @@
+"""`ftrun.load`: what a run has learnt, as an object that predicts, in the way that the run was judged."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.net import outputs_by_target
+from ftrun.contracts.paths import expand_path
+from ftrun.contracts.targets import Classes, Labels, Target
+from ftrun.inference.opened import Opened, open_run
+from ftrun.runs.folder import RunFolder
+from ftrun.train.memory import Portions
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a net says of one input."""
+
+    scores: Mapping[str, float]
+    """By name: the probabilities of the likeliest classes, the likeliest first; of each label; or the values."""
+
+    @property
+    def name(self) -> str:
+        """The likeliest class or label; of values, the first one's name."""
+        return next(iter(self.scores))
+
+    @property
+    def score(self) -> float:
+        """Its probability; of values, the first one."""
+        return self.scores[self.name]
+
+
+class Predictor:
+    """A run's best epoch. Several threads may use one at a time: nothing in it changes."""
+
+    def __init__(self, run: Opened) -> None:
+        self.targets = dict(run.net.targets)
+        """What it predicts: {name: target}."""
+        self.input = run.net.input
+        """How inputs are prepared: as in training."""
+        self._run = run
+        self._portions = Portions(run.device, run.micro_batch)
+        self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
+
+    def predict(self, inputs: Any, top: int = 1) -> list[Any]:
+        """A prediction for each input, in order; where the run has several targets, {target: prediction} for each.
+
+        inputs: one or a list of what the run's input takes. An image is a path, a PIL image, a uint8 tensor [C, H, W]
+            or a uint8 array [H, W, C], and several may be one uint8 tensor [B, C, H, W]; a text is a str.
+        top: how many of the likeliest classes to tell
+
+        Raises DataError for what is no such input, or cannot be read.
+        """
+        found: list[Any] = []
+        for batch in _in_batches(_listed(inputs), self._batch_size):
+            found += self._answers([self._prepared(self.input.raw(each)) for each in batch], top)
+        return found
+
+    def stream(
+        self, sources: Iterable[T], top: int = 1, workers: int | None = None, read: Callable[[T], Any] | None = None
+    ) -> Iterator[tuple[T, Any]]:
+        """Source and prediction of each input, in order; a DataError in its place where it cannot be read.
+
+        Sources are read ahead by threads, two batches at most, whatever their number.
+
+        sources: paths of files, or whatever `read` takes
+        workers: how many threads read; chosen by the processor if not given
+        read: gives the raw input of a source; raises DataError. If not given, it is read as a file.
+        """
+        reading: Callable[[Any], Any] = read or self.input.read
+
+        def prepared_or_error(source: T) -> Any:
+            try:
+                return self._prepared(reading(source))
+            except DataError as error:
+                return error
+
+        workers = workers or min(os.cpu_count() or 1, 8)
+        for batch in _in_batches(_ahead(sources, prepared_or_error, workers, 2 * self._batch_size), self._batch_size):
+            good = [prepared for _, prepared in batch if not isinstance(prepared, DataError)]
+            answers = iter(self._answers(good, top) if good else [])
+            for source, prepared in batch:
+                yield source, prepared if isinstance(prepared, DataError) else next(answers)
+
+    def _prepared(self, raw: Any) -> Any:
+        """What of an input has to be kept until its batch is whole: images at the size that the net sees."""
+        return raw if self.input.collated_shape is None else self.input.collate([raw])
+
+    @torch.no_grad()
+    def _answers(self, prepared: Sequence[Any], top: int) -> list[Any]:
+        whole = self.input.collate(prepared) if self.input.collated_shape is None else torch.cat(list(prepared))
+        outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
+        answers = {name: _predictions(outputs[name].float(), each, top) for name, each in self.targets.items()}
+        if len(answers) == 1:
+            return next(iter(answers.values()))
+        return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
+
+    def _outputs(self, batch: Batch) -> dict[str, Tensor]:
+        run = self._run
+        inputs = self.input.prepare(batch.inputs.to(run.device))
+        with run.setting.autocast(run.device):
+            return dict(outputs_by_target(run.net, run.net(inputs)))
+
+
+def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> Predictor:
+    """See `ftrun.load`."""
+    return Predictor(open_run(RunFolder.existing(expand_path(run)), device, trust=trust))
+
+
+def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:
+    """What an output [B, outputs] says of each sample."""
+    if isinstance(target, Classes):
+        best = target.scores(output).topk(min(top, target.outputs))
+        chosen = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [
+            Prediction({target.names[index]: value for index, value in zip(indices, values, strict=True)})
+            for indices, values in chosen
+        ]
+    if not isinstance(target, Labels):
+        return [Prediction(dict(zip(target.names, values, strict=True))) for values in target.scores(output).tolist()]
+    found = []
+    for values in target.scores(output).tolist():
+        pairs = sorted(zip(target.names, values, strict=True), key=lambda pair: -pair[1])
+        found.append(Prediction(dict(pairs)))
+    return found
+
+
+def _listed(given: Any) -> Iterable[Any]:
+    """The inputs one by one: those of a list or a batch, or the only one."""
+    several = isinstance(given, list | tuple | Iterator) or getattr(given, "ndim", None) == 4
+    inputs: Iterable[Any] = given if several else [given]
+    return inputs
+
+
+def _in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _ahead(items: Iterable[T], do: Callable[[T], U], workers: int, most: int) -> Iterator[tuple[T, U]]:
+    """Each item and what `do` gives for it, in order; done by threads, `most` items ahead at most."""
+    waiting: deque[tuple[T, Future[U]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(do, item)))
+                if len(waiting) >= most:
+                    first, done = waiting.popleft()
+                    yield first, done.result()
+            while waiting:
+                first, done = waiting.popleft()
+                yield first, done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

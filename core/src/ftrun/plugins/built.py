@@ -1,0 +1,167 @@
+"""What each role's `build()` may give: a fault in words, `None, but ...`, or nothing.
+
+Torch is imported where it is needed: some roles build without it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ftrun.contracts import events, hooks
+from ftrun.contracts.data import Splits
+from ftrun.contracts.errors import did_you_mean
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.specs import Part
+from ftrun.contracts.targets import Classes, Labels, Values
+from ftrun.plugins.building import shown
+
+KINDS = (Classes, Labels, Values)
+_METRIC = ("update", "compute", "reset", "to")
+_OBSERVED = [name for name in vars(events) if name.startswith("ftrun_")]
+
+
+def fault_of(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    """Return what is wrong with what a part has built, or nothing. A role that is not listed may give anything."""
+    check = _CHECKS.get(part.role)
+    return check(part, made, arguments) if check else ""
+
+
+def _dataset(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    if not isinstance(made, Splits):
+        return f"{shown(made)}, but an ftrun.Splits(train=..., targets=...) is needed."
+    targets: Mapping[Any, Any] = made.targets
+    for name, target in targets.items():
+        if not isinstance(name, str):
+            return f"a target whose name is {name!r}, but a name is a text."
+        if type(target) not in KINDS:  # a run records its targets, and opens them by their kind
+            return (
+                f"{shown(target)} as target {name!r}, but ftrun.Classes, ftrun.Labels or ftrun.Values itself is "
+                "needed: nothing else can be opened again."
+            )
+    return next((fault for name, split in made.items() if (fault := _split(name, split, made))), "")
+
+
+def _split(name: str, split: Any, splits: Splits) -> str:
+    if not all(hasattr(split, needed) for needed in ("__len__", "__getitem__", "targets")):
+        return f"{shown(split)} as its {name} split, but that needs len(split), split[i] and split.targets."
+    import torch
+
+    if not isinstance(split.targets, Mapping):
+        return f"{shown(split.targets)} as the targets of its {name} split, but {{target: tensor [N, ...]}} is needed."
+    for target, values in split.targets.items():
+        kind = splits.targets.get(target)
+        exact = isinstance(values, torch.Tensor) and (
+            values.dtype == torch.int64 and values.ndim == 1
+            if isinstance(kind, Classes)
+            else values.is_floating_point()
+        )
+        if kind is not None and not exact:
+            wanted = "a tensor int64 [N]" if isinstance(kind, Classes) else "a tensor float32 [N, values]"
+            return f"{shown(values)} for target {target!r} of its {name} split, but {wanted} is needed."
+    return ""
+
+
+def _net(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    from ftrun.contracts.net import Net
+
+    if not isinstance(made, Net):
+        return f"{shown(made)}, but an ftrun.Net is needed."
+    lacking = [each for each in ("features", "pool") if getattr(type(made), each) is getattr(Net, each)]
+    if lacking and type(made).forward is Net.forward:
+        return f"a {type(made).__name__} that does not define {' and '.join(lacking)}."
+    wanted: Any = getattr(part, "input_type", InputSpec)
+    if not isinstance(made.input, wanted):
+        return f"a net whose input is {shown(made.input)}, but {wanted.__name__} is what the part says as `input_type`."
+    return ""
+
+
+def _modified(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    from ftrun.contracts.net import Net
+
+    if not isinstance(made, Net):
+        return f"{shown(made)}, but the changed net is needed, an ftrun.Net: end build() with `return net`."
+    return _net(part, made, arguments)
+
+
+def _augmentation(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    return "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
+
+
+def _loss(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    from torch import nn
+
+    if isinstance(made, nn.Module):
+        return ""
+    return f"{shown(made)}, but an nn.Module is needed: put what it computes into a module's forward()."
+
+
+def _optimizer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    import torch
+
+    if not isinstance(made, torch.optim.Optimizer):
+        return f"{shown(made)}, but a torch.optim.Optimizer is needed."
+    if not all("lr" in group for group in made.param_groups):
+        return "an optimizer without a learning rate: each parameter group needs an `lr`."
+    return ""
+
+
+def _scheduler(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    import torch
+
+    if not callable(made) or isinstance(made, torch.optim.lr_scheduler.LRScheduler):
+        return f"{shown(made)}, but a function is needed: progress from 0 to 1 -> factor on the learning rate."
+    for progress in (0.0, 0.5, 1.0):
+        factor = made(progress)
+        if not isinstance(factor, int | float | torch.Tensor) or not math.isfinite(factor):
+            return f"a function that makes {factor!r} of progress {progress}, but a finite factor is needed."
+    return ""
+
+
+def _metric(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    return _with_methods(made, _METRIC)
+
+
+def _observer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    marked = f"{hooks.PROJECT}_impl"
+    names = [name for name in dir(type(made)) if not name.startswith("__")]
+    unmarked = [name for name in names if name in _OBSERVED and not hasattr(getattr(type(made), name), marked)]
+    if unmarked:
+        return f"{shown(made)} whose {unmarked[0]} is not marked with @ftrun.hookimpl, so it would never be called."
+    if any(hasattr(getattr(type(made), name, None), marked) for name in names):
+        return ""
+    near = next((hint for name in names if (hint := did_you_mean(name, _OBSERVED))), "")
+    return (
+        f"{shown(made)}, but an object is needed with at least one of {', '.join(_OBSERVED)}, marked with "
+        f"@ftrun.hookimpl.{near}"
+    )
+
+
+def _exporter(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    return _with_methods(made, ("write", "open", *(("quantize",) if getattr(part, "quantizes", False) else ())))
+
+
+def _hub(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+    return _with_methods(made, ("push",))
+
+
+def _with_methods(made: Any, names: tuple[str, ...]) -> str:
+    lacking = [f"{name}()" for name in names if not callable(getattr(made, name, None))]
+    if not lacking and not isinstance(made, type):
+        return ""
+    missing = f"; it lacks {' and '.join(lacking)}" if lacking and made is not None else ""
+    return f"{shown(made)}, but an object with {', '.join(f'{name}()' for name in names)} is needed{missing}."
+
+
+_CHECKS: dict[str, Callable[[Part, Any, tuple[Any, ...]], str]] = {
+    "dataset": _dataset,
+    "backbone": _net,
+    "modifier": _modified,
+    "augmentation": _augmentation,
+    "loss": _loss,
+    "optimizer": _optimizer,
+    "scheduler": _scheduler,
+    "metric": _metric,
+    "observer": _observer,
+    "exporter": _exporter,
+    "hub": _hub,
+}

@@ -1,0 +1,120 @@
+"""What is installed: parts by role and name, who offers them, and who is broken or clashes."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+
+from ftrun.contracts.errors import PluginError
+from ftrun.contracts.specs import ROLES, Part
+from ftrun.plugins import selection
+from ftrun.plugins.contract import part_names
+from ftrun.plugins.load import Plugin, load_local, load_plugins
+from ftrun.plugins.localparts import PartsFile
+
+
+class Catalogue:
+    """The parts of some plugins. A name that two of them offer for one role is left out, and kept in `clashes`.
+
+    left_out: those that FTRUN_PLUGINS leaves out, which are not among `plugins`
+    """
+
+    def __init__(self, plugins: Iterable[Plugin]) -> None:
+        given = tuple(plugins)
+        self.plugins = tuple(plugin for plugin in given if not plugin.left_out)
+        self.left_out = tuple(plugin for plugin in given if plugin.left_out)
+        offers: dict[tuple[str, str], list[tuple[Plugin, type[Part]]]] = defaultdict(list)
+        for plugin in self.plugins:
+            for part in plugin.parts:
+                for name in part_names(part):
+                    offers[part.role, name].append((plugin, part))
+        self.clashes = {key: [plugin for plugin, _ in offered] for key, offered in offers.items() if len(offered) > 1}
+        self._parts: dict[str, dict[str, type[Part]]] = {role.role: {} for role in ROLES}
+        self._owners: dict[tuple[str, str], Plugin] = {}
+        for (role, name), offered in sorted(offers.items()):
+            if len(offered) == 1:
+                self._owners[role, name], self._parts[role][name] = offered[0]
+
+    def parts(self, role: str) -> dict[str, type[Part]]:
+        """{name: part} of one role, by name."""
+        return self._parts[role]
+
+    def owner(self, role: str, name: str) -> Plugin:
+        """The plugin that offers a part."""
+        return self._owners[role, name]
+
+    def default(self, role: str) -> str | None:
+        """The name of the part that is taken where a spec leaves the role out, if exactly one says it is."""
+        names = [name for name, part in self.parts(role).items() if part.default]
+        return names[0] if len(names) == 1 else None
+
+    @cached_property
+    def broken(self) -> list[Plugin]:
+        """The plugins that could not be loaded."""
+        return [plugin for plugin in self.plugins if plugin.error]
+
+    @property
+    def local(self) -> PartsFile | None:
+        """The file of local parts, if there is one."""
+        return next((plugin.local for plugin in self.plugins if plugin.local), None)
+
+    @property
+    def not_here(self) -> str:
+        """The plugins that might offer what is not found: lines to put after a message, or nothing."""
+        lines = ""
+        if self.broken:
+            listed = "\n".join(f"  {plugin}: {plugin.error}" for plugin in self.broken)
+            lines += f"\nThese plugins are installed but broken, and might offer it:\n{listed}"
+        if self.left_out:
+            listed = ", ".join(sorted({plugin.distribution for plugin in self.left_out}))
+            lines += f"\nThese plugins are installed but left out by {selection.ONLY}, and might offer it: {listed}"
+        return lines
+
+    def check_clash(self, role: str, name: str) -> None:
+        """Raise PluginError where two plugins offer this part."""
+        if (role, name) in self.clashes:
+            raise PluginError(self._clash(role, name))
+
+    def _clash(self, role: str, name: str) -> str:
+        first, *_, last = self.clashes[role, name]  # local parts come last
+        if last.local:
+            way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
+            way_out += f"pip uninstall {first.distribution}."
+        else:
+            way_out = f"Uninstall one of them: pip uninstall {first.distribution}, or "
+            way_out += f"pip uninstall {last.distribution}."
+        return f"{role} {name!r} comes from both {first} and {last}. {way_out}"
+
+    def check_all(self) -> None:
+        """Raise PluginError where anything is broken or clashes, whether or not it is needed."""
+        faults = [f"{plugin}: {plugin.error}" for plugin in self.broken]
+        faults += [self._clash(role, name) for role, name in self.clashes]
+        if faults:
+            listed = "".join(f"\n  {fault}" for fault in faults)
+            raise PluginError(f"{selection.STRICT} refuses what is broken or clashes:{listed}")
+
+
+def installed(local: PartsFile | None = None) -> Catalogue:
+    """The catalogue of what is installed, loaded afresh, and of a file of local parts.
+
+    Raises PluginError where the local parts are broken, and where FTRUN_STRICT_PLUGINS is set and anything is.
+    """
+    strict = selection.is_strict()
+    catalogue = as_found(local)
+    for plugin in catalogue.broken:
+        if plugin.local:  # named on purpose, so needed
+            raise PluginError(f"{plugin.file}{_line(plugin)}: {plugin.error}")
+    if strict:
+        catalogue.check_all()
+    return catalogue
+
+
+def as_found(local: PartsFile | None = None) -> Catalogue:
+    """The same, but what is broken is only listed, also where `installed` refuses it."""
+    return Catalogue([*load_plugins(), *([load_local(local)] if local else [])])
+
+
+def _line(plugin: Plugin) -> str:
+    """`:12`, where a line of local parts raised what broke them."""
+    lines = re.findall(rf'File ".*{re.escape(plugin.distribution)}", line (\d+)', plugin.traceback)
+    return f":{lines[-1]}" if lines else ""

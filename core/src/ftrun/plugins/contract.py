@@ -1,0 +1,108 @@
+"""What a plugin's module must be, checked before anything of it is used."""
+
+import inspect
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, get_args
+
+import pluggy
+
+from ftrun.contracts import events, hooks
+from ftrun.contracts.errors import did_you_mean
+from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.contracts.specs import Exporter, Part
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class Broken(Exception):
+    """Why a plugin cannot be used; what its own code raised is the cause."""
+
+
+@contextmanager
+def as_broken(what: str) -> Iterator[None]:
+    """Whatever a plugin's own code raises is a fault of the plugin, with its cause."""
+    try:
+        yield
+    except Broken:
+        raise
+    except (Exception, SystemExit) as error:
+        said = str(error).partition("\n\nFor further information visit")[0]  # pydantic adds links
+        raise Broken(f"{what}: {type(error).__name__}: {said}".rstrip(": ")) from error
+
+
+def check_hooks(module: ModuleType) -> None:
+    """Raise Broken for what pluggy would pass over in silence: unknown and unmarked hooks, arguments with defaults."""
+    for name, member in vars(module).items():
+        marked = inspect.isroutine(member) and hasattr(member, f"{hooks.PROJECT}_impl")
+        looks_like_a_hook = name.startswith("ftrun_") and inspect.isfunction(member)
+        if not (marked or looks_like_a_hook):
+            continue
+        near = did_you_mean(name, ROLE_OF_HOOK)
+        if not (marked or near):
+            continue
+        if name not in ROLE_OF_HOOK:
+            if hasattr(events, name):
+                raise Broken(f"{name} belongs on the object that an observer builds, not on a plugin's module")
+            raise Broken(f"no hook named {name!r}.{near}")
+        if not marked:
+            raise Broken(f"{name} is not marked with @ftrun.hookimpl, so it would never be called")
+        for argument in inspect.signature(member).parameters.values():
+            # pluggy refuses one without a default, and never passes one that has a default.
+            raise Broken(f"{name} takes no argument {argument.name!r}: hooks that offer parts have none")
+
+
+def register(manager: pluggy.PluginManager, plugin: object, name: str) -> list[str]:
+    """Register a plugin, and give what pluggy says about hooks and arguments of it that are deprecated."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        manager.register(plugin, name=name)
+    return [str(each.message) for each in caught]
+
+
+def offered(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[type[Part]]:
+    """The parts that a registered module offers. Raises Broken where one of them is none."""
+    names: set[tuple[str, str]] = set()
+    for caller in manager.get_hookcallers(module) or ():
+        (implementation,) = (each for each in caller.get_hookimpls() if each.plugin is module)
+        with as_broken(f"{caller.name} failed"):
+            parts: list[Any] = list(implementation.function())  # type: ignore[call-overload]
+        for part in parts:
+            check_part(caller.name, part)
+            for name in part_names(part):
+                if (part.role, name) in names:
+                    raise Broken(f"{caller.name} offers {name!r} twice")
+                names.add((part.role, name))
+            yield part
+
+
+def check_part(hook: str, part: Any) -> None:
+    """Raise Broken where what a hook offers is no part of its role, or one that no spec could name."""
+    role = ROLE_OF_HOOK[hook]
+    if not (inspect.isclass(part) and issubclass(part, role)):
+        raise Broken(f"{hook} must offer subclasses of ftrun.{role.__name__}, not {part!r}")
+    if inspect.isabstract(part):
+        missing = ", ".join(sorted(part.__abstractmethods__))
+        raise Broken(f"{part.__name__} does not define {missing}()")
+    names = part_names(part)
+    if not names:
+        raise Broken(f'{part.__name__} has no name: give it `name: Literal["..."]`')
+    if not part.model_fields["name"].is_required():
+        raise Broken(f"{part.__name__}: its name must have no default, for a spec always gives it")
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise Broken(f"{part.__name__}: a name is lower-case letters, digits, '-', '_' and '.', unlike {names[0]!r}")
+    if part.family is not None and part.family not in part.model_fields:
+        raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
+    if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
+        raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".onnx"`')
+    with as_broken(f"{part.__name__}: its options cannot be checked"):
+        part.model_rebuild()
+        part.model_json_schema()
+
+
+def part_names(part: type[Part]) -> tuple[str, ...]:
+    """The names that a part is known by: what its `name: Literal[...]` holds."""
+    return get_args(part.model_fields["name"].annotation)

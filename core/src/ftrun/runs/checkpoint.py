@@ -1,0 +1,293 @@
+"""Weights and training state as safetensors and JSON, with digests; written beside, synced, and renamed into place.
+
+model.safetensors  the net's weights, under their library's names
+net.json           what rebuilds the net, the epoch and step that it is from, its val figures, the state of the losses
+net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
+tokenizer.json ... what of the net's input is too large for net.json, which names it in `input_files`
+state.*            optimizer, averaged weights and progress, where they are given
+manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor, nn
+
+from ftrun.contracts.errors import FtrunError, PluginError
+from ftrun.contracts.figures import finite, to_json
+from ftrun.contracts.inputs import InputSpec
+from ftrun.data.files import put_in_place, sync, writing
+from ftrun.runs.packing import pack, unpack
+from ftrun.spec.specfile import is_text
+
+MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
+NET_TENSORS = "net.safetensors"
+STATE_TENSORS, STATE = "state.safetensors", "state.json"
+_OURS = (MODEL, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
+
+T = TypeVar("T")
+
+
+class Damaged(FtrunError):
+    """A checkpoint that is incomplete, or not what was written; the message names the file."""
+
+
+def may_be_kept(name: str) -> bool:
+    """Whether a checkpoint may have a file of that name for its net's input: within it, not hidden, and not ours."""
+    inside = bool(name) and not name.startswith(".") and not re.search(r"[/\\\0]", name) and is_text(name)
+    return inside and name.casefold() not in _OURS and not name.casefold().endswith(".safetensors")
+
+
+def check_kept(prepare: InputSpec) -> None:
+    """Raise PluginError for a file that an input cannot be kept in, before there is anything to lose."""
+    names = list(prepare.kept_in_files.values())
+    for name in names:
+        if not isinstance(name, str) or not may_be_kept(name) or names.count(name) > 1:
+            raise PluginError(
+                f"{type(prepare).__name__}.kept_in_files: {name!r} cannot be the name of a file in a checkpoint. Each "
+                "field has a file of its own, whose name has no folder, does not begin with a dot, and is none of "
+                f"{', '.join(_OURS)}."
+            )
+
+
+def save(
+    folder: Path,
+    model: nn.Module,
+    description: Mapping[str, Any],
+    state: Mapping[str, Any] | None = None,
+    *,
+    loss: Mapping[str, Any] | None = None,
+    input_files: Mapping[str, str] | None = None,
+    previous: Path | None = None,
+) -> None:
+    """Write a checkpoint to `folder`, in place of the one that is there.
+
+    description: what net.json holds; a number that is not finite is null
+    state, loss: tensors, numbers, text, lists and dicts, as `pack` takes them
+    input_files: texts that are kept as files beside it, by the name of the file
+    previous: where the checkpoint goes that was there; it is removed if not given
+    """
+    beside = folder.with_name(f".{folder.name}.new")
+    aside = previous or folder.with_name(f".{folder.name}.old")
+    with writing(folder):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        try:
+            for name, text in (input_files or {}).items():
+                (beside / name).write_bytes(text.encode())  # its line ends are its own
+            _write(beside, model, description, loss, state)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
+            raise
+        put_in_place(beside, folder, aside)
+        if previous is None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(
+    folder: Path,
+    model: nn.Module,
+    description: Mapping[str, Any],
+    loss: Mapping[str, Any] | None,
+    state: Mapping[str, Any] | None,
+) -> None:
+    save_model(model, str(folder / MODEL))
+    net_tensors: dict[str, Tensor] = {}
+    packed = {}
+    if loss is not None:
+        packed["loss"] = pack(dict(loss), "loss", net_tensors)
+    if "val" in description:
+        packed["val"] = pack(finite(description["val"]), "val", net_tensors)
+    _write_json(folder / NET, {**description, **packed})
+    if net_tensors:
+        save_file(_apart(net_tensors), folder / NET_TENSORS)
+    if state is not None:
+        tensors: dict[str, Tensor] = {}
+        _write_json(folder / STATE, {key: pack(value, key, tensors) for key, value in state.items()})
+        save_file(_apart(tensors), folder / STATE_TENSORS)
+    files = sorted(folder.iterdir())
+    for weights in folder.glob("*.safetensors"):
+        shutil.copymode(folder / NET, weights)  # safetensors lets nobody but the owner read its files
+    _write_json(
+        folder / MANIFEST, {"sha256": {file.name: each for file, each in zip(files, _synced(files), strict=True)}}
+    )
+    for file in (folder / MANIFEST, folder):
+        sync(file)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, each in memory of its own, as safetensors wants them."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return apart
+
+
+def _synced(files: Sequence[Path]) -> list[str]:
+    """Have the files on the disk, and give their digests: processor and disk are at work at the same time."""
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            synced, digests = threads.map(sync, files), threads.map(digest, files)
+            list(synced)  # raises what one of them raised
+            return list(digests)
+    except (RuntimeError, MemoryError):  # there is no memory for threads
+        for file in files:
+            sync(file)
+        return [digest(file) for file in files]
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(to_json(value) + "\n", encoding="utf-8")
+
+
+def digest(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(folder: Path, *needed: str) -> dict[str, str]:
+    """The digest of each of a checkpoint's files. Raises Damaged where one is missing, or is not as it was written."""
+    try:
+        digests = _read_json(folder / MANIFEST)["sha256"]
+        wanted = {MODEL, NET, *needed}
+        if not wanted <= digests.keys() or not all(name in _OURS or may_be_kept(name) for name in digests):
+            raise KeyError(wanted)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged(f"{folder / MANIFEST}: {_what(error, 'is not a list of digests')}.") from None
+    for name, written in digests.items():
+        try:
+            present = digest(folder / name)
+        except OSError as error:
+            raise Damaged(f"{folder / name}: {_what(error)}.") from None
+        if present != written:
+            raise Damaged(f"{folder / name}: is damaged: its SHA-256 is not the one in {MANIFEST}.")
+    return dict(digests)
+
+
+def load_net(folder: Path) -> dict[str, Any]:
+    """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged.
+
+    In `input` are also the fields that are kept in files of their own.
+    """
+    digests = verify(folder)
+    net = _read(folder / NET, _read_net)
+    for field, name in _read(folder / NET, lambda _: dict(net.get("input_files") or {})).items():
+        if name not in digests:  # a file that the manifest does not name is never opened
+            raise Damaged(f"{folder / NET}: names {name!r}, which is not in {MANIFEST}.")
+        net["input"] = {**net["input"], field: _read(folder / name, lambda path: path.read_bytes().decode())}
+    return net
+
+
+def _read_net(path: Path) -> dict[str, Any]:
+    net = _read_json(path)
+    return {**net, "epoch": int(net["epoch"]), "val": dict(net["val"])}
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put a checkpoint's weights into `model`. Raises Damaged."""
+    verify(folder)
+    device = str(next(model.parameters()).device)
+    _read(folder / MODEL, lambda path: load_model(model, path, device=device))
+
+
+class HasState(Protocol):
+    """The losses of a run, as far as their state goes."""
+
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Take what a checkpoint holds."""
+        ...
+
+
+def load_loss(folder: Path, losses: HasState, device: torch.device) -> None:
+    """Put a checkpoint's state of the losses into `losses`. Raises Damaged."""
+    state = _unpacked(folder, "loss")
+    _read(folder / NET, lambda _: losses.load_state(state, device))
+
+
+def load_val(folder: Path) -> dict[str, Any]:
+    """Return a checkpoint's val figures, large arrays as tensors; None for what is undefined. Raises Damaged."""
+    return _unpacked(folder, "val")
+
+
+def _unpacked(folder: Path, key: str) -> dict[str, Any]:
+    """Return what net.json has under `key`, with its tensors."""
+    digests = verify(folder)
+    tensors = _read(folder / NET_TENSORS, load_file) if NET_TENSORS in digests else {}
+    return _read(folder / NET, lambda path: dict(unpack(_read_json(path)[key], tensors)))
+
+
+def load_tensors(folder: Path) -> dict[str, Tensor]:
+    """A checkpoint's weights by name, on the CPU. Raises Damaged."""
+    verify(folder)
+    return _read(folder / MODEL, load_file)
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """The state that was saved, its tensors on the CPU. Raises Damaged."""
+    verify(folder, STATE, STATE_TENSORS)
+    tensors = _read(folder / STATE_TENSORS, load_file)
+    return _read(folder / STATE, lambda path: dict(unpack(_read_json(path), tensors)))
+
+
+def _read(path: Path, how: Callable[[Path], T]) -> T:
+    try:
+        return how(path)
+    except Exception as error:  # its digest is right, so this file was made to fit its manifest, not by ftrun
+        raise Damaged(f"{path}: does not hold what it should: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _what(error: Exception, otherwise: str = "cannot be read") -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else otherwise
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimizer's state, by names that JSON can hold."""
+    state = optimizer.state_dict()
+    return {**state, "state": {str(parameter): values for parameter, values in state["state"].items()}}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Put what `optimizer_state` gave into `optimizer`, in the dtypes that it had: torch makes all of it float32."""
+    by_index = {int(parameter): values for parameter, values in state["state"].items()}
+    optimizer.load_state_dict({**state, "state": by_index})
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, values in by_index.items():
+        loaded = optimizer.state[parameters[index]]
+        for key, value in values.items() if loaded.keys() == values.keys() else ():
+            loaded[key] = _as_saved(loaded[key], value, parameters[index])
+
+
+def _as_saved(loaded: Any, saved: Any, parameter: Tensor) -> Any:
+    """`loaded` with the tensors that were saved, each on the device to which torch has brought it."""
+    if isinstance(saved, Mapping):
+        return {key: _as_saved(loaded[key], value, parameter) for key, value in saved.items()}
+    if isinstance(saved, list):
+        return [_as_saved(*each, parameter) for each in zip(loaded, saved, strict=True)]
+    if not isinstance(saved, Tensor):
+        return loaded
+    if saved.shape != parameter.shape:
+        return saved.to(loaded.device, copy=True)
+    # Files are contiguous; the optimizer's arithmetic follows the parameter.
+    return torch.empty_like(parameter, dtype=saved.dtype, device=loaded.device).copy_(saved)

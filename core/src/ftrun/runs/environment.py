@@ -1,0 +1,157 @@
+"""What a run was made with, and whether it can go on here."""
+
+import os
+import platform
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftrun.contracts.data import Splits
+from ftrun.contracts.errors import FtrunError, PluginError
+from ftrun.contracts.targets import Classes
+from ftrun.plugins import selection
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.runs import places, record
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.ownparts import key_of
+from ftrun.spec.check import check_spec
+from ftrun.spec.runspec import RunSpec
+
+
+def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
+    """Each part of the spec, with the distribution that offers it and its version."""
+    owners = [(where, part, catalogue.owner(part.role, part.name)) for where, part in spec.parts()]
+    return [
+        {
+            "part": where,
+            "role": part.role,
+            "name": part.name,
+            "distribution": owner.distribution,
+            "version": owner.version,
+            **({"sha256": owner.local.sha256} if owner.local else {}),
+        }
+        for where, part, owner in owners
+    ]
+
+
+def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
+    """Training samples of each class, by target and name: what a loss may weigh classes by."""
+    counts = {}
+    for name, target in splits.targets.items():
+        if isinstance(target, Classes):
+            labels = splits.training.targets[name]
+            found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
+            counts[name] = dict(zip(target.names, found, strict=True))
+    return counts
+
+
+def machine(device: torch.device) -> dict[str, str | int | None]:
+    """What the run computes on, beside the versions of what it computes with."""
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {"processor": processor(), "cores": os.cpu_count(), **gpu, "system": platform.platform()}
+
+
+def processor() -> str:
+    """Its name, as far as the system knows it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def arithmetic(device: torch.device) -> list[str | int]:
+    """What decides the last bits of what a net computes, whatever the net is."""
+    return [
+        device.type,
+        torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.get_num_threads(),
+        torch.__version__,
+        torch.get_float32_matmul_precision(),
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Of what decides how numbers come out."""
+    return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}
+
+
+def recorded_spec(
+    folder: RunFolder, resolved: Mapping[str, Any], catalogue: Catalogue, keys: Collection[str] | None = None
+) -> RunSpec:
+    """Return the spec of a run, checked against what is installed now, its paths where they were then.
+
+    keys: those of the parts that are wanted; others are left as they are, plain JSON; all if not given
+
+    Raises FtrunError where resolved.json is damaged.
+    """
+    path = folder.path / "resolved.json"
+    record.checked(record.Resolved, resolved, path)
+    check_plugins([each for each in resolved["plugins"] if keys is None or key_of(each) in keys], catalogue)
+    return places.restored(check_spec(resolved["spec"], catalogue, name=str(path), keys=keys), resolved)
+
+
+def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:
+    """Raise PluginError where a plugin of the run is not installed, or does not load."""
+    for each in recorded:
+        if each["name"] in catalogue.parts(each["role"]):
+            continue
+        catalogue.check_clash(each["role"], each["name"])
+        distribution = each["distribution"]
+        if catalogue.local and distribution == catalogue.local.name:
+            raise PluginError(
+                f"this run's {each['role']} {each['name']!r} comes from {distribution}, and {catalogue.local.path} "
+                "does not offer it any more."
+            )
+        if any(plugin.distribution == distribution for plugin in catalogue.left_out):
+            raise PluginError(
+                f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
+                f"{selection.ONLY} leaves out. Add it there: {selection.ONLY}=...,{distribution}"
+            )
+        reasons = [plugin.error for plugin in catalogue.broken if plugin.distribution == distribution]
+        raise PluginError(
+            f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
+            + (f"is broken: {reasons[0]}" if reasons else f"is not installed. Run: pip install {distribution}")
+        )
+
+
+def check_torch(recorded: str) -> None:
+    """Raise FtrunError where torch's major version is another one."""
+    here = version("torch")
+    if recorded.partition(".")[0] != here.partition(".")[0]:
+        raise FtrunError(
+            f"this run was made with torch {recorded}, and here is torch {here}: it would not go on as it was. "
+            f"Install torch {recorded}, or start a new run from its weights: ftrun run SPEC --init-from RUN."
+        )
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not as it was: versions, plugins, device, threads. None of it matters enough to refuse."""
+    found = changed_plugins(then["plugins"], now["plugins"])
+    found += [
+        f"{name} was {then['versions'].get(name)}, is {version}"
+        for name, version in now["versions"].items()
+        if then["versions"].get(name) != version
+    ]
+    return found + [
+        f"{what} was {then.get(what)}, is {now[what]}" for what in ("device", "threads") if then.get(what) != now[what]
+    ]
+
+
+def changed_plugins(then: Iterable[Mapping[str, str]], now: Iterable[Mapping[str, str]]) -> list[str]:
+    """`ftrun-x was 1.0, is 2.0`, for each plugin that is of another version than it was."""
+    before = {each["distribution"]: _state(each) for each in then}
+    after = {each["distribution"]: _state(each) for each in now}
+    return [
+        f"{name} was {before[name]}, is {after[name]}" for name in after if before.get(name, after[name]) != after[name]
+    ]
+
+
+def _state(plugin: Mapping[str, str]) -> str:
+    """A plugin's version, or what tells one state of local parts from another."""
+    return f"the file of SHA-256 {plugin['sha256'][:12]}..." if "sha256" in plugin else plugin["version"]

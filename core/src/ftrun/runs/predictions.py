@@ -1,0 +1,147 @@
+"""What a run's net said of each sample that it was judged on, kept in the run folder: predictions/<split>.safetensors.
+
+ids                int64 [N], each sample's index in its split
+outputs/<target>   [N, outputs]: logits of classes and labels, float32, or values in the dataset's terms, float64
+truth/<target>     [N, ...], what the dataset says; -1 or NaN where a sample has nothing
+
+predictions/<split>-metrics.safetensors has what metrics gave that is too large for results.json, by its name there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.targets import Target
+from ftrun.data.files import write_whole, writing
+from ftrun.runs.folder import RunFolder
+
+FOLDER = "predictions"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A split's samples: their indices in it [N], and by target the net's outputs and the truth, all on the CPU."""
+
+    ids: Tensor
+    outputs: Mapping[str, Tensor]
+    truth: Mapping[str, Tensor]
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What they are of: split, epoch."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, name: str, target: Target) -> tuple[Tensor, Tensor, Tensor]:
+        """Return outputs, truth and ids of the samples that have this target."""
+        outputs, truth = self.outputs[name], self.truth[name]
+        return *target.judged(outputs, truth, whole=False), self.ids[target.present(truth)]
+
+
+@dataclass
+class Collected:
+    """Predictions as they come, batch by batch."""
+
+    ids: list[Tensor] = field(default_factory=list)
+    outputs: dict[str, list[Tensor]] = field(default_factory=dict)
+    truth: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, batch: Batch, outputs: Mapping[str, Tensor]) -> None:
+        """Take what the net gave for a batch, by target, as `Target.decode` has it."""
+        self.ids.append(batch.ids.cpu())
+        for name, output in outputs.items():
+            self.outputs.setdefault(name, []).append(output.cpu())
+            self.truth.setdefault(name, []).append(batch.targets[name].cpu())
+
+    def all(self) -> Predictions:
+        """What was taken so far, in the split's own order."""
+        ids, order = torch.cat(self.ids).sort()
+        outputs, truth = (
+            {name: torch.cat(each)[order] for name, each in taken.items()} for taken in (self.outputs, self.truth)
+        )
+        return Predictions(ids, outputs, truth)
+
+
+def save(folder: RunFolder, split: str, predictions: Predictions, about: Mapping[str, Any]) -> None:
+    """Write a split's predictions.
+
+    about: what they are of, texts by name, kept in the file's own metadata
+    """
+    from safetensors.torch import save as to_bytes
+
+    tensors = {"ids": predictions.ids}
+    for kind in ("outputs", "truth"):
+        tensors |= {f"{kind}/{name}": each.contiguous() for name, each in getattr(predictions, kind).items()}
+    _write(path_of(folder, split), to_bytes(tensors, {key: str(value) for key, value in about.items()}))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with writing(path.parent):
+        path.parent.mkdir(exist_ok=True)
+    write_whole(path, content)
+
+
+def keep_arrays(folder: RunFolder, split: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the figures that are tensors to predictions/<split>-metrics.safetensors, by their names.
+
+    Returns the figures as JSON has them: in the place of a tensor are its file and its shape. Raises FtrunError where
+    the file cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    arrays = {name: value for name, value in figures.items() if isinstance(value, Tensor)}
+    if not arrays:
+        return dict(figures)
+    file = f"{FOLDER}/{split}-metrics.safetensors"
+    _write(folder.path / file, to_bytes({name: array.contiguous() for name, array in arrays.items()}))
+    return {
+        name: {"file": file, "shape": list(value.shape)} if name in arrays else value for name, value in figures.items()
+    }
+
+
+def load(folder: RunFolder, split: str) -> Predictions | None:
+    """A split's predictions, or None where none were kept. Raises FtrunError where the file is damaged."""
+    path = path_of(folder, split)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+        ids = tensors.pop("ids")
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise FtrunError(f"{path}: is damaged: {error}. Remove it; ftrun evaluate judges the run again.") from None
+    named: dict[str, dict[str, Tensor]] = {"outputs": {}, "truth": {}}
+    for name, tensor in tensors.items():
+        kind, _, target = name.partition("/")
+        if kind not in named or len(tensor) != len(ids):
+            raise FtrunError(f"{path}: is damaged: {name} does not belong there, or has another length than ids.")
+        named[kind][target] = tensor
+    return Predictions(ids, named["outputs"], named["truth"], about)
+
+
+def judged(folder: RunFolder, split: str, targets: Mapping[str, Target]) -> dict[str, int]:
+    """Return how many samples of a split judged each target; empty where no predictions were kept."""
+    path = path_of(folder, split)
+    if not path.is_file():
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return {name: int(target.present(file.get_tensor(f"truth/{name}")).sum()) for name, target in targets.items()}
+
+
+def of_best(folder: RunFolder, split: str) -> Predictions | None:
+    """The same, but None too where they are of an epoch that is no longer the best one. Raises FtrunError."""
+    found = load(folder, split)
+    best = folder.read_json(f"checkpoints/{folder.best().name}/net.json").get("epoch")
+    return found if found and found.about.get("epoch") == str(best) else None
+
+
+def path_of(folder: RunFolder, split: str) -> Path:
+    """Where a split's predictions are."""
+    return folder.path / FOLDER / f"{split}.safetensors"

@@ -1,0 +1,70 @@
+"""How far a run is."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import field
+from time import perf_counter
+from typing import Annotated, Any, TypeVar
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from ftrun.data.corrupt import Corrupt
+
+T = TypeVar("T")
+
+
+@dataclass(config=ConfigDict(extra="forbid"))
+class Progress:
+    """With the weights, their average and the optimizer's state, all there is to know of a run at any step."""
+
+    epoch: Annotated[int, Field(ge=0)] = 0
+    """Epochs that are complete."""
+    step: Annotated[int, Field(ge=0)] = 0
+    """Optimizer steps that are done, those that were skipped included: the place in the order of samples."""
+
+    loss_sum: float = 0.0
+    """Of the epoch that is going on: the sum over its samples so far; up to date where the run is saved."""
+    samples: Annotated[int, Field(ge=0)] = 0
+    """Of the epoch that is going on: samples that it has learnt from."""
+    seconds: float = 0.0
+    """Of the epoch that is going on: time that its training took in processes that have ended."""
+
+    seconds_of: dict[str, float] = field(default_factory=dict)
+    """Of the whole run, in all its processes: until the first step, waiting for data, writing checkpoints, in total."""
+
+    best_epoch: int = 0
+    best_val: dict[str, Any] = field(default_factory=dict)
+    """What `evaluate` gave for val in the best epoch."""
+    improved_epoch: int = 0
+    """The last epoch in which what is monitored got better: what patience counts from. An epoch that is kept for its
+    smaller loss alone is none."""
+    undefined: bool = False
+    """Whether what is monitored was undefined in some epoch, and this was said."""
+    history: list[dict[str, int | float]] = field(default_factory=list)
+    """Each epoch's figures: the lines of metrics.jsonl."""
+
+    rate_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on every learning rate: less than 1 once the run went back from where it diverged."""
+    went_back: int = 0
+    """How often it did."""
+    skipped: list[int] = field(default_factory=list)
+    """Steps that changed nothing, because their loss or gradient was not finite."""
+    micro_batch: Annotated[int, Field(ge=1)] | None = None
+    """Samples that fit into memory at once, where a whole batch did not."""
+    corrupt: list[Corrupt] = field(default_factory=list)
+    """Samples that cannot be read."""
+
+    def took(self, what: str, began: float) -> None:
+        """Count the time since `began`, by perf_counter, as spent on `what`."""
+        self.seconds_of[what] = self.seconds_of.get(what, 0.0) + perf_counter() - began
+
+    def timed(self, what: str, items: Iterable[T]) -> Iterator[T]:
+        """The items; the time that it takes to get them is counted as spent on `what`."""
+        iterator = iter(items)
+        while True:
+            began = perf_counter()
+            item = next(iterator, None)
+            self.took(what, began)
+            if item is None:
+                return
+            yield item

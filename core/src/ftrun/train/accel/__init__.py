@@ -1,0 +1,1 @@
+"""What uses private APIs of torch for speed."""

@@ -1,0 +1,373 @@
+"""From a checked spec to the live objects of a run."""
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Batch, Split, Splits
+from ftrun.contracts.errors import SpecError, did_you_mean, located
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.net import Net
+from ftrun.contracts.randomness import SampleRandom, seed_of
+from ftrun.contracts.specs import Augmentation, Backbone, Loss, Metric, Modifier
+from ftrun.contracts.targets import Target
+from ftrun.data import splits as split_checks
+from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.decoded import Decoder
+from ftrun.data.loader import Loader
+from ftrun.data.remarks import remarks
+from ftrun.plugins.building import Blaming, BlamingObject, build, inside, misbuilt
+from ftrun.runs import checkpoint
+from ftrun.spec.runspec import RunSpec
+from ftrun.train import init_from, norm, tuning
+from ftrun.train.accel.graphs import Graphs
+from ftrun.train.average import Average
+from ftrun.train.checks import check_sample, fault_of_augmented
+from ftrun.train.device import waking
+from ftrun.train.embedded import Embeddings
+from ftrun.train.loss import TotalLoss
+from ftrun.train.memory import Portions
+from ftrun.train.monitor import Monitor, monitor_of
+from ftrun.train.norm import LoneSamples, Norm
+from ftrun.train.phases import Plan
+from ftrun.train.trial import try_out
+from ftrun.train.tuning import Setting
+
+
+@dataclass
+class Job:
+    """The live objects of a run. `metrics` are by target's name."""
+
+    spec: RunSpec
+    device: torch.device
+    splits: Splits
+    val_was_cut: bool
+    net: Net
+    losses: TotalLoss
+    metrics: Mapping[str, Mapping[str, Any]]
+    plan: Plan
+    optimizer: torch.optim.Optimizer
+    learning_rates: list[float]
+    """Of each parameter group, as the optimizer was built."""
+    schedule: Callable[[float], float]
+    average: Average | None
+    setting: Setting
+    """Precision and memory format."""
+    augmentations: list[Callable[[Batch, SampleRandom], Batch]]
+    loaders: Mapping[str, Loader]
+    embeddings: Embeddings
+    graphs: Graphs
+    lone_samples: LoneSamples
+    source: init_from.Source | None
+    """Of the weights that the run starts from, where the command line names some."""
+    corrupt: CorruptSamples
+    monitor: Monitor
+
+    @property
+    def judged(self) -> Net:
+        """The net that val and test judge, and that is kept as best: the average of the weights, if there is one."""
+        return self.average.net if self.average else self.net
+
+    @property
+    def seed(self) -> int:
+        """What all random choices follow from."""
+        return self.spec.seed
+
+    def portions(self, size: int | None, say: Callable[[str], None]) -> Portions:
+        """Return what makes forward passes of evaluation; where memory is short, recorded steps give theirs up."""
+        return Portions(self.device, size, say, partial(self.graphs.give_up, "memory is short"))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in an epoch."""
+        return self.loaders["train"].steps(self.spec.train.accumulate)
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of samples in each split."""
+        return {name: len(split) for name, split in self.splits.items()}
+
+    def ready(self, batch: Batch, epoch: int | None = None) -> Batch:
+        """A batch as the net takes it, on its device: augmented as drawn for an epoch (from 1) if one is given.
+
+        What a sample draws depends on (seed, epoch, sample) alone; with `views`, epochs share it in turn.
+        """
+        batch = batch.to(self.device)
+        if batch.embedded:
+            return batch
+        if epoch is not None:
+            draw = self.plan.draw(epoch)
+            for position, augmentation in enumerate(self.augmentations):
+                batch = augmentation(batch, SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids))
+        return replace(batch, inputs=self.net.input.prepare(batch.inputs))
+
+
+def assemble(
+    spec: RunSpec,
+    device: torch.device,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    weights: Path | None = None,
+    saved_input: Mapping[str, Any] | None = None,
+    setting: Setting | None = None,
+    norms: Sequence[Norm] | None = None,
+    short: bool = False,
+    inspect: Callable[[Splits], Splits] = lambda splits: splits,
+) -> Job:
+    """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
+
+    say: told what the user should know of as the run goes on
+    weights: the checkpoint whose weights the net starts from
+    saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
+    setting: precision and memory format that the run had before; chosen if not given
+    norms: what batch normalisation did in each phase of the run before; chosen if not given
+    short: whether a few batches of train and val are enough, as where only the going on is of interest
+    inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
+    """
+    with waking(device):
+        given = build(spec.dataset, "dataset")
+        with inside(spec.dataset, "dataset"):
+            splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
+        for note in splits.notes:
+            say(note)
+        if short:
+            splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
+        splits = inspect(splits)
+        _check_targets(spec, splits.targets)
+        monitor = monitor_of(spec, splits.targets)
+        with located("dataset"):
+            split_checks.check_monitored(splits, monitor.names)
+        torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
+        net = build_net(spec, splits.targets, saved_input, splits.training)
+        if saved_input is None:
+            splits = splits.with_notes(*_look_at(given.files, net, say))
+    for note in net.notes:
+        say(note)
+    check_sample(spec, splits.training, net.input)
+    source = init_from.initialise(net, weights, say) if weights else None
+    net = net.to(device)
+    if saved_input is None:
+        try_out(net)
+    skip = spec.train.on_corrupt != "error"
+    if not short:
+        decoder = Decoder(net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=say)
+        splits = decoder.splits(splits)
+        noticed = remarks(splits)
+        splits = splits.with_notes(*noticed)
+        for note in noticed:
+            say(note)
+    losses = build_losses(spec, splits, splits.training.targets, device)
+    metrics = build_metrics(spec, splits.targets, device)
+    corrupt = corrupt_samples(spec, say)
+    loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
+    if norms is None:
+        norms = norm.choose(net, spec.train, loaders["train"].steps(spec.train.accumulate))
+    plan = Plan(net, spec.train, list(losses.parameters()), norms)
+    graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
+    if setting is None:
+        plan.begin(net, plan.busiest)
+        batches = [loaders[name].steps(1) for name in ("train", "val")]
+        work = plan.work(*batches, augmented=bool(spec.augment))
+        setting = tuning.choose(spec.train, net, losses, work, loaders["train"].sample, device, graphs, say)
+    setting.apply(net)
+    optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
+    average = Average(net, spec.train.ema) if spec.train.ema is not None else None
+    if spec.train.compile:
+        for each in (net, average.net) if average else (net,):
+            compile_net(each, device)
+    return Job(
+        spec=spec,
+        device=device,
+        splits=splits,
+        val_was_cut=given.val is None,
+        net=net,
+        losses=losses,
+        metrics=metrics,
+        plan=plan,
+        optimizer=optimizer,
+        learning_rates=[group["lr"] for group in optimizer.param_groups],
+        schedule=build_schedule(spec),
+        average=average,
+        augmentations=[
+            Blaming(build(part, where), part, where, fault_of_augmented)
+            for where, part in spec.parts()
+            if isinstance(part, Augmentation)
+        ],
+        setting=setting,
+        loaders=loaders,
+        embeddings=Embeddings(say),
+        graphs=graphs,
+        lone_samples=LoneSamples((net, losses), say),
+        source=source,
+        corrupt=corrupt,
+        monitor=monitor,
+    )
+
+
+def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str]:
+    """Settle what of the net's input is a matter of all files together; return what there is to know of them."""
+    prepare, notes = net.input.looked_at(files, new=True)
+    if prepare != net.input:
+        net.set_input(prepare)
+    for note in notes:
+        say(note)
+    return notes
+
+
+def build_net(
+    spec: RunSpec,
+    targets: Mapping[str, Target],
+    saved_input: Mapping[str, Any] | None = None,
+    train: Split | None = None,
+) -> Net:
+    """The backbone with a fresh head for the targets, changed by the modifiers in order.
+
+    saved_input: how inputs were prepared in the run whose weights the net will get
+    train: what backbone and modifiers may look at where there is no saved input
+    """
+    new = saved_input is None
+    if new:
+        net: Net = build(spec.backbone, "backbone", spec.input_overrides)
+    else:
+        net = build(spec.backbone, "backbone", spec.input_overrides, saved_input, method="rebuild")
+    with inside(spec.backbone, "backbone"):
+        if new and train is not None:
+            spec.backbone.fit(net, train)
+        net.set_targets(targets)
+    net = modified(spec, net, train if new else None)
+    checkpoint.check_kept(net.input)
+    return net
+
+
+def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
+    """The net, changed by the modifiers in order. train: what they may look at"""
+    for index, modifier in enumerate(spec.modifiers):
+        where = f"modifiers.{index}"
+        targets = dict(net.targets)
+        net = build(modifier, where, net)
+        if net.targets != targets:
+            with inside(modifier, where):
+                raise misbuilt(modifier, f"build() gives a net for {net.targets}, but for {targets} it was.")
+        if train is not None:
+            with inside(modifier, where):
+                modifier.fit(net, train)
+    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier))
+    return net
+
+
+def build_schedule(spec: RunSpec) -> Callable[[float], float]:
+    """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
+    if spec.scheduler is None:
+        return lambda progress: 1.0
+    return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")
+
+
+def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:
+    """The loss of all targets.
+
+    splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
+    """
+    built, parts = {}, {}
+    for name, target in splits.targets.items():
+        loss = spec.loss_of(name)
+        parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
+        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])])
+    missing = split_checks.with_missing(splits)
+    return TotalLoss(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
+
+
+def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
+    """For each target, the metrics that work on it, by their keys."""
+    built: dict[str, dict[str, Any]] = {name: {} for name in targets}
+    for name, target in targets.items():
+        for index, metric in enumerate(spec.metrics):
+            if target.kind in metric.kinds:
+                where = f"metrics.{index}"
+                made = build(metric, where, target)
+                with inside(metric, where):
+                    made = made.to(_decoding(target, device))
+                built[name][metric.key] = BlamingObject(made, metric, where, ("update", "compute", "reset"))
+    return built
+
+
+def _decoding(target: Target, device: torch.device) -> torch.device:
+    """Where a target's outputs are once they are decoded: the CPU, where that takes more than the device has."""
+    return target.decode(torch.empty(0, target.outputs, device=device)).device
+
+
+def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:
+    """None yet; as many may be skipped as the spec allows."""
+    on_corrupt = spec.train.on_corrupt
+    return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
+
+
+def loader(
+    spec: RunSpec, name: str, split: Split, prepare: InputSpec, corrupt: CorruptSamples, device: torch.device
+) -> Loader:
+    """What reads a split in the spec's batches."""
+    return Loader(
+        name,
+        split,
+        prepare.collate,
+        corrupt,
+        batch_size=spec.train.batch_size,
+        workers=spec.train.workers,
+        device=device,
+        sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
+        dataset=spec.dataset,
+    )
+
+
+def compile_net(net: Net, device: torch.device) -> None:
+    """Compile it in place: names of weights stay. Raises SpecError where there is no compiler."""
+    _check_compiler(device)
+    net.compile()
+
+
+def _check_compiler(device: torch.device) -> None:
+    """Raise SpecError where torch.compile would find no C++ compiler."""
+    known = (os.environ.get("CXX") or "g++", "clang++", "c++", "cl")
+    if device.type == "cpu" and not any(shutil.which(each) for each in known):
+        raise SpecError(
+            "needs a C++ compiler, and there is none here. Install g++ or clang, or leave compile out.",
+            where="train.compile",
+        )
+
+
+def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
+    """Raise SpecError where a loss or a metric does not work on what the dataset asks for."""
+    by_name = {"loss": spec.loss, "train.loss_weights": spec.train.loss_weights}
+    for where, given in by_name.items():
+        unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
+        if unknown:
+            near = did_you_mean(unknown[0], targets)
+            raise SpecError(
+                f"the dataset has no target {unknown[0]!r}.{near} It has {', '.join(map(repr, targets))}.",
+                where=f"{where}.{unknown[0]}",
+            )
+    for name, target in targets.items():
+        if isinstance(spec.loss, Mapping) and name not in spec.loss:
+            raise SpecError(f"has none for the dataset's target {name!r}. Add one.", where="loss")
+        loss = spec.loss_of(name)
+        if target.kind not in loss.kinds:
+            hint = "" if len(targets) == 1 or loss is not spec.loss else _HINT
+            raise SpecError(_mismatch(loss, name, target.kind) + hint, where="loss")
+    for index, metric in enumerate(spec.metrics):
+        if not any(target.kind in metric.kinds for target in targets.values()):
+            name, target = next(iter(targets.items()))
+            raise SpecError(_mismatch(metric, name, target.kind), where=f"metrics.{index}")
+
+
+_HINT = ' Give each target its own: {"target": "loss", ...}.'
+
+
+def _mismatch(part: Loss | Metric, target: str, kind: str) -> str:
+    return f"{part.name!r} works on {' and '.join(part.kinds)}, but the dataset's target {target!r} has {kind}."

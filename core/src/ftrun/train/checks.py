@@ -1,0 +1,68 @@
+"""What parts give as a run goes on, looked at: a sample of the data, a changed batch, a loss."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ftrun.contracts.data import Batch, Split, get_items
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.randomness import SampleRandom
+from ftrun.plugins.building import inside, misbuilt, named, shown
+from ftrun.spec.runspec import RunSpec
+
+
+def fault_of_augmented(batch: Batch, random: SampleRandom, changed: Any) -> str:
+    """Return what is wrong with what an augmentation has made of a batch, or nothing."""
+    if not isinstance(changed, Batch):
+        return f"its function gives {shown(changed)}, but the changed batch is needed, an ftrun.Batch."
+    before, after = batch.inputs, changed.inputs
+    if not isinstance(after, Tensor) or len(after) != len(before) or after.dtype != before.dtype:
+        return f"its function makes {shown(after)} of inputs {shown(before)}; their number and dtype have to stay."
+    return ""
+
+
+def fault_of_loss(value: Any) -> str:
+    """Return what is wrong with what a loss has computed, or nothing."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        return ""
+    return f"its forward() gives {shown(value)}, but a scalar is needed, the mean over the batch."
+
+
+def check_sample(spec: RunSpec, split: Split, prepare: InputSpec) -> None:
+    """Raise PluginError where the first sample is none, DataError where the net's input does not take it.
+
+    What cannot be read is left to whoever reads it: a spec may have it skipped.
+    """
+    with inside(spec.dataset, "dataset"):
+        try:
+            items = get_items(split, [0])
+        except DataError:
+            return
+        raw = _raw(spec, items)
+    if getattr(split, "collated", False):
+        return
+    try:
+        prepare.collate(raw)
+    except Exception as error:
+        first = f"a sample of dataset {named(spec.dataset)} is {shown(raw[0])}"
+        if isinstance(error, DataError):
+            raise DataError(
+                f"backbone {spec.backbone.name!r} takes {prepare.raw_kind}s, but {first}: {error.message}",
+                where="dataset",
+            ) from error
+        error.add_note(f"{first}; the {type(prepare).__name__} of backbone {named(spec.backbone)} was to take it")
+        raise
+
+
+def _raw(spec: RunSpec, items: Any) -> Any:
+    """The raw inputs of what a split gives for [0]: a whole batch, or a list of samples."""
+    if isinstance(items, tuple) and len(items) == 2 and isinstance(items[1], Mapping):
+        return items[0]
+    if isinstance(items, list) and len(items) == 1:
+        (sample,) = items
+        if isinstance(sample, tuple) and len(sample) == 2 and isinstance(sample[1], Mapping):
+            return [sample[0]]
+        items = sample
+    raise misbuilt(spec.dataset, f"a sample is {shown(items)}, but (raw input, {{target: value}}) is needed.")

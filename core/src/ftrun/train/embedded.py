@@ -1,0 +1,267 @@
+"""Embeddings of a frozen backbone, computed once: epochs that see the same inputs read them in place of the inputs.
+
+What is kept is `pool(features(x))`, so that only the head runs in such an epoch. It is the same computation in the same
+precision, and for what is read in order, in the same batches: figures do not change by a bit. Without a cache, or room
+in it, a run has its embeddings in memory, and so the same figures.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ftrun.contracts.data import Batch, Split, get_items
+from ftrun.contracts.errors import DataError, SpecError
+from ftrun.contracts.net import Net
+from ftrun.data import cachefolder, fingerprint
+from ftrun.data.code import code_of
+from ftrun.data.loader import Loader
+from ftrun.data.mapped import Content, Entry, MappedSplit, key_of, options_of, same_bits
+from ftrun.plugins.building import blame_all
+from ftrun.runs import environment
+from ftrun.train import memory
+from ftrun.train.memory import Portions
+from ftrun.train.netdigest import NetDigest
+from ftrun.train.signals import Signals
+
+if TYPE_CHECKING:
+    from ftrun.train.assemble import Job
+
+
+class Embeddings:
+    """Gives the loaders of embeddings, in epochs that have them."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._loaders: dict[str, Loader] = {}
+        self._fingerprints: dict[str, str | None] = {}
+        self._constant: dict[tuple[str, int | None], list[Any]] = {}
+        self._digests: dict[int, NetDigest] = {}
+
+    def loader(
+        self, job: "Job", name: str, epoch: int, portions: Portions, signals: Signals | None = None
+    ) -> Loader | None:
+        """Batches of embeddings of train or val in `epoch` (from 1), where its inputs are those of other epochs too.
+
+        None where something but the head learns, where inputs are augmented anew in each epoch, where the data cannot
+        be told from other data, and where there is no room for them.
+
+        portions: make the forward passes
+        """
+        net = job.judged if name == "val" else job.net
+        augmented = name == "train" and bool(job.augmentations)
+        if not job.plan.only_head(epoch) or (augmented and not job.plan.views(epoch)):
+            return None
+        if net is not job.net and self._digest(net) != self._digest(job.net):  # an average that may still move
+            return None
+        return self._loader(job, net, name, epoch if augmented else None, portions, signals)
+
+    def of_best(
+        self, job: "Job", name: str, epoch: int, portions: Portions, signals: Signals | None = None
+    ) -> Loader | None:
+        """The same of any split, for the net that is judged, with the weights of `epoch`, the best one.
+
+        None where the whole net has to run: where `ftrun evaluate` would compute otherwise, too.
+        """
+        if not job.plan.only_head(epoch) or job.spec.train.compile:
+            return None
+        return self._loader(job, job.judged, name, None, portions, signals)
+
+    def _loader(
+        self, job: "Job", net: Net, name: str, epoch: int | None, portions: Portions, signals: Signals | None
+    ) -> Loader | None:
+        """epoch: the one whose augmentation is to be seen; None for none."""
+        source = self._fingerprint(job, name)
+        if source is None:
+            return None
+        depends = [portions.size, *self._depends(job, net, name, epoch)]
+        key = key_of(depends)
+        if key not in self._loaders:
+            try:
+                split = _Embedding(job, net, name, epoch, source, portions, signals, self._say).split(depends)
+            except _Smaller:
+                return self._loader(job, net, name, epoch, portions, signals)
+            if split is None:
+                return None
+            self._loaders[key] = Loader(
+                name,
+                split,
+                net.input.collate,
+                job.corrupt,
+                batch_size=job.spec.train.batch_size,
+                workers=None,
+                device=job.device,
+                sample_bytes=split.inputs[0].nbytes,
+            )
+        return self._loaders[key]
+
+    def _depends(self, job: "Job", net: Net, name: str, epoch: int | None) -> list[Any]:
+        """All that decides what comes out: inputs, net, code and options, and how it is computed."""
+        which = name, None if epoch is None else job.plan.draw(epoch)
+        if which not in self._constant:  # what stays as it is during a run
+            spec, augment = job.spec, () if epoch is None else job.spec.augment
+            parts = (spec.backbone, *spec.modifiers, *augment)
+            self._constant[which] = [
+                self._fingerprint(job, name),
+                [type(net.input).__qualname__, net.input.saved(), net.input.collate_options()],
+                [options_of(part) for part in parts],
+                code_of({type(each) for each in (*parts, net.input, *net.modules())}),
+                [str(job.setting), spec.train.batch_size, *environment.arithmetic(job.device)],
+                [spec.seed, which[1]] if augment else [],
+            ]
+        return [self._digest(net), *self._constant[which]]
+
+    def _fingerprint(self, job: "Job", name: str) -> str | None:
+        if name not in self._fingerprints:
+            self._fingerprints[name] = fingerprint.of_collated(dict(job.splits.items())[name])
+        return self._fingerprints[name]
+
+    def _digest(self, net: Net) -> str:
+        return self._digests.setdefault(id(net), NetDigest(net)).now()
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    """Makes the embeddings of a split, or finds them in the cache."""
+
+    job: "Job"
+    net: Net
+    name: str
+    epoch: int | None
+    source: str
+    portions: Portions
+    signals: Signals | None
+    say: Callable[[str], None]
+
+    @torch.no_grad()
+    def split(self, depends: list[Any]) -> MappedSplit | None:
+        """None where no sample can be read, and where there is no room for them."""
+        self.net.eval()
+        split, key = self._split, key_of(depends)
+        probe = self.job.loaders[self.name].one_in_order(int(key, 16), self._ready)  # not the first one each time
+        if probe is None:
+            return None
+        example = self._embed(probe).cpu()
+        title = f"{self.job.spec.dataset.name}, {self.name}: embeddings of {self.job.spec.backbone.name}"
+        entry = Entry(depends, title, (len(split), *example.shape[1:]), example.dtype)
+        content = self._content(entry, probe, example)
+        if content is None:
+            return None
+        reasons = _unreadable(split, content.unread)
+
+        def anew(index: int) -> Tensor:
+            raise reasons.get(index) or DataError(f"sample {index} could not be read when the backbone ran.")
+
+        return MappedSplit(split, content, anew, key=entry.key, embedded=True, source=self.source)
+
+    def _content(self, entry: Entry, probe: Batch, example: Tensor) -> Content | None:
+        """From the cache where it holds just what is computed now, else computed; in memory if it cannot be kept."""
+        if cachefolder.limit():
+            try:
+                content = entry.read()
+                stale = content is not None and not self._still_so(content, probe, example)
+                if stale:
+                    self.say(
+                        f"{self.name}: the cache holds other embeddings than are computed now, so they are made anew"
+                    )
+                if content is None or stale:
+                    content = entry.write(lambda inputs: self._fill(inputs, "kept"), replace=stale)
+                if content is not None:
+                    return content
+                self.say(f"{self.name}: no room in the cache for the embeddings of {entry.shape[0]:,} samples")
+            except OSError as error:
+                self.say(f"{self.name}: the cache {entry.path.parent} fails: {error.strerror or error}")
+        if not memory.is_small(entry.bytes):
+            self.say(f"{self.name}: no room for its embeddings, so the backbone runs in each epoch")
+            return None
+        inputs = torch.zeros(entry.shape, dtype=entry.dtype)
+        return Content(inputs, self._fill(inputs, "in memory for this run"))
+
+    def _still_so(self, content: Content, probe: Batch, example: Tensor) -> bool:
+        """Whether a batch comes out as it is kept, and what could not be read then cannot be read now."""
+        ids = probe.ids.cpu()
+        return same_bits(content.inputs[ids], example) and len(_unreadable(self._split, content.unread)) == len(
+            content.unread
+        )
+
+    def _fill(self, inputs: Tensor, where: str) -> list[int]:
+        """Run the backbone on each sample, and give the indices of those that cannot be read."""
+        started, missing = perf_counter(), torch.ones(len(inputs), dtype=torch.bool)
+        for batch in self.job.loaders[self.name].in_order(self._ready):
+            ids = batch.ids.cpu()
+            inputs[ids] = self._embed(batch).cpu()
+            missing[ids] = False
+            if self.signals:
+                self.signals.check()
+        augmented = "" if self.epoch is None else " as augmented"
+        self.say(
+            f"{self.name}: the frozen backbone has run once on each of {len(inputs):,} samples{augmented}, "
+            f"in {perf_counter() - started:.1f} s; its embeddings are {where}"
+        )
+        unread: list[int] = missing.nonzero().flatten().tolist()
+        return unread
+
+    @property
+    def _split(self) -> Split:
+        return dict(self.job.splits.items())[self.name]
+
+    def _ready(self, batch: Batch) -> Batch:
+        return self.job.ready(batch, self.epoch)
+
+    def _embed(self, batch: Batch) -> Tensor:
+        size = self.portions.size
+        embeddings = self.portions.outputs(self._forward, batch)
+        if self.portions.size != size:
+            raise _Smaller
+        return embeddings
+
+    def _forward(self, batch: Batch) -> Tensor:
+        with self.job.setting.autocast(self.job.device), _blaming(self.net):
+            return self.net.pool(self.net.features(batch.inputs))
+
+
+_NO_KERNEL = "could not create a primitive descriptor"
+"""So oneDNN says that it cannot compute a layer at all, such as an LSTM in bf16 without AVX-512."""
+
+
+class _Smaller(Exception):
+    """Memory is short: fewer samples go through the net at once, and other last bits come out."""
+
+
+def _unreadable(split: Split, indices: Collection[int]) -> dict[int, DataError]:
+    """Which of these samples cannot be read now, and why."""
+    found = {}
+    for index in indices:
+        try:
+            get_items(split, [index])
+        except DataError as error:
+            found[index] = error
+    return found
+
+
+def output(net: Net, batch: Batch) -> Any:
+    """What the net makes of a batch that is ready; of embeddings, what its head does."""
+    with _blaming(net):
+        return net.head(batch.inputs) if batch.embedded else net(batch.inputs)
+
+
+@contextmanager
+def _blaming(net: Net) -> Iterator[None]:
+    """Have an exception inside carry the names of the parts that made the net.
+
+    Raises SpecError where it is that this processor has no kernel in the precision that the spec asks for.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RuntimeError) and _NO_KERNEL in str(error) and torch.is_autocast_enabled("cpu"):
+            raise SpecError(
+                "bf16: this processor has no kernel for a layer of the net in it. Take fp32, or auto, which finds out.",
+                where="train.precision",
+            ) from error
+        blame_all(error, net.parts)
+        raise

@@ -1,0 +1,160 @@
+"""Nothing that is not finite reaches the weights: the loss and the gradient are looked at before each step."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_
+
+from ftrun.contracts.data import Batch
+from ftrun.contracts.errors import DivergedError
+from ftrun.contracts.net import outputs_by_target
+from ftrun.plugins.building import Blaming
+from ftrun.train.accel.buffers import KeptBuffers
+from ftrun.train.accel.plainstep import plain_step
+from ftrun.train.assemble import Job
+from ftrun.train.embedded import output
+
+_LISTED = 20
+_MOST_RETURNS = 3
+
+
+class GoBack(Exception):
+    """Go on from the last checkpoint with a lower learning rate; the message says why."""
+
+
+class Guard:
+    """Makes the optimizer's steps, and `train.on_nonfinite` at work: stop, skip the step, or go back."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.policy = job.spec.train.on_nonfinite
+        self._waits = job.device.type != "cpu"
+        self._buffers: KeptBuffers | None = None
+        self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
+        self._one = torch.ones((), device=job.device)
+        self._make_step = Blaming(plain_step(job.optimizer), job.spec.optimizer, "optimizer")
+        fused = getattr(job.optimizer, "_step_supports_amp_scaling", False) and job.spec.train.clip is None
+        self._may_be_told = job.device.type == "cuda" and fused
+        self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
+
+    def before_step(self) -> None:
+        """Keep what the forward pass changes, such as batch normalisation's statistics, for a step to be skipped."""
+        if self.policy == "skip":
+            self._buffers = KeptBuffers(self.job.net, self.job.losses)
+
+    def step(self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> float | None:
+        """Clip the gradients and make the optimizer's step; gives the loss, a scalar before.
+
+        On a GPU this waits until the gradients are there, since what is not finite must not reach the weights. A fused
+        optimizer is told before, and leaves such a step out by itself: then the GPU need not wait for Python as well.
+
+        learning: the parameters that have the gradients
+
+        None for a step to be skipped. Raises DivergedError with the step, the samples and the largest gradient's
+        parameter, or GoBack.
+        """
+        gradients = [gradient for each in learning if (gradient := each.grad) is not None]
+        # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
+        torch._amp_foreach_non_finite_check_and_unscale_([loss, *gradients], self._found, self._one)
+        if self._is_told:
+            value, found = self._read_during_step(loss)
+        elif self._waits:  # once for both
+            value, found = torch.stack([loss.float(), self._found]).tolist()
+        else:
+            value, found = float(loss), float(self._found)
+        if found:
+            self._refuse(value, learning, step, batches)
+            return None
+        if not self._is_told:
+            if self.job.spec.train.clip is not None:
+                clip_grads_with_norm_(learning, self.job.spec.train.clip, gradient_norm(learning))
+            self._make_step()
+            self._is_told = self._may_be_told
+        return value
+
+    def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
+        """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
+        optimizer: Any = self.job.optimizer
+        seen = torch.stack([loss.float(), self._found]).to("cpu", non_blocking=True)
+        there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        there.record()
+        optimizer.found_inf = self._found
+        self._make_step()
+        del optimizer.found_inf
+        there.synchronize()
+        value, found = seen.tolist()
+        return value, found
+
+    def _refuse(self, value: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> None:
+        """Do what the policy says; the weights are what they were."""
+        self._found.zero_()
+        norm = float(gradient_norm(learning))
+        what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
+        if self._buffers:
+            self._buffers.restore()
+            return
+        if self.policy == "back":
+            raise GoBack(what)
+        raise DivergedError(
+            f"training diverged at {what}\n"
+            f"  {_blame(self.job, batches)}\n"
+            f"  Largest gradient: {_largest_gradient(self.job)}.\n"
+            "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
+            "fault. train.on_nonfinite can skip such steps, or go back."
+        )
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """The Euclidean norm of all gradients together, a scalar."""
+    gradients = [gradient for each in parameters if (gradient := each.grad) is not None]
+    if not gradients:  # no sample of the step can be read
+        return torch.zeros(())
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
+
+
+def may_go_back(went_back: int, reason: str) -> None:
+    """Raise DivergedError where a run went back often enough."""
+    if went_back >= _MOST_RETURNS:
+        raise DivergedError(
+            f"training diverged again at {reason}, after going back {went_back} times, each time to half the "
+            "learning rate. Try a lower optimizer.lr, or train.clip to bound the gradient."
+        )
+
+
+def _largest_gradient(job: Job) -> str:
+    """Name and norm of the gradient that is largest; one that is not finite counts as larger than any that is."""
+    norms = {
+        name: float(parameter.grad.float().norm())
+        for name, parameter in job.net.model.named_parameters()
+        if parameter.grad is not None
+    }
+    if not norms:
+        return "there is none"
+    name = max(norms, key=lambda each: norms[each] if math.isfinite(norms[each]) else math.inf)
+    return f"{name}, of norm {norms[name]:.4g}"
+
+
+@torch.no_grad()
+def _blame(job: Job, batches: Sequence[Batch]) -> str:
+    """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
+    job.net.eval()  # a sample alone has no statistics for batch normalisation
+    every = [int(each) for batch in batches for each in batch.ids]
+    with job.losses.evaluating():
+        culprits = [
+            int(sample.ids[0])
+            for batch in batches
+            for sample in batch.parts(1)
+            if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
+        ]
+    if culprits and len(culprits) < len(every):
+        return f"Training samples whose own loss is not finite: {_listed(culprits)}."
+    return f"Training samples of the step: {_listed(every)}."
+
+
+def _listed(samples: list[int]) -> str:
+    rest = len(samples) - _LISTED
+    return ", ".join(map(str, samples[:_LISTED])) + (f" and {rest} more" if rest > 0 else "")

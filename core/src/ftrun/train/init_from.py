@@ -1,0 +1,99 @@
+"""A new run from another run's weights."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftrun.contracts.errors import SpecError
+from ftrun.contracts.net import Net
+from ftrun.runs import checkpoint
+from ftrun.runs.folder import RunFolder
+
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights are from: resolved.json keeps it, for a run that is resumed before its first checkpoint."""
+
+    checkpoint: str
+    epoch: int
+    sha256: str
+    """Of model.safetensors."""
+
+
+def find(path: Path) -> Path:
+    """The checkpoint that `--init-from` means: that folder itself, or a run's best one, or its last."""
+    if (path / checkpoint.MANIFEST).is_file():
+        return path
+    if path.is_file():
+        raise SpecError(
+            f"--init-from {path}: is a file, and this takes the folder of a run. A weight file is an option of the "
+            "backbone, where it takes one: `ftrun plugins backbones` shows it."
+        )
+    folder = RunFolder.existing(path)
+    for name in ("best", "last", "previous"):
+        if (folder.checkpoints / name).is_dir():
+            return folder.checkpoints / name
+    raise SpecError(f"--init-from {path}: this run has saved no weights yet.")
+
+
+def initialise(net: Net, place: Path, say: Callable[[str], None] = lambda line: None) -> Source:
+    """Put those of a checkpoint's weights into `net` that fit it, by name and shape, and say which.
+
+    A head is taken only where it is for the same classes in the same order, whatever its shape. Raises Damaged, and
+    SpecError where nothing fits.
+    """
+    saved = checkpoint.load_net(place)
+    tensors, notes = net.adapted(checkpoint.load_tensors(place), saved.get("input") or {})
+    targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
+    head = f"{net.head_path}." if saved.get("targets") != targets else None
+    own = net.model.state_dict()
+    loaded: list[str] = []
+    new: dict[str, str] = {}
+    with torch.no_grad():
+        for name, tensor in own.items():
+            if name not in tensors:
+                if not any(tensor.data_ptr() == own[each].data_ptr() for each in loaded):  # tied weights are saved once
+                    new[name] = "not there"
+            elif head is not None and name.startswith(head):
+                new[name] = "there for other classes"
+            elif tensors[name].shape != tensor.shape:
+                new[name] = f"{list(tensors[name].shape)} there, {list(tensor.shape)} here"
+            else:
+                tensor.copy_(tensors[name])
+                loaded.append(name)
+    if not any(name in loaded for name, _ in net.model.named_parameters()):
+        backbone = saved.get("backbone") or {}
+        raise SpecError(
+            f"--init-from {place}: none of its {len(tensors)} tensors fits this net. It is of the backbone "
+            f"{backbone.get('model') or backbone.get('name')!r}."
+        )
+    skipped = [name for name in tensors if name not in own]
+    source = Source(str(place.absolute()), saved.get("epoch", 0), checkpoint.digest(place / checkpoint.MODEL))
+    lines = [f"weights from {place}, epoch {source.epoch}: {len(loaded)} of {len(own)} tensors loaded"]
+    lines += [f"  {note}" for note in notes]
+    lines += _listed("newly initialised", [f"{name} ({why})" for name, why in new.items()])
+    lines += _listed("skipped, not in this net", skipped)
+    for line in lines:
+        say(line)
+    return source
+
+
+def _listed(what: str, names: list[str]) -> list[str]:
+    shown = names[:_LISTED] + ([f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else [])
+    return [f"  {what}: {name}" for name in shown]
+
+
+def again(net: Net, source: Mapping[str, Any]) -> None:
+    """Do it once more, for a run that ended before its first checkpoint. Raises SpecError for other weights."""
+    place = Path(source["checkpoint"])
+    if not place.is_dir() or checkpoint.verify(place)[checkpoint.MODEL] != source["sha256"]:
+        raise SpecError(
+            f"this run starts from the weights of {place}, which are no longer there, and it has no checkpoint of "
+            "its own yet. Start a new run."
+        )
+    initialise(net, place)

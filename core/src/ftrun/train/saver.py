@@ -1,0 +1,210 @@
+"""What is written as a run goes on, and what is read back when it goes on after a break."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from time import monotonic, perf_counter
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from ftrun.contracts.events import EpochInfo, RunInfo
+from ftrun.runs import checkpoint
+from ftrun.runs.background import Background, copied, pays
+from ftrun.runs.checkpoint import Damaged
+from ftrun.runs.console import Report
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.progress import Progress
+from ftrun.train.assemble import Job
+from ftrun.train.guard import may_go_back
+from ftrun.train.observers import Observers
+from ftrun.train.signals import Signals
+
+
+class Saver:
+    """Keeps a run folder up to date, and tells the observers."""
+
+    def __init__(
+        self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers, report: Report, signals: Signals
+    ) -> None:
+        self.job = job
+        self.folder = folder
+        self.run = run
+        self.observers = observers
+        self.report = report
+        self.signals = signals
+        self._background = Background()
+        self._saved = monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint: asked for, or long since the last one."""
+        return self.signals.save_asked or monotonic() - self._saved >= 60 * self.job.spec.train.checkpoint_minutes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """All that was begun is written, or what kept it from being is raised."""
+        with suppress(Exception) if error else nullcontext():  # one error is enough
+            self._background.wait()
+
+    def epoch(self, progress: Progress, is_best: bool) -> None:
+        """An epoch is complete: save it, as the best one too if it is.
+
+        On a GPU this takes a copy, if it is not too large, and a thread writes that while the next epoch is trained.
+        """
+        figures = progress.history[-1]
+        self.folder.append_metrics(figures)
+        began = perf_counter()
+        self._background.wait()
+        saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
+        if pays(self.job.device, saves):
+            self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
+        else:
+            self._write(saves, progress.epoch, progress.step)
+        if self.job.spec.observers or self.signals.save_asked:
+            self._background.wait()  # somebody wants to look at it
+        self._end_save(progress, began)
+        info = EpochInfo(progress.epoch, progress.step, figures, is_best)
+        self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
+
+    def last(self, progress: Progress) -> None:
+        """Save the present state as `last`; the one before stays, as `previous`."""
+        began = perf_counter()
+        self._background.wait()
+        self._write([self._last(progress)], progress.epoch, progress.step)
+        self._end_save(progress, began)
+
+    def _end_save(self, progress: Progress, began: float) -> None:
+        progress.took("checkpoint", began)
+        self._saved = monotonic()
+        if self.signals.save_asked:
+            self.signals.save_asked = False
+            self.report.say(f"saved at step {progress.step}, as SIGUSR1 asks")
+
+    def _best(self, progress: Progress) -> dict[str, Any]:
+        """What `checkpoint.save` takes, for the best epoch so far."""
+        return {
+            "folder": self.folder.checkpoints / "best",
+            "model": self.job.judged.model,
+            "description": describe(self.job, progress, progress.best_val),
+            "loss": self.job.losses.state(),
+            "input_files": input_files(self.job),
+        }
+
+    def _last(self, progress: Progress) -> dict[str, Any]:
+        """What `checkpoint.save` takes, for the present state."""
+        progress.corrupt = self.job.corrupt.found
+        progress.seconds_of["total"] = self.report.seconds
+        return {
+            "folder": self.folder.checkpoints / "last",
+            "model": self.job.net.model,
+            "description": describe(self.job, progress, {}),
+            "state": {
+                "progress": asdict(progress),
+                "optimizer": checkpoint.optimizer_state(self.job.optimizer),
+                "average": self.job.average.state() if self.job.average else None,
+            },
+            "loss": self.job.losses.state(),
+            "input_files": input_files(self.job),
+            "previous": self.folder.checkpoints / "previous",
+        }
+
+    def _write(self, saves: Sequence[dict[str, Any]], epoch: int, step: int) -> None:
+        for each in saves:
+            checkpoint.save(**each)
+        self.folder.write_status("running", epoch=epoch, step=step)
+
+    def go_back(self, progress: Progress, reason: str) -> None:
+        """Go on from the last checkpoint at half the learning rate. Raises DivergedError after a few times."""
+        may_go_back(progress.went_back, reason)
+        self._background.wait()
+        went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
+        saved = restore(self.job, self.folder, self.report.say)
+        self.job.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there
+        for field in fields(Progress):
+            setattr(progress, field.name, getattr(saved, field.name))
+        progress.went_back, progress.rate_scale = went_back, rate_scale
+        self.folder.write_metrics(progress.history)
+        self.last(progress)
+        self.report.say(f"{reason}: back to step {progress.step}, at {rate_scale:g} of the learning rate")
+
+
+def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any]:
+    """What rebuilds the net around its weights, and what these are: net.json."""
+    spec = job.spec.resolved()
+    return {
+        "backbone": spec["backbone"],
+        "modifiers": spec["modifiers"],
+        "input": job.net.input.model_dump(mode="json"),
+        "input_files": job.net.input.kept_in_files,
+        "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "micro_batch": progress.micro_batch,
+        "val": val,
+    }
+
+
+def input_files(job: Job) -> dict[str, str]:
+    """What of the net's input is kept in files of its own: {name: text}."""
+    return {name: getattr(job.net.input, field) for field, name in job.net.input.kept_in_files.items()}
+
+
+def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
+    """Put `last` into the job, or `previous` where `last` is damaged, and give its progress.
+
+    Raises Damaged where neither is good, and gives progress at 0 where there is none at all.
+    """
+    damaged = []
+    for place in saved(folder):
+        try:
+            progress = _restore(job, place)
+        except Damaged as error:
+            damaged.append(str(error))
+        else:
+            for message in damaged:
+                say(f"{message} Going on from {place}, step {progress.step}.")
+            job.corrupt.found = progress.corrupt
+            return progress
+    if damaged:
+        best = folder.checkpoints / "best"
+        raise Damaged("\n".join([*damaged, f"A new run can start from the weights in {best}: --init-from."]))
+    return Progress()
+
+
+def saved(folder: RunFolder) -> list[Path]:
+    """The checkpoints that a run may go on from, the newest first."""
+    places = (folder.checkpoints / "last", folder.checkpoints / "previous")
+    return [place for place in places if place.exists()]
+
+
+def saved_input_of(folder: RunFolder, resolved: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The input of a run's checkpoints, whose files are with them; None where there is no checkpoint."""
+    places = saved(folder)
+    for place in places:
+        with suppress(Damaged):
+            return dict(checkpoint.load_net(place)["input"])
+    return resolved["input"] if places else None  # `restore` will say what is damaged
+
+
+def _restore(job: Job, place: Path) -> Progress:
+    state = checkpoint.load_state(place)
+    try:
+        progress = TypeAdapter(Progress).validate_python(state["progress"])
+        checkpoint.load_weights(place, job.net.model)
+        checkpoint.load_optimizer(job.optimizer, state["optimizer"])
+        if job.average:
+            job.average.load_state(state["average"])
+        checkpoint.load_loss(place, job.losses, job.device)
+    except Damaged:
+        raise
+    except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise Damaged(f"{place / checkpoint.STATE}: is not the state of this run: {what}") from None
+    return progress

@@ -1,0 +1,317 @@
+"""A whole run, from a checked spec to its results; and one that goes on after a break."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ftrun.contracts.data import Splits
+from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
+from ftrun.contracts.events import RunInfo
+from ftrun.contracts.figures import line_of
+from ftrun.plugins import trust
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.report import write as report_page
+from ftrun.run import card
+from ftrun.runs import checkpoint, environment, identity, places, predictions
+from ftrun.runs.checkpoint import Damaged
+from ftrun.runs.console import Report
+from ftrun.runs.folder import PARTS, RunFolder
+from ftrun.runs.progress import Progress
+from ftrun.spec.runspec import RunSpec
+from ftrun.train import advice, init_from, norm
+from ftrun.train.assemble import Job, assemble
+from ftrun.train.device import choose_device, if_here
+from ftrun.train.evaluate import evaluate
+from ftrun.train.loop import fit, is_over
+from ftrun.train.observers import Observers
+from ftrun.train.saver import Saver, restore, saved, saved_input_of
+from ftrun.train.signals import Signals
+from ftrun.train.tuning import Setting
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for: the spec as given and as checked, and the command line's options."""
+
+    spec: RunSpec
+    name: str
+    text: str
+    overrides: Sequence[str]
+    catalogue: Catalogue
+    out: Path | None
+    device: str | None
+    init_from: Path | None = None
+    short: bool = False
+    """Whether a few batches of the data are enough."""
+    with_report: bool = True
+    """Whether the run ends with report.html."""
+    started: float = field(default_factory=perf_counter)
+    """When the command was given, by perf_counter: before torch was loaded."""
+
+
+def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
+    """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
+    started = request.started
+    report = Report(started)
+    weights = init_from.find(request.init_from) if request.init_from else None
+    local = request.catalogue.local
+    # From here on, the local parts are the copy in the run folder.
+    spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
+    job = assemble(spec, choose_device(request.device), report.say, weights=weights, short=request.short)
+    observers = Observers(spec, report.say)
+    folder = RunFolder.create(request.out, request.name)
+    with folder.locked():
+        if local:
+            folder.keep_parts(local)
+            trust.remember(local)
+        folder.write_text("spec.json", request.text)
+        folder.write_json(
+            "resolved.json",
+            {
+                "spec": spec.resolved(),
+                "paths": places.recorded(spec),
+                "set": list(request.overrides),
+                "init_from": asdict(job.source) if job.source else None,
+                **_description(job, request.catalogue),
+            },
+        )
+        folder.write_status("running", epoch=0, step=0)
+        with_report = request.with_report and not request.short
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), with_report)
+
+
+def resume(
+    folder: RunFolder,
+    catalogue: Catalogue,
+    epochs: int | None,
+    device: str | None,
+    signals: Signals | None = None,
+    *,
+    short: bool = False,
+    with_report: bool = True,
+    other_data: bool = False,
+) -> dict[str, Any]:
+    """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
+
+    epochs: how long the run is to be in all, if longer than it was
+    short: whether it was started with a few batches of the data; then, or without with_report, there is no report.html
+    other_data: whether to go on although the content of the data is not what it was
+
+    Raises FtrunError where the environment, the data or the checkpoints do not allow it.
+    """
+    started = perf_counter()
+    resolved = folder.read_json("resolved.json")
+    spec = environment.recorded_spec(folder, resolved, catalogue)
+    environment.check_torch(resolved["versions"]["torch"])
+    if epochs is not None:
+        if epochs < spec.train.epochs:
+            raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
+        spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
+    with folder.locked():
+        report = Report(started)
+        device = device or if_here(resolved["device"])
+        saved_input = saved_input_of(folder, resolved)
+        changed: list[str] = []
+
+        def inspect(splits: Splits) -> Splits:
+            way_out = "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
+            splits, found = identity.check(resolved, splits, way_out, allowed=other_data)
+            changed.extend(found)
+            return splits
+
+        for line in places.not_from_here(resolved):
+            report.say(line)
+        with places.telling_where(resolved):
+            job = assemble(
+                spec,
+                choose_device(device),
+                report.say,
+                saved_input=saved_input,
+                setting=Setting(resolved["precision"], resolved["memory_format"]),
+                norms=resolved["norms"],
+                short=short,
+                inspect=inspect,
+            )
+        observers = Observers(spec, report.say)
+        now = _description(job, catalogue)
+        if resolved.get("init_from") and not saved(folder):
+            init_from.again(job.net, resolved["init_from"])
+            if job.average:
+                job.average.start(job.net)
+        progress = restore(job, folder, report.say)
+        report.began_earlier(progress.seconds_of.get("total", 0.0))
+        if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
+            raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
+        folder.remove_leftovers()
+        resolved["spec"]["train"] = spec.resolved()["train"]
+        resolved |= identity.replaced(resolved, now, changed, progress.step)
+        folder.write_json("resolved.json", resolved)
+        if identity.best_is_of_other_data(resolved, progress):
+            progress.best_val = {}  # no figure of other data is better or worse than one of this
+            report.say("val is other data than the best epoch was chosen on: it is chosen anew, from here on")
+        folder.write_metrics(progress.history)
+        folder.write_status("running", epoch=progress.epoch, step=progress.step)
+        report.log_to(folder)
+        report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
+        for difference in environment.differences(resolved, now):
+            report.say(f"not as it was: {difference}")
+        for change in changed:
+            report.say(f"the data is not what this run began with: {change}")
+        with_report = with_report and not short
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), with_report)
+
+
+def _carry_out(
+    job: Job,
+    progress: Progress,
+    folder: RunFolder,
+    observers: Observers,
+    report: Report,
+    signals: Signals,
+    with_report: bool,
+) -> dict[str, Any]:
+    """Train from where `progress` is, judge, and write the results."""
+    info = _run_info(job, progress, folder)
+    with signals:
+        try:
+            report.log_to(folder)
+            _say_start(job, report, folder)
+            observers.call("ftrun_before_run", run=info)
+            with Saver(job, folder, info, observers, report, signals) as save:
+                fit(job, progress, save, report, signals)
+            results = _judge(job, progress, folder, report, signals)
+        except BaseException as error:
+            _write_failure(folder, progress, error, report)
+            observers.call("ftrun_on_error", run=info, error=error)
+            raise
+        if with_report:  # the run is over, and its status says so: nothing that happens here changes that
+            card.at_end(folder, job.spec.backbone, job.net, report.say)
+            report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
+        observers.call("ftrun_after_run", run=info, results=results)
+        return results
+
+
+def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
+    return RunInfo(
+        name=folder.path.name,
+        folder=folder.path,
+        spec=job.spec.resolved(),
+        device=str(job.device),
+        samples=job.samples,
+        epochs=job.spec.train.epochs,
+        steps_per_epoch=job.steps_per_epoch,
+        epochs_done=progress.epoch,
+    )
+
+
+def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
+    """What resolved.json says of a run beside its spec."""
+    return {
+        "monitor": job.monitor.as_json,
+        "input": job.net.input.model_dump(mode="json"),
+        "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
+        "samples": job.samples,
+        "notes": list(job.splits.notes),
+        "class_counts": environment.class_counts(job.splits),
+        "data": identity.fingerprints(job.splits),
+        "seed": job.spec.seed,
+        "device": str(job.device),
+        "threads": torch.get_num_threads(),
+        **asdict(job.setting),
+        "norms": job.plan.norms,
+        "plugins": environment.plugins_of(job.spec, catalogue),
+        "versions": environment.versions(),
+        "machine": environment.machine(job.device),
+    }
+
+
+def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
+    samples = ", ".join(f"{count:,} {name}" for name, count in job.samples.items())
+    weights = sum(parameter.numel() for parameter in job.net.parameters())
+    report.say(
+        f"{folder.path}: {job.spec.backbone.name} ({weights / 1e6:.1f} M weights) on {job.spec.dataset.name} "
+        f"({samples}), on {job.device}"
+    )
+    if job.val_was_cut:
+        report.say("the dataset has no val split: one is cut from train")
+    if line := norm.reason(job.net, job.spec.train, job.steps_per_epoch, job.plan.norms):
+        report.say(line)
+    if job.splits.test is None:
+        report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
+
+
+def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals) -> dict[str, Any]:
+    """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
+    best = folder.checkpoints / "best"
+    checkpoint.load_weights(best, job.judged.model)
+    saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
+    checkpoint.load_loss(best, job.losses, job.device)
+    began = perf_counter()
+    judged = {"val": checkpoint.load_val(best)}
+    # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
+    split, said = "test" if "test" in job.loaders else "val", predictions.Collected()
+    portions = job.portions(progress.micro_batch, report.say)
+    loader = job.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.loaders[split]
+    with report.progress(split, loader.samples) as bar:
+        figures = evaluate(job, loader, bar, signals, portions=portions, keep=said)
+    judged.setdefault(split, figures)
+    judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
+    predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
+    results = {
+        "best_epoch": saved_with["epoch"],
+        "val": judged["val"],
+        "test": judged.get("test"),
+        "samples": job.samples,
+        "corrupt": [asdict(each) for each in job.corrupt.in_order],
+        "skipped_steps": progress.skipped,
+        "advice": advice.worse_phases(job.plan, job.monitor, progress.history),
+        "seconds": {
+            "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
+            "data": _rounded(progress.seconds_of.get("data", 0.0)),
+            "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
+            "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
+            "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
+            "total": _rounded(report.seconds),
+        },
+    }
+    folder.write_json("results.json", results)
+    folder.write_status("finished", epoch=progress.epoch, step=progress.step)
+    for split, figures in judged.items():
+        report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+    for line in results["advice"]:
+        report.say(line)
+    took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())
+    report.say(took.replace("_", " "))
+    report.say(f"results: {folder.path / 'results.json'}")
+    return results
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, report: Report) -> None:
+    state = "failed"
+    if isinstance(error, DivergedError):
+        state = "diverged"
+    elif isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):
+        state = "interrupted"
+    with suppress(FtrunError):  # the disk may be what failed; the error itself says so
+        folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
+        if isinstance(error, Interrupted | WorkerLost):
+            report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
+        elif state == "interrupted":
+            report.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")
+
+
+def _saved_step(folder: RunFolder) -> str:
+    """Return what of a run that was stopped at once is saved, and how to go on."""
+    for place in saved(folder):
+        with suppress(Damaged):
+            return f"saved is step {checkpoint.load_net(place)['step']}; to go on: ftrun resume {folder.path}"
+    return f"nothing is saved yet; ftrun resume {folder.path} begins anew"
