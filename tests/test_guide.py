@@ -1,4 +1,4 @@
-"""What docs/plugins.md says is true: its code is the example's and works, its tables are whole, its commands exist."""
+"""What docs/plugins says is true: its code is the example's and works, its tables are whole, its commands exist."""
 
 import inspect
 import json
@@ -19,7 +19,11 @@ from ftrun.plugins.load import load_plugins
 from ftrun.testing.suite import checks_of, find_plugin, properties_of
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "plugins.md").read_text()
+PAGES = {
+    path.stem: path.read_text() for path in sorted((ROOT / "docs" / "plugins").rglob("*.md")) if path.stem != "index"
+}
+FIRST = (ROOT / "docs" / "plugins" / "index.md").read_text()
+GUIDE = "\n".join([FIRST, *PAGES.values()])
 EXAMPLE = ROOT / "examples" / "ftrun-example-plugin"
 ROLES = [role.role for role in hooks.ROLE_OF_HOOK.values()]
 
@@ -27,16 +31,14 @@ ROLES = [role.role for role in hooks.ROLE_OF_HOOK.values()]
 third_party, core_wheel, environment = fresh.third_party, fresh.core_wheel, fresh.environment
 
 
-def blocks(language):
-    """The code of each block whose fence says this, all of it."""
-    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+def blocks(language, text=GUIDE):
+    """Return the code of each block of a language."""
+    return re.findall(rf"^```{language}(?: [^\n]*)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def section(title):
-    """The text under a heading, up to the next one, without code."""
-    prose = re.sub(r"^```.*?^```$", "", GUIDE, flags=re.DOTALL | re.MULTILINE)
-    (text,) = re.findall(rf"^#+ {title}\n(.*?)(?=^#|\Z)", prose, re.DOTALL | re.MULTILINE)
-    return text
+EXAMPLES = {
+    role: code for role in ROLES for code in blocks("python", PAGES[role]) if "@ftrun.hookimpl\ndef ftrun_" in code
+}
 
 
 # (a) The quoted code is the example's
@@ -73,7 +75,7 @@ def test_the_tables_list_every_hook_with_its_signature_and_no_other():
 
 @pytest.mark.parametrize("record", [api.RunInfo, api.EpochInfo])
 def test_the_records_fields_are_listed(record):
-    text = section("All hooks")
+    text = PAGES["hooks"]
     for field in record.__dataclass_fields__:
         assert f"`{field}`" in text
 
@@ -81,22 +83,16 @@ def test_the_records_fields_are_listed(record):
 # (c) The contracts by role
 
 
-def listed(title):
-    return re.findall(r"^- `([a-z-]+)`: (.*)$", section(title), re.MULTILINE)
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_every_property_is_listed_with_its_sentence(role):
-    nets = listed("Backbone and modifier") if role in ("backbone", "modifier") else []
-    found = [*listed("Every part"), *nets, *listed(role.capitalize())]
-    assert sorted(found) == sorted((each.name, each.says) for each in properties_of(role))
+def test_every_role_has_a_page_that_lists_its_properties():
+    for role in ROLES:
+        assert PAGES[role].rstrip().endswith(f"<!-- properties: {role} -->")
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_roles_class_variables_are_listed(role):
     (part,) = [each for each in hooks.ROLE_OF_HOOK.values() if each.role == role]
     for name in set(inspect.get_annotations(part)) - {"role", "family", "default", "name"}:
-        assert f"`{name}`" in section(role.capitalize())
+        assert f"`{name}`" in PAGES[role]
 
 
 # (d) What it shows is run
@@ -148,13 +144,9 @@ def images(place):
     return {"path": str(place / "images.csv")}
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if blocks(f"python {role}")])
+@pytest.mark.parametrize("role", EXAMPLES)
 def test_the_examples_of_the_roles_keep_the_contract(role, site, tmp_path):
-    (preamble,), (code,) = blocks("python preamble"), blocks(f"python {role}")
-    (hook,) = (hook for hook, part in hooks.ROLE_OF_HOOK.items() if part.role == role)
-    name = re.search(r"class (\w+)\(ftrun\.", code)[1]
-    offer = f"\n\n@ftrun.hookimpl\ndef {hook}():\n    return [{name}]\n"
-    install(site, "ftrun-guide", preamble + code + offer)
+    install(site, "ftrun-guide", EXAMPLES[role])
     installed = load_plugins()
     options = {"csv-images": images} if role == "dataset" else {}
     checks = checks_of(find_plugin("ftrun_guide", installed), options=options, installed=installed)
@@ -165,9 +157,8 @@ def test_the_examples_of_the_roles_keep_the_contract(role, site, tmp_path):
 
 
 def test_the_data_errors_of_the_csv_example(site, tmp_path):
-    (preamble,), (code,) = blocks("python preamble"), blocks("python dataset")
     module = {"__name__": "guide"}
-    exec(compile(preamble + code, "guide", "exec"), module)
+    exec(compile(EXAMPLES["dataset"], "guide", "exec"), module)
     images(tmp_path)
     file = tmp_path / "images.csv"
 
