@@ -16,7 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.plugins.load import Plugin, _loaded, _manager, load_local
+from ftrun.plugins.installed import Plugin
+from ftrun.plugins.load import _loaded, _manager, load_local
 from ftrun.plugins.localparts import PartsFile
 from ftrun.spec.check import check_spec
 from ftrun.train import session

@@ -9,7 +9,8 @@ from support import install
 
 import ftrun
 from ftrun.contracts.specs import ROLES, Part
-from ftrun.plugins.load import Plugin, load_plugins, part_names
+from ftrun.plugins.installed import Plugin
+from ftrun.plugins.load import load_plugins, part_names
 from ftrun.testing import Check, ContractError, check_plugin, checks_of, tiny_run
 from ftrun.testing.suite import properties_of
 

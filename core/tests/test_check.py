@@ -9,7 +9,7 @@ import ftrun
 from ftrun.cli.listing import parts, parts_text
 from ftrun.contracts.errors import PluginError
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.plugins.load import Plugin
+from ftrun.plugins.installed import Plugin
 from ftrun.spec.check import InvalidSpec, check_spec
 from ftrun.spec.runspec import json_schema
 from ftrun.spec.specfile import json_or_text

@@ -4,13 +4,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftrun.contracts.commands import Command
     from ftrun.contracts.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
     from ftrun.contracts.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
-    from ftrun.contracts.events import EpochInfo, RunInfo
+    from ftrun.contracts.events import EpochInfo, FinishedRun, RunInfo
     from ftrun.contracts.filescan import FileScan, is_folder
-    from ftrun.contracts.hooks import hookimpl
     from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
     from ftrun.contracts.libraries import library_errors
+    from ftrun.contracts.markers import hookimpl
     from ftrun.contracts.net import Heads, Net
     from ftrun.contracts.paths import expand_path
     from ftrun.contracts.randomness import SampleRandom
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ftrun.data.filedigests import files_fingerprint
     from ftrun.exportable import Exportable
     from ftrun.inference.predictor import Prediction, Predictor
+    from ftrun.inference.run import Run
     from ftrun.plugins.apiversion import API_VERSION
 
 __version__ = "0.1.0"
@@ -46,12 +48,14 @@ __all__ = [
     "Backbone",
     "Batch",
     "Classes",
+    "Command",
     "DataError",
     "Dataset",
     "EpochInfo",
     "Exportable",
     "Exporter",
     "FileScan",
+    "FinishedRun",
     "FtrunError",
     "Heads",
     "Hub",
@@ -68,6 +72,7 @@ __all__ = [
     "PluginError",
     "Prediction",
     "Predictor",
+    "Run",
     "RunInfo",
     "Sample",
     "SampleRandom",
@@ -90,6 +95,7 @@ __all__ = [
     "keep_classes",
     "library_errors",
     "load",
+    "open",
     "read_weights",
     "suggestions",
     "weight_file_kind",
@@ -101,11 +107,12 @@ _HOME = {
     "ftrun.data.cut": "keep_classes",
     "ftrun.contracts.data": "Batch Sample Split Splits Subset TensorSplit counted",
     "ftrun.contracts.errors": "DataError FtrunError PluginError SpecError did_you_mean",
-    "ftrun.contracts.events": "EpochInfo RunInfo",
+    "ftrun.contracts.events": "EpochInfo FinishedRun RunInfo",
     "ftrun.exportable": "Exportable",
     "ftrun.data.filedigests": "files_fingerprint",
     "ftrun.contracts.filescan": "FileScan is_folder",
-    "ftrun.contracts.hooks": "hookimpl",
+    "ftrun.contracts.commands": "Command",
+    "ftrun.contracts.markers": "hookimpl",
     "ftrun.contracts.inputs": "ImageInput InputSpec TextInput",
     "ftrun.contracts.libraries": "library_errors",
     "ftrun.contracts.net": "Heads Net",
@@ -113,6 +120,7 @@ _HOME = {
     "ftrun.contracts.randomness": "SampleRandom",
     "ftrun.contracts.reasons": "suggestions",
     "ftrun.inference.predictor": "Prediction Predictor",
+    "ftrun.inference.run": "Run",
     "ftrun.data.spellings": "grouped_spellings",
     "ftrun.contracts.specs": (
         "Augmentation Backbone Dataset Exporter Hub Loss Metric Modifier Observer Optimizer Part Scheduler"
@@ -135,6 +143,19 @@ def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool 
     from ftrun.inference.predictor import load as load_predictor
 
     return load_predictor(run, device, trust=trust)
+
+
+def open(run: str | os.PathLike[str], *, trust: bool = False) -> "Run":  # noqa: A001  (read as ftrun.open)
+    """Return a run as an object: its spec, status, results, history and net; to predict, evaluate and resume.
+
+    run: the run folder
+    trust: whether code that the folder has may run although this user has never run it: it can do anything
+
+    Raises SpecError where there is no such run folder.
+    """
+    from ftrun.inference.run import Run
+
+    return Run(run, trust=trust)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """The command line: `ftrun SPEC`, and a command for all else. Loads torch only where a command needs it."""
 
 import sys
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,11 +15,14 @@ from ftrun.contracts.printable import printable_lines
 from ftrun.contracts.shortage import shortage
 from ftrun.spec import othernames
 
+if TYPE_CHECKING:
+    from ftrun.plugins.commands import Commands
+
 _HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
 
 
 class _RunByDefault(click.Group):
-    """`ftrun SPEC` is `ftrun run SPEC`."""
+    """`ftrun SPEC` is `ftrun run SPEC`. Beside the core's commands are those of the installed plugins."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
@@ -35,25 +39,42 @@ class _RunByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
-            self._check_command(args)
-            args = ["run", *args]
+            name = args[0]
+            if not _is_word(name) or (name not in self._plugins.offers and not self._is_mistyped(name)):
+                args = ["run", *args]
         return super().parse_args(ctx, args)
 
-    def _check_command(self, args: list[str]) -> None:
-        """Raise SpecError where the first of some arguments is a command's name in other letters."""
-        name = args[0]
-        if name.startswith("-") or Path(name).suffix or _exists(name):
-            return
-        near = did_you_mean(name, self.commands)
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return self.commands.get(name) or (self._plugins.load(name) if name in self._plugins.offers else None)
+
+    @cached_property
+    def _plugins(self) -> "Commands":
+        from ftrun.plugins.commands import installed_commands
+
+        return installed_commands()
+
+    def _is_mistyped(self, name: str) -> bool:
+        """Raise where a word is a command that is not here, or one in other letters; whatever else is a spec."""
+        if _exists(name):
+            return False
+        if missing := self._plugins.missing(name):
+            raise missing
+        known = [*self.commands, *self._plugins.names()]
         ours = othernames.command(name)
-        hint = f" Did you mean {ours!r}?" if ours in self.commands else near
+        hint = f" Did you mean {ours!r}?" if ours in known else did_you_mean(name, known)
         if hint:
             raise SpecError(f"{name}: no such file or command.{hint}")
+        return False
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, self.commands[name].get_short_help_str(_HELP_COLUMNS)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+        rows = [(name, f"{text} ({distribution})") for name, text, distribution in self._plugins.listed()]
+        rows += [(plugin.distribution, f"is broken: {plugin.error}") for plugin in self._plugins.broken]
+        if rows:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         settle()
@@ -62,6 +83,11 @@ class _RunByDefault(click.Group):
         except KeyboardInterrupt:  # before training starts; from then on, it waits for the end of a step
             click.echo("\ninterrupted", err=True)
             ctx.exit(130)
+
+
+def _is_word(name: str) -> bool:
+    """Whether an argument might be a command's name: it is no option, and no file's name."""
+    return not name.startswith("-") and not Path(name).suffix
 
 
 def _exists(name: str) -> bool:

@@ -34,6 +34,7 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
                     for part in plugin.parts
                     for name in part_names(part)
                 ],
+                "commands": [{"name": each.name, "summary": each.help} for each in plugin.commands],
                 "warnings": list(plugin.warnings),
             }
             for plugin in catalogue.plugins
@@ -51,7 +52,7 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
         ],
         "clashes": [
             {"role": role, "name": name, "plugins": [str(plugin) for plugin in clashing]}
-            for (role, name), clashing in catalogue.clashes.items()
+            for (role, name), clashing in [*catalogue.clashes.items(), *catalogue.command_clashes.items()]
         ],
         "left_out": [
             {"distribution": plugin.distribution, "version": plugin.version, "module": plugin.module}
@@ -65,7 +66,9 @@ def plugins_text(listed: dict[str, Any]) -> str:
     lines = []
     for plugin in listed["plugins"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}")
-        lines += _columns([(part["role"], part["name"], part["summary"]) for part in plugin["parts"]])
+        rows = [(part["role"], part["name"], part["summary"]) for part in plugin["parts"]]
+        rows += [("command", command["name"], command["summary"]) for command in plugin["commands"]]
+        lines += _columns(rows)
         lines += _warnings(plugin)
     for plugin in listed["broken"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}: BROKEN")

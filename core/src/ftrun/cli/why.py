@@ -8,7 +8,7 @@ from ftrun.contracts.hooks import ROLE_OF_HOOK
 from ftrun.plugins.apiversion import API_VERSION
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.contract import part_names
-from ftrun.plugins.load import Plugin
+from ftrun.plugins.installed import Plugin
 from ftrun.plugins.selection import ONLY, is_called, short
 
 _HOOKS = {role.role: hook for hook, role in ROLE_OF_HOOK.items()}
@@ -80,6 +80,7 @@ def _about(plugin: Plugin, parts: list[dict[str, Any]], kind: str) -> dict[str, 
         "api": None if plugin.api is None else str(plugin.api),
         "warnings": list(plugin.warnings),
         "parts": parts,
+        "commands": [] if kind == "part" else [{"name": each.name, "target": each.target} for each in plugin.commands],
     }
 
 
@@ -95,6 +96,7 @@ def _block(about: dict[str, Any]) -> str:
         ("API", about["api"] or f"not stated, so taken to be this ftrun's, {API_VERSION}"),
         *(("warning", each) for each in about["warnings"]),
         *(("part", _line(part)) for part in about["parts"]),
+        *(("command", f"{command['name']}: {command['target']}") for command in about["commands"]),
     ]
     lines = [f"  {what:<7}  {text}" for what, text in rows if text]
     frames = [f"  {line}" for line in about["traceback"].splitlines()]

@@ -4,12 +4,16 @@ They are called for the observers that the spec names, in its order. The records
 An observer that raises is reported and dropped; the run goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftrun.contracts.hooks import hookspec
+from ftrun.contracts.markers import hookspec
+
+if TYPE_CHECKING:
+    from ftrun.contracts.data import Splits
+    from ftrun.contracts.net import Net
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class EpochInfo:
     """`train/loss`, `val/accuracy`, `lr`, `seconds/train` and so on; fractions are 0 to 1."""
     best: bool
     """Whether this is the best epoch so far, by `train.monitor`."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that has just finished, with the live objects that it was made with."""
+
+    folder: Path
+    spec: Any
+    """The checked spec; its parts are objects: `spec.backbone`."""
+    splits: "Splits"
+    """The data, as the run read it."""
+    net: "Net"
+    say: Callable[[str], None]
+    """Print a line, and write it to the run's log."""
 
 
 @hookspec

@@ -1,4 +1,5 @@
-"""What a plugin may implement: one hook for each role, each offering classes. All are optional.
+"""What a plugin may implement, all of it optional: a hook for each role, which offers classes; commands; and what is
+done with a run that has finished.
 
 @ftrun.hookimpl
 def ftrun_optimizers():
@@ -7,13 +8,12 @@ def ftrun_optimizers():
 
 from collections.abc import Iterable
 
-import pluggy
-
 from ftrun.contracts import specs
-
-PROJECT = "ftrun"
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+from ftrun.contracts.commands import Command
+from ftrun.contracts.events import FinishedRun
+from ftrun.contracts.markers import PROJECT as PROJECT
+from ftrun.contracts.markers import hookimpl as hookimpl
+from ftrun.contracts.markers import hookspec
 
 
 @hookspec
@@ -82,6 +82,20 @@ def ftrun_hubs() -> Iterable[type[specs.Hub]]:
     return ()
 
 
+@hookspec
+def ftrun_commands() -> Iterable[Command]:
+    """Offer commands of the command line."""
+    return ()
+
+
+@hookspec
+def ftrun_run_finished(run: FinishedRun) -> None:
+    """Do something with a run that has finished; called in the process that did it, for every run.
+
+    What it raises is one line in the log, and changes neither the results nor the exit code.
+    """
+
+
 ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_datasets": specs.Dataset,
     "ftrun_backbones": specs.Backbone,
@@ -95,3 +109,7 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_exporters": specs.Exporter,
     "ftrun_hubs": specs.Hub,
 }
+
+COMMANDS, RUN_FINISHED = "ftrun_commands", "ftrun_run_finished"
+HOOKS = (*ROLE_OF_HOOK, COMMANDS, RUN_FINISHED)
+"""The names of all hooks of a plugin's module."""

@@ -9,7 +9,8 @@ from ftrun.contracts.errors import PluginError
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins import selection
 from ftrun.plugins.contract import part_names
-from ftrun.plugins.load import Plugin, load_local, load_plugins
+from ftrun.plugins.installed import Plugin
+from ftrun.plugins.load import load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
 
@@ -75,8 +76,17 @@ class Catalogue:
         if (role, name) in self.clashes:
             raise PluginError(self._clash(role, name))
 
+    @cached_property
+    def command_clashes(self) -> dict[tuple[str, str], list[Plugin]]:
+        """The plugins of each command that several of them offer, by ("command", name)."""
+        offers: dict[tuple[str, str], list[Plugin]] = defaultdict(list)
+        for plugin in self.plugins:
+            for command in plugin.commands:
+                offers["command", command.name].append(plugin)
+        return {key: plugins for key, plugins in offers.items() if len(plugins) > 1}
+
     def _clash(self, role: str, name: str) -> str:
-        first, *_, last = self.clashes[role, name]  # local parts come last
+        first, *_, last = (self.clashes | self.command_clashes)[role, name]  # local parts come last
         if last.local:
             way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
             way_out += f"pip uninstall {first.distribution}."
@@ -88,7 +98,7 @@ class Catalogue:
     def check_all(self) -> None:
         """Raise PluginError where anything is broken or clashes, whether or not it is needed."""
         faults = [f"{plugin}: {plugin.error}" for plugin in self.broken]
-        faults += [self._clash(role, name) for role, name in self.clashes]
+        faults += [self._clash(role, name) for role, name in (*self.clashes, *self.command_clashes)]
         if faults:
             listed = "".join(f"\n  {fault}" for fault in faults)
             raise PluginError(f"{selection.STRICT} refuses what is broken or clashes:{listed}")

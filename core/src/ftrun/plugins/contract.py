@@ -3,8 +3,7 @@
 import inspect
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, get_args
 
@@ -12,26 +11,11 @@ import pluggy
 
 from ftrun.contracts import events, hooks
 from ftrun.contracts.errors import did_you_mean
-from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.contracts.hooks import HOOKS, ROLE_OF_HOOK
 from ftrun.contracts.specs import Exporter, Part
+from ftrun.plugins.installed import Broken, as_broken
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-
-
-class Broken(Exception):
-    """Why a plugin cannot be used; what its own code raised is the cause."""
-
-
-@contextmanager
-def as_broken(what: str) -> Iterator[None]:
-    """Whatever a plugin's own code raises is a fault of the plugin, with its cause."""
-    try:
-        yield
-    except Broken:
-        raise
-    except (Exception, SystemExit) as error:
-        said = str(error).partition("\n\nFor further information visit")[0]  # pydantic adds links
-        raise Broken(f"{what}: {type(error).__name__}: {said}".rstrip(": ")) from error
 
 
 def check_hooks(module: ModuleType) -> None:
@@ -41,18 +25,21 @@ def check_hooks(module: ModuleType) -> None:
         looks_like_a_hook = name.startswith("ftrun_") and inspect.isfunction(member)
         if not (marked or looks_like_a_hook):
             continue
-        near = did_you_mean(name, ROLE_OF_HOOK)
+        near = did_you_mean(name, HOOKS)
         if not (marked or near):
             continue
-        if name not in ROLE_OF_HOOK:
+        if name not in HOOKS:
             if hasattr(events, name):
                 raise Broken(f"{name} belongs on the object that an observer builds, not on a plugin's module")
             raise Broken(f"no hook named {name!r}.{near}")
         if not marked:
             raise Broken(f"{name} is not marked with @ftrun.hookimpl, so it would never be called")
+        known = inspect.signature(getattr(hooks, name)).parameters
         for argument in inspect.signature(member).parameters.values():
-            # pluggy refuses one without a default, and never passes one that has a default.
-            raise Broken(f"{name} takes no argument {argument.name!r}: hooks that offer parts have none")
+            # pluggy refuses an unknown one without a default, and never passes one that has a default.
+            if argument.name not in known or argument.default is not argument.empty:
+                takes = f"it has {', '.join(known)}" if known else "hooks that offer something have none"
+                raise Broken(f"{name} takes no argument {argument.name!r}: {takes}")
 
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str) -> list[str]:
@@ -66,17 +53,31 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str) -> list[s
 def offered(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[type[Part]]:
     """The parts that a registered module offers. Raises Broken where one of them is none."""
     names: set[tuple[str, str]] = set()
-    for caller in manager.get_hookcallers(module) or ():
-        (implementation,) = (each for each in caller.get_hookimpls() if each.plugin is module)
-        with as_broken(f"{caller.name} failed"):
-            parts: list[Any] = list(implementation.function())  # type: ignore[call-overload]
+    for hook in ROLE_OF_HOOK:
+        parts: list[Any] = offered_by(manager, module, hook)
         for part in parts:
-            check_part(caller.name, part)
+            check_part(hook, part)
             for name in part_names(part):
                 if (part.role, name) in names:
-                    raise Broken(f"{caller.name} offers {name!r} twice")
+                    raise Broken(f"{hook} offers {name!r} twice")
                 names.add((part.role, name))
             yield part
+
+
+def offered_by(manager: pluggy.PluginManager, module: ModuleType, hook: str) -> list[Any]:
+    """What a registered module's hook returns, as a list; empty where it has no such hook. Raises Broken."""
+    function = implementation(manager, module, hook)
+    with as_broken(f"{hook} failed"):
+        return list(function()) if function else []
+
+
+def implementation(manager: pluggy.PluginManager, module: ModuleType, hook: str) -> Callable[..., Any] | None:
+    """A registered module's own function for a hook; None where it has none."""
+    for caller in manager.get_hookcallers(module) or ():
+        if caller.name == hook:
+            (found,) = (each for each in caller.get_hookimpls() if each.plugin is module)
+            return found.function
+    return None
 
 
 def check_part(hook: str, part: Any) -> None:

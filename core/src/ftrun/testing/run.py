@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ftrun
 from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.plugins.load import Plugin, load_plugins
+from ftrun.plugins.installed import Plugin
+from ftrun.plugins.load import load_plugins
 from ftrun.spec.check import check_spec
 from ftrun.testing import tiny
 
@@ -88,7 +89,7 @@ def interrupted_run(
     try:
         results = run(request, StopAt())
     except Interrupted:
-        results = resume(RunFolder.existing(place / "run"), request.catalogue, None, "cpu", with_report=False)
+        results = resume(RunFolder.existing(place / "run"), request.catalogue, None, "cpu", with_plugins=False)
     return TinyRun(place / "run", results)
 
 
@@ -110,4 +111,4 @@ def _request(folder: Path, changes: dict[str, Any], plugins: Iterable[Plugin] | 
 
     catalogue, spec = catalogue_with(plugins), tiny_spec(**changes)
     checked = check_spec(spec, catalogue)
-    return Request(checked, "tiny", json.dumps(spec), (), catalogue, folder, "cpu", with_report=False)
+    return Request(checked, "tiny", json.dumps(spec), (), catalogue, folder, "cpu", with_plugins=False)

@@ -12,7 +12,7 @@ from ftrun.contracts.specs import Backbone, Modifier, Part
 from ftrun.contracts.targets import Classes, Labels, Target, Values
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.contract import part_names
-from ftrun.plugins.load import Plugin
+from ftrun.plugins.installed import Plugin
 from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 

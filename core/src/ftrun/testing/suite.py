@@ -8,7 +8,8 @@ from typing import Any
 
 from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
 from ftrun.contracts.specs import ROLES
-from ftrun.plugins.load import Plugin, load_plugins, part_names
+from ftrun.plugins.installed import Plugin
+from ftrun.plugins.load import load_plugins, part_names
 from ftrun.testing.subject import ContractError, Fault, Options, Subject
 
 Holds = Callable[[Subject, Path], None]

@@ -11,7 +11,7 @@ import torch
 
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
-from ftrun.contracts.events import RunInfo
+from ftrun.contracts.events import FinishedRun, RunInfo
 from ftrun.contracts.figures import line_of
 from ftrun.plugins import trust
 from ftrun.plugins.catalogue import Catalogue
@@ -27,6 +27,7 @@ from ftrun.train import advice, init_from, norm
 from ftrun.train.assemble import Job, assemble
 from ftrun.train.device import choose_device, if_here
 from ftrun.train.evaluate import evaluate
+from ftrun.train.finished import call_plugins
 from ftrun.train.loop import fit, is_over
 from ftrun.train.observers import Observers
 from ftrun.train.saver import Saver, restore, saved, saved_input_of
@@ -48,8 +49,8 @@ class Request:
     init_from: Path | None = None
     short: bool = False
     """Whether a few batches of the data are enough."""
-    with_report: bool = True
-    """Whether the run ends with report.html."""
+    with_plugins: bool = True
+    """Whether plugins are called with the finished run, which write its report, say."""
     started: float = field(default_factory=perf_counter)
     """When the command was given, by perf_counter: before torch was loaded."""
 
@@ -81,8 +82,8 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
             },
         )
         folder.write_status("running", epoch=0, step=0)
-        with_report = request.with_report and not request.short
-        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), with_report)
+        plugins = request.catalogue if request.with_plugins and not request.short else None
+        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), plugins)
 
 
 def resume(
@@ -93,13 +94,14 @@ def resume(
     signals: Signals | None = None,
     *,
     short: bool = False,
-    with_report: bool = True,
+    with_plugins: bool = True,
     other_data: bool = False,
 ) -> dict[str, Any]:
     """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
 
     epochs: how long the run is to be in all, if longer than it was
-    short: whether it was started with a few batches of the data; then, or without with_report, there is no report.html
+    short: whether it was started with a few batches of the data; then, or without with_plugins, no plugin is called
+        with the finished run
     other_data: whether to go on although the content of the data is not what it was
 
     Raises FtrunError where the environment, the data or the checkpoints do not allow it.
@@ -162,8 +164,8 @@ def resume(
             report.say(f"not as it was: {difference}")
         for change in changed:
             report.say(f"the data is not what this run began with: {change}")
-        with_report = with_report and not short
-        return _carry_out(job, progress, folder, observers, report, signals or Signals(), with_report)
+        plugins = catalogue if with_plugins and not short else None
+        return _carry_out(job, progress, folder, observers, report, signals or Signals(), plugins)
 
 
 def _carry_out(
@@ -173,9 +175,9 @@ def _carry_out(
     observers: Observers,
     report: Report,
     signals: Signals,
-    with_report: bool,
+    plugins: Catalogue | None,
 ) -> dict[str, Any]:
-    """Train from where `progress` is, judge, and write the results."""
+    """Train from where `progress` is, evaluate, write the results, and call the plugins with the finished run."""
     info = _run_info(job, progress, folder)
     with signals:
         try:
@@ -189,9 +191,10 @@ def _carry_out(
             _write_failure(folder, progress, error, report)
             observers.call("ftrun_on_error", run=info, error=error)
             raise
-        if with_report:  # the run is over, and its status says so: nothing that happens here changes that
+        if plugins:  # the run is over, and its status says so: nothing that happens here changes that
             card.at_end(folder, job.spec.backbone, job.net, report.say)
             report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
+            call_plugins(plugins, FinishedRun(folder.path, job.spec, job.splits, job.net, report.say))
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
