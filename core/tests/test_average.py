@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -36,7 +38,7 @@ def test_the_average_is_what_the_formula_says(decay):
     expected = {name: value.clone() for name, value in net.model.state_dict().items()}
     for step in range(1, 30):
         now = move(net, step)
-        average.update(net, step)
+        average.update(step)
         keep = min(decay, (1 + step) / (10 + step))
         for name, value in now.items():
             expected[name] = keep * expected[name] + (1 - keep) * value if value.is_floating_point() else value
@@ -52,7 +54,7 @@ def test_the_first_steps_weigh_more_than_the_decay_says():
     net = small()
     average = Average(net, 0.999)
     now = move(net, 1)
-    average.update(net, 0)
+    average.update(0)
     assert (average.net.model.state_dict()["0.bias"] - now["0.bias"]).abs().max() < 0.5
 
 
@@ -69,23 +71,42 @@ def test_averaging_leaves_the_net_alone():
     net = small()
     average = Average(net, 0.5)
     before = move(net, 1)
-    average.update(net, 1)
+    average.update(1)
     assert all(torch.equal(value, before[name]) for name, value in net.model.state_dict().items())
 
 
 def test_the_state_comes_back_whole():
     net = small()
-    average, other = Average(net, 0.9), Average(small(), 0.9)
+    average, other = Average(net, 0.9), Average(deepcopy(net), 0.9)
     move(net, 3)
-    average.update(net, 3)
+    average.update(3)
     state = {name: value.clone() for name, value in average.state().items()}
     assert state.keys() == net.model.state_dict().keys()
     other.load_state(state)
     assert all(torch.equal(value, state[name]) for name, value in other.net.model.state_dict().items())
-    move(net, 4)
-    average.update(net, 4)
-    other.update(net, 4)
     assert all(torch.equal(value, other.state()[name]) for name, value in average.state().items())
+
+
+def test_starting_anew_forgets_what_was():
+    net = small()
+    average = Average(net, 0.9)
+    now = move(net, 3)
+    average.start()
+    assert all(torch.equal(value, now[name]) for name, value in average.state().items())
+
+
+def test_a_layer_may_put_another_tensor_in_a_buffers_place_and_layers_may_share_weights():
+    net = small()
+    net.model.add_module("again", net.model[0])
+    average = Average(net, 0.5)
+    shared = net.model[0].weight
+    before = shared.detach().clone()
+    with torch.no_grad():
+        shared += 1
+    net.model[1].running_mean = torch.full((4,), 2.0)
+    average.update(0)
+    assert torch.allclose(average.state()["0.weight"], before + 0.9), "what is shared is averaged once"
+    assert torch.allclose(average.state()["1.running_mean"], torch.full((4,), 1.8))
 
 
 def test_a_state_with_a_tensor_missing_is_refused():

@@ -1,9 +1,11 @@
 """A moving average of the weights, which often does better than the last weights."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ftrun.contracts.net import Net
 
@@ -18,22 +20,24 @@ class Average:
     def __init__(self, net: Net, decay: float) -> None:
         self.net = deepcopy(net).requires_grad_(False)
         self.decay = decay
+        self._floats, self._others = (
+            [*zip(_places(self.net, floating), _places(net, floating), strict=True)] for floating in (True, False)
+        )
 
     @torch.no_grad()
-    def start(self, net: Net) -> None:
-        """Start anew, from the weights of `net`."""
-        for old, new in _pairs(self.net, net):
-            old.copy_(new)
+    def start(self) -> None:
+        """Start anew, from the net's weights as they are."""
+        for (mine, name), (tensors, _) in (*self._floats, *self._others):
+            mine[name].copy_(tensors[name])
 
     @torch.no_grad()
-    def update(self, net: Net, step: int) -> None:
-        """Take in the weights after `step` optimizer steps."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        floats = [(old, new) for old, new in _pairs(self.net, net) if old.is_floating_point()]
-        torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], weight)
-        for old, new in _pairs(self.net, net):
-            if not old.is_floating_point():
-                old.copy_(new)
+    def update(self, step: int) -> None:
+        """Take in the net's weights after `step` optimizer steps."""
+        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        pairs = [(mine[name], tensors[name]) for (mine, name), (tensors, _) in self._floats]
+        average([old for old, _ in pairs], [new for _, new in pairs], step)
+        for (mine, name), (tensors, _) in self._others:
+            mine[name].copy_(tensors[name])
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor of the average, by name."""
@@ -48,8 +52,15 @@ class Average:
             tensor.copy_(state[name])
 
 
-def _pairs(average: Net, net: Net) -> list[tuple[Tensor, Tensor]]:
-    return [
-        *zip(average.model.parameters(), net.model.parameters(), strict=True),
-        *zip(average.model.buffers(), net.model.buffers(), strict=True),
-    ]
+def _places(net: Net, floating: bool) -> list[tuple[dict[str, Any], str]]:
+    """Return where each parameter and buffer is: layers stay, though one may put another tensor in a buffer's place.
+
+    floating: whether those of floating-point numbers are wanted, or those of other values
+    """
+    places = {}
+    for module in net.model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and tensor.is_floating_point() == floating:
+                    places.setdefault(tensor, (tensors, name))  # what layers share is averaged once
+    return list(places.values())

@@ -121,7 +121,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
         mean_loss = guard.step(loss, learning, progress.step, batches)  # clips; the weights change here
         if mean_loss is not None:
             if job.average:
-                job.average.update(net, progress.step)
+                job.average.update(progress.step)
             progress.loss_sum += mean_loss * samples
             progress.samples += samples
         else:

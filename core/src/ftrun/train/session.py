@@ -144,7 +144,7 @@ def resume(
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.net, resolved["init_from"])
             if job.average:
-                job.average.start(job.net)
+                job.average.start()
         progress = restore(job, folder, report.say)
         report.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
