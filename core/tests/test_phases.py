@@ -172,6 +172,18 @@ def test_what_was_frozen_learns_again():
     assert all(module.training for module in net.modules())
 
 
+def test_freezing_many_stages_lists_the_parameters_no_more_often_than_freezing_one(monkeypatch):
+    listed = []
+    original = nn.Module.named_parameters
+    monkeypatch.setattr(nn.Module, "named_parameters", lambda self: listed.append(1) or original(self))
+    counts = []
+    for stages in (["stem"], ["stem", "middle", "late"]):
+        listed.clear()
+        deep().freeze(stages)
+        counts.append(len(listed))
+    assert counts[0] == counts[1]
+
+
 def test_what_a_modifier_took_the_gradient_from_stays_without():
     net = deep()
     net.model.late[0].weight.requires_grad_(False)

@@ -27,6 +27,16 @@ def test_the_cut_keeps_the_proportions_of_classes(labels, fraction, seed):
         assert taken == (0 if total == 1 else min(max(round(total * fraction), 1), total - 1))
 
 
+def test_the_cut_takes_of_each_class_what_the_generator_draws_of_it_in_their_order():
+    strata = torch.tensor([3, 0, -1, 3, 0, 0, 3, -1, 0, 3])
+    generator, expected = torch.Generator().manual_seed(5), set()
+    for label in (-1, 0, 3):
+        members = [sample for sample, each in enumerate(strata.tolist()) if each == label]
+        drawn = torch.randperm(len(members), generator=generator)[: round(len(members) / 2)]
+        expected |= {members[each] for each in drawn.tolist()}
+    assert set(stratified(strata, 0.5, 5).nonzero().flatten().tolist()) == expected
+
+
 def test_another_seed_cuts_elsewhere():
     strata = torch.arange(200) % 4
     assert not torch.equal(stratified(strata, 0.2, 0), stratified(strata, 0.2, 1))

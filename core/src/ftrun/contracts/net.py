@@ -146,19 +146,25 @@ class Net(nn.Module):
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Ordered, input to output: {stage: names of its parameters in `model`}. Each parameter is in exactly one."""
         found: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
+        stage_of = self._stage_finder()
         for parameter, _ in self.model.named_parameters():
-            stage = self._stage_of(parameter)
+            stage = stage_of(parameter)
             if stage is None:
                 raise ValueError(f"parameter {parameter!r} belongs to no stage of {type(self).__name__}")
             found[stage].append(parameter)
         return {name: tuple(parameters) for name, parameters in found.items() if parameters}
 
-    def _stage_of(self, name: str) -> str | None:
-        """The stage that a parameter or module of `model` belongs to; None for a module that holds several stages."""
+    def _stage_finder(self) -> Callable[[str], str | None]:
+        """Return what finds the stage of a parameter or module of `model`; None for a module that has several in it."""
         paths = {path: stage for stage, paths in self._stage_paths.items() for path in paths}
         paths[self.head_path] = "head"
-        fits = [path for path in paths if name == path or name.startswith(f"{path}.")]
-        return paths[max(fits, key=len)] if fits else None
+
+        def stage_of(name: str) -> str | None:
+            while name not in paths and "." in name:
+                name = name.rpartition(".")[0]
+            return paths.get(name)
+
+        return stage_of
 
     def freeze(self, stages: Collection[str], *, statistics: bool = False) -> None:
         """Let exactly these stages be frozen: no gradient, evaluation mode, and so no change of a buffer either.
@@ -169,17 +175,21 @@ class Net(nn.Module):
         statistics: whether batch normalisation keeps, and computes with, its running statistics in the other stages
             too, while its scale and shift learn. Not so in the head, which is fresh and has none worth keeping.
         """
+        parameters = dict(self.model.named_parameters())
         if not self._learning:
-            self._learning = {name for name, each in self.model.named_parameters() if each.requires_grad}
-        frozen = {name for stage in stages for name in self.stages.get(stage, ())}
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in self._learning - frozen)
-        only_head = set(self.stages) - {"head"} <= set(stages)
+            self._learning = {name for name, each in parameters.items() if each.requires_grad}
+        names = self.stages
+        learning = self._learning.difference(*(names.get(stage, ()) for stage in stages))
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in learning)
+        only_head = names.keys() - {"head"} <= set(stages)
+        stage_of = self._stage_finder()
+        staged = [(stage_of(name), module) for name, module in self.model.named_modules()]
         self._frozen = [
             module
-            for name, module in self.model.named_modules()
-            if (self._stage_of(name) != "head" if only_head else self._stage_of(name) in stages)
-            or (statistics and has_statistics(module) and self._stage_of(name) != "head")
+            for stage, module in staged
+            if (stage != "head" if only_head else stage in stages)
+            or (statistics and has_statistics(module) and stage != "head")
         ]
         self.train(self.training)
 

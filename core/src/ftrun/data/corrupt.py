@@ -1,6 +1,6 @@
 """Samples that cannot be read: an error or, up to a number that the spec gives, skipped; never silently."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ftrun.contracts.errors import DataError
@@ -23,22 +23,30 @@ class CorruptSamples:
 
     def __init__(self, limit: int, say: Callable[[str], None]) -> None:
         self.limit = limit
-        self.found: list[Corrupt] = []
+        self._found: dict[tuple[str, int], Corrupt] = {}
         self._say = say
+
+    @property
+    def found(self) -> list[Corrupt]:
+        """Those of the run, in the order in which they were found."""
+        return list(self._found.values())
+
+    @found.setter
+    def found(self, found: Iterable[Corrupt]) -> None:
+        self._found = {(each.split, each.sample): each for each in found}
 
     @property
     def in_order(self) -> list[Corrupt]:
         """By split and sample: in what order they were found depends on what is cached."""
-        return sorted(self.found, key=lambda each: (_SPLITS.index(each.split), each.sample))
+        return sorted(self._found.values(), key=lambda each: (_SPLITS.index(each.split), each.sample))
 
     def add(self, split: str, sample: int, reason: str) -> None:
         """Note one that is to be skipped. Raises DataError where that is one too many."""
-        if any((each.split, each.sample) == (split, sample) for each in self.found):
+        if (split, sample) in self._found:
             return
-        self.found.append(Corrupt(split, sample, reason))
-        if len(self.found) > self.limit:
+        self._found[split, sample] = Corrupt(split, sample, reason)
+        count = len(self._found)
+        if count > self.limit:
             listed = "\n".join(f"  {each.split} {each.sample}: {each.reason}" for each in self.found)
-            raise DataError(
-                f"{len(self.found)} samples cannot be read, and train.on_corrupt allows for {self.limit}:\n{listed}"
-            )
-        self._say(f"skipped sample {sample} of {split}, {len(self.found)} of at most {self.limit}: {reason}")
+            raise DataError(f"{count} samples cannot be read, and train.on_corrupt allows for {self.limit}:\n{listed}")
+        self._say(f"skipped sample {sample} of {split}, {count} of at most {self.limit}: {reason}")

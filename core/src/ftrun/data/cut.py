@@ -24,8 +24,9 @@ def keep_classes(
     for samples, classes in members:
         sizes = classes.bincount()
         staying = classes[~chosen[samples]].bincount(minlength=len(sizes))
+        by_number = by_class(samples, classes)
         for which in ((staying < left) & (staying < sizes)).nonzero().flatten().tolist():
-            own = samples[classes == which]
+            own = by_number[which]
             wanted = left if len(own) > left else 1
             taken = own[chosen[own]]
             missing = max(0, wanted - (len(own) - len(taken)))
@@ -35,13 +36,21 @@ def keep_classes(
     return chosen
 
 
+def by_class(samples: "Tensor", classes: "Tensor") -> dict[int, "Tensor"]:
+    """Return the samples of each class, in their order, by its number; int64 [M] both."""
+    order = classes.argsort(stable=True)
+    numbers, sizes = classes[order].unique_consecutive(return_counts=True)
+    return dict(zip(numbers.tolist(), samples[order].split(sizes.tolist()), strict=True))
+
+
 def _choose_of_each(chosen: "Tensor", members: Members, draws: "Tensor") -> None:
     """Choose a sample of each class that has none among the chosen, where no class loses its last one by that."""
     for samples, classes in members:
         sizes = classes.bincount()
         taken = classes[chosen[samples]].bincount(minlength=len(sizes))
+        by_number = by_class(samples, classes)
         for which in ((taken == 0) & (sizes > 1)).nonzero().flatten().tolist():
-            own = samples[classes == which]
+            own = by_number[which]
             if not chosen[own].any():  # nor one that was chosen for another class
                 able = (each for each in own[draws[own].argsort()] if not _is_last(each, chosen, members))
                 for each in able:

@@ -11,7 +11,7 @@ from ftrun.contracts.errors import DataError
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.targets import Classes, Labels, Target
 from ftrun.data import absent
-from ftrun.data.cut import keep_classes
+from ftrun.data.cut import by_class, keep_classes
 from ftrun.spec.specfile import is_text
 
 
@@ -144,8 +144,7 @@ def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.zeros(len(strata), dtype=torch.bool)
-    for stratum in strata.unique():  # type: ignore[no-untyped-call]
-        members = (strata == stratum).nonzero().flatten()
+    for members in by_class(torch.arange(len(strata)), strata).values():
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         chosen[members[torch.randperm(len(members), generator=generator)[:count]]] = True
     return chosen

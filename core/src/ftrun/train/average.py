@@ -33,7 +33,7 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the net's weights after `step` optimizer steps."""
-        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
+        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
         pairs = [(mine[name], tensors[name]) for (mine, name), (tensors, _) in self._floats]
         average([old for old, _ in pairs], [new for _, new in pairs], step)
         for (mine, name), (tensors, _) in self._others:
@@ -57,7 +57,7 @@ def _places(net: Net, floating: bool) -> list[tuple[dict[str, Any], str]]:
 
     floating: whether those of floating-point numbers are wanted, or those of other values
     """
-    places = {}
+    places: dict[Tensor, tuple[dict[str, Any], str]] = {}
     for module in net.model.modules():
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
