@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ftrun.contracts.printable import cell, printable, printable_lines
     from ftrun.data.files import write_whole
     from ftrun.runs.newfile import check_new, check_no_input
+    from ftrun.spec.options import with_options
 
 __all__ = [
     "AS_JSON",
@@ -32,6 +33,7 @@ __all__ = [
     "printable_lines",
     "shown",
     "to_json",
+    "with_options",
     "write_whole",
 ]
 
@@ -41,6 +43,7 @@ _HOME = {
     "ftrun.contracts.printable": "cell printable printable_lines",
     "ftrun.data.files": "write_whole",
     "ftrun.runs.newfile": "check_new check_no_input",
+    "ftrun.spec.options": "with_options",
 }
 """The public names of each module."""
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.contracts.figures import is_figure, shown
 from ftrun.contracts.specs import Hub
-from ftrun.formats import with_options
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs.folder import RunFolder
+from ftrun.spec.options import with_options
 
 _FILES = {
     "model.safetensors": "checkpoints/best/model.safetensors",
