@@ -1,5 +1,7 @@
+import hashlib
 import json
 import stat
+import time
 from typing import ClassVar
 
 import pytest
@@ -8,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ftrun import Classes, ImageInput, Net, PluginError
+from ftrun.data import filedigests
 from ftrun.runs import checkpoint
 
 OPTIMIZERS = {
@@ -65,6 +68,21 @@ def test_an_optimizer_s_state_keeps_its_dtypes(tmp_path):
     learn(net, optimizer, 3)
     learn(other, resumed, 3)
     assert torch.equal(net.head.weight, other.head.weight)
+
+
+def test_a_file_that_stays_as_it_is_is_read_once_for_its_digest(tmp_path, monkeypatch):
+    file, reads = tmp_path / "file", []
+    file.write_text("one")
+    file_digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: reads.append(1) or file_digest(*given))
+    assert checkpoint.digest(file) == checkpoint.digest(file)
+    assert len(reads) == 2, "it may have changed within the time that a file system's clock takes to tick"
+    monkeypatch.setattr(filedigests, "_SETTLED", -1.0)
+    one = checkpoint.digest(file)
+    assert (checkpoint.digest(file), len(reads)) == (one, 3)
+    time.sleep(0.05)
+    file.write_text("two")
+    assert (checkpoint.digest(file) != one, len(reads)) == (True, 4)
 
 
 class Convolutional(Net):

@@ -6,10 +6,12 @@ from typing import Literal
 import pytest
 import torch
 
-from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset
+from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset, TensorSplit
 from ftrun.data import cachefolder
 from ftrun.data.decoded import Decoder
 from ftrun.data.mapped import MappedSplit
+from ftrun.data.splits import complete
+from ftrun.runs.identity import fingerprints
 
 INPUT = ImageInput(size=(4, 6))
 
@@ -229,6 +231,36 @@ def test_without_workers_it_is_this_process_that_decodes():
     files.in_memory = False
     through(files)
     assert files.reads == 150
+
+
+class Asked(Files):
+    """One that counts how often it is asked for its fingerprint, which takes real ones long."""
+
+    asked = 0
+
+    def __getattribute__(self, name):
+        if name == "fingerprint":
+            self.asked += 1
+        return super().__getattribute__(name)
+
+
+def test_files_are_asked_once_a_run_what_they_are_and_again_once_they_are_decoded(folder):
+    for times in (2, 1):  # the second time they are in the cache
+        files = Asked()
+        cut = complete(Splits(train=files, targets={"label": Classes(names=("a", "b", "c"))}), val_fraction=0.2, seed=0)
+        splits = decoder(say=lambda line: None).splits(cut)
+        fingerprints(cut)
+        fingerprints(splits)
+        assert files.asked == times
+
+
+def test_data_in_memory_is_asked_anew_in_another_run():
+    split = TensorSplit(torch.zeros(10, 3, 4, 4, dtype=torch.uint8), {"label": torch.arange(10) % 2})
+    data, found = Splits(train=split, targets={"label": Classes(names=("a", "b"))}), []
+    for _ in range(2):
+        found.append(fingerprints(complete(data, val_fraction=0.2, seed=0)))
+        split.inputs += 1
+    assert found[0]["val"]["inputs"] != found[1]["val"]["inputs"]
 
 
 class Changing(Files):

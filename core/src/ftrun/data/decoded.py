@@ -63,7 +63,7 @@ class Decoder:
             if stale:
                 self._say(f"{name}: what the cache holds is not what is decoded now, so it is decoded anew")
             if content is None or stale:
-                content = entry.write(lambda inputs: self._fill(split, inputs, name), replace=stale)
+                content = entry.write(lambda inputs: self._fill(split, source, inputs, name), replace=stale)
         except OSError as error:
             reason = error.strerror or error
             self._say(f"{name}: decoded anew in each epoch, because the cache {entry.path.parent} fails: {reason}")
@@ -87,9 +87,12 @@ class Decoder:
             code_of([type(self._dataset), type(split), type(self._prepare)]),
         ]
 
-    def _fill(self, split: Split, inputs: Tensor, name: str) -> list[int]:
-        """Decode all of a split into `inputs`, and give the indices of what cannot be read."""
-        started, before = perf_counter(), getattr(split, "fingerprint", None)
+    def _fill(self, split: Split, source: str, inputs: Tensor, name: str) -> list[int]:
+        """Decode all of a split into `inputs`, and give the indices of what cannot be read.
+
+        source: its fingerprint, as the entry's key has it
+        """
+        started = perf_counter()
         self._say(f"{name}: decoding {len(split):,} samples, once, into {cachefolder.folder()}")
         corrupt = CorruptSamples(len(split) if self._skip else 0, lambda line: None)
         loader = Loader(
@@ -103,7 +106,7 @@ class Decoder:
         )
         for batch in loader.in_order():
             inputs[batch.ids] = batch.inputs
-        if getattr(split, "fingerprint", None) != before:
+        if getattr(split, "fingerprint", None) != source:
             raise _FilesChanged
         self._say(f"{name}: decoded in {perf_counter() - started:.1f} s; from now on read from there")
         return [sample.sample for sample in corrupt.found]

@@ -94,8 +94,20 @@ def _read(path: str) -> tuple[bytes | None, bytes | None]:
             after = os.fstat(file.fileno())
     except (OSError, ValueError):  # ValueError: a name that cannot be one
         return None, None
-    settled = time() - after.st_ctime >= _SETTLED
-    return digest.digest(), _state(after) if settled and _state(before) == _state(after) else None
+    state = _settled(after)
+    return digest.digest(), state if state == _state(before) else None
+
+
+def settled_state(path: str | os.PathLike[str]) -> bytes | None:
+    """Return what is another one whenever a file is; None for what changed a moment ago, and may change unnoticed.
+
+    Raises OSError where there is no such file.
+    """
+    return _settled(os.stat(path))
+
+
+def _settled(status: os.stat_result) -> bytes | None:
+    return _state(status) if time() - status.st_ctime >= _SETTLED else None
 
 
 def _state(status: os.stat_result) -> bytes:

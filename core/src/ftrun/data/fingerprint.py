@@ -1,14 +1,15 @@
 """What tells one split from another: something that is another one for other data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Subset, TensorSplit
+from ftrun.contracts.data import Split, Splits, Subset, TensorSplit
 
 _SAMPLED = 16
 
@@ -80,7 +81,7 @@ def _of(split: Split, named: tuple[str, ...]) -> str | None:
         inner = _of(split.split, named)
         return inner and _hash(inner.encode(), split.indices)
     if isinstance(split, TensorSplit):
-        return _hash(repr(split.inputs.shape).encode(), split.inputs)
+        return _once(split, "inputs", lambda: _hash(repr(split.inputs.shape).encode(), split.inputs))
     return next((value for name in named if (value := asked_once(split, name)) is not None), None)
 
 
@@ -89,14 +90,28 @@ _KNOWN: WeakKeyDictionary[Any, dict[str, str | None]] = WeakKeyDictionary()
 
 
 def asked_once(split: Split, name: str = "fingerprint") -> str | None:
-    """What the split itself says that tells its inputs from others, the first time; None where it says nothing."""
+    """Return what the split itself has, as it was the first time in a run; None where it has nothing."""
+    return _once(split, name, lambda: getattr(split, name, None))
+
+
+def _once(split: Split, name: str, ask: Callable[[], str | None]) -> str | None:
     try:
         known = _KNOWN.setdefault(split, {})
     except TypeError:  # it has no hash, or takes no weak reference
-        return getattr(split, name, None)
+        return ask()
     if name not in known:
-        known[name] = getattr(split, name, None)
+        known[name] = ask()
     return known[name]
+
+
+def ask_anew(splits: Splits) -> Splits:
+    """Return the splits, whose answers are forgotten: a dataset may give the same ones to another run, changed."""
+    for _, split in splits.items():
+        while isinstance(split, Subset):
+            split = split.split
+        with suppress(TypeError):
+            _KNOWN.pop(split, None)
+    return splits
 
 
 def _hash(text: bytes, tensor: Tensor) -> str:

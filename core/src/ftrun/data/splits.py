@@ -12,12 +12,13 @@ from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.targets import Classes, Labels, Target
 from ftrun.data import absent
 from ftrun.data.cut import by_class, keep_classes
+from ftrun.data.fingerprint import ask_anew
 from ftrun.spec.specfile import is_text
 
 
 def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     """The splits with a val, cut from train where the dataset has none; checked. Values know their mean in train."""
-    check(splits)
+    check(ask_anew(splits))
     whole = _with_val(splits, val_fraction, seed)
     if splits.val is None:
         _check_known(whole)

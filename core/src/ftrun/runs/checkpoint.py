@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from ftrun.contracts.errors import FtrunError, PluginError
 from ftrun.contracts.figures import finite, to_json
 from ftrun.contracts.inputs import InputSpec
+from ftrun.data.filedigests import settled_state
 from ftrun.data.files import put_in_place, sync, writing
 from ftrun.runs.packing import pack, unpack
 from ftrun.spec.specfile import is_text
@@ -152,7 +154,13 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def digest(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
+    """Return a file's SHA-256, in hexadecimal. It is computed once a process for a file that stays as it is."""
+    state = settled_state(path)
+    return _digest(path, state) if state else _digest.__wrapped__(path, state)
+
+
+@lru_cache(256)
+def _digest(path: Path, state: bytes | None) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
