@@ -126,6 +126,13 @@ def test_under_pytest_there_is_a_test_for_each_part_and_property():
     assert "sgd-state-round-trip" in ids
 
 
+def test_some_parts_alone_may_be_checked():
+    (mark,) = check_plugin("ftrun_optim", parts=["sgd", "step"]).pytestmark
+    assert {check.subject.name for check in mark.args[1]} == {"sgd", "step"}
+    with pytest.raises(ContractError, match=r"has no part named 'sdg'\. Did you mean 'sgd'\?"):
+        check_plugin("ftrun_optim", parts=["sdg"])()
+
+
 def test_a_plugin_that_is_not_there_fails_as_one_test():
     with pytest.raises(ContractError, match=r"no installed plugin is called 'ftrun_nowhere'.*pip install -e"):
         check_plugin("ftrun_nowhere")()

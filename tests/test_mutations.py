@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support import tiny_spec
@@ -27,7 +27,6 @@ SPECS = [
     *(json.loads(path.read_text()) for path in EXAMPLES),
 ]
 PYDANTICS_OWN_WORDS = ("Input should", "Input tag", "Unable to extract", "pydantic", "after validation", "JSON input")
-QUIET = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +97,6 @@ def judge(path: Path, catalogue: Catalogue, overrides: tuple[str, ...] = ()) -> 
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of values in values in values
-@settings(max_examples=400, **QUIET)
 @given(spec=mutated_specs())
 def test_mutated_specs(spec, catalogue, validator, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "mutated.json"
@@ -109,7 +107,6 @@ def test_mutated_specs(spec, catalogue, validator, tmp_path_factory):
         validator.validate(verdict)
 
 
-@settings(max_examples=150, **QUIET)
 @given(data=st.data())
 def test_broken_texts(data, catalogue, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "broken.json"
@@ -123,7 +120,6 @@ def test_broken_texts(data, catalogue, tmp_path_factory):
     judge(path, catalogue)
 
 
-@settings(max_examples=100, **QUIET)
 @given(value=jsons)
 def test_any_json(value, catalogue, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "any.json"
@@ -137,7 +133,6 @@ PATHS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, **QUIET)
 @given(
     assignments=st.lists(
         st.builds(
@@ -155,7 +150,7 @@ def test_any_set(assignments, spec, catalogue, tmp_path_factory):
     judge(path, catalogue, tuple(assignments))
 
 
-@settings(max_examples=30, **QUIET)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(spec=mutated_specs(), text=texts)
 def test_the_command_says_the_same(spec, text, catalogue, tmp_path_factory):
     """The same through the command line, with and without --json: an exit code, one report, no exception."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
@@ -22,7 +22,6 @@ def image(*shape: int) -> torch.Tensor:
     interpolation=st.sampled_from(["bilinear", "bicubic", "nearest"]),
     crop=st.floats(0.1, 1.0),
 )
-@settings(max_examples=60, deadline=None)
 def test_images_of_any_size_become_one_batch(sizes, interpolation, crop):
     batch = ImageInput(size=(20, 30), interpolation=interpolation, crop=crop).collate(
         [image(channels, height, width) for height, width, channels in sizes]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ftrun import Classes, DataError, Labels, Splits, Subset, TensorSplit, Values, keep_classes
@@ -28,7 +28,6 @@ def split(inputs=None, **targets) -> TensorSplit:
     fraction=st.floats(0.05, 0.9),
     seed=st.integers(0, 3),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
 def test_val_leaves_each_class_of_every_target_in_train(rows, fraction, seed):
     first, second, sets = zip(*rows, strict=True)
     several = torch.zeros(len(rows), 5)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ftrun import Classes, DataError, Labels, Splits, Subset, TensorSplit, Values
@@ -17,7 +17,6 @@ def classes(count: int) -> dict[str, Classes]:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200), st.floats(0.01, 0.99), st.integers(0, 5))
-@settings(max_examples=100, deadline=None)
 def test_the_cut_keeps_the_proportions_of_classes(labels, fraction, seed):
     strata = torch.tensor(labels)
     chosen = stratified(strata, fraction, seed)

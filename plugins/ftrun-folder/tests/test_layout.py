@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -319,7 +319,6 @@ trees = st.dictionaries(
 ).filter(lambda tree: not {name.casefold() for name in tree} & set(layout._OTHER_NAMES))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tree=trees, limit=st.none() | st.integers(1, 40), randomly=st.randoms(use_true_random=False))
 def test_random_trees(
     tree: dict[str, int], limit: int | None, randomly: random.Random, tmp_path_factory: pytest.TempPathFactory

@@ -61,7 +61,7 @@ def several_labels(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
     return logits, torch.randint(0, 2, (samples, count), generator=generator).float()
 
 
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=settings.default.max_examples * 2 // 5)
 
 
 @quick

@@ -33,5 +33,6 @@ SMALL = {"width": 8, "embedding": 8}
 test_contract = check_plugin("ftrun_text", options={"csv": a_csv, "jsonl": a_jsonl, "lstm": SMALL})
 test_contract_of_two_layers_in_one_direction = check_plugin(
     "ftrun_text",
-    options={"csv": a_csv, "jsonl": a_jsonl, "lstm": {**SMALL, "layers": 2, "bidirectional": False, "dropout": 0.0}},
+    options={"lstm": {**SMALL, "layers": 2, "bidirectional": False, "dropout": 0.0}},
+    parts=["lstm"],
 )

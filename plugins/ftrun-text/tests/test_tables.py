@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ftrun
@@ -82,7 +82,6 @@ encodings = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(st.tuples(texts, labels, cells), min_size=1, max_size=12),
     encoding=encodings,
@@ -123,7 +122,6 @@ def test_random_csv_files_load_as_they_were_written(
     assert splits.train.lengths.tolist() == [len(text) for text, _ in expected]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.tuples(texts, labels), min_size=1, max_size=12),
     ascii_only=st.booleans(),
@@ -137,7 +135,6 @@ def test_random_json_lines_load_as_they_were_written(
     assert all_samples(jsonl_part(path, test_fraction=0).build()) == [(text, label.strip()) for text, label in rows]
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     content=st.binary(max_size=60)
     | st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b"\xff", b"\x00", b"  "])).map(b"".join),
@@ -434,7 +431,6 @@ def test_equal_texts_are_not_torn_apart(tmp_path: Path) -> None:
     fraction=st.floats(0.01, 0.9),
     seed=st.integers(0, 9),
 )
-@settings(deadline=None)
 def test_each_stratum_gives_its_share(strata: list[int], fraction: float, seed: int) -> None:
     from ftrun_text.shares import set_aside
 

@@ -87,12 +87,13 @@ def checks_of(
     options: Mapping[str, Options] | None = None,
     input: Mapping[str, Any] | None = None,  # noqa: A002  (the spec's word)
     backbone: Any = "tiny-net",
+    parts: Sequence[str] = (),
     installed: Sequence[Plugin] = (),
 ) -> list[Check]:
-    """Every check of a plugin's parts; see `check_plugin` for the arguments."""
+    """Return every check of a plugin's parts; see `check_plugin` for the arguments."""
     given = dict(options or {})
     names = [name for part in plugin.parts for name in part_names(part)]
-    for name in given:
+    for name in (*given, *parts):
         if name not in names:
             raise SpecError(
                 f"{plugin} has no part named {name!r}.{did_you_mean(name, names)} Its parts: {', '.join(names)}."
@@ -101,6 +102,7 @@ def checks_of(
         Subject(plugin, part, name, given.get(name, {}), input or {}, backbone, installed)
         for part in plugin.parts
         for name in part_names(part)
+        if not parts or name in parts
     ]
     return [
         Check(subject, each)
@@ -138,6 +140,7 @@ def check_plugin(
     options: Mapping[str, Options] | None = None,
     input: Mapping[str, Any] | None = None,  # noqa: A002  (the spec's word)
     backbone: Any = "tiny-net",
+    parts: Sequence[str] = (),
 ) -> Callable[..., None]:
     """A test function for pytest: one test for each property and part of an installed plugin.
 
@@ -148,13 +151,14 @@ def check_plugin(
         download weights. In place of options it may be a function that makes them, given a folder to put data in.
     input: a spec's `input`, such as {"size": 64}, to make backbones quicker
     backbone: the part that modifiers and exporters are tried on, as a spec names it
+    parts: names of the parts to check, if not all: sizes that are slow to build may have a test of their own
     """
     import pytest
 
     installed = load_plugins()
     try:
         plugin = find_plugin(module, installed)
-        checks = checks_of(plugin, options=options, input=input, backbone=backbone, installed=installed)
+        checks = checks_of(plugin, options=options, input=input, backbone=backbone, parts=parts, installed=installed)
     except (PluginError, SpecError) as reason:
         message = str(reason)
 
