@@ -35,9 +35,8 @@ RUN, MOUNT = Path("run"), Path("mount")
 
 
 def start(code, *arguments):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def check_message(code, errors, folder=RUN, what=FULL):

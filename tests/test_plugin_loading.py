@@ -395,6 +395,7 @@ def test_why_of_a_plugin(name, alone, ftrun):
                     "clashes_with": [],
                 }
             ],
+            "commands": [],
         }
     ]
 
@@ -413,9 +414,9 @@ tiny-sgd (optimizer), from ftrun-tiny 1.0: loaded
     (found,) = why(ftrun, "tiny-sgd")
     assert (found["kind"], found["api"]) == ("part", None)
     assert [(each["kind"], each["parts"][0]["role"]) for each in why(ftrun, "tiny")] == [
-        ("plugin", "backbone"),
-        ("part", "backbone"),
+        ("plugin", "dataset"),
         ("part", "dataset"),
+        ("part", "backbone"),
     ]
 
 

@@ -253,17 +253,18 @@ def test_the_listing(alone, ftrun):
 ftrun-slow 2.1
   optimizer  slow  Takes its time.
 ftrun-tiny 1.0
-  backbone   tiny       One convolution with batch normalisation.
   dataset    tiny       Grey images, 8x8, whose class shows as brightness.
+  backbone   tiny       One convolution with batch normalisation.
   loss       tiny-loss  Cross-entropy.
-  observer   recorder   Writes what it is called with to a file, and fails where it is told to.
   optimizer  tiny-sgd   Plain gradient descent.
+  observer   recorder   Writes what it is called with to a file, and fails where it is told to.
 """
     )
     assert plugins(ftrun)["plugins"][0] == {
         "distribution": "ftrun-slow",
         "version": "2.1",
         "parts": [{"role": "optimizer", "name": "slow", "summary": "Takes its time."}],
+        "commands": [],
         "warnings": [],
     }
 

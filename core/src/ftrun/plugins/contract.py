@@ -38,7 +38,7 @@ def check_hooks(module: ModuleType) -> None:
         for argument in inspect.signature(member).parameters.values():
             # pluggy refuses an unknown one without a default, and never passes one that has a default.
             if argument.name not in known or argument.default is not argument.empty:
-                takes = f"it has {', '.join(known)}" if known else "hooks that offer something have none"
+                takes = f"it has {', '.join(known)}" if known else "hooks that offer parts have none"
                 raise Broken(f"{name} takes no argument {argument.name!r}: {takes}")
 
 

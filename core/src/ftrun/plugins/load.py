@@ -70,9 +70,9 @@ def _loaded(manager: pluggy.PluginManager, record: Plugin, imported: Callable[[]
             # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
             deprecated = register(manager, module, f"{record.distribution}:{record.entry_point}")
         text = record.local.source.decode(errors="replace") if record.local else source(record)
+        record = replace(record, warnings=(*deprecated, *heavy.warning(before, text)))
         return replace(
             record,
-            warnings=(*deprecated, *heavy.warning(before, text)),
             parts=tuple(offered(manager, module)),
             commands=checked(offered_by(manager, module, hooks.COMMANDS)),
             run_finished=implementation(manager, module, hooks.RUN_FINISHED),
