@@ -14,9 +14,19 @@ from torch import nn
 
 import ftrun
 from ftrun.exportable import Deployed
-from ftrun.scaffold.templates import augmentation, exporter, hub, loss, metric, modifier, observer, optimizer, scheduler
-from ftrun.testing import tiny
-from ftrun.testing.tinynet import tiny_net
+from ftrun_devkit import tiny
+from ftrun_devkit.scaffold.templates import (
+    augmentation,
+    exporter,
+    hub,
+    loss,
+    metric,
+    modifier,
+    observer,
+    optimizer,
+    scheduler,
+)
+from ftrun_devkit.tinynet import tiny_net
 
 RIGHT: Mapping[str, type[ftrun.Part]] = {
     "dataset": tiny.TinyImages,

@@ -11,8 +11,8 @@ import ftrun
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins.installed import Plugin
 from ftrun.plugins.load import load_plugins, part_names
-from ftrun.testing import Check, ContractError, check_plugin, checks_of, tiny_run
-from ftrun.testing.suite import properties_of
+from ftrun_devkit import Check, ContractError, check_plugin, checks_of, tiny_run
+from ftrun_devkit.suite import properties_of
 
 INSTALLED = load_plugins()
 

@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from support import install, tiny_spec, write_spec
 
@@ -37,7 +38,7 @@ def test_every_key_of_a_spec_is_explained():
 
 
 def test_every_command_is_listed():
-    for command in main.commands:
+    for command in main.list_commands(click.Context(main)):
         assert f"ftrun {command}" in README
 
 

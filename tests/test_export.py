@@ -20,7 +20,7 @@ from support import install, tiny_spec, write_spec
 
 import ftrun as api
 from ftrun.run.export import files
-from ftrun.testing import tiny
+from ftrun_devkit import tiny
 
 NAMES = ("ant", "bee", "cat")
 NETS = {

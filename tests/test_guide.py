@@ -12,11 +12,11 @@ import test_new_plugin as fresh
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun import testing
+import ftrun_devkit
 from ftrun.cli import main
 from ftrun.contracts import events, hooks
 from ftrun.plugins.load import load_plugins
-from ftrun.testing.suite import checks_of, find_plugin, properties_of
+from ftrun_devkit.suite import checks_of, find_plugin, properties_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -28,7 +28,7 @@ EXAMPLE = ROOT / "examples" / "ftrun-example-plugin"
 ROLES = [role.role for role in hooks.ROLE_OF_HOOK.values()]
 
 # An environment with the core alone, as `ftrun new-plugin` is tested in.
-third_party, core_wheel, environment = fresh.third_party, fresh.core_wheel, fresh.environment
+third_party, wheels, environment = fresh.third_party, fresh.wheels, fresh.environment
 
 
 def blocks(language, text=GUIDE):
@@ -125,8 +125,8 @@ def test_the_example_installed_for_real(environment):
         environment / "ftrun", "check-plugin", "ftrun-example-plugin", "--set", "poly.epsilon=0.5", "--json"
     )
     assert [each["property"] for each in json.loads(checked)] == [each.name for each in properties_of("loss")]
-    (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun/testing/tiny.py")
-    spec = write_spec(testing.tiny_spec(loss={"name": "poly", "epsilon": 0.5}))
+    (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun_devkit/tiny.py")
+    spec = write_spec(ftrun_devkit.tiny_spec(loss={"name": "poly", "epsilon": 0.5}))
     fresh.output_of(environment / "ftrun", spec, "--parts", tiny, "--out", "run")
     assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
 
@@ -187,13 +187,18 @@ def commands():
     return [shlex.split(each, comments=True)[1:] for each in inline + lines]
 
 
+def every_command():
+    context = click.Context(main)
+    return {name: main.get_command(context, name) for name in main.list_commands(context)}
+
+
 def test_every_command_that_it_shows_exists_with_its_options():
-    shown = commands()
+    shown, known = commands(), every_command()
     assert len(shown) > 10
     for words in shown:
-        name = words[0] if words[0] in main.commands else "run"
+        name = words[0] if words[0] in known else "run"
         assert name != "run" or words[0].endswith(".json"), words
-        _has_options(main.commands[name], words)
+        _has_options(known[name], words)
     assert {"check-plugin", "new-plugin", "plugins", "check", "verify-resume"} <= {words[0] for words in shown}
 
 
@@ -204,7 +209,7 @@ def _has_options(command, words):
 
 
 def test_every_option_that_it_names_is_some_commands():
-    known = {option for command in main.commands.values() for each in command.params for option in each.opts}
+    known = {option for command in every_command().values() for each in command.params for option in each.opts}
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", GUIDE):
         assert option in known, option
 
@@ -214,7 +219,7 @@ def test_every_option_that_it_names_is_some_commands():
 
 def test_every_public_name_is_mentioned_and_no_other():
     mentioned = set(re.findall(r"(?<![\w.-])ftrun\.([A-Za-z_]\w*)", GUIDE))
-    assert mentioned - {"testing"} == set(api.__all__)
-    of_testing = set(re.findall(r"(?<![\w.-])ftrun\.testing\.([A-Za-z_]\w*)", GUIDE))
-    of_testing |= set(re.findall(r"from ftrun\.testing import (\w+)", GUIDE))
-    assert of_testing <= set(testing.__all__)
+    assert mentioned == set(api.__all__)
+    of_devkit = set(re.findall(r"(?<![\w.-])ftrun_devkit\.([A-Za-z_]\w*)", GUIDE))
+    of_devkit |= set(re.findall(r"from ftrun_devkit import (\w+)", GUIDE))
+    assert of_devkit <= set(ftrun_devkit.__all__)

@@ -15,7 +15,7 @@ import pytest
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun import testing
+import ftrun_devkit
 from ftrun.contracts.hooks import ROLE_OF_HOOK
 from ftrun.spec.runspec import SLOTS
 
@@ -57,7 +57,7 @@ def test_two_files_a_test_and_a_readme(role, site, ftrun):
         use = f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
     assert output == (
         f"ftrun-my-own: made, with {role} 'my-own'. To install and test it:\n\n"
-        f"  cd ftrun-my-own\n  pip install -e . pytest\n  pytest\n\n{use}"
+        f"  cd ftrun-my-own\n  pip install -e .\n  pytest\n\n{use}"
     )
     files = tree(Path("ftrun-my-own"))
     assert list(files) == ["README.md", "ftrun_my_own.py", "pyproject.toml", "tests", "tests/test_contract.py"]
@@ -66,7 +66,7 @@ def test_two_files_a_test_and_a_readme(role, site, ftrun):
         == '''\
 """The plugin keeps ftrun's contract: one test for each property and part."""
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 test_contract = check_plugin("ftrun_my_own")
 '''
@@ -92,7 +92,7 @@ def test_the_project_file(role, site, ftrun):
     assert project["requires-python"] == core["requires-python"]
     torch = [each for each in core["dependencies"] if each.startswith("torch")]
     assert project["dependencies"] == ["ftrun", *([] if role in ("scheduler", "observer", "hub") else torch)]
-    assert file["dependency-groups"]["dev"][0].startswith("pytest")
+    assert file["dependency-groups"]["dev"] == ["ftrun-devkit"]
 
 
 @IN_A_SPEC
@@ -150,7 +150,7 @@ def test_its_class_and_its_options_are_described(role, site, ftrun):
 
 def test_every_role_has_a_template():
     assert [role.role for role in ROLE_OF_HOOK.values()] == ROLES
-    templates = ROOT / "core" / "src" / "ftrun" / "scaffold" / "templates"
+    templates = ROOT / "plugins" / "ftrun-devkit" / "src" / "ftrun_devkit" / "scaffold" / "templates"
     assert {path.stem for path in templates.glob("*.py")} == {"__init__", *ROLES}
     version = api.API_VERSION
     for role in ROLES:
@@ -303,7 +303,7 @@ def test_where_it_cannot_write_nothing_is_left(site, ftrun):
     assert result.output.startswith("Error: /proc/ftrun-mine: cannot be written: ")
 
 
-# Installed for real, with nothing else of ftrun's but the core
+# Installed for real, with nothing else of ftrun's but the core and the kit
 
 
 @pytest.fixture(scope="session")
@@ -318,24 +318,25 @@ def third_party(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def core_wheel(tmp_path_factory):
-    """The core as it would be published."""
-    folder = tmp_path_factory.mktemp("wheel")
-    uv("build", "--wheel", "--offline", "--no-build-isolation", "--out-dir", folder, "--python", sys.executable, "core")
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+def wheels(tmp_path_factory):
+    """The core and the kit as they would be published."""
+    folder = tmp_path_factory.mktemp("wheels")
+    offline = ["--wheel", "--offline", "--no-build-isolation", "--out-dir", folder, "--python", sys.executable]
+    for source in ("core", "plugins/ftrun-devkit", "plugins/ftrun-export"):  # the kit exports runs
+        uv("build", *offline, source)
+    return sorted(folder.glob("*.whl"))
 
 
 @pytest.fixture
-def environment(third_party, core_wheel, tmp_path, monkeypatch):
-    """The programs of a fresh environment that has the core alone, and what it needs."""
+def environment(third_party, wheels, tmp_path, monkeypatch):
+    """The programs of a fresh environment that has the core and the kit, and what they need."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     home = tmp_path / "environment"
     uv("venv", "--python", sys.executable, home)
     (site_packages,) = home.glob("[Ll]ib/**/site-packages")
     (site_packages / "third-party.pth").write_text(f"{third_party}\n")
     programs = home / Path(sysconfig.get_path("scripts")).name
-    pip_install(programs, core_wheel)
+    pip_install(programs, *wheels)
     monkeypatch.chdir(tmp_path)
     return programs
 
@@ -371,13 +372,15 @@ def test_installed_for_real_they_are_listed_keep_the_contract_and_run_together(e
     listed = json.loads(output_of(environment / "ftrun", "plugins", "--json"))
     assert listed["broken"] == listed["clashes"] == []
     found = {(plugin["distribution"], plugin["version"]): plugin["parts"] for plugin in listed["plugins"]}
+    for of_ours in ("ftrun-devkit", "ftrun-export"):
+        del found[of_ours, api.__version__]
     assert set(found) == {(folder.name, "0.1.0") for folder in folders}
     assert {part["role"]: part["name"] for (part,) in found.values()} == names
     said = output_of(environment / "python", "-m", "pytest", "-q", "--import-mode=importlib", *folders)
     assert " passed" in said
     assert len(re.findall(r" (failed|error|skipped|warning)", said)) == 0
     parts = {KEYS[role]: [names[role]] if isinstance(VALUES[role], list) else names[role] for role in KEYS}
-    output_of(environment / "ftrun", write_spec(testing.tiny_spec(**parts)), "--out", "run")
+    output_of(environment / "ftrun", write_spec(ftrun_devkit.tiny_spec(**parts)), "--out", "run")
     assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
     assert Path("run/epochs.txt").exists()  # the observer's
 

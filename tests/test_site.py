@@ -12,7 +12,7 @@ import pytest
 from ftrun.cli import main
 from ftrun.contracts.hooks import ROLE_OF_HOOK
 from ftrun.plugins.catalogue import installed
-from ftrun.testing.suite import properties_of
+from ftrun_devkit.suite import properties_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

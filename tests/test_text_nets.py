@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 import ftrun as api
 from ftrun import push
 from ftrun.runs.folder import RunFolder
-from ftrun.testing import tiny
+from ftrun_devkit import tiny
 
 PARTS = "parts_of_texts.py"
 

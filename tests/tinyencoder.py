@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
 from ftrun.cli import main
-from ftrun.testing import tiny, tiny_spec
+from ftrun_devkit import tiny, tiny_spec
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = ["the", "a", "rain", "wind", "snow", "bread", "soup", "salt", "train", "road", "token", "##iz", "##er", "##s"]

@@ -13,7 +13,7 @@ from ftrun.contracts.inputs import image
 from ftrun.exportable import Exportable
 from ftrun.run.export.parity import Parity, in_sizes
 from ftrun.run.export.quantized import quality
-from ftrun.testing.tinynet import tiny_net
+from ftrun_devkit.tinynet import tiny_net
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))

@@ -9,7 +9,7 @@ from markup import cell, code, table
 
 from ftrun.cli import main
 from ftrun.contracts.hooks import ROLE_OF_HOOK
-from ftrun.testing.suite import properties_of
+from ftrun_devkit.suite import properties_of
 
 FOLDER = "reference"
 ROLES = tuple(role.role for role in ROLE_OF_HOOK.values())

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 import ftrun
-from ftrun.testing.tiny import TinyNet
+from ftrun_devkit.tiny import TinyNet
 
 Gap = Literal["none", "rows", "cells", "val", "test"]
 

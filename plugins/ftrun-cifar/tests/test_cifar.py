@@ -22,8 +22,8 @@ import torchvision
 
 import ftrun
 import ftrun_cifar.reading
-from ftrun.testing import check_plugin
 from ftrun_cifar import Cifar10, Cifar100
+from ftrun_devkit import check_plugin
 
 PER_BATCH = 4
 

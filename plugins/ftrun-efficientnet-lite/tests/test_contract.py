@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 test_contract = check_plugin("ftrun_efficientnet_lite", input={"size": 32}, parts=["efficientnet-lite0"])
 test_contract_of_larger_ones = pytest.mark.slow(

@@ -11,7 +11,7 @@ from safetensors import safe_open
 import ftrun
 from ftrun.exportable import Exportable
 from ftrun.plugins.catalogue import installed
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 from ftrun_export import Safetensors, TorchExport
 
 test_contract = check_plugin("ftrun_export")

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
 
 from ftrun.cli import main
-from ftrun.testing import tiny, tiny_spec
+from ftrun_devkit import tiny, tiny_spec
 
 # Of the library's own way to upload a large file, by its HTTP client.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")

@@ -9,8 +9,8 @@ import torch
 
 import ftrun
 from ftrun.exportable import Exportable
-from ftrun.testing import check_plugin
-from ftrun.testing.tinynet import tiny_net
+from ftrun_devkit import check_plugin
+from ftrun_devkit.tinynet import tiny_net
 from ftrun_onnx import Onnx
 from ftrun_onnx.quantizing import quantize
 

@@ -12,7 +12,7 @@ from torch import nn
 import ftrun
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
-from ftrun.testing.tiny import TinyNet
+from ftrun_devkit.tiny import TinyNet
 from ftrun_peft import Lora
 from ftrun_timm import Timm
 from ftrun_torchvision import Torchvision

@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 
 def listed(place: Path) -> dict[str, Any]:

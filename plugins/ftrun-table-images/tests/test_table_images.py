@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import ftrun
-from ftrun.testing import tiny_run
+from ftrun_devkit import tiny_run
 from ftrun_table_images import TableImages
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 ROWS = [(f"the {colour} one, number {number}", colour) for number in range(20) for colour in ("red", "green", "blue")]
 

@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import ftrun
 from ftrun.cli import main
-from ftrun.testing import tiny_run
-from ftrun.testing.properties.net import expect_same
-from ftrun.testing.run import interrupted_run
-from ftrun.testing.tiny import TinyTextSplit
+from ftrun_devkit import tiny_run
+from ftrun_devkit.properties.net import expect_same
+from ftrun_devkit.run import interrupted_run
+from ftrun_devkit.tiny import TinyTextSplit
 from ftrun_text import Lstm
 from ftrun_text.lstm import LstmLayer, LstmNet
 from ftrun_text.vocabulary import learnt, made_of

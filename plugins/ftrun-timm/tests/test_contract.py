@@ -1,6 +1,6 @@
 """The plugin keeps ftrun's contract: one test for each property and part."""
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 test_contract = check_plugin(
     "ftrun_timm", options={"timm": {"model": "test_resnet", "pretrained": False}}, input={"size": 32}

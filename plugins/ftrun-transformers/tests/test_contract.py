@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import tinyencoder
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 _FOLDER = TemporaryDirectory()  # removed as this process ends
 TINY = {"name": "transformers", "model": str(tinyencoder.write(Path(_FOLDER.name))), "pretrained": False}

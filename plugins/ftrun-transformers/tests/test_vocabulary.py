@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 import ftrun
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
-from ftrun.testing import tiny_run
-from ftrun.testing.run import interrupted_run
-from ftrun.testing.tiny import TinyNet
+from ftrun_devkit import tiny_run
+from ftrun_devkit.run import interrupted_run
+from ftrun_devkit.tiny import TinyNet
 from ftrun_transformers import ResizeVocabulary, Transformers
 from ftrun_transformers.vocabulary import costly_words
 

@@ -1,7 +1,6 @@
 """The command line: `ftrun SPEC`, and a command for all else. Loads torch only where a command needs it."""
 
 import sys
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ftrun.plugins.commands import Commands
 
 _HELP_COLUMNS = 500  # more than any first sentence has: click cuts at 45
+_PLUGINS = f"{__name__}.plugins"
 
 
 class _RunByDefault(click.Group):
@@ -40,26 +40,23 @@ class _RunByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
             name = args[0]
-            if not _is_word(name) or (name not in self._plugins.offers and not self._is_mistyped(name)):
+            if not _is_word(name) or (name not in _plugins(ctx).offers and not self._is_mistyped(ctx, name)):
                 args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *_plugins(ctx).names()])
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return self.commands.get(name) or (self._plugins.load(name) if name in self._plugins.offers else None)
+        return self.commands.get(name) or (_plugins(ctx).load(name) if name in _plugins(ctx).offers else None)
 
-    @cached_property
-    def _plugins(self) -> "Commands":
-        from ftrun.plugins.commands import installed_commands
-
-        return installed_commands()
-
-    def _is_mistyped(self, name: str) -> bool:
+    def _is_mistyped(self, ctx: click.Context, name: str) -> bool:
         """Raise where a word is a command that is not here, or one in other letters; whatever else is a spec."""
         if _exists(name):
             return False
-        if missing := self._plugins.missing(name):
+        if missing := _plugins(ctx).missing(name):
             raise missing
-        known = [*self.commands, *self._plugins.names()]
+        known = self.list_commands(ctx)
         ours = othernames.command(name)
         hint = f" Did you mean {ours!r}?" if ours in known else did_you_mean(name, known)
         if hint:
@@ -67,11 +64,11 @@ class _RunByDefault(click.Group):
         return False
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, self.commands[name].get_short_help_str(_HELP_COLUMNS)) for name in self.list_commands(ctx)]
+        rows = [(name, self.commands[name].get_short_help_str(_HELP_COLUMNS)) for name in sorted(self.commands)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-        rows = [(name, f"{text} ({distribution})") for name, text, distribution in self._plugins.listed()]
-        rows += [(plugin.distribution, f"is broken: {plugin.error}") for plugin in self._plugins.broken]
+        rows = [(name, f"{text} ({distribution})") for name, text, distribution in _plugins(ctx).listed()]
+        rows += [(plugin.distribution, f"is broken: {plugin.error}") for plugin in _plugins(ctx).broken]
         if rows:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(rows)
@@ -83,6 +80,16 @@ class _RunByDefault(click.Group):
         except KeyboardInterrupt:  # before training starts; from then on, it waits for the end of a step
             click.echo("\ninterrupted", err=True)
             ctx.exit(130)
+
+
+def _plugins(ctx: click.Context) -> "Commands":
+    """Return the commands of the installed plugins, found once for a context."""
+    if _PLUGINS not in ctx.meta:
+        from ftrun.plugins.commands import installed_commands
+
+        ctx.meta[_PLUGINS] = installed_commands()
+    found: Commands = ctx.meta[_PLUGINS]
+    return found
 
 
 def _is_word(name: str) -> bool:
@@ -117,8 +124,6 @@ for _command in (
     afterwards.runs,
     installed.plugins,
     installed.cache,
-    installed.new_plugin,
-    installed.check_plugin,
     installed.schema,
 ):
     main.add_command(_command)

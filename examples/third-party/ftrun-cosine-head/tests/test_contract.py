@@ -6,7 +6,7 @@ import torch
 from ftrun_cosine_head import CosineHeadModifier, _cosine_layer
 from safetensors.torch import load_file
 
-from ftrun.testing import check_plugin, tiny_run
+from ftrun_devkit import check_plugin, tiny_run
 
 test_contract = check_plugin("ftrun_cosine_head")
 

@@ -9,7 +9,7 @@ from ftrun_csv_images import CsvImagesDataset
 from PIL import Image
 
 import ftrun
-from ftrun.testing import check_plugin, tiny_run
+from ftrun_devkit import check_plugin, tiny_run
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 

@@ -8,7 +8,7 @@ import pytest
 from ftrun_csv_log import CsvLog
 
 import ftrun
-from ftrun.testing import tiny_run
+from ftrun_devkit import tiny_run
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from ftrun_plain_net import PlainNetBackbone
 from safetensors.torch import save_file
 
 import ftrun
-from ftrun.testing import check_plugin, tiny_run
+from ftrun_devkit import check_plugin, tiny_run
 
 test_contract = check_plugin("ftrun_plain_net")
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from ftrun.contracts.data import Split, get_items
-from ftrun.testing.subject import Subject, digest, expect, fail
-from ftrun.testing.suite import holds_for
+from ftrun import Split
+from ftrun.devtools import get_items
+from ftrun_devkit.subject import Subject, digest, expect, fail
+from ftrun_devkit.suite import holds_for
 
 _LOOKED_AT = 64
 """Samples of a split that are read."""

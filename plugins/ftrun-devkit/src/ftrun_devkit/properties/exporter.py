@@ -11,14 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.specs import Exporter
-from ftrun.exportable import Exportable
+from ftrun import Exportable, Exporter, FtrunError
+from ftrun.devtools import RunFolder
 from ftrun.run.export import Request, export
-from ftrun.runs.folder import RunFolder
-from ftrun.testing.run import tiny_run
-from ftrun.testing.subject import Subject, close, digest, expect, fail, target_of
-from ftrun.testing.suite import holds_for
+from ftrun_devkit.run import tiny_run
+from ftrun_devkit.subject import Subject, close, digest, expect, fail, target_of
+from ftrun_devkit.suite import holds_for
 
 _BOUND = 1e-4
 _WIDE = {"name": "tiny-net", "width": 512}

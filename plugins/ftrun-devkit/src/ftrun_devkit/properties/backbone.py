@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
-from ftrun.contracts.targets import Classes
-from ftrun.testing.subject import Subject, close, expect, ready_inputs
-from ftrun.testing.suite import holds_for
+from ftrun import Classes, ImageInput, InputSpec, TextInput
+from ftrun_devkit.subject import Subject, close, expect, ready_inputs
+from ftrun_devkit.suite import holds_for
 
 _OVERRIDES: Mapping[type[InputSpec], tuple[str, Any]] = {ImageInput: ("crop", 0.5), TextInput: ("length", 3)}
 

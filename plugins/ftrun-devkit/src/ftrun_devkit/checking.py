@@ -11,11 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ftrun.contracts.errors import FtrunError, SpecError
-from ftrun.plugins.load import load_plugins
-from ftrun.spec.specfile import json_or_text
-from ftrun.testing.subject import ContractError
-from ftrun.testing.suite import Check, checks_of, find_plugin
+from ftrun import FtrunError, SpecError
+from ftrun.devtools import json_or_text, load_plugins
+from ftrun_devkit.subject import ContractError
+from ftrun_devkit.suite import Check, checks_of, find_plugin
 
 
 def check(

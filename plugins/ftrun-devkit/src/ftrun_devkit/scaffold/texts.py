@@ -15,7 +15,7 @@ dependencies = [
 {name} = "{module}"
 
 [dependency-groups]
-dev = ["pytest>=8.3"]
+dev = ["ftrun-devkit"]
 
 [build-system]
 requires = ["hatchling"]
@@ -28,7 +28,7 @@ only-include = ["{module}.py"]
 TEST = '''\
 """The plugin keeps ftrun's contract: one test for each property and part."""
 
-from ftrun.testing import check_plugin
+from ftrun_devkit import check_plugin
 
 test_contract = check_plugin("{module}")
 '''
@@ -59,7 +59,7 @@ From this folder; changes to `{module}.py` hold from the next run on.
 ## Test
 
 ```sh
-pip install pytest
+pip install ftrun-devkit
 pytest
 ```
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch
-from ftrun.contracts.randomness import SampleRandom
-from ftrun.testing.subject import Subject, digest, expect
-from ftrun.testing.suite import holds_for
+from ftrun import Batch, SampleRandom
+from ftrun_devkit.subject import Subject, digest, expect
+from ftrun_devkit.suite import holds_for
 
 Augment = Callable[[Batch, SampleRandom], Batch]
 

@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ftrun
-from ftrun.contracts.errors import Interrupted
-from ftrun.plugins.catalogue import Catalogue
-from ftrun.plugins.installed import Plugin
-from ftrun.plugins.load import load_plugins
-from ftrun.spec.check import check_spec
-from ftrun.testing import tiny
+from ftrun.devtools import Catalogue, Interrupted, Plugin, check_spec, load_plugins
+from ftrun_devkit import tiny
 
 if TYPE_CHECKING:
-    from ftrun.train.session import Request
+    from ftrun.devtools import Request
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ def tiny_run(place: Path, *, plugins: Iterable[Plugin] | None = None, **changes:
 
     Raises what `ftrun run` reports: SpecError, DataError and so on.
     """
-    from ftrun.train.session import run
+    from ftrun.devtools import run
 
     return TinyRun(place / "run", run(_request(place / "run", changes, plugins)))
 
@@ -71,9 +67,7 @@ def interrupted_run(
     With four steps an epoch, the default is in the second one: in the first, what counts its own calls has counted as
     little after the break as before it.
     """
-    from ftrun.runs.folder import RunFolder
-    from ftrun.train.session import resume, run
-    from ftrun.train.signals import Signals
+    from ftrun.devtools import RunFolder, Signals, resume, run
 
     class StopAt(Signals):
         left = stop_at
@@ -103,11 +97,11 @@ def tiny_plugin() -> Plugin:
     """The tiny parts, as if they were installed."""
     offers = (tiny.ftrun_datasets, tiny.ftrun_backbones, tiny.ftrun_losses, tiny.ftrun_optimizers)
     parts = tuple(part for offer in offers for part in offer())
-    return Plugin("ftrun.testing", ftrun.__version__, "tiny", tiny.__name__, parts)
+    return Plugin("ftrun-devkit", ftrun.__version__, "tiny", tiny.__name__, parts)
 
 
 def _request(folder: Path, changes: dict[str, Any], plugins: Iterable[Plugin] | None) -> "Request":
-    from ftrun.train.session import Request
+    from ftrun.devtools import Request
 
     catalogue, spec = catalogue_with(plugins), tiny_spec(**changes)
     checked = check_spec(spec, catalogue)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ftrun.plugins.heavy import HEAVY
-from ftrun.testing.subject import Subject, expect, fail
-from ftrun.testing.suite import holds_for
+from ftrun.devtools import HEAVY
+from ftrun_devkit.subject import Subject, expect, fail
+from ftrun_devkit.suite import holds_for
 
 _IMPORT = """
 import importlib, sys
@@ -152,20 +152,20 @@ def _net(subject: Subject, place: Path) -> object:
 
 
 def _loss(subject: Subject, place: Path) -> object:
-    from ftrun.testing.properties.training import loss_of
+    from ftrun_devkit.properties.training import loss_of
 
     return loss_of(subject, place, subject.make(place).kinds[0])[0]
 
 
 def _optimizer(subject: Subject, place: Path) -> object:
-    from ftrun.testing.properties.training import tiny_problem
+    from ftrun_devkit.properties.training import tiny_problem
 
     optimizer: object = subject.make(place).build(tiny_problem().parameters())
     return optimizer
 
 
 def _metric(subject: Subject, place: Path) -> object:
-    from ftrun.testing.properties.metric import metric_of
+    from ftrun_devkit.properties.metric import metric_of
 
     return metric_of(subject, place, subject.make(place).kinds[0])
 

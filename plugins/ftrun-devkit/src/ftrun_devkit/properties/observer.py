@@ -3,12 +3,11 @@
 import re
 from pathlib import Path
 
-from ftrun.contracts.errors import DivergedError
-from ftrun.testing.properties.net import expect_same
-from ftrun.testing.run import TinyRun
-from ftrun.testing.subject import Subject, expect, fail
-from ftrun.testing.suite import holds_for
-from ftrun.train.observers import Observers
+from ftrun.devtools import DivergedError, Observers
+from ftrun_devkit.properties.net import expect_same
+from ftrun_devkit.run import TinyRun
+from ftrun_devkit.subject import Subject, expect, fail
+from ftrun_devkit.suite import holds_for
 
 _MEND = "An observer that raises is dropped. Let each of its methods take what it gets, in a resumed run too."
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.testing.subject import Subject, close, expect, fail, predictions, target_of
-from ftrun.testing.suite import holds_for
+from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
+from ftrun_devkit.suite import holds_for
 
 
 @holds_for("metric")

@@ -8,14 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ftrun.contracts.randomness import reseed
-from ftrun.contracts.targets import Target
-from ftrun.runs.checkpoint import load_optimizer, optimizer_state
-from ftrun.runs.packing import pack, unpack
-from ftrun.testing.properties.net import expect_same
-from ftrun.testing.subject import Subject, close, expect, fail, predictions, target_of
-from ftrun.testing.suite import holds_for
-from ftrun.train.loss import TotalLoss
+from ftrun import Target
+from ftrun.devtools import TotalLoss, load_optimizer, optimizer_state, pack, reseed, unpack
+from ftrun_devkit.properties.net import expect_same
+from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
+from ftrun_devkit.suite import holds_for
 
 # Losses
 

@@ -7,20 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
-from ftrun.contracts.specs import Backbone, Modifier, Part
-from ftrun.contracts.targets import Classes, Labels, Target, Values
-from ftrun.plugins.catalogue import Catalogue
-from ftrun.plugins.contract import part_names
-from ftrun.plugins.installed import Plugin
-from ftrun.spec.runspec import SLOTS, RunSpec
-from ftrun.testing.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
+from ftrun import Backbone, Classes, ImageInput, InputSpec, Labels, Modifier, Part, Target, TextInput, Values
+from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_names
+from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ftrun.contracts.data import Split
-    from ftrun.contracts.net import Net
+    from ftrun import Net, Split
 
 Options: TypeAlias = Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]
 """Options of a part, or a function that makes them, given a folder to put data in."""
@@ -159,8 +153,8 @@ class Subject:
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
         """A tiny spec with these changes."""
-        from ftrun.spec.check import check_spec
-        from ftrun.testing.run import tiny_spec
+        from ftrun.devtools import check_spec
+        from ftrun_devkit.run import tiny_spec
 
         return check_spec(tiny_spec(**{**self._data, **changes}), self.catalogue)
 
@@ -190,7 +184,7 @@ def _keys(part: type[Part]) -> set[tuple[str, str]]:
 
 def _fit(part: Any, net: "Net") -> None:
     """Let a backbone or modifier look at training samples, as in a new run."""
-    from ftrun.testing.tiny import TinyImages, TinyTexts
+    from ftrun_devkit.tiny import TinyImages, TinyTexts
 
     if isinstance(net.input, TextInput):
         part.fit(net, TinyTexts(name="tiny-texts").build().training)

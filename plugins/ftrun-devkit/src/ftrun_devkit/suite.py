@@ -6,15 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
-from ftrun.contracts.specs import ROLES
-from ftrun.plugins.installed import Plugin
-from ftrun.plugins.load import load_plugins, part_names
-from ftrun.testing.subject import ContractError, Fault, Options, Subject
+from ftrun import PluginError, SpecError, did_you_mean
+from ftrun.devtools import ROLE_OF_HOOK, Plugin, load_plugins, part_names
+from ftrun_devkit.subject import ContractError, Fault, Options, Subject
 
 Holds = Callable[[Subject, Path], None]
 
-_ROLES = tuple(role.role for role in ROLES)
+_ROLES = tuple(role.role for role in ROLE_OF_HOOK.values())
 _MODULES = (
     "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter",
     "hub",
@@ -49,7 +47,7 @@ def holds_for(*roles: str, name: str | None = None) -> Callable[[Holds], Holds]:
 def properties_of(role: str) -> list[Property]:
     """The properties of a role, those of every part first."""
     for module in _MODULES:
-        import_module(f"ftrun.testing.properties.{module}")
+        import_module(f"ftrun_devkit.properties.{module}")
     return _PROPERTIES[role]
 
 

@@ -107,7 +107,7 @@ class TinyNet(ftrun.Backbone):
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net on images of 8 pixels, with embeddings [B, width]."""
-        from ftrun.testing.tinynet import tiny_net
+        from ftrun_devkit.tinynet import tiny_net
 
         return tiny_net(self.width, self.dropout, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
 
@@ -122,7 +122,7 @@ class TinyTextNet(ftrun.Backbone):
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net on texts of at most 32 words, with embeddings [B, width]."""
-        from ftrun.testing.tinytextnet import tiny_text_net, tiny_tokenizer
+        from ftrun_devkit.tinytextnet import tiny_text_net, tiny_tokenizer
 
         words = {word: None for texts in _WORDS.values() for text in texts for word in text.split()}
         return tiny_text_net(

@@ -3,8 +3,8 @@
 import inspect
 from pathlib import Path
 
-from ftrun.testing.subject import Subject, expect
-from ftrun.testing.suite import holds_for
+from ftrun_devkit.subject import Subject, expect
+from ftrun_devkit.suite import holds_for
 
 _MEND = "Write `def push(self, files, repository, *, message, private)`, and return the address as a str."
 

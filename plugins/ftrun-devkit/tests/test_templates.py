@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import ftrun
-from ftrun.scaffold.templates import (
+from ftrun_devkit.scaffold.templates import (
     augmentation,
     backbone,
     dataset,

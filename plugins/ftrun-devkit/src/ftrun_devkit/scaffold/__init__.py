@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
-from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean
-from ftrun.contracts.hooks import ROLE_OF_HOOK
-from ftrun.contracts.specs import Exporter, Hub
-from ftrun.plugins.catalogue import Catalogue, as_found
-from ftrun.scaffold.texts import PYPROJECT, README, TEST
-from ftrun.spec.runspec import SLOTS
+from ftrun import Exporter, FtrunError, Hub, SpecError, did_you_mean
+from ftrun.devtools import ROLE_OF_HOOK, SLOTS, Catalogue, as_found
+from ftrun_devkit.scaffold.texts import PYPROJECT, README, TEST
 
 _PREFIX = "ftrun-"
 _COMMANDS = {Exporter.role: "ftrun export RUN --format {}", Hub.role: "ftrun push RUN REPOSITORY --to {}"}

@@ -6,11 +6,10 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from ftrun.contracts.errors import SpecError
-from ftrun.contracts.specs import Modifier
-from ftrun.plugins.load import part_names
-from ftrun.testing.subject import Subject, close, expect, fail, ready_inputs
-from ftrun.testing.suite import holds_for
+from ftrun import Modifier, SpecError
+from ftrun.devtools import part_names
+from ftrun_devkit.subject import Subject, close, expect, fail, ready_inputs
+from ftrun_devkit.suite import holds_for
 
 
 @holds_for("modifier")
