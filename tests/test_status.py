@@ -127,7 +127,6 @@ def test_a_run_that_is_at_work_cannot_be_resumed(live, ftrun):
     assert RunFolder(Path("run")).read_status()["state"] == "finished"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
 def test_the_run_folder_is_free_at_once_after_a_kill_though_workers_live_on(live, ftrun):
     process = live(workers=2)
     worker = int(Path("held").read_text())

@@ -113,6 +113,22 @@ def test_groups_are_shared_by_stages_that_always_learn_alike():
     assert (apart.begin(net, 1), apart.begin(net, 2)) == ([1.0] * 4, [0.125, 0.25, 0.5, 1.0])
 
 
+def test_vectors_have_groups_of_their_own_where_decay_is_not_for_them():
+    net, train = deep(), Train(phases=(Phase(epochs=1, freeze="stem"), Phase(epochs=1, layer_decay=0.5)))
+    bias = nn.Parameter(torch.zeros(2))
+    alike, apart = (Plan(net, train, [bias], decays_vectors=each) for each in (True, False))
+    groups = apart.parameter_groups(net)
+    assert [group.get("weight_decay") for group in groups] == [None, 0.0] * 4 + [0.0]
+    for group in groups:
+        assert {each.ndim > 1 for each in group["params"]} == {"weight_decay" not in group}
+    for epoch in (1, 2):
+        rates, each_twice = alike.begin(net, epoch), apart.begin(net, epoch)
+        assert each_twice == [*(rate for rate in rates[:-1] for _ in range(2)), rates[-1]]
+    learning = [parameter for group in groups for parameter in group["params"]]
+    assert {*map(id, learning)} == {*map(id, net.parameters()), id(bias)}
+    assert len(learning) == len(set(map(id, learning)))
+
+
 @pytest.mark.parametrize("decay", [0.5, 1.0])
 def test_every_parameter_is_in_one_group(decay):
     net = deep()

@@ -81,7 +81,7 @@ def test_adamw_decays_apart_from_the_gradient() -> None:
 
 @pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
 def test_fused_agrees_with_the_plain_loop(part: Any) -> None:
-    options = part.model_dump(exclude={"name"})
+    options = part.model_dump(exclude={"name", "decay_all"})
     fused, plain = weights(), weights()
     descend(part.build(fused), 5)
     descend(getattr(torch.optim, type(part).__name__)(plain, **options, foreach=False, fused=False), 5)
@@ -92,7 +92,7 @@ def test_fused_agrees_with_the_plain_loop(part: Any) -> None:
 @pytest.mark.parametrize("part", OPTIMIZERS, ids=ids)
 @pytest.mark.parametrize("gradients", [torch.channels_last, torch.contiguous_format], ids=str)
 def test_weights_that_are_channels_last_learn_the_same(part: Any, gradients: torch.memory_format) -> None:
-    options = part.model_dump(exclude={"name"})
+    options = part.model_dump(exclude={"name", "decay_all"})
     generator = torch.Generator().manual_seed(0)
     fused, plain = (
         [torch.nn.Parameter(torch.ones(4, 3, 3, 3).to(memory_format=torch.channels_last)) for _ in range(2)]
@@ -154,6 +154,14 @@ def test_parameter_groups_keep_their_own_learning_rate() -> None:
     first, second, *_ = weights()
     optimizer = AdamW(name="adamw", lr=0.2).build([{"params": [first], "lr": 0.3}, {"params": [second]}])
     assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.2]
+
+
+@pytest.mark.parametrize("part", [SGD, Adam, AdamW])
+def test_decay_spares_biases_and_norms_unless_it_is_for_all_or_there_is_none(part: Any) -> None:
+    name = part.model_fields["name"].annotation.__args__[0]
+    assert not part(name=name, weight_decay=0.1).decays_vectors
+    assert part(name=name, weight_decay=0.1, decay_all=True).decays_vectors
+    assert part(name=name, weight_decay=0.0).decays_vectors, "one group is quicker than two"
 
 
 def test_a_parameter_without_gradient_stays() -> None:

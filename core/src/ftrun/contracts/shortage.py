@@ -1,6 +1,7 @@
 """What the machine has too little of, where that is why something failed. Needs no torch."""
 
 import errno
+import resource
 
 _FILES = (errno.EMFILE, errno.ENFILE)
 _MEMORY = ("Cannot allocate memory", "can't allocate memory", "failed to map segment", "bad allocation", "bad_alloc")
@@ -33,10 +34,6 @@ def _first_line(error: BaseException) -> str:
 
 def _limit(name: str) -> str:
     """Return a limit of this process, for people; nothing where there is none."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return ""
     soft, _ = resource.getrlimit(getattr(resource, name))
     if soft == resource.RLIM_INFINITY:
         return ""

@@ -221,6 +221,14 @@ class Optimizer(Part):
 
     role = "optimizer"
 
+    @property
+    def decays_vectors(self) -> bool:
+        """Whether weight decay holds for parameters of one dimension too: biases, normalisation's scales and shifts.
+
+        Where it does not, they come to `build` in groups of their own, whose `weight_decay` is 0.
+        """
+        return True
+
     @abstractmethod
     def build(self, params: Any) -> Any:
         """A `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""

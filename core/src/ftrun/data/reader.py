@@ -163,9 +163,8 @@ def _set_up_worker(run: int, worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS and Windows have none
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         Thread(target=_end_when_told, args=(run,), daemon=True).start()
 

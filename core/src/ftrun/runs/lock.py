@@ -1,15 +1,12 @@
 """One process at a time in a run folder: a lock that ends with its process, whatever that died of."""
 
+import fcntl
 import os
-import sys
 import weakref
 from pathlib import Path
 from time import sleep
 
 from ftrun.data.files import writing
-
-if sys.platform != "win32":
-    import fcntl
 
 
 class Lock:
@@ -46,8 +43,6 @@ def is_locked(path: Path) -> bool:
 
 
 def _lock(file: int, *, shared: bool = False) -> bool:
-    if sys.platform == "win32":
-        return True
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -74,5 +69,4 @@ def _release_all() -> None:
         lock.release()
 
 
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_release_all)
+os.register_at_fork(after_in_child=_release_all)

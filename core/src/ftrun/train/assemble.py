@@ -170,7 +170,8 @@ def assemble(
     loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
     if norms is None:
         norms = norm.choose(net, spec.train, loaders["train"].steps(spec.train.accumulate))
-    plan = Plan(net, spec.train, list(losses.parameters()), norms)
+    decays_vectors = spec.optimizer.decays_vectors
+    plan = Plan(net, spec.train, list(losses.parameters()), norms, decays_vectors=decays_vectors)
     graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
     if setting is None:
         plan.begin(net, plan.busiest)

@@ -27,12 +27,22 @@ class Plan:
 
     Stages that always learn alike share a parameter group of the optimizer: one group, if there is one phase with no
     decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
+    Where weight decay is not for vectors, these have a group beside the one of the matrices that learn alike.
 
     beside: parameters that are not the net's, such as a loss's own: a last group, never frozen
     norms: whether batch normalisation is in training mode or frozen, by phase: what auto has come to
+    decays_vectors: as `Optimizer` has it
     """
 
-    def __init__(self, net: Net, train: Train, beside: Sequence[Any] = (), norms: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        net: Net,
+        train: Train,
+        beside: Sequence[Any] = (),
+        norms: Sequence[str] | None = None,
+        *,
+        decays_vectors: bool = True,
+    ) -> None:
         self._beside = list(beside)
         self._train = train
         phases = train.each_phase
@@ -40,18 +50,21 @@ class Plan:
         self._has_norm = any(map(has_statistics, net.modules()))
         self._views = [phase.views for phase in phases]
         self.ends = list(accumulate(phase.epochs for phase in phases))
-        stages = list(net.stages)
-        self.phases = [_lay_out(stages, phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
-        self._groups: dict[tuple[Stage, ...], list[str]] = {}  # its stages, by what they do in each phase
-        for stage in stages:
-            self._groups.setdefault(tuple(phase[stage] for phase in self.phases), []).append(stage)
+        stages = net.stages
+        self.phases = [_lay_out(list(stages), phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
+        self._groups: dict[tuple[tuple[Stage, ...], bool], list[str]] = {}
+        """Parameters, by what they do in each phase and whether weight decay is not for them."""
+        for stage, names in stages.items():
+            course = tuple(phase[stage] for phase in self.phases)
+            for name in names:
+                spared = not decays_vectors and net.model.get_parameter(name).ndim < 2
+                self._groups.setdefault((course, spared), []).append(name)
 
     def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
         """Every parameter of the net, as torch's optimizers take them."""
-        names = net.stages
         groups: list[dict[str, Any]] = [
-            {"params": [net.model.get_parameter(name) for stage in stages for name in names[stage]]}
-            for stages in self._groups.values()
+            {"params": [net.model.get_parameter(name) for name in names], **({"weight_decay": 0.0} if spared else {})}
+            for (_, spared), names in self._groups.items()
         ]
         return groups + ([{"params": self._beside, "weight_decay": 0.0}] if self._beside else [])
 
@@ -66,7 +79,7 @@ class Plan:
         number = self.number(epoch)
         frozen = [name for name, stage in self.phases[number].items() if stage.frozen]
         net.freeze(frozen, statistics=self.norms[number] == "frozen")
-        return [*(phases[number].rate for phases in self._groups), *([1.0] if self._beside else [])]
+        return [*(course[number].rate for course, _ in self._groups), *([1.0] if self._beside else [])]
 
     def only_head(self, epoch: int) -> bool:
         """Whether every stage but the head is frozen."""

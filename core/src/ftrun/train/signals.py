@@ -8,8 +8,8 @@ from typing import Any, Self
 from ftrun.contracts.errors import Interrupted
 
 _STOP = (signal.SIGINT, signal.SIGTERM)
-_HANG_UP = getattr(signal, "SIGHUP", None)  # a terminal that is closed, or a connection that is lost
-_SAVE = getattr(signal, "SIGUSR1", None)  # Windows has none
+_HANG_UP = signal.SIGHUP  # a terminal that is closed, or a connection that is lost
+_SAVE = signal.SIGUSR1
 
 
 class Signals:
@@ -24,10 +24,9 @@ class Signals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # only there does Python let us handle signals
             self._previous = {number: signal.signal(number, self._stop) for number in _STOP}
-            if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:  # nohup has it ignored
+            if signal.getsignal(_HANG_UP) is not signal.SIG_IGN:  # nohup has it ignored
                 self._previous[_HANG_UP] = signal.signal(_HANG_UP, self._stop)
-            if _SAVE is not None:
-                self._previous[_SAVE] = signal.signal(_SAVE, self._save)
+            self._previous[_SAVE] = signal.signal(_SAVE, self._save)
         return self
 
     def __exit__(

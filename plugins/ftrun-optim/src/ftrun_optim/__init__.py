@@ -16,7 +16,13 @@ FTRUN_API = "1.0"
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
+DecayAll = Annotated[bool, Field(description="Whether weight decay holds for biases and normalisation layers too.")]
 _BETAS = "Decay rates of the running means of the gradient and of its square."
+
+
+def _decays_vectors(part: Any) -> bool:
+    """Return whether all parameters may be in one group."""
+    return bool(part.decay_all or part.weight_decay == 0)
 
 
 class SGD(ftrun.Optimizer):
@@ -27,6 +33,9 @@ class SGD(ftrun.Optimizer):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum factor; 0 for plain gradient descent.")
     nesterov: bool = Field(False, description="Whether the gradient is taken after the momentum's step (Nesterov).")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, added to the gradient.")
+    decay_all: DecayAll = False
+
+    decays_vectors = property(_decays_vectors)
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> Self:
@@ -55,6 +64,9 @@ class Adam(ftrun.Optimizer):
     lr: float = Field(1e-3, gt=0, description="Learning rate.")
     betas: Betas = Field((0.9, 0.999), description=_BETAS)
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty, added to the gradient.")
+    decay_all: DecayAll = False
+
+    decays_vectors = property(_decays_vectors)
 
     def build(self, params: Any) -> "Optimizer":
         """torch's Adam over `params`: parameters, or parameter groups."""
@@ -72,6 +84,9 @@ class AdamW(ftrun.Optimizer):
     weight_decay: float = Field(
         0.01, ge=0, description="Part of each weight that a step takes away, as a multiple of the learning rate."
     )
+    decay_all: DecayAll = False
+
+    decays_vectors = property(_decays_vectors)
 
     def build(self, params: Any) -> "Optimizer":
         """torch's AdamW over `params`: parameters, or parameter groups."""

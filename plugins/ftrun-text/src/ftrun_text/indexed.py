@@ -96,15 +96,12 @@ class Rows:
     def _bytes(self, offset: int, size: int) -> bytes:
         with reading(self.file.path):
             if self._open is None:
-                self._open = os.open(self.file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                self._open = os.open(self.file.path, os.O_RDONLY)
                 weakref.finalize(self, os.close, self._open)
             status = os.fstat(self._open)
             if (status.st_size, status.st_mtime_ns) != self.file.version:
                 raise ftrun.DataError("its size or time of change is another one")
-            if hasattr(os, "pread"):  # leaves no position behind, so that processes may share what is open
-                return os.pread(self._open, size, offset)
-            os.lseek(self._open, offset, os.SEEK_SET)
-            return os.read(self._open, size)
+            return os.pread(self._open, size, offset)  # leaves no position behind: processes may share what is open
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_open": None}
