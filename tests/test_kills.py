@@ -76,6 +76,7 @@ def test_a_kill_loses_nothing_where_two_names_cannot_be_exchanged(site, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_kill_after_any_step_or_batch_loses_nothing(site, tmp_path):
     report = killed("looks", 50, tmp_path / "runs")
     for run in report["runs"]:
@@ -83,6 +84,7 @@ def test_a_kill_after_any_step_or_batch_loses_nothing(site, tmp_path):
     assert len(report["runs"]) >= 13  # 9 steps; 4 batches of val and test
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_run_that_is_killed_again_and_again_loses_nothing(site, tmp_path):
     report = killed("chains", 12, tmp_path / "runs")

@@ -379,12 +379,16 @@ def test_a_run_folder_that_names_a_file_elsewhere(name, stopped, ftrun):
     assert result.output == "Error: stopped/resolved.json: is damaged: its parts are no file of this folder.\n"
 
 
-def test_verify_resume(local):
-    result = ftrun_process("verify-resume", write_spec(tiny_spec(**MINE)), "--kills", "1")
-    assert result.returncode == 0, result.stderr
-    result = ftrun_process(
-        "verify-resume", write_spec(tiny_spec(dataset="mine")), "--kills", "1", "--parts", "ftrun_parts.py"
-    )
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param((), id="by the spec"),
+        pytest.param(("--parts", "ftrun_parts.py"), id="by the command", marks=pytest.mark.slow),
+    ],
+)
+def test_verify_resume(named, local):
+    spec = tiny_spec(**MINE) if not named else tiny_spec(dataset="mine")
+    result = ftrun_process("verify-resume", write_spec(spec), "--kills", "1", *named)
     assert result.returncode == 0, result.stderr
 
 

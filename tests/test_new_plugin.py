@@ -363,6 +363,7 @@ def output_of(program, *arguments, **options):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_installed_for_real_they_are_listed_keep_the_contract_and_run_together(environment):
     names = {role: f"my-{role}" for role in ROLES}
     for role, name in names.items():

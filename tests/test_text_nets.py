@@ -123,6 +123,7 @@ def test_words_are_added_to_any_net_that_reads_texts(backbone, site, ftrun):
     assert sorted(new) == [len(embedding) - 2, len(embedding) - 1]
 
 
+@pytest.mark.slow
 def test_words_and_adapters_survive_kills(site):
     folder = tinyencoder.write(Path("tiny").absolute())
     given = spec(

@@ -13,6 +13,7 @@ from support import install
 THIRD_PARTY = Path(__file__).parents[1] / "examples" / "third-party"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(THIRD_PARTY.iterdir()), ids=lambda folder: folder.name)
 def test_a_third_partys_tests_pass(folder: Path, tmp_path: Path) -> None:
     plugin = tmp_path / folder.name  # away from the workspace, and so from its settings of pytest

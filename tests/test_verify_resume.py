@@ -28,6 +28,7 @@ def ftrun_augmentations():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_exact_spec(site, workers):
     phases = [{"epochs": 3, "freeze": "stem"}, {"epochs": 4}]
