@@ -23,7 +23,8 @@ from ftrun.runs import predictions
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
 from ftrun.train import session
-from ftrun.train.assemble import Job, assemble
+from ftrun.train.assemble import assemble
+from ftrun.train.job import Job
 from ftrun.train.signals import Signals
 
 CPU = torch.device("cpu")
@@ -155,7 +156,8 @@ def assembled(spec: dict[str, Any], catalogue: Any) -> Job:
 
 
 def images(job: Job, epoch: int) -> torch.Tensor:
-    return torch.cat([batch.inputs for batch in job.loaders["train"].in_order(lambda each: job.ready(each, epoch))])
+    batches = job.feed.loaders["train"].in_order(lambda each: job.feed.ready(each, epoch))
+    return torch.cat([batch.inputs for batch in batches])
 
 
 CHANGES = {
@@ -267,23 +269,23 @@ def test_a_signal_while_embeddings_are_computed_leaves_nothing_half_made(catalog
 def test_frozen_is_without_gradient_dropout_or_change_and_weight_decay_leaves_it_alone(catalogue):
     spec = {**frozen_spec(), "optimizer": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5}, "augment": AUGMENT}
     job = assembled(spec, catalogue)
-    before = {name: tensor.clone() for name, tensor in job.net.model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in job.learner.net.model.state_dict().items()}
     folder = start(spec, "run", catalogue)
-    after = torch.nn.Module.state_dict(reloaded(folder, spec, catalogue).net.model)
+    after = torch.nn.Module.state_dict(reloaded(folder, spec, catalogue).learner.net.model)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"6.weight", "6.bias"}
-    job.plan.begin(job.net, 1)
-    job.net.train()
-    assert {name for name, each in job.net.model.named_modules() if each.training} == {"6"}
-    job.net.freeze([])
-    assert job.net.model[5].training  # dropout is back
+    job.learner.plan.begin(job.learner.net, 1)
+    job.learner.net.train()
+    assert {name for name, each in job.learner.net.model.named_modules() if each.training} == {"6"}
+    job.learner.net.freeze([])
+    assert job.learner.net.model[5].training  # dropout is back
 
 
 def reloaded(folder: Path, spec: dict[str, Any], catalogue: Any) -> Job:
     from ftrun.runs import checkpoint
 
     job = assembled(spec, catalogue)
-    checkpoint.load_weights(folder / "checkpoints" / "last", job.net.model)
+    checkpoint.load_weights(folder / "checkpoints" / "last", job.learner.net.model)
     return job
 
 

@@ -231,7 +231,7 @@ def weights(folder: Path, which: str = "last") -> dict[str, torch.Tensor]:
 def step_with(sample: int, **changes: Any) -> tuple[int, list[int]]:
     """Which step of the first epoch, from 1, learns from a sample, and all that step's samples."""
     job = assemble(check_spec(tiny_spec(**changes), installed()), torch.device("cpu"))
-    for step, batches in enumerate(job.loaders["train"].shuffled(0, 1, accumulate=job.spec.train.accumulate), 1):
+    for step, batches in enumerate(job.feed.loaders["train"].shuffled(0, 1, accumulate=job.spec.train.accumulate), 1):
         samples = [int(each) for batch in batches for each in batch.ids]
         if sample in samples:
             return step, samples
@@ -449,7 +449,7 @@ from pathlib import Path
 import torch
 from ftrun.plugins.catalogue import installed
 from ftrun.spec.check import check_spec
-from ftrun.run import session
+from ftrun.train import session
 from ftrun.spec.specfile import read_spec
 
 torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(8, 3, 3, 3))

@@ -87,11 +87,14 @@ def test_a_step_that_is_skipped_leaves_the_loss_alone(stateful):
     """A centre that was NaN once would stay so."""
     spec = spec_with({"counts": True}, epochs=1, on_nonfinite="skip")
     job = assemble(check_spec(spec, stateful), torch.device("cpu"))
-    guard, before = Guard(job), {name: value.clone() for name, value in job.losses.named_buffers()}
+    guard, before = (
+        Guard(job.spec, job.learner, job.engine.device),
+        {name: value.clone() for name, value in job.learner.losses.named_buffers()},
+    )
     guard.before_step()
-    loss = job.losses({"label": torch.full((4, 3), float("nan"))}, {"label": torch.zeros(4, dtype=torch.int64)})
+    loss = job.learner.losses({"label": torch.full((4, 3), float("nan"))}, {"label": torch.zeros(4, dtype=torch.int64)})
     assert guard.step(loss.detach(), [], 0, []) is None
-    assert all(torch.equal(job.losses.get_buffer(name), value) for name, value in before.items())
+    assert all(torch.equal(job.learner.losses.get_buffer(name), value) for name, value in before.items())
 
 
 def test_verify_resume_looks_at_the_loss(stateful):

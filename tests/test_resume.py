@@ -188,7 +188,7 @@ def test_a_run_that_patience_ends_goes_on_to_the_same_end(tmp_path, catalogue):
 def test_what_is_frozen_does_not_change(norm, tmp_path, catalogue):
     spec = full_spec(frozen="frozen", backbone={"name": "tiny", "dropout": 0.3, "norm": norm})
     _, copies = at_every_step(spec, tmp_path, catalogue)
-    first = assemble(check_spec(spec, catalogue), torch.device("cpu")).net.model.state_dict()
+    first = assemble(check_spec(spec, catalogue), torch.device("cpu")).learner.net.model.state_dict()
     for copy in copies[:4]:  # the steps of the first epoch, and its end
         now = load_file(copy / "checkpoints" / "last" / "model.safetensors")
         assert [name for name in first if not torch.equal(now[name], first[name])] == ["6.weight", "6.bias"]

@@ -12,7 +12,8 @@ from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import Train
 from ftrun.train import tuning
-from ftrun.train.assemble import Job, assemble
+from ftrun.train.assemble import assemble
+from ftrun.train.job import Job
 from ftrun.train.tuning import Setting
 
 CPU = torch.device("cpu")
@@ -37,13 +38,13 @@ def test_the_fastest_is_chosen_and_remembered(catalogue):
     job = assembled(catalogue, said)
     (place,) = remembered()
     about = json.loads(place.read_text())
-    assert job.setting == Setting(about["precision"], about["memory_format"])
+    assert job.engine.setting == Setting(about["precision"], about["memory_format"])
     assert set(about["seconds"]) <= {
         "fp32, channels_last", "fp32, contiguous", "bf16, channels_last", "bf16, contiguous"
     }  # fmt: skip
     cost = {name: seconds * (1.05 if name.startswith("bf16") else 1) for name, seconds in about["seconds"].items()}
-    assert str(job.setting) == min(cost, key=cost.__getitem__)
-    assert said[-1].startswith(f"precision: {job.setting}, the fastest here: ")
+    assert str(job.engine.setting) == min(cost, key=cost.__getitem__)
+    assert said[-1].startswith(f"precision: {job.engine.setting}, the fastest here: ")
     assert said[-1].endswith(" s, and remembered)")
 
 
@@ -54,7 +55,7 @@ def test_what_was_found_before_is_used_again_whatever_it_was(precision, memory_f
     (place,) = remembered()
     place.write_text(json.dumps({"precision": precision, "memory_format": memory_format}))
     said: list[str] = []
-    assert assembled(catalogue, said).setting == Setting(precision, memory_format)
+    assert assembled(catalogue, said).engine.setting == Setting(precision, memory_format)
     assert said[-1] == f"precision: {precision}, {memory_format}, the fastest here as measured before"
 
 
@@ -84,7 +85,7 @@ def test_a_choice_that_cannot_be_remembered_is_made_all_the_same(tmp_path, catal
 
 
 def test_a_short_run_measures_nothing(catalogue):
-    assert assembled(catalogue, [], epochs=4).setting == Setting("fp32", "channels_last")
+    assert assembled(catalogue, [], epochs=4).engine.setting == Setting("fp32", "channels_last")
     assert not remembered()
 
 
@@ -103,23 +104,25 @@ def test_on_a_gpu_a_run_of_less_than_a_minute_measures_nothing(batches, timed):
 
 def test_what_the_spec_says_is_not_measured(catalogue):
     job = assembled(catalogue, [], precision="bf16", memory_format="contiguous")
-    assert job.setting == Setting("bf16", "contiguous")
+    assert job.engine.setting == Setting("bf16", "contiguous")
     assert not remembered()
 
 
 def test_measuring_leaves_the_net_as_it_was(catalogue):
     job, plain = assembled(catalogue, []), assembled(catalogue, [], precision="fp32", memory_format="channels_last")
-    for (name, one), (_, other) in zip(job.net.state_dict().items(), plain.net.state_dict().items(), strict=True):
+    for (name, one), (_, other) in zip(
+        job.learner.net.state_dict().items(), plain.learner.net.state_dict().items(), strict=True
+    ):
         assert torch.equal(one, other), name
-    assert all(parameter.grad is None for parameter in job.net.parameters())
+    assert all(parameter.grad is None for parameter in job.learner.net.parameters())
 
 
 def test_a_setting_puts_weights_and_precision_in_place(catalogue):
     job = assembled(catalogue, [])
-    conv = next(each for each in job.net.modules() if isinstance(each, torch.nn.Conv2d))
-    Setting("bf16", "contiguous").apply(job.net)
+    conv = next(each for each in job.learner.net.modules() if isinstance(each, torch.nn.Conv2d))
+    Setting("bf16", "contiguous").apply(job.learner.net)
     assert conv.weight.is_contiguous()
-    Setting("bf16", "channels_last").apply(job.net)
+    Setting("bf16", "channels_last").apply(job.learner.net)
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
     with Setting("bf16", "contiguous").autocast(CPU):
         assert conv(torch.zeros(1, 3, 8, 8)).dtype == torch.bfloat16
@@ -142,10 +145,10 @@ def test_where_all_but_the_head_is_frozen_inference_is_measured(catalogue, monke
             raise AssertionError("a step of training")
 
     job = assembled(catalogue, [], **PROBE, precision="fp32", memory_format="contiguous")
-    work = job.plan.work(20, 2, augmented=True)
+    work = job.learner.plan.work(20, 2, augmented=True)
     chosen = tuning.choose(
         job.spec.train.model_copy(update={"precision": "auto"}),
-        job.net, Never(), work, job.loaders["train"].sample, CPU, job.graphs, print,
+        job.learner.net, Never(), work, job.feed.loaders["train"].sample, CPU, job.engine.graphs, print,
     )  # fmt: skip
     (place,) = remembered()
     assert str(chosen) in json.loads(place.read_text())["seconds"]
@@ -166,7 +169,7 @@ def test_what_a_run_does_with_its_net(phases, augmented, expected, catalogue):
     epochs = sum(each["epochs"] for each in phases)
     fixed = {"precision": "fp32", "memory_format": "contiguous"}
     job = assembled(catalogue, [], phases=phases, epochs=epochs, **fixed)
-    work = job.plan.work(100, 10, augmented=augmented)
+    work = job.learner.plan.work(100, 10, augmented=augmented)
     assert (work.training, work.inference) == expected
 
 

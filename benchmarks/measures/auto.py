@@ -51,13 +51,13 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     began = time.perf_counter()
     job = assembled(spec_of(work, steps))
     assembling = time.perf_counter() - began
-    auto, epochs = job.setting, Epochs(job)
+    auto, epochs = job.engine.setting, Epochs(job)
     taken: dict[Setting, list[float]] = {}
     for number in range(rounds + 1):
         for setting in (Setting(*each) for each in product(("fp32", "bf16"), ("channels_last", "contiguous"))):
-            setting.apply(job.net)
-            job.setting = setting
-            job.optimizer.state.clear()  # it has the memory format that the weights had
+            setting.apply(job.learner.net)
+            job.engine.setting = setting
+            job.learner.optimizer.state.clear()  # it has the memory format that the weights had
             seconds = epochs.seconds()
             if number:  # the first round warms up
                 taken.setdefault(setting, []).append(seconds)

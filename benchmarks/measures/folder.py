@@ -29,11 +29,11 @@ def ftrun(work: Work) -> dict[str, Any]:
     began = time.perf_counter()
     spec = spec_of(work)
     job = assembled({**spec, "backbone": {"name": "torchvision", "model": "resnet18", "weights": None}})
-    batches = job.loaders["train"]
+    batches = job.feed.loaders["train"]
     assembling = time.perf_counter() - began
     first, *later = (epoch(batches.shuffled(0, number)) for number in range(EPOCHS))
 
-    prepared = min(epoch(batches.shuffled(0, each, partial(job.ready, epoch=each))) for each in range(1, EPOCHS))
+    prepared = min(epoch(batches.shuffled(0, each, partial(job.feed.ready, epoch=each))) for each in range(1, EPOCHS))
     return {
         "images_per_second": batches.samples / min(later),
         "ready_per_second": batches.samples / prepared,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftrun.train.assemble import Job
+    from ftrun.train.job import Job
 
 TESTS = Path(__file__).parents[2] / "tests"
 
@@ -45,7 +45,7 @@ class Epochs:
         from ftrun.runs.progress import Progress
         from ftrun.train.loop import train_epoch
 
-        steps = self.job.steps_per_epoch
+        steps = self.job.feed.steps_per_epoch
         progress = Progress(epoch=self.done, step=self.done * steps)
         began = time.perf_counter()
         train_epoch(self.job, progress, _Nothing(), Report(began), _Nothing(), _Nothing())

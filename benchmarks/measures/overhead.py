@@ -33,8 +33,8 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
             "train": train,
         }
     )
-    split = job.splits.train
-    inputs = job.net.input.prepare(job.net.input.collate(split.inputs))
+    split = job.feed.splits.train
+    inputs = job.learner.net.input.prepare(job.learner.net.input.collate(split.inputs))
     batches = list(zip(inputs.split(work.batch), split.targets["label"].split(work.batch), strict=True))
     loops = {"ftrun": lambda: Epochs(job).seconds, "fabric": fabric, "accelerate": accelerate, "lightning": lightning}
     name = work.options["loop"]
@@ -53,7 +53,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
 def net_of(job: Any) -> nn.Module:
     from copy import deepcopy
 
-    return deepcopy(job.net)
+    return deepcopy(job.learner.net)
 
 
 def sgd(net: nn.Module) -> torch.optim.Optimizer:

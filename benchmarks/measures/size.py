@@ -76,7 +76,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
         }
     )
     assembling = time.perf_counter() - began
-    loader = job.loaders["train"]
+    loader = job.feed.loaders["train"]
     with Memory() as memory:
         taken = [epoch(loader, number) for number in range(max(2, 200_000 // samples))]
     return {

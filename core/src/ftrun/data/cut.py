@@ -39,8 +39,8 @@ def keep_classes(
 def by_class(samples: "Tensor", classes: "Tensor") -> dict[int, "Tensor"]:
     """Return the samples of each class, in their order, by its number; int64 [M] both."""
     order = classes.argsort(stable=True)
-    numbers, sizes = classes[order].unique_consecutive(return_counts=True)
-    return dict(zip(numbers.tolist(), samples[order].split(sizes.tolist()), strict=True))
+    numbers, sizes = classes[order].unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]
+    return dict(zip(numbers.tolist(), samples[order].split(sizes.tolist()), strict=True))  # type: ignore[no-untyped-call]
 
 
 def _choose_of_each(chosen: "Tensor", members: Members, draws: "Tensor") -> None:

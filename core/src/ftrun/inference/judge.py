@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Splits
+from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DataError, FtrunError, located
-from ftrun.contracts.net import Net
 from ftrun.contracts.targets import Classes
 from ftrun.data import absent
 from ftrun.data import splits as split_checks
@@ -28,30 +26,12 @@ from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text, spec_name
 from ftrun.train.assemble import build_losses, build_metrics, corrupt_samples, loader
-from ftrun.train.evaluate import evaluate
+from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.loss import TotalLoss
 from ftrun.train.memory import Portions
-from ftrun.train.tuning import Setting
 
 JUDGING = ("loss", "metrics")
 """The keys of a spec whose parts judge a net."""
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What judges with an opened run's net."""
-
-    judged: Net
-    seed: int
-    device: torch.device
-    setting: Setting
-    losses: TotalLoss
-    metrics: Mapping[str, Mapping[str, Any]]
-
-    def ready(self, batch: Batch) -> Batch:
-        """A batch as the net takes it, on its device."""
-        batch = batch.to(self.device)
-        return replace(batch, inputs=self.judged.input.prepare(batch.inputs))
 
 
 def judge(
@@ -184,13 +164,14 @@ def _judged(
     *,
     own_data: bool,
 ) -> dict[str, Any]:
-    judge = Judge(
+    evaluator = Evaluator(
         run.net,
         run.spec.seed,
         run.device,
         run.setting,
         _losses(run, spec, splits),
         build_metrics(spec, run.net.targets, run.device),
+        run.ready,
     )
     skip = spec.train.on_corrupt != "error"
     decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=report.say)
@@ -203,7 +184,7 @@ def _judged(
         reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
         said = predictions.Collected() if name == keep else None
         with report.progress(name, reading.samples) as bar:
-            evaluated = evaluate(judge, reading, bar, portions=portions, keep=said)
+            evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=said)
         figures[name] = _as_json(run, name, evaluated, own_data)
         if said:
             _keep(run, name, said, report)

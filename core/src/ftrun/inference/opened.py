@@ -5,12 +5,13 @@ Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftr
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError, FtrunError, PluginError
 from ftrun.contracts.net import Net
 from ftrun.plugins.catalogue import Catalogue
@@ -45,6 +46,11 @@ class Opened:
     def micro_batch(self) -> int | None:
         """Samples that went through the net at once, where memory was short."""
         return self.best.get("micro_batch")
+
+    def ready(self, batch: Batch) -> Batch:
+        """Return a batch as the net takes it, on its device."""
+        batch = batch.to(self.device)
+        return replace(batch, inputs=self.net.input.prepare(batch.inputs))
 
     def not_as_it_was(self) -> list[str]:
         """What is another one than in the run, and might change a last digit: versions, device."""

@@ -4,19 +4,17 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split, Splits
+from ftrun.contracts.data import Split, Splits
 from ftrun.contracts.errors import SpecError, did_you_mean, located
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
-from ftrun.contracts.randomness import SampleRandom, seed_of
+from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Augmentation, Backbone, Loss, Metric, Modifier
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
@@ -33,81 +31,17 @@ from ftrun.train.average import Average
 from ftrun.train.checks import check_sample, fault_of_augmented
 from ftrun.train.device import waking
 from ftrun.train.embedded import Embeddings
+from ftrun.train.engine import Engine
+from ftrun.train.evaluate import Evaluator
+from ftrun.train.feed import Feed
+from ftrun.train.job import Job
+from ftrun.train.learner import Learner
 from ftrun.train.loss import TotalLoss
-from ftrun.train.memory import Portions
-from ftrun.train.monitor import Monitor, monitor_of
+from ftrun.train.monitor import monitor_of
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.phases import Plan
 from ftrun.train.trial import try_out
 from ftrun.train.tuning import Setting
-
-
-@dataclass
-class Job:
-    """The live objects of a run. `metrics` are by target's name."""
-
-    spec: RunSpec
-    device: torch.device
-    splits: Splits
-    val_was_cut: bool
-    net: Net
-    losses: TotalLoss
-    metrics: Mapping[str, Mapping[str, Any]]
-    plan: Plan
-    optimizer: torch.optim.Optimizer
-    learning_rates: list[float]
-    """Of each parameter group, as the optimizer was built."""
-    schedule: Callable[[float], float]
-    average: Average | None
-    setting: Setting
-    """Precision and memory format."""
-    augmentations: list[Callable[[Batch, SampleRandom], Batch]]
-    loaders: Mapping[str, Loader]
-    embeddings: Embeddings
-    graphs: Graphs
-    lone_samples: LoneSamples
-    source: init_from.Source | None
-    """Of the weights that the run starts from, where the command line names some."""
-    corrupt: CorruptSamples
-    monitor: Monitor
-
-    @property
-    def judged(self) -> Net:
-        """The net that val and test judge, and that is kept as best: the average of the weights, if there is one."""
-        return self.average.net if self.average else self.net
-
-    @property
-    def seed(self) -> int:
-        """What all random choices follow from."""
-        return self.spec.seed
-
-    def portions(self, size: int | None, say: Callable[[str], None]) -> Portions:
-        """Return what makes forward passes of evaluation; where memory is short, recorded steps give theirs up."""
-        return Portions(self.device, size, say, partial(self.graphs.give_up, "memory is short"))
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in an epoch."""
-        return self.loaders["train"].steps(self.spec.train.accumulate)
-
-    @property
-    def samples(self) -> dict[str, int]:
-        """Number of samples in each split."""
-        return {name: len(split) for name, split in self.splits.items()}
-
-    def ready(self, batch: Batch, epoch: int | None = None) -> Batch:
-        """A batch as the net takes it, on its device: augmented as drawn for an epoch (from 1) if one is given.
-
-        What a sample draws depends on (seed, epoch, sample) alone; with `views`, epochs share it in turn.
-        """
-        batch = batch.to(self.device)
-        if batch.embedded:
-            return batch
-        if epoch is not None:
-            draw = self.plan.draw(epoch)
-            for position, augmentation in enumerate(self.augmentations):
-                batch = augmentation(batch, SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids))
-        return replace(batch, inputs=self.net.input.prepare(batch.inputs))
 
 
 def assemble(
@@ -184,32 +118,40 @@ def assemble(
     if spec.train.compile:
         for each in (net, average.net) if average else (net,):
             compile_net(each, device)
-    return Job(
-        spec=spec,
+    feed = Feed(
+        seed=spec.seed,
         device=device,
         splits=splits,
-        val_was_cut=given.val is None,
-        net=net,
-        losses=losses,
-        metrics=metrics,
-        plan=plan,
-        optimizer=optimizer,
-        learning_rates=[group["lr"] for group in optimizer.param_groups],
-        schedule=build_schedule(spec),
-        average=average,
+        input=net.input,
         augmentations=[
             Blaming(build(part, where), part, where, fault_of_augmented)
             for where, part in spec.parts()
             if isinstance(part, Augmentation)
         ],
-        setting=setting,
+        draw=plan.draw,
         loaders=loaders,
+        accumulate=spec.train.accumulate,
         embeddings=Embeddings(say),
-        graphs=graphs,
-        lone_samples=LoneSamples((net, losses), say),
-        source=source,
         corrupt=corrupt,
+    )
+    learner = Learner(
+        net=net,
+        losses=losses,
+        plan=plan,
+        optimizer=optimizer,
+        learning_rates=[group["lr"] for group in optimizer.param_groups],
+        schedule=build_schedule(spec),
+        average=average,
+    )
+    return Job(
+        spec=spec,
+        feed=feed,
+        learner=learner,
+        engine=Engine(spec.seed, device, setting, graphs, LoneSamples((net, losses), say), say),
+        evaluator=Evaluator(learner.evaluated_net, spec.seed, device, setting, losses, metrics, feed.ready),
         monitor=monitor,
+        source=source,
+        val_was_cut=given.val is None,
     )
 
 

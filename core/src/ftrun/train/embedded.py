@@ -29,7 +29,7 @@ from ftrun.train.netdigest import NetDigest
 from ftrun.train.signals import Signals
 
 if TYPE_CHECKING:
-    from ftrun.train.assemble import Job
+    from ftrun.train.job import Job
 
 
 class Embeddings:
@@ -52,11 +52,12 @@ class Embeddings:
 
         portions: make the forward passes
         """
-        net = job.judged if name == "val" else job.net
-        augmented = name == "train" and bool(job.augmentations)
-        if not job.plan.only_head(epoch) or (augmented and not job.plan.views(epoch)):
+        learner = job.learner
+        net = learner.evaluated_net if name == "val" else learner.net
+        augmented = name == "train" and bool(job.feed.augmentations)
+        if not learner.plan.only_head(epoch) or (augmented and not learner.plan.views(epoch)):
             return None
-        if net is not job.net and self._digest(net) != self._digest(job.net):  # an average that may still move
+        if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
         return self._loader(job, net, name, epoch if augmented else None, portions, signals)
 
@@ -67,9 +68,9 @@ class Embeddings:
 
         None where the whole net has to run: where `ftrun evaluate` would compute otherwise, too.
         """
-        if not job.plan.only_head(epoch) or job.spec.train.compile:
+        if not job.learner.plan.only_head(epoch) or job.spec.train.compile:
             return None
-        return self._loader(job, job.judged, name, None, portions, signals)
+        return self._loader(job, job.learner.evaluated_net, name, None, portions, signals)
 
     def _loader(
         self, job: "Job", net: Net, name: str, epoch: int | None, portions: Portions, signals: Signals | None
@@ -91,17 +92,17 @@ class Embeddings:
                 name,
                 split,
                 net.input.collate,
-                job.corrupt,
+                job.feed.corrupt,
                 batch_size=job.spec.train.batch_size,
                 workers=None,
-                device=job.device,
+                device=job.engine.device,
                 sample_bytes=split.inputs[0].nbytes,
             )
         return self._loaders[key]
 
     def _depends(self, job: "Job", net: Net, name: str, epoch: int | None) -> list[Any]:
         """All that decides what comes out: inputs, net, code and options, and how it is computed."""
-        which = name, None if epoch is None else job.plan.draw(epoch)
+        which = name, None if epoch is None else job.learner.plan.draw(epoch)
         if which not in self._constant:  # what stays as it is during a run
             spec, augment = job.spec, () if epoch is None else job.spec.augment
             parts = (spec.backbone, *spec.modifiers, *augment)
@@ -110,14 +111,14 @@ class Embeddings:
                 [type(net.input).__qualname__, net.input.saved(), net.input.collate_options()],
                 [options_of(part) for part in parts],
                 code_of({type(each) for each in (*parts, net.input, *net.modules())}),
-                [str(job.setting), spec.train.batch_size, *environment.arithmetic(job.device)],
+                [str(job.engine.setting), spec.train.batch_size, *environment.arithmetic(job.engine.device)],
                 [spec.seed, which[1]] if augment else [],
             ]
         return [self._digest(net), *self._constant[which]]
 
     def _fingerprint(self, job: "Job", name: str) -> str | None:
         if name not in self._fingerprints:
-            self._fingerprints[name] = fingerprint.of_collated(dict(job.splits.items())[name])
+            self._fingerprints[name] = fingerprint.of_collated(dict(job.feed.splits.items())[name])
         return self._fingerprints[name]
 
     def _digest(self, net: Net) -> str:
@@ -142,7 +143,7 @@ class _Embedding:
         """None where no sample can be read, and where there is no room for them."""
         self.net.eval()
         split, key = self._split, key_of(depends)
-        probe = self.job.loaders[self.name].one_in_order(int(key, 16), self._ready)  # not the first one each time
+        probe = self.job.feed.loaders[self.name].one_in_order(int(key, 16), self._ready)  # not the first one each time
         if probe is None:
             return None
         example = self._embed(probe).cpu()
@@ -191,7 +192,7 @@ class _Embedding:
     def _fill(self, inputs: Tensor, where: str) -> list[int]:
         """Run the backbone on each sample, and give the indices of those that cannot be read."""
         started, missing = perf_counter(), torch.ones(len(inputs), dtype=torch.bool)
-        for batch in self.job.loaders[self.name].in_order(self._ready):
+        for batch in self.job.feed.loaders[self.name].in_order(self._ready):
             ids = batch.ids.cpu()
             inputs[ids] = self._embed(batch).cpu()
             missing[ids] = False
@@ -207,10 +208,10 @@ class _Embedding:
 
     @property
     def _split(self) -> Split:
-        return dict(self.job.splits.items())[self.name]
+        return dict(self.job.feed.splits.items())[self.name]
 
     def _ready(self, batch: Batch) -> Batch:
-        return self.job.ready(batch, self.epoch)
+        return self.job.feed.ready(batch, self.epoch)
 
     def _embed(self, batch: Batch) -> Tensor:
         size = self.portions.size
@@ -220,7 +221,7 @@ class _Embedding:
         return embeddings
 
     def _forward(self, batch: Batch) -> Tensor:
-        with self.job.setting.autocast(self.job.device), _blaming(self.net):
+        with self.job.engine.autocast(), _blaming(self.net):
             return self.net.pool(self.net.features(batch.inputs))
 
 

@@ -1,8 +1,9 @@
 """Loss and metrics on one split."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,33 +24,24 @@ from ftrun.train.signals import Signals
 from ftrun.train.tuning import Setting
 
 
-class Judging(Protocol):
-    """What judges: a run at work, or one that is opened again."""
+@dataclass(frozen=True)
+class Evaluator:
+    """What evaluates a net: in a run, or when one is opened again."""
 
-    @property
-    def judged(self) -> Net:
-        """The net whose output is judged."""
-        ...
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def device(self) -> torch.device: ...
-    @property
-    def setting(self) -> Setting: ...
-    @property
-    def losses(self) -> TotalLoss: ...
-    @property
-    def metrics(self) -> Mapping[str, Mapping[str, Any]]: ...
-
-    def ready(self, batch: Batch) -> Batch:
-        """A batch as the net takes it."""
-        ...
+    net: Net
+    seed: int
+    device: torch.device
+    setting: Setting
+    losses: TotalLoss
+    metrics: Mapping[str, Mapping[str, Any]]
+    """By target's name and the metric's key."""
+    ready: Callable[[Batch], Batch]
+    """Returns a batch as the net takes it."""
 
 
 @torch.no_grad()
 def evaluate(
-    job: Judging,
+    evaluator: Evaluator,
     loader: Loader,
     bar: Bar | None = None,
     signals: Signals | None = None,
@@ -67,28 +59,28 @@ def evaluate(
     bar: shown how far it is; signals: heeded after each batch; portions: make the forward passes
     keep: takes what the net gives for each sample
     """
-    net = job.judged
+    net = evaluator.net
     net.eval()
-    loss_sum, samples = torch.zeros((), device=job.device), 0
-    sums = torch.zeros(len(job.losses.targets), device=job.device)
+    loss_sum, samples = torch.zeros((), device=evaluator.device), 0
+    sums = torch.zeros(len(evaluator.losses.targets), device=evaluator.device)
     judged: set[tuple[str, str | None]] = set()
-    draws = seed_of(job.seed, "evaluate")
+    draws = seed_of(evaluator.seed, "evaluate")
 
     def forward(batch: Batch) -> dict[str, Tensor]:
-        with job.setting.autocast(job.device):
+        with evaluator.setting.autocast(evaluator.device):
             return dict(outputs_by_target(net, output(net, batch)))
 
-    with job.losses.evaluating():
-        for number, batch in enumerate(loader.in_order(job.ready)):
-            reseed(job.device, (draws + number) % 2**63)
+    with evaluator.losses.evaluating():
+        for number, batch in enumerate(loader.in_order(evaluator.ready)):
+            reseed(evaluator.device, (draws + number) % 2**63)
             outputs = portions.outputs(forward, batch)
-            each = job.losses.each(outputs, batch.targets)
-            loss_sum += job.losses.total(each) * len(batch)
+            each = evaluator.losses.each(outputs, batch.targets)
+            loss_sum += evaluator.losses.total(each) * len(batch)
             sums += torch.stack(each) * len(batch)
-            decoded = {name: target.decode(outputs[name].float()) for name, target in job.losses.targets.items()}
+            decoded = {name: target.decode(outputs[name].float()) for name, target in evaluator.losses.targets.items()}
             if keep:
                 keep.add(batch, decoded)
-            judged |= _judge(job, decoded, batch.targets)
+            judged |= _update(evaluator, decoded, batch.targets)
             samples += len(batch)
             if bar:
                 bar.advance(len(batch))
@@ -97,10 +89,10 @@ def evaluate(
     if not samples:
         raise DataError(f"no sample of {loader.name} can be read.")
     figures: dict[str, Any] = {"loss": float(loss_sum) / samples}
-    for target, metrics in job.metrics.items():
-        prefix = f"{target}/" if len(job.metrics) > 1 else ""
+    for target, metrics in evaluator.metrics.items():
+        prefix = f"{target}/" if len(evaluator.metrics) > 1 else ""
         if prefix:
-            loss = float(sums[list(job.losses.targets).index(target)]) / samples
+            loss = float(sums[list(evaluator.losses.targets).index(target)]) / samples
             figures[f"{prefix}loss"] = loss if (target, None) in judged else math.nan
         for key, metric in metrics.items():
             known = (target, key) in judged
@@ -109,12 +101,14 @@ def evaluate(
     return figures
 
 
-def _judge(job: Judging, decoded: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> set[tuple[str, str | None]]:
-    """Have the metrics take a batch; gives (target, key) of those that something was known for, and (target, None)."""
+def _update(
+    evaluator: Evaluator, decoded: Mapping[str, Tensor], truth: Mapping[str, Tensor]
+) -> set[tuple[str, str | None]]:
+    """Have the metrics take a batch; return (target, key) of those that had something to take, and (target, None)."""
     judged: set[tuple[str, str | None]] = set()
-    for name, metrics in job.metrics.items():
+    for name, metrics in evaluator.metrics.items():
         values = truth[name].to(decoded[name].device)
-        gaps = job.losses.targets[name] if name in job.losses.missing else None
+        gaps = evaluator.losses.targets[name] if name in evaluator.losses.missing else None
         if gaps is None or gaps.present(values).any():
             judged.add((name, None))
         judged |= {(name, key) for key, metric in metrics.items() if update(metric, decoded[name], values, gaps)}

@@ -12,10 +12,11 @@ from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
 from ftrun.contracts.net import outputs_by_target
 from ftrun.plugins.building import Blaming
+from ftrun.spec.runspec import RunSpec
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.plainstep import plain_step
-from ftrun.train.assemble import Job
 from ftrun.train.embedded import output
+from ftrun.train.learner import Learner
 
 _LISTED = 20
 _MOST_RETURNS = 3
@@ -28,22 +29,23 @@ class GoBack(Exception):
 class Guard:
     """Makes the optimizer's steps, and `train.on_nonfinite` at work: stop, skip the step, or go back."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.policy = job.spec.train.on_nonfinite
-        self._waits = job.device.type != "cpu"
+    def __init__(self, spec: RunSpec, learner: Learner, device: torch.device) -> None:
+        self.learner = learner
+        self.policy = spec.train.on_nonfinite
+        self.clip = spec.train.clip
+        self._waits = device.type != "cpu"
         self._buffers: KeptBuffers | None = None
-        self._found = torch.zeros((), device=job.device)  # 1 where something is not finite
-        self._one = torch.ones((), device=job.device)
-        self._make_step = Blaming(plain_step(job.optimizer), job.spec.optimizer, "optimizer")
-        fused = getattr(job.optimizer, "_step_supports_amp_scaling", False) and job.spec.train.clip is None
-        self._may_be_told = job.device.type == "cuda" and fused
+        self._found = torch.zeros((), device=device)  # 1 where something is not finite
+        self._one = torch.ones((), device=device)
+        self._make_step = Blaming(plain_step(learner.optimizer), spec.optimizer, "optimizer")
+        fused = getattr(learner.optimizer, "_step_supports_amp_scaling", False) and self.clip is None
+        self._may_be_told = device.type == "cuda" and fused
         self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
 
     def before_step(self) -> None:
         """Keep what the forward pass changes, such as batch normalisation's statistics, for a step to be skipped."""
         if self.policy == "skip":
-            self._buffers = KeptBuffers(self.job.net, self.job.losses)
+            self._buffers = KeptBuffers(self.learner.net, self.learner.losses)
 
     def step(self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> float | None:
         """Clip the gradients and make the optimizer's step; gives the loss, a scalar before.
@@ -69,15 +71,15 @@ class Guard:
             self._refuse(value, learning, step, batches)
             return None
         if not self._is_told:
-            if self.job.spec.train.clip is not None:
-                clip_grads_with_norm_(learning, self.job.spec.train.clip, gradient_norm(learning))
+            if self.clip is not None:
+                clip_grads_with_norm_(learning, self.clip, gradient_norm(learning))
             self._make_step()
             self._is_told = self._may_be_told
         return value
 
     def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
         """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
-        optimizer: Any = self.job.optimizer
+        optimizer: Any = self.learner.optimizer
         seen = torch.stack([loss.float(), self._found]).to("cpu", non_blocking=True)
         there = torch.cuda.Event()  # type: ignore[no-untyped-call]
         there.record()
@@ -100,8 +102,8 @@ class Guard:
             raise GoBack(what)
         raise DivergedError(
             f"training diverged at {what}\n"
-            f"  {_blame(self.job, batches)}\n"
-            f"  Largest gradient: {_largest_gradient(self.job)}.\n"
+            f"  {_blame(self.learner, batches)}\n"
+            f"  Largest gradient: {_largest_gradient(self.learner)}.\n"
             "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
             "fault. train.on_nonfinite can skip such steps, or go back."
         )
@@ -125,11 +127,11 @@ def may_go_back(went_back: int, reason: str) -> None:
         )
 
 
-def _largest_gradient(job: Job) -> str:
+def _largest_gradient(learner: Learner) -> str:
     """Name and norm of the gradient that is largest; one that is not finite counts as larger than any that is."""
     norms = {
         name: float(parameter.grad.float().norm())
-        for name, parameter in job.net.model.named_parameters()
+        for name, parameter in learner.net.model.named_parameters()
         if parameter.grad is not None
     }
     if not norms:
@@ -139,16 +141,18 @@ def _largest_gradient(job: Job) -> str:
 
 
 @torch.no_grad()
-def _blame(job: Job, batches: Sequence[Batch]) -> str:
+def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
     """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
-    job.net.eval()  # a sample alone has no statistics for batch normalisation
+    learner.net.eval()  # a sample alone has no statistics for batch normalisation
     every = [int(each) for batch in batches for each in batch.ids]
-    with job.losses.evaluating():
+    with learner.losses.evaluating():
         culprits = [
             int(sample.ids[0])
             for batch in batches
             for sample in batch.parts(1)
-            if not job.losses(outputs_by_target(job.net, output(job.net, sample)), sample.targets).isfinite()
+            if not learner.losses(
+                outputs_by_target(learner.net, output(learner.net, sample)), sample.targets
+            ).isfinite()
         ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {_listed(culprits)}."

@@ -18,8 +18,8 @@ from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Report
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
-from ftrun.train.assemble import Job
 from ftrun.train.guard import may_go_back
+from ftrun.train.job import Job
 from ftrun.train.observers import Observers
 from ftrun.train.signals import Signals
 
@@ -63,7 +63,7 @@ class Saver:
         began = perf_counter()
         self._background.wait()
         saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
-        if pays(self.job.device, saves):
+        if pays(self.job.engine.device, saves):
             self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
         else:
             self._write(saves, progress.epoch, progress.step)
@@ -91,26 +91,26 @@ class Saver:
         """What `checkpoint.save` takes, for the best epoch so far."""
         return {
             "folder": self.folder.checkpoints / "best",
-            "model": self.job.judged.model,
+            "model": self.job.learner.evaluated_net.model,
             "description": describe(self.job, progress, progress.best_val),
-            "loss": self.job.losses.state(),
+            "loss": self.job.learner.losses.state(),
             "input_files": input_files(self.job),
         }
 
     def _last(self, progress: Progress) -> dict[str, Any]:
         """What `checkpoint.save` takes, for the present state."""
-        progress.corrupt = self.job.corrupt.found
+        progress.corrupt = self.job.feed.corrupt.found
         progress.seconds_of["total"] = self.report.seconds
         return {
             "folder": self.folder.checkpoints / "last",
-            "model": self.job.net.model,
+            "model": self.job.learner.net.model,
             "description": describe(self.job, progress, {}),
             "state": {
                 "progress": asdict(progress),
-                "optimizer": checkpoint.optimizer_state(self.job.optimizer),
-                "average": self.job.average.state() if self.job.average else None,
+                "optimizer": checkpoint.optimizer_state(self.job.learner.optimizer),
+                "average": self.job.learner.average.state() if self.job.learner.average else None,
             },
-            "loss": self.job.losses.state(),
+            "loss": self.job.learner.losses.state(),
             "input_files": input_files(self.job),
             "previous": self.folder.checkpoints / "previous",
         }
@@ -126,7 +126,7 @@ class Saver:
         self._background.wait()
         went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
         saved = restore(self.job, self.folder, self.report.say)
-        self.job.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there
+        self.job.learner.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there
         for field in fields(Progress):
             setattr(progress, field.name, getattr(saved, field.name))
         progress.went_back, progress.rate_scale = went_back, rate_scale
@@ -141,9 +141,9 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
     return {
         "backbone": spec["backbone"],
         "modifiers": spec["modifiers"],
-        "input": job.net.input.model_dump(mode="json"),
-        "input_files": job.net.input.kept_in_files,
-        "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
+        "input": job.learner.net.input.model_dump(mode="json"),
+        "input_files": job.learner.net.input.kept_in_files,
+        "targets": {name: target.model_dump(mode="json") for name, target in job.learner.net.targets.items()},
         "epoch": progress.epoch,
         "step": progress.step,
         "micro_batch": progress.micro_batch,
@@ -153,7 +153,7 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
 
 def input_files(job: Job) -> dict[str, str]:
     """What of the net's input is kept in files of its own: {name: text}."""
-    return {name: getattr(job.net.input, field) for field, name in job.net.input.kept_in_files.items()}
+    return {name: getattr(job.learner.net.input, field) for field, name in job.learner.net.input.kept_in_files.items()}
 
 
 def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
@@ -170,7 +170,7 @@ def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
         else:
             for message in damaged:
                 say(f"{message} Going on from {place}, step {progress.step}.")
-            job.corrupt.found = progress.corrupt
+            job.feed.corrupt.found = progress.corrupt
             return progress
     if damaged:
         best = folder.checkpoints / "best"
@@ -197,11 +197,11 @@ def _restore(job: Job, place: Path) -> Progress:
     state = checkpoint.load_state(place)
     try:
         progress = TypeAdapter(Progress).validate_python(state["progress"])
-        checkpoint.load_weights(place, job.net.model)
-        checkpoint.load_optimizer(job.optimizer, state["optimizer"])
-        if job.average:
-            job.average.load_state(state["average"])
-        checkpoint.load_loss(place, job.losses, job.device)
+        checkpoint.load_weights(place, job.learner.net.model)
+        checkpoint.load_optimizer(job.learner.optimizer, state["optimizer"])
+        if job.learner.average:
+            job.learner.average.load_state(state["average"])
+        checkpoint.load_loss(place, job.learner.losses, job.engine.device)
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all

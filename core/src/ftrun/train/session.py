@@ -24,10 +24,11 @@ from ftrun.runs.folder import PARTS, RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import advice, init_from, norm
-from ftrun.train.assemble import Job, assemble
+from ftrun.train.assemble import assemble
 from ftrun.train.device import choose_device, if_here
 from ftrun.train.evaluate import evaluate
 from ftrun.train.finished import call_plugins
+from ftrun.train.job import Job
 from ftrun.train.loop import fit, is_over
 from ftrun.train.observers import Observers
 from ftrun.train.saver import Saver, restore, saved, saved_input_of
@@ -142,9 +143,9 @@ def resume(
         observers = Observers(spec, report.say)
         now = _description(job, catalogue)
         if resolved.get("init_from") and not saved(folder):
-            init_from.again(job.net, resolved["init_from"])
-            if job.average:
-                job.average.start()
+            init_from.again(job.learner.net, resolved["init_from"])
+            if job.learner.average:
+                job.learner.average.start()
         progress = restore(job, folder, report.say)
         report.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
@@ -192,9 +193,9 @@ def _carry_out(
             observers.call("ftrun_on_error", run=info, error=error)
             raise
         if plugins:  # the run is over, and its status says so: nothing that happens here changes that
-            card.at_end(folder, job.spec.backbone, job.net, report.say)
-            report_page.at_end(folder, job.spec, job.splits, job.net.input, report.say)
-            call_plugins(plugins, FinishedRun(folder.path, job.spec, job.splits, job.net, report.say))
+            card.at_end(folder, job.spec.backbone, job.learner.net, report.say)
+            report_page.at_end(folder, job.spec, job.feed.splits, job.learner.net.input, report.say)
+            call_plugins(plugins, FinishedRun(folder.path, job.spec, job.feed.splits, job.learner.net, report.say))
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
@@ -204,10 +205,10 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
         name=folder.path.name,
         folder=folder.path,
         spec=job.spec.resolved(),
-        device=str(job.device),
-        samples=job.samples,
+        device=str(job.engine.device),
+        samples=job.feed.samples,
         epochs=job.spec.train.epochs,
-        steps_per_epoch=job.steps_per_epoch,
+        steps_per_epoch=job.feed.steps_per_epoch,
         epochs_done=progress.epoch,
     )
 
@@ -216,52 +217,52 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
     """What resolved.json says of a run beside its spec."""
     return {
         "monitor": job.monitor.as_json,
-        "input": job.net.input.model_dump(mode="json"),
-        "targets": {name: target.model_dump(mode="json") for name, target in job.net.targets.items()},
-        "samples": job.samples,
-        "notes": list(job.splits.notes),
-        "class_counts": environment.class_counts(job.splits),
-        "data": identity.fingerprints(job.splits),
+        "input": job.learner.net.input.model_dump(mode="json"),
+        "targets": {name: target.model_dump(mode="json") for name, target in job.learner.net.targets.items()},
+        "samples": job.feed.samples,
+        "notes": list(job.feed.splits.notes),
+        "class_counts": environment.class_counts(job.feed.splits),
+        "data": identity.fingerprints(job.feed.splits),
         "seed": job.spec.seed,
-        "device": str(job.device),
+        "device": str(job.engine.device),
         "threads": torch.get_num_threads(),
-        **asdict(job.setting),
-        "norms": job.plan.norms,
+        **asdict(job.engine.setting),
+        "norms": job.learner.plan.norms,
         "plugins": environment.plugins_of(job.spec, catalogue),
         "versions": environment.versions(),
-        "machine": environment.machine(job.device),
+        "machine": environment.machine(job.engine.device),
     }
 
 
 def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
-    samples = ", ".join(f"{count:,} {name}" for name, count in job.samples.items())
-    weights = sum(parameter.numel() for parameter in job.net.parameters())
+    samples = ", ".join(f"{count:,} {name}" for name, count in job.feed.samples.items())
+    weights = sum(parameter.numel() for parameter in job.learner.net.parameters())
     report.say(
         f"{folder.path}: {job.spec.backbone.name} ({weights / 1e6:.1f} M weights) on {job.spec.dataset.name} "
-        f"({samples}), on {job.device}"
+        f"({samples}), on {job.engine.device}"
     )
     if job.val_was_cut:
         report.say("the dataset has no val split: one is cut from train")
-    if line := norm.reason(job.net, job.spec.train, job.steps_per_epoch, job.plan.norms):
+    if line := norm.reason(job.learner.net, job.spec.train, job.feed.steps_per_epoch, job.learner.plan.norms):
         report.say(line)
-    if job.splits.test is None:
+    if job.feed.splits.test is None:
         report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 
 
 def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals) -> dict[str, Any]:
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     best = folder.checkpoints / "best"
-    checkpoint.load_weights(best, job.judged.model)
+    checkpoint.load_weights(best, job.learner.evaluated_net.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
-    checkpoint.load_loss(best, job.losses, job.device)
+    checkpoint.load_loss(best, job.learner.losses, job.engine.device)
     began = perf_counter()
     judged = {"val": checkpoint.load_val(best)}
     # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
-    split, said = "test" if "test" in job.loaders else "val", predictions.Collected()
-    portions = job.portions(progress.micro_batch, report.say)
-    loader = job.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.loaders[split]
+    split, said = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
+    portions = job.engine.portions(progress.micro_batch)
+    loader = job.feed.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.feed.loaders[split]
     with report.progress(split, loader.samples) as bar:
-        figures = evaluate(job, loader, bar, signals, portions=portions, keep=said)
+        figures = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=said)
     judged.setdefault(split, figures)
     judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
     predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
@@ -269,10 +270,10 @@ def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, sign
         "best_epoch": saved_with["epoch"],
         "val": judged["val"],
         "test": judged.get("test"),
-        "samples": job.samples,
-        "corrupt": [asdict(each) for each in job.corrupt.in_order],
+        "samples": job.feed.samples,
+        "corrupt": [asdict(each) for each in job.feed.corrupt.in_order],
         "skipped_steps": progress.skipped,
-        "advice": advice.worse_phases(job.plan, job.monitor, progress.history),
+        "advice": advice.worse_phases(job.learner.plan, job.monitor, progress.history),
         "seconds": {
             "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
             "data": _rounded(progress.seconds_of.get("data", 0.0)),

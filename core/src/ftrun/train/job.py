@@ -1,0 +1,27 @@
+"""The live objects of a run, by what changes them."""
+
+from dataclasses import dataclass
+
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.engine import Engine
+from ftrun.train.evaluate import Evaluator
+from ftrun.train.feed import Feed
+from ftrun.train.init_from import Source
+from ftrun.train.learner import Learner
+from ftrun.train.monitor import Monitor
+
+
+@dataclass
+class Job:
+    """A run: what feeds, what learns, what computes, what evaluates, and the metric that chooses the best epoch."""
+
+    spec: RunSpec
+    feed: Feed
+    learner: Learner
+    engine: Engine
+    evaluator: Evaluator
+    monitor: Monitor
+    source: Source | None
+    """Of the weights that the run starts from, where the command line names some."""
+    val_was_cut: bool
+    """Whether val was cut from train, since the dataset has none."""
