@@ -45,6 +45,8 @@ class EpochInfo:
     """`train/loss`, `val/accuracy`, `lr`, `seconds/train` and so on; fractions are 0 to 1."""
     best: bool
     """Whether this is the best epoch so far, by `train.monitor`."""
+    improved_epoch: int = 0
+    """The last epoch in which what `train.monitor` names got better; one that is kept as the best of equals is none."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,15 @@ class FinishedRun:
 @hookspec
 def ftrun_before_run(run: RunInfo) -> None:
     """The run folder exists, the net is built, nothing is trained yet."""
+
+
+@hookspec
+def ftrun_should_stop(run: RunInfo, epoch: EpochInfo) -> str | None:
+    """An epoch is trained and evaluated on val, and about to be saved: return a reason, and the run ends after it.
+
+    The reason is saved with the epoch: a run that is killed and resumed ends where it would have ended. So it should
+    follow from `run`, `epoch` and the lines of `metrics.jsonl` in `run.folder`, which has this epoch's already.
+    """
 
 
 @hookspec

@@ -169,7 +169,8 @@ def _headline(record: Record, splits: Sequence[str], found: Sequence[Figure]) ->
 
 def _notes(record: Record) -> list[str]:
     if record.finished:
-        notes = []
+        reason = record.status.get("reason")  # of one that an observer ended: why
+        notes = [f"{reason[:1].upper()}{reason[1:]}."] if reason else []
         if record.results and not record.results.get("test"):
             notes.append("There is no test split: what follows is judged on val, which also chose the best epoch.")
         if record.predictions is None:

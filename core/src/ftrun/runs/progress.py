@@ -40,6 +40,10 @@ class Progress:
     smaller loss alone is none."""
     undefined: bool = False
     """Whether what is monitored was undefined in some epoch, and this was said."""
+    stopped: str = ""
+    """Why no epoch comes after these, although the spec has more; empty while nothing has ended the run."""
+    stopped_by: str = ""
+    """What gave that reason: train.patience, or an observer."""
     history: list[dict[str, int | float]] = field(default_factory=list)
     """Each epoch's figures: the lines of metrics.jsonl."""
 

@@ -16,7 +16,7 @@ from ftrun.train.signals import Signals
 
 
 def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
-    """Train for the spec's epochs, or until patience ends; keeps the best checkpoint and the last."""
+    """Train for the spec's epochs, or until an observer stops it; keeps the best checkpoint and the last."""
     if job.spec.train.on_nonfinite == "back" and progress.step == 0:
         save.last(progress)  # there has to be something to go back to
     try:
@@ -29,14 +29,12 @@ def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Sign
         save.last(progress)
         raise
     if progress.epoch < job.spec.train.epochs:
-        report.say(f"stopped early: no better {job.monitor} in {job.spec.train.patience} epochs")
+        report.say(f"stopped early: {progress.stopped}")
 
 
 def is_over(job: Job, progress: Progress) -> bool:
-    """Whether there is no epoch left to train: all are done, or patience ended."""
-    train = job.spec.train
-    waited = progress.epoch - progress.improved_epoch
-    return progress.epoch >= train.epochs or (train.patience is not None and waited >= train.patience)
+    """Whether there is no epoch left to train: all are done, or an observer had a reason to stop."""
+    return progress.epoch >= job.spec.train.epochs or bool(progress.stopped)
 
 
 def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:

@@ -1,8 +1,9 @@
-"""The observers that a spec names: called in its order, dropped where they raise."""
+"""The observers of a run: ftrun's own, and those that the spec names, in its order. Dropped where they raise."""
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pluggy
@@ -18,36 +19,56 @@ class Observers:
     """Calls lifecycle hooks in a manager made for one run. Installed is not active: only what the spec names is here.
 
     warn: told of an observer that raised, or that uses what is deprecated
+    own: ftrun's own observers, by what messages call them; they come first
     """
 
-    def __init__(self, spec: RunSpec, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, spec: RunSpec, warn: Callable[[str], None], own: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(events)
         self._warn = warn
         self._names: dict[str, Any] = {}
+        for key, observer in own.items():
+            _register(self._manager, observer, key)
+            self._names[key] = observer
         for index, part in enumerate(spec.observers):
             where = f"observers.{index}"
             observer = build(part, where)
             with inside(part, where):
-                key = f"{named(part)} ({where})"
+                key = f"observer {named(part)} ({where})"
                 for deprecated in _register(self._manager, observer, key):
-                    warn(f"observer {key}: {deprecated}")
+                    warn(f"{key}: {deprecated}")
             self._names[key] = observer
 
-    def call(self, hook: str, **records: Any) -> None:
-        """Call `hook` on each observer that implements it."""
+    def call(self, hook: str, **records: Any) -> list[tuple[str, Any]]:
+        """Call `hook` on each observer that implements it. Returns who answered what, where that is not None."""
+        answers: list[tuple[str, Any]] = []
         for key, observer in list(self._names.items()):
             others = [other for other in self._names.values() if other is not observer]
             try:
-                self._manager.subset_hook_caller(hook, others)(**records)
-            except Exception as error:  # an observer changes nothing, its failure neither
+                answers += [(key, answer) for answer in self._manager.subset_hook_caller(hook, others)(**records)]
+            except Exception as error:  # it changes nothing but the run's length, and its failure nothing at all
                 line = traceback.extract_tb(error.__traceback__)[-1]
-                self._warn(
-                    f"observer {key} failed in {hook} and is dropped: {type(error).__name__}: {error} "
-                    f"({line.filename}:{line.lineno})"
-                )
-                self._manager.unregister(observer)
-                del self._names[key]
+                self._drop(key, hook, f"{type(error).__name__}: {error} ({line.filename}:{line.lineno})")
+        return answers
+
+    def reason_to_stop(self, run: events.RunInfo, epoch: events.EpochInfo) -> tuple[str, str]:
+        """Ask each observer whether the run is to end after this epoch. Returns the first reason and who gave it.
+
+        Both are empty where none has a reason.
+        """
+        reasons = []
+        for key, reason in self.call("ftrun_should_stop", run=run, epoch=epoch):
+            if isinstance(reason, str) and reason.strip():
+                reasons.append((" ".join(reason.split()), key))
+            else:
+                self._drop(key, "ftrun_should_stop", f"it returns a reason, as a text, or None, but gave {reason!r}")
+        return reasons[0] if reasons else ("", "")
+
+    def _drop(self, key: str, hook: str, reason: str) -> None:
+        self._warn(f"{key} failed in {hook} and is dropped: {reason}")
+        self._manager.unregister(self._names.pop(key))
 
 
 def _register(manager: pluggy.PluginManager, observer: object, key: str) -> list[str]:

@@ -60,6 +60,8 @@ class Saver:
         """
         figures = progress.history[-1]
         self.folder.append_metrics(figures)
+        info = EpochInfo(progress.epoch, progress.step, figures, is_best, progress.improved_epoch)
+        progress.stopped, progress.stopped_by = self.observers.reason_to_stop(self.run, info)
         began = perf_counter()
         self._background.wait()
         saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
@@ -70,7 +72,6 @@ class Saver:
         if self.job.spec.observers or self.signals.save_asked:
             self._background.wait()  # somebody wants to look at it
         self._end_save(progress, began)
-        info = EpochInfo(progress.epoch, progress.step, figures, is_best)
         self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
     def last(self, progress: Progress) -> None:

@@ -31,6 +31,7 @@ from ftrun.train.finished import call_plugins
 from ftrun.train.job import Job
 from ftrun.train.loop import fit, is_over
 from ftrun.train.observers import Observers
+from ftrun.train.patience import patience_of
 from ftrun.train.saver import Saver, restore, saved, saved_input_of
 from ftrun.train.signals import Signals
 from ftrun.train.tuning import Setting
@@ -65,7 +66,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     # From here on, the local parts are the copy in the run folder.
     spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
     job = assemble(spec, choose_device(request.device), report.say, weights=weights, short=request.short)
-    observers = Observers(spec, report.say)
+    observers = Observers(spec, report.say, patience_of(spec, job.monitor))
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
         if local:
@@ -140,7 +141,7 @@ def resume(
                 short=short,
                 inspect=inspect,
             )
-        observers = Observers(spec, report.say)
+        observers = Observers(spec, report.say, patience_of(spec, job.monitor))
         now = _description(job, catalogue)
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.learner.net, resolved["init_from"])
@@ -149,7 +150,7 @@ def resume(
         progress = restore(job, folder, report.say)
         report.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
-            raise SpecError(f"--epochs {epochs}: this run was stopped by train.patience, and would be again.")
+            raise SpecError(f"--epochs {epochs}: this run was stopped by {progress.stopped_by}, and would be again.")
         folder.remove_leftovers()
         resolved["spec"]["train"] = spec.resolved()["train"]
         resolved |= identity.replaced(resolved, now, changed, progress.step)
@@ -284,7 +285,9 @@ def _judge(job: Job, progress: Progress, folder: RunFolder, report: Report, sign
         },
     }
     folder.write_json("results.json", results)
-    folder.write_status("finished", epoch=progress.epoch, step=progress.step)
+    early = progress.epoch < job.spec.train.epochs
+    reason = f"stopped early: {progress.stopped}" if early else ""
+    folder.write_status("finished", epoch=progress.epoch, step=progress.step, reason=reason)
     for split, figures in judged.items():
         report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
     for line in results["advice"]:

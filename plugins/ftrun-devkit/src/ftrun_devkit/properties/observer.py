@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ftrun.devtools import DivergedError, Observers
 from ftrun_devkit.properties.net import expect_same
-from ftrun_devkit.run import TinyRun
+from ftrun_devkit.run import TinyRun, tiny_spec
 from ftrun_devkit.subject import Subject, expect, fail
 from ftrun_devkit.suite import holds_for
 
@@ -20,7 +20,8 @@ def hooks_known(subject: Subject, place: Path) -> None:
     expect(
         bool(hooks),
         "no method of what build() gives is marked, so none would ever be called.",
-        "Mark its methods with @ftrun.hookimpl: ftrun_before_run, ftrun_after_epoch, ftrun_after_run, ftrun_on_error.",
+        "Mark its methods with @ftrun.hookimpl: ftrun_before_run, ftrun_should_stop, ftrun_after_epoch, "
+        "ftrun_after_run, ftrun_on_error.",
     )
     Observers(subject.checked(subject.spec(place)), lambda line: None)
 
@@ -50,12 +51,14 @@ def follows_a_failing_run(subject: Subject, place: Path) -> None:
 
 @holds_for("observer")
 def changes_nothing(subject: Subject, place: Path) -> None:
-    """A run that it follows ends as one without it: the same weights, the same figures."""
+    """A run that it follows ends as one without it, of as many epochs: the same weights, the same figures."""
     for name in ("with", "without"):
         (place / name).mkdir()
+    followed = subject.run(place / "with")
+    train = {**tiny_spec()["train"], "epochs": len(followed.metrics)}  # it may have ended the run
     expect_same(
-        subject.run(place / "with"),
-        subject.run(place / "without", observers=None),
+        followed,
+        subject.run(place / "without", observers=None, train=train),
         "Let it write to files of its own, and change neither the run's files nor torch's settings.",
     )
 
