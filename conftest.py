@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("FTRUN_REPORT", "0")  # what is about it says 1: it takes a second, and there are many runs
 
+pytest_plugins = ["product"]  # fixtures in tests/, for the whole-product tests of plugins too
+
 _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not _IS_WORKER:  # whose workers share what it makes: one cache for a session, and none with another commit's
     _SCRATCH = tempfile.mkdtemp(prefix="ftrun-tests-")

@@ -13,7 +13,6 @@ from pydantic import ConfigDict, Field, field_serializer
 from torch import nn
 
 import ftrun
-from ftrun.exportable import Deployed
 from ftrun_devkit import tiny
 from ftrun_devkit.scaffold.templates import (
     augmentation,
@@ -27,6 +26,7 @@ from ftrun_devkit.scaffold.templates import (
     scheduler,
 )
 from ftrun_devkit.tinynet import tiny_net
+from ftrun_export.exportable import Deployed
 
 RIGHT: Mapping[str, type[ftrun.Part]] = {
     "dataset": tiny.TinyImages,

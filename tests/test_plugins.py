@@ -118,7 +118,7 @@ BROKEN = {
     ),
     "an exporter whose files end in nothing": (
         changed("ftrun.Optimizer", "ftrun.Exporter").replace("ftrun_optimizers", "ftrun_exporters"),
-        'Slow does not say how its files end: give it `suffix = ".onnx"`',
+        'Slow does not say how its files end: give it `suffix = ".bin"`',
     ),
     "no build": (changed("def build", "def built"), "Slow does not define build()"),
     "the same name twice": (changed("[Slow]", "[Slow, Slow]"), "ftrun_optimizers offers 'slow' twice"),

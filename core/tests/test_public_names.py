@@ -1,7 +1,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import ftrun
+import ftrun.commands
+import ftrun.devtools
 
 
 def test_all_is_complete_sorted_and_importable():
@@ -26,3 +30,23 @@ def test_modalities_are_known_to_their_own_modules_alone():
     assert "contracts/inputs/image.py" in own
     # Public names, and what a backbone takes that does not say.
     assert naming - own == {"__init__.py", "contracts/specs.py", "spec/runspec.py"}
+
+
+@pytest.mark.parametrize("module", [ftrun.commands, ftrun.devtools], ids=lambda module: module.__name__)
+def test_names_for_plugins_about_runs_and_plugins_are_importable(module):
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    assert not hasattr(module, "Nte")
+
+
+def test_plugins_use_public_names_alone():
+    """What is not of `ftrun` itself is of `ftrun.commands` or, for the test kit, `ftrun.devtools`."""
+    plugins = Path(__file__).parents[2] / "plugins"
+    others = {
+        f"{path.relative_to(plugins)}: {module}"
+        for path in plugins.glob("*/src/**/*.py")
+        for module in re.findall(r"^ *(?:from|import) (ftrun\.[\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if module != "ftrun.commands"
+        and (module != "ftrun.devtools" or not path.is_relative_to(plugins / "ftrun-devkit"))
+    }
+    assert not others

@@ -9,8 +9,6 @@ from pydantic import ValidationError
 from torch import nn
 
 from ftrun.contracts.targets import Classes, Labels, Target, Values
-from ftrun.run.export.parity import difference
-from ftrun.run.export.quantized import quality
 from ftrun.train.loss import TotalLoss
 
 NAN = float("nan")
@@ -124,22 +122,6 @@ def test_a_single_value_that_is_missing_has_no_gradient(target: Target, loss: nn
     assert output.grad[0].tolist() == pytest.approx([float(alone.grad), 0.0])
 
 
-def test_int8_is_judged_by_what_is_known() -> None:
-    scores = torch.tensor([[0.1, 0.2, 0.7], [0.9, 0.1, 0.0], [0.2, 0.5, 0.3]])
-    assert quality(CLASSES, scores, torch.tensor([2, -1, 0])) == 0.5
-    labels = torch.tensor([[1.0, NAN], [NAN, NAN], [1.0, 1.0]])
-    assert quality(Labels(names=("p", "q")), scores[:, 1:], labels) == pytest.approx(1 / 3)
-    values = torch.tensor([[1.0, NAN], [3.0, 2.0], [NAN, 4.0], [NAN, NAN]]).double()
-    assert quality(Values(names=("x", "y")), values.nan_to_num(7.0), values) == 1.0
-    assert math.isnan(quality(CLASSES, scores, torch.tensor([-1, -1, -1])))
-
-
 def test_classes_in_another_order_keep_what_is_missing() -> None:
     assert CLASSES.aligned(torch.tensor([0, -1, 1, 2]), ("c", "a", "b")).tolist() == [2, -1, 0, 1]
     assert Values(names=("x", "y")).aligned(torch.tensor([[1.0, NAN]]), ("y", "x")).nan_to_num(-9).tolist() == [[-9, 1]]
-
-
-def test_exported_values_are_compared_in_their_deviations() -> None:
-    target = Values(mean=(1e9,), std=(2.0,))
-    expected = torch.tensor([[1e9], [1e9 + 100]], dtype=torch.float64)
-    assert difference(target, expected, expected + 1).flatten().tolist() == [0.5, 0.01]

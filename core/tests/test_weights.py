@@ -184,7 +184,7 @@ OTHERS = {
     "JSON": (b'{"a": 1}', "is JSON, no weights"),
     "Keras, HDF5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "is an HDF5 file, as Keras and TensorFlow write them"),
     "Keras, zip": (keras, "is a model of Keras"),
-    "ONNX": (ONNX, "is a model in ONNX"),
+    "ONNX": (ONNX, "is a whole model in Protocol Buffers, written by pytorch"),
     "GGUF": (b"GGUF\3\0\0\0", "is a GGUF file"),
     "gzip": (gzip.compress(b"abc"), "is compressed with gzip"),
     "zip": (zipped, "is a zip archive of 1 files, such as weights/model.bin"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ftrun.contracts.inputs import ImageInput, InputSpec, TextInput
     from ftrun.contracts.libraries import library_errors
     from ftrun.contracts.markers import hookimpl
-    from ftrun.contracts.net import Heads, Net
+    from ftrun.contracts.net import Heads, Net, outputs_by_target
     from ftrun.contracts.paths import expand_path
     from ftrun.contracts.randomness import SampleRandom
     from ftrun.contracts.reasons import suggestions
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ftrun.contracts.weights import read_weights
     from ftrun.data.cut import keep_classes
     from ftrun.data.filedigests import files_fingerprint
-    from ftrun.exportable import Exportable
     from ftrun.inference.predictor import Prediction, Predictor
     from ftrun.inference.run import Run
     from ftrun.plugins.apiversion import API_VERSION
@@ -52,7 +51,6 @@ __all__ = [
     "DataError",
     "Dataset",
     "EpochInfo",
-    "Exportable",
     "Exporter",
     "FileScan",
     "FinishedRun",
@@ -96,6 +94,7 @@ __all__ = [
     "library_errors",
     "load",
     "open",
+    "outputs_by_target",
     "read_weights",
     "suggestions",
     "weight_file_kind",
@@ -108,14 +107,13 @@ _HOME = {
     "ftrun.contracts.data": "Batch Sample Split Splits Subset TensorSplit counted",
     "ftrun.contracts.errors": "DataError FtrunError PluginError SpecError did_you_mean",
     "ftrun.contracts.events": "EpochInfo FinishedRun RunInfo",
-    "ftrun.exportable": "Exportable",
     "ftrun.data.filedigests": "files_fingerprint",
     "ftrun.contracts.filescan": "FileScan is_folder",
     "ftrun.contracts.commands": "Command",
     "ftrun.contracts.markers": "hookimpl",
     "ftrun.contracts.inputs": "ImageInput InputSpec TextInput",
     "ftrun.contracts.libraries": "library_errors",
-    "ftrun.contracts.net": "Heads Net",
+    "ftrun.contracts.net": "Heads Net outputs_by_target",
     "ftrun.contracts.paths": "expand_path",
     "ftrun.contracts.randomness": "SampleRandom",
     "ftrun.contracts.reasons": "suggestions",

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, SPEC, TRUST, answer, print_json
     from ftrun.contracts.figures import is_figure, line_of, shown, to_json
     from ftrun.contracts.printable import cell, printable, printable_lines
-    from ftrun.data.files import write_whole
+    from ftrun.data.files import sync, write_whole, writing
+    from ftrun.inference.opened import Opened
+    from ftrun.inference.samples import Samples
+    from ftrun.plugins.building import build
+    from ftrun.plugins.catalogue import Catalogue
+    from ftrun.runs.console import console
     from ftrun.runs.newfile import check_new, check_no_input
     from ftrun.spec.options import with_options
 
@@ -22,26 +27,38 @@ __all__ = [
     "RUN",
     "SPEC",
     "TRUST",
+    "Catalogue",
+    "Opened",
+    "Samples",
     "answer",
+    "build",
     "cell",
     "check_new",
     "check_no_input",
+    "console",
     "is_figure",
     "line_of",
     "print_json",
     "printable",
     "printable_lines",
     "shown",
+    "sync",
     "to_json",
     "with_options",
     "write_whole",
+    "writing",
 ]
 
 _HOME = {
     "ftrun.cli.common": "AS_JSON DEVICE OTHER_DATA PATH RUN SPEC TRUST answer print_json",
     "ftrun.contracts.figures": "is_figure line_of shown to_json",
     "ftrun.contracts.printable": "cell printable printable_lines",
-    "ftrun.data.files": "write_whole",
+    "ftrun.data.files": "sync write_whole writing",
+    "ftrun.inference.opened": "Opened",
+    "ftrun.inference.samples": "Samples",
+    "ftrun.plugins.building": "build",
+    "ftrun.plugins.catalogue": "Catalogue",
+    "ftrun.runs.console": "console",
     "ftrun.runs.newfile": "check_new check_no_input",
     "ftrun.spec.options": "with_options",
 }

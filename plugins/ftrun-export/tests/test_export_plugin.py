@@ -9,10 +9,10 @@ import torch
 from safetensors import safe_open
 
 import ftrun
-from ftrun.exportable import Exportable
 from ftrun.plugins.catalogue import installed
 from ftrun_devkit import check_plugin
-from ftrun_export import Safetensors, TorchExport
+from ftrun_export import Exportable
+from ftrun_export.parts import Safetensors, TorchExport
 
 test_contract = check_plugin("ftrun_export")
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import ftrun
-from ftrun.exportable import Exportable
 from ftrun_devkit import check_plugin
 from ftrun_devkit.tinynet import tiny_net
+from ftrun_export import Exportable
 from ftrun_onnx import Onnx
 from ftrun_onnx.quantizing import quantize
 

@@ -119,7 +119,6 @@ for _command in (
     afterwards.predict,
     afterwards.compare,
     afterwards.report,
-    afterwards.export,
     afterwards.push,
     afterwards.runs,
     installed.plugins,

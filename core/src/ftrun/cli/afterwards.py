@@ -1,4 +1,4 @@
-"""Commands about a run that is there: evaluate, predict, export, report, compare and the like."""
+"""Commands about a run that is there: evaluate, predict, report, compare and the like."""
 
 import shutil
 import sys
@@ -100,57 +100,6 @@ def report(run: Path, trust: bool) -> None:
     for note in notes:
         click.echo(printable_lines(note), err=True)
     click.echo(f"report: {printable(str(path))}")
-
-
-@click.command()
-@RUN
-@click.option("--format", "name", metavar="NAME", help="What to write; told by the name of --out if not given.")
-@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the format: opset=20.")
-@click.option("--out", type=PATH, metavar="FILE", help="The file; RUN/exports/NAME.SUFFIX if not given.")
-@click.option("--raw", is_flag=True, help="The bare net: prepared inputs in, outputs as they are.")
-@click.option("--int8", is_flag=True, help="In 8-bit integers, with ranges from training samples.")
-@click.option(
-    "--max-drop", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="Accuracy that --int8 may cost."
-)
-@click.option(
-    "--bound",
-    type=click.FloatRange(min=0, max=1),
-    default=1e-4,
-    show_default=True,
-    help="How far a probability may be from the run's.",
-)
-@click.option(
-    "--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Samples of val to compare on."
-)
-@click.option("--dataset", metavar="SPEC", help="Other data to compare on, as in a spec.")
-@OTHER_DATA
-@TRUST
-@click.option("--device", metavar="DEVICE", help="Where the run's own net computes; the CPU if not given.")
-@AS_JSON
-def export(
-    run: Path, name: str | None, options: tuple[str, ...], out: Path | None, trust: bool, as_json: bool, **request: Any
-) -> None:
-    """Write the best epoch of RUN as a file that needs no ftrun: ONNX, torch.export, safetensors.
-
-    Images go in as uint8, texts as tokens; probabilities come out. The file is opened again and compared with the run
-    on its validation samples; if it says anything else, it is not kept, and the exit code is 1. `ftrun plugins
-    exporter` lists formats.
-    """
-    folder = _judgeable(run)
-    from ftrun.formats import exporter, that_quantize
-    from ftrun.runs.ownparts import NET, catalogue_of
-    from ftrun.spec.specfile import spec_name
-
-    other = request["dataset"]
-    keys, dataset = (NET, [("dataset", spec_name(other))]) if other else ((*NET, "dataset"), [])
-    catalogue = catalogue_of(folder, keys, named=[("exporter", name), *dataset], trust=trust)
-    part = exporter(catalogue, name, options, out)
-    if request["int8"] and not part.quantizes:
-        raise SpecError(f"--int8: the format {part.name!r} has no 8-bit integers. {that_quantize(catalogue)}")
-    from ftrun.run.export import Request, about
-    from ftrun.run.export import export as export_run
-
-    answer(export_run(folder, Request(part, out, **request), catalogue), about.text, as_json)
 
 
 @click.command()

@@ -282,7 +282,7 @@ class Exporter(Part):
 
     It is no key of a spec: `ftrun export RUN --format NAME` names it, `--set OPTION=VALUE` its options.
 
-    suffix: how its files end, such as ".onnx"
+    suffix: how its files end, such as ".bin"
     quantizes: whether it can write a net in 8-bit integers too
     """
 
@@ -292,7 +292,7 @@ class Exporter(Part):
 
     @abstractmethod
     def build(self) -> Any:
-        """An object with these methods; `model` is an `ftrun.Exportable`.
+        """An object with these methods; `model` is an `ftrun_export.Exportable`.
 
         write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
             empty folder, under names that begin as the file's does; the dict goes into the report

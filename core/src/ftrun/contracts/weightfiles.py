@@ -2,6 +2,7 @@
 
 import json
 import pickletools
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -27,13 +28,14 @@ _STARTS = {
     b"\xff\xd8\xff": "is an image",
 }
 _SUFFIXES = {
-    ".onnx": "is a model in ONNX",
     ".pb": "is a graph of TensorFlow",
     ".tflite": "is a model of TensorFlow Lite",
     ".msgpack": "is a file of Flax",
     ".index": "is a checkpoint of TensorFlow",
     ".meta": "is a checkpoint of TensorFlow",
 }
+_MODEL = re.compile(rb"\x08.\x12[\x01-\x40]([\w.-]+)", re.DOTALL)
+"""A version, and the name of the program that wrote the file: the first two fields."""
 _TAKEN = "What is read: files of safetensors, and what torch.save makes of a state dict."
 
 
@@ -142,8 +144,8 @@ def _other(path: Path, start: bytes) -> str:
         return ""
     if start[257:262] == b"ustar" or tarfile.is_tarfile(path):
         return "is a tar archive. Unpack it"
-    if start[:1] == b"\x08" and any(maker in start for maker in (b"pytorch", b"onnx", b"tf2onnx", b"skl2onnx")):
-        return _SUFFIXES[".onnx"]
+    if model := _MODEL.match(start):
+        return f"is a whole model in Protocol Buffers, written by {model[1].decode()}"
     if start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         return f"is a text: {start[:60].decode().splitlines()[0]!r}"
     return f"is none: it begins with {start[:8]!r}"

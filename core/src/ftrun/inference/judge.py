@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -19,12 +18,12 @@ from ftrun.inference.aligned import align
 from ftrun.inference.opened import Opened, open_run
 from ftrun.plugins.building import build, inside
 from ftrun.runs import checkpoint, identity, places, predictions
-from ftrun.runs.console import Report
+from ftrun.runs.console import Report, console
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
-from ftrun.spec.specfile import json_or_text, spec_name
+from ftrun.spec.specfile import json_or_text
 from ftrun.train.assemble import build_losses, build_metrics, corrupt_samples, loader
 from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.loss import TotalLoss
@@ -50,9 +49,9 @@ def judge(
     other_data: whether the run's own data is judged although its content is not what it was
     trust: whether local parts in the folder may run although this user has never run them
     """
-    report = Report(perf_counter(), err=True)
+    report = console()
     keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
-    named = [("dataset", spec_name(dataset))] if isinstance(dataset, str) else []
+    named = [("dataset", dataset)] if isinstance(dataset, str) else []
     catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
     for difference in run.not_as_it_was():

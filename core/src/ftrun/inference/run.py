@@ -3,7 +3,7 @@
 import html
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ftrun.contracts.net import Net
     from ftrun.inference.opened import Opened
     from ftrun.inference.predictor import Predictor
+    from ftrun.plugins.catalogue import Catalogue
     from ftrun.runs.predictions import Predictions
 
 
@@ -136,6 +137,17 @@ class Run:
                     )
                 target.check(truth, f"{path}, target {name!r}")
         return kept
+
+    def catalogue(self, keys: Collection[str], *, named: Iterable[tuple[str, str | None]] = ()) -> "Catalogue":
+        """Return what is installed, and parts of the run folder's own code where one of these parts is among them.
+
+        keys: those of the spec whose parts are needed; named: role and name of parts that the spec does not name
+
+        Raises PluginError where code of the run folder is needed and may not run.
+        """
+        from ftrun.runs.ownparts import catalogue_of
+
+        return catalogue_of(self._files, keys, named=named, trust=self._trust)
 
     @cached_property
     def net(self) -> "Net":

@@ -98,7 +98,7 @@ def check_part(hook: str, part: Any) -> None:
     if part.family is not None and part.family not in part.model_fields:
         raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
     if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
-        raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".onnx"`')
+        raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".bin"`')
     with as_broken(f"{part.__name__}: its options cannot be checked"):
         part.model_rebuild()
         part.model_json_schema()

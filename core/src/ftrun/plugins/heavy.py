@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 HEAVY = (
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "scipy", "pandas", "sklearn", "PIL",
-    "onnx", "onnxruntime", "onnxscript",
 )  # fmt: skip
 
 

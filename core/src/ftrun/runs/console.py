@@ -93,6 +93,11 @@ class Report:
             yield _LiveBar(display, what, samples)
 
 
+def console() -> Report:
+    """Return what shows lines and progress on standard error, for commands whose answer goes to standard output."""
+    return Report(perf_counter(), err=True)
+
+
 class _NoBar:
     def advance(self, samples: int, loss: Tensor | None = None) -> None:
         pass

@@ -5,6 +5,7 @@ from typing import Any
 
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
+from ftrun.spec.specfile import spec_name
 
 NET = ("backbone", "modifiers")
 """The keys of a spec whose parts a net is built from."""
@@ -20,14 +21,16 @@ def catalogue_of(
     """Return what is installed, and the run's local parts where one of the parts that are needed comes from them.
 
     keys: those of the spec whose parts are needed; all if not given
-    named: role and name of parts that are needed and are not in the run's spec
+    named: role and part, as the command line names it, of those that are needed and are not in the run's spec
     trust: see `RunFolder.local_parts`
     """
     resolved = folder.read_json("resolved.json")
     local = local_keys(resolved)
     if not (local if keys is None else local & set(keys)):
         catalogue = installed()
-        if not _has_parts(resolved) or all(name in (None, *catalogue.parts(role)) for role, name in named):
+        if not _has_parts(resolved) or all(
+            part is None or spec_name(part) in (None, *catalogue.parts(role)) for role, part in named
+        ):
             return catalogue
     return installed(folder.local_parts(trust=trust))
 

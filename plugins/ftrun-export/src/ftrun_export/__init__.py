@@ -1,38 +1,38 @@
-"""Exporters `torch-export` and `safetensors`: what torch, timm and torchvision load by themselves."""
+"""The command `export`, what an exporter is given, and the exporters `torch-export` and `safetensors`."""
 
-from typing import Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import ftrun
 
+if TYPE_CHECKING:
+    from ftrun_export.exportable import Exportable
+    from ftrun_export.exporting import Request, export
+
+__all__ = ["Exportable", "Request", "export"]
+
 FTRUN_API = "1.1"
 
-
-class TorchExport(ftrun.Exporter):
-    """A program of torch.export: the preparation of images and the net in one file, for torch alone."""
-
-    name: Literal["torch-export"]
-    suffix = ".pt2"
-
-    def build(self) -> Any:
-        """What writes and opens."""
-        from ftrun_export.program import ProgramForm
-
-        return ProgramForm()
-
-
-class Safetensors(ftrun.Exporter):
-    """The weights under the names of the library that they came from and, where it can be, a file that loads them."""
-
-    name: Literal["safetensors"]
-    suffix = ".safetensors"
-
-    def build(self) -> Any:
-        """What writes and opens."""
-        from ftrun_export.weights import WeightsForm
-
-        return WeightsForm()
+_HOME = {"Exportable": "exportable", "Request": "exporting", "export": "exporting"}
+"""The module of each public name: `ftrun --help` imports this one, and none of these."""
 
 
 @ftrun.hookimpl
-def ftrun_exporters() -> list[type[ftrun.Exporter]]:
+def ftrun_commands() -> list[ftrun.Command]:
+    """Offer `export`."""
+    text = "Write the best epoch of RUN as a file that needs no ftrun, such as ONNX, and compare it with the run."
+    return [ftrun.Command("export", text, "ftrun_export.command:export")]
+
+
+@ftrun.hookimpl
+def ftrun_exporters() -> "list[type[ftrun.Exporter]]":
+    """Offer `torch-export` and `safetensors`."""
+    from ftrun_export.parts import Safetensors, TorchExport
+
     return [TorchExport, Safetensors]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"ftrun_export.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'ftrun_export' has no attribute {name!r}")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import ftrun
+from ftrun_export.exportable import Exportable
 
 METADATA = "ftrun.json"
 """The name of the file inside that holds the metadata."""
@@ -28,12 +28,12 @@ def compute(batch):
 class ProgramForm:
     """Programs of torch.export, as `torch.export.save` writes them."""
 
-    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+    def write(self, model: Exportable, file: Path) -> dict[str, Any]:
         """The program for any number of samples, with the metadata as an extra file in JSON."""
         torch.export.save(model.program, file, extra_files={METADATA: json.dumps(dict(model.metadata), indent=2)})
         return {"metadata": METADATA}
 
-    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
         """The program, loaded again."""
         module = torch.export.load(file).module()
 
@@ -44,6 +44,6 @@ class ProgramForm:
 
         return run
 
-    def code(self, model: ftrun.Exportable) -> tuple[str, str]:
+    def code(self, model: Exportable) -> tuple[str, str]:
         """Return import statements, and code that computes with torch."""
         return "import torch", _COMPUTE

@@ -1,77 +1,66 @@
-"""The Python file that loads weights without ftrun."""
-
-import ftrun
-
-_TEXT = '''\
-"""Loads {file} without ftrun.
-
-`load()` gives the model; `predict(load(), images)` says of images what the run says of them.
-"""
+"""The Python file beside an exported one: what to do with it where there is no ftrun."""
 
 import json
-from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import load_model
+from ftrun_export.exportable import Exportable
+
+_TEXT = '''\
+"""Predicts with {file}, without ftrun: python {file}.py FILE..."""
 
 {imports}
 
 FILE = Path(__file__).with_name({file!r})
+INPUT = {input}
+TARGETS = {targets}
 
 
-def load():
-    """The model with its weights, to predict with."""
-    model = {call}
-    load_model(model, FILE)
-    return model.eval()
+{prepare}
 
+{code}
 
-def about():
-    """What the file says of itself: `input`, `targets` with the names of classes, and more."""
-    with safe_open(FILE, "pt") as file:
-        return {{name: _read(text) for name, text in file.metadata().items()}}
-
-
-def _read(text):
-    return json.loads(text) if text[:1] in "{{[" else text
-
-
-def prepare(images):
-    """uint8 [B, channels, *about()["input"]["size"]], resized and cropped -> float32, normalised."""
-    mean, std = (torch.tensor(about()["input"][name]).mul(255)[:, None, None] for name in ("mean", "std"))
-    return images.float().sub(mean).div(std)
-
-
-@torch.no_grad()
-def predict(model, images):
-    """{gives}: [B, {outputs}]."""
-{constants}    return model(prepare(images)){scores}
+if __name__ == "__main__":
+    for file in sys.argv[1:]:
+        outputs = compute({batch})
+        for target, about in TARGETS.items():
+            values = outputs[target][0].tolist()
+            if "mean" in about:
+                values = [value * std + mean for value, std, mean in zip(values, about["std"], about["mean"])]
+            scores = dict(zip(about["names"], values))
+            if about["kind"] == "classes":
+                best = max(scores, key=scores.get)
+                scores = {{best: scores[best]}}
+            print(file, target, scores)
 '''
 
-_SCORES = {
-    "classes": ("The probabilities of the classes", ".softmax(1)"),
-    "labels": ("The probability of each label", ".sigmoid()"),
-    "values": ("The values, float64", ".double().mul(std).add(mean)"),
-}
-_VALUES = """\
-    target = next(iter(about()["targets"].values()))
-    mean, std = (torch.tensor(target[name], dtype=torch.float64) for name in ("mean", "std"))
-"""
 
+def text(model: Exportable, form: Any, file: str) -> str | None:
+    """Return the text of the Python file for the exported `file`; None where a few lines cannot tell.
 
-def script(model: ftrun.Exportable, file: str) -> str:
-    """The text of the Python file beside `file`, for a model of one target on images, with `library_code`."""
-    assert model.library_code is not None
-    *imports, call = model.library_code.splitlines()
-    (target,) = model.net.targets.values()
-    gives, scores = _SCORES[target.kind]
+    form: what the exporter built; its `code(model)`, if it has one, gives import statements, and code that defines
+        `compute(batch)`, an array -> {target: array [1, outputs]}, with `FILE`, the exported file's path, at hand
+    """
+    plain = model.net.input.plain_code
+    if plain is None or not hasattr(form, "code"):
+        return None
+    made = form.code(model)
+    if made is None:
+        return None
+    imports, code = made
+    described = {name: target.model_dump(mode="json") for name, target in model.net.targets.items()}
+    keys = ("kind", "names", *(("mean", "std") if model.raw else ()))  # a bare net gives values standardised
+    targets = {name: {key: each[key] for key in keys if each.get(key)} for name, each in described.items()}
     return _TEXT.format(
         file=file,
-        imports="\n".join(imports),
-        call=call,
-        gives=gives,
-        outputs=target.outputs,
-        constants=_VALUES if target.kind == "values" else "",
-        scores=scores,
+        imports=plain.imports_with("import sys", "from pathlib import Path", *imports.splitlines()),
+        input=_literal(model.net.input.model_dump(mode="json")),
+        targets=_literal(targets),
+        prepare=plain.prepare,
+        code=code,
+        batch="normalise(prepare(file, INPUT), INPUT)" if model.raw else "prepare(file, INPUT)",
     )
+
+
+def _literal(value: Any) -> str:
+    """Return JSON values as Python, a line for each of the outermost."""
+    return "{\n" + "".join(f"    {json.dumps(key)}: {each!r},\n" for key, each in value.items()) + "}"

@@ -11,7 +11,8 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 import ftrun
-from ftrun_export.script import script
+from ftrun_export.exportable import Exportable
+from ftrun_export.weights_script import script
 
 _COMPUTE = '''\
 functions = runpy.run_path(str(FILE.with_suffix(".py")))
@@ -31,7 +32,7 @@ class WeightsForm:
     def __init__(self) -> None:
         self._loads_without_ftrun = False
 
-    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+    def write(self, model: Exportable, file: Path) -> dict[str, Any]:
         """The weights with the metadata and, beside, a Python file that loads them without ftrun, if that works."""
         save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
         beside = file.with_suffix(".py")
@@ -42,7 +43,7 @@ class WeightsForm:
         self._loads_without_ftrun = beside.exists()
         return {"loads_with": beside.name if beside.exists() else "ftrun"}
 
-    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
         """The model that the file beside makes; without one, the run's own net with nothing but what the file holds."""
         beside = file.with_suffix(".py")
         if not beside.exists():
@@ -57,7 +58,7 @@ class WeightsForm:
 
         return run
 
-    def code(self, model: ftrun.Exportable) -> tuple[str, str] | None:
+    def code(self, model: Exportable) -> tuple[str, str] | None:
         """Return import statements, and code that computes with the library alone, where it loads what was written."""
         if not self._loads_without_ftrun:
             return None
@@ -75,7 +76,7 @@ def _loads(beside: Path) -> bool:
     return True
 
 
-def _in_own_net(model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+def _in_own_net(model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
     module: Any = copy.deepcopy(model.module)
     for value in (*module.net.model.parameters(), *module.net.model.buffers()):
         if value.is_floating_point():

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import ftrun
+from ftrun_export import Exportable
 from ftrun_onnx.names import keep_apart
 from ftrun_onnx.quantizing import quantize
 
@@ -33,7 +34,7 @@ class OnnxForm:
         self.per_channel = per_channel
         self.reduce_range = reduce_range
 
-    def write(self, model: ftrun.Exportable, file: Path) -> dict[str, Any]:
+    def write(self, model: Exportable, file: Path) -> dict[str, Any]:
         """One file up to 2 GB; above, the weights are in `<file>.data` beside it. Raises FtrunError.
 
         The batch is of any size; the input is named by its kind, the outputs by the targets.
@@ -62,7 +63,7 @@ class OnnxForm:
         onnx.checker.check_model(file)
         return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}
 
-    def open(self, model: ftrun.Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
         """A session of ONNX Runtime on the CPU."""
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others may need the cores
@@ -79,11 +80,11 @@ class OnnxForm:
 
         return run
 
-    def code(self, model: ftrun.Exportable) -> tuple[str, str]:
+    def code(self, model: Exportable) -> tuple[str, str]:
         """Return import statements, and code that computes with ONNX Runtime."""
         return "import onnxruntime", _COMPUTE.format(input=model.input_name)
 
-    def quantize(self, model: ftrun.Exportable, file: Path, into: Path, samples: Callable[[int], Any]) -> None:
+    def quantize(self, model: Exportable, file: Path, into: Path, samples: Callable[[int], Any]) -> None:
         """Make of `file` the file `into` in 8-bit integers; see `quantize`."""
         quantize(
             file,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -24,6 +25,13 @@ class PlainCode(NamedTuple):
     """The same two functions with torch at hand: to the bit what `collate` gives."""
     file: str
     """A file's name, for an example."""
+
+    def imports_with(self, *others: str) -> str:
+        """Return its import statements and others, a line each: the standard library's, and `import`, come first."""
+        lines = {*self.imports.splitlines(), *others}
+        ordered = sorted(lines, key=lambda line: (line.startswith("from"), line))
+        standard = [line for line in ordered if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+        return "\n".join([*standard, "", *(line for line in ordered if line not in standard)])
 
 
 class InputSpec(BaseModel):

@@ -1,7 +1,6 @@
 """How to use a run's weights, with ftrun and without."""
 
 from ftrun.run.card.facts import Facts
-from ftrun.run.export.script import in_order
 
 _IMPORTS = ("import json", "import torch", "from pathlib import Path", "from safetensors.torch import load_model")
 _WITHOUT = """\
@@ -40,7 +39,7 @@ def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
     if facts.code is None or plain is None:
         return None
     *imports, call = facts.code.splitlines()
-    needed = in_order({*imports, *plain.imports.splitlines(), *_IMPORTS})
+    needed = plain.imports_with(*imports, *_IMPORTS)
     parts = {**plain._asdict(), "prepare": plain.prepare_by_torch, "imports": needed, "call": call, "place": place}
     (target,) = facts.run.targets.values()  # a library's own net has one head
     standardised = bool(getattr(target, "mean", ()))  # values, which the head gives so

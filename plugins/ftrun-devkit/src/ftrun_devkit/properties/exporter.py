@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun import Exportable, Exporter, FtrunError
-from ftrun.devtools import RunFolder
-from ftrun.run.export import Request, export
+import ftrun
+from ftrun import Exporter, FtrunError
 from ftrun_devkit.run import tiny_run
 from ftrun_devkit.subject import Subject, close, digest, expect, fail, target_of
 from ftrun_devkit.suite import holds_for
+from ftrun_export import Exportable, Request, export
 
 _BOUND = 1e-4
 _WIDE = {"name": "tiny-net", "width": 512}
@@ -144,7 +144,7 @@ def exports_a_run(subject: Subject, place: Path) -> None:
     run = tiny_run(place, backbone=subject.backbone, plugins=subject.catalogue.plugins)
     out = place / f"net{_part(subject).suffix}"
     try:
-        export(RunFolder.existing(run.folder), Request(subject.make(place), out), subject.catalogue)
+        export(ftrun.open(run.folder), Request(subject.make(place), out), subject.catalogue)
     except FtrunError as error:
         fail(f"{error}", "Let `write` give a dict of JSON values or None, and `open` what the net says.")
     report = json.loads(out.with_name(f"{out.name}.report.json").read_text())

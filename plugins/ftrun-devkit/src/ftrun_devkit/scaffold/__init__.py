@@ -110,7 +110,8 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
     template = resources.files(__name__).joinpath("templates", f"{plugin.role}.py").read_text(encoding="utf-8")
     code = re.sub(r"\btemplate\b", plugin.name, template)
     code = re.sub(r"\bTemplate\b", _class_name(plugin), code)
-    dependencies = ["ftrun", "torch>=2.11"] if re.search(r"(from|import) torch", code) else ["ftrun"]
+    patterns = {"ftrun": r"import ftrun\b", "ftrun-export": r"from ftrun_export", "torch>=2.11": r"(from|import) torch"}
+    dependencies = [each for each, pattern in patterns.items() if re.search(pattern, code)]
     values = {
         "distribution": plugin.folder.name,
         "name": plugin.name,

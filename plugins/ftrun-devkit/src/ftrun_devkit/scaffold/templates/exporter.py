@@ -12,6 +12,7 @@ import ftrun
 from pydantic import Field
 
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
+    from ftrun_export import Exportable
     from torch import Tensor
 
 FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
@@ -38,7 +39,7 @@ class ProgramAndNames:
     def __init__(self, separator: str) -> None:
         self.separator = separator
 
-    def write(self, model: "ftrun.Exportable", file: Path) -> Mapping[str, Any]:
+    def write(self, model: "Exportable", file: Path) -> Mapping[str, Any]:
         """Write `model` to `file`; what it gives goes into the report.
 
         What belongs to the file goes beside it, under a name that begins with its stem.
@@ -55,7 +56,7 @@ class ProgramAndNames:
             beside.write_text(names, encoding="utf-8")
         return {"targets": len(model.net.targets)}
 
-    def open(self, model: "ftrun.Exportable", file: Path) -> Callable[..., Any]:
+    def open(self, model: "Exportable", file: Path) -> Callable[..., Any]:
         """What the file computes, read from disk: a function of a batch on the CPU.
 
         `model` says what the file is of; all that is computed with comes from the file.

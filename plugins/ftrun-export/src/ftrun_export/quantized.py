@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch
-from ftrun.contracts.targets import Classes, Labels, Target
-from ftrun.run.export.parity import Answers, same_answer
+from ftrun import Batch, Classes, Labels, Target
+from ftrun_export.parity import Answers, same_answer
 
 _ROUNDS, _SECONDS = 30, 3.0  # of timing at most, for each size of batch
 _WARM_UP = 3
@@ -20,7 +19,7 @@ Model = Callable[[Any], Answers]
 
 
 @dataclass
-class Figures:
+class Scores:
     """What two nets make of one target: its scores by both, and the truth."""
 
     target: Target
@@ -65,7 +64,7 @@ def measure(
     targets: Mapping[str, Target],
 ) -> dict[str, dict[str, Any]]:
     """The figures of each target, on all batches."""
-    figures = {name: Figures(target) for name, target in targets.items()}
+    figures = {name: Scores(target) for name, target in targets.items()}
     for batch in batches:
         one, other = before(batch), after(batch)
         for name, each in figures.items():

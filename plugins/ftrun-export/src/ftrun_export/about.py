@@ -1,19 +1,18 @@
 """What is said of an exported file: in the file itself, in its report, and to people."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from re import match
+from platform import python_version
 from typing import Any
 
-from ftrun.contracts.specs import Exporter
-from ftrun.exportable import Exportable
-from ftrun.inference.opened import Opened
-from ftrun.plugins.catalogue import Catalogue
-from ftrun.run.export.files import report_of
-from ftrun.runs import environment
+from ftrun import Exporter
+from ftrun.commands import Opened
+from ftrun_export.exportable import Exportable
+from ftrun_export.files import report_of
 
 
 def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
@@ -34,7 +33,7 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     }
 
 
-def description(run: Opened, part: Exporter, model: Exportable, catalogue: Catalogue) -> dict[str, Any]:
+def description(run: Opened, part: Exporter, model: Exportable) -> dict[str, Any]:
     """What the report says of the file, whatever comparing finds."""
     example, targets = model.example, run.net.targets
     return {
@@ -51,20 +50,20 @@ def description(run: Opened, part: Exporter, model: Exportable, catalogue: Catal
         "targets": {name: target.model_dump(mode="json") for name, target in targets.items()},
         "run": str(run.folder.path),
         "epoch": run.best["epoch"],
-        "versions": environment.versions() | _versions(catalogue.owner(part.role, part.name).distribution),
+        "versions": _versions(run.catalogue.owner(part.role, part.name).distribution),
     }
 
 
 def _versions(distribution: str) -> dict[str, str]:
-    """The version of the exporter's plugin, and of what it requires."""
-    found = {}
+    """Return the versions of Python, ftrun, torch, the exporter's plugin, and what that requires."""
+    names = ["ftrun", "torch", distribution]
     with suppress(PackageNotFoundError):  # local parts are no distribution
-        found[distribution] = version(distribution)
-        for requirement in requires(distribution) or ():
-            name = match(r"[\w.-]*", requirement)[0]  # type: ignore[index]  # it matches whatever there is
-            with suppress(PackageNotFoundError):
-                found[name] = version(name)
-    return found
+        names += [re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in requires(distribution) or ()]
+    versions = {"python": python_version()}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def text(answer: dict[str, Any]) -> str:

@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch
-from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.targets import Classes, Labels, Target, Values
+from ftrun import Batch, Classes, FtrunError, Labels, Target, Values
 
 Answers = Mapping[str, Tensor]
 """{target: scores [B, outputs]}, on the CPU."""

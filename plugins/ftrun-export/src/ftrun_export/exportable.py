@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional
 
-from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.net import Net, outputs_by_target
-from ftrun.contracts.reasons import suggestions
+from ftrun import FtrunError, Net, outputs_by_target, suggestions
 
 
 class Deployed(nn.Module):

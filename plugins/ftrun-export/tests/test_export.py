@@ -19,8 +19,8 @@ from PIL import Image
 from support import install, tiny_spec, write_spec
 
 import ftrun as api
-from ftrun.run.export import files
 from ftrun_devkit import tiny
+from ftrun_export import files
 
 NAMES = ("ant", "bee", "cat")
 NETS = {
@@ -446,13 +446,20 @@ def test_what_is_not_a_run_that_can_be_exported(run, ftrun, site):
     assert (result.exit_code, "which is not installed. Run: pip install ftrun-tiny" in result.output) == (3, True)
 
 
-def test_a_format_that_is_not_installed_is_told_with_what_brings_it(alone, run, ftrun):
+def test_a_format_that_is_not_installed_is_told_with_what_brings_it(alone, site_packages_without_plugins, run, ftrun):
     run()
+    result = ftrun("export", "run", "--format", "onnx")
+    assert result.exit_code == 3
+    assert result.output == (
+        "Error: the command 'export' comes from ftrun-export, which is not installed. Run: pip install ftrun-export\n"
+    )
+    (info,) = [each for place in site_packages_without_plugins for each in Path(place).glob("ftrun_export-*.dist-info")]
+    (alone / info.name).symlink_to(info)
     result = ftrun("export", "run", "--format", "onnx")
     assert result.exit_code == 2
     assert result.output == (
-        "Error: --format: no exporter named 'onnx'. No exporter is installed: "
-        'pip install "ftrun[all]" brings ftrun\'s own. For onnx: pip install ftrun-onnx\n'
+        "Error: --format: no exporter named 'onnx'. Installed: safetensors, torch-export. "
+        "For onnx: pip install ftrun-onnx\n"
     )
     install(alone, "ftrun-broken", "1 / 0")
     result = ftrun("export", "run", "--format", "onnx")

@@ -1,5 +1,6 @@
 """What an exporter is given, and what its file is judged by."""
 
+import math
 from typing import Literal
 
 import pytest
@@ -10,10 +11,10 @@ import ftrun
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.inputs import image
-from ftrun.exportable import Exportable
-from ftrun.run.export.parity import Parity, in_sizes
-from ftrun.run.export.quantized import quality
 from ftrun_devkit.tinynet import tiny_net
+from ftrun_export import Exportable
+from ftrun_export.parity import Parity, difference, in_sizes
+from ftrun_export.quantized import quality
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))
@@ -172,6 +173,23 @@ def test_the_figure_that_8_bits_are_judged_by():
     truth = torch.tensor([[1.0, 10], [2, 20], [3, 30]])
     assert quality(VALUES, truth, truth) == 1
     assert quality(VALUES, truth.mean(0).expand(3, 2), truth) == pytest.approx(0)
+
+
+def test_int8_is_judged_by_what_is_known():
+    nan = float("nan")
+    scores = torch.tensor([[0.1, 0.2, 0.7], [0.9, 0.1, 0.0], [0.2, 0.5, 0.3]])
+    assert quality(CLASSES, scores, torch.tensor([2, -1, 0])) == 0.5
+    labels = torch.tensor([[1.0, nan], [nan, nan], [1.0, 1.0]])
+    assert quality(ftrun.Labels(names=("p", "q")), scores[:, 1:], labels) == pytest.approx(1 / 3)
+    values = torch.tensor([[1.0, nan], [3.0, 2.0], [nan, 4.0], [nan, nan]]).double()
+    assert quality(ftrun.Values(names=("x", "y")), values.nan_to_num(7.0), values) == 1.0
+    assert math.isnan(quality(CLASSES, scores, torch.tensor([-1, -1, -1])))
+
+
+def test_exported_values_are_compared_in_their_deviations():
+    target = ftrun.Values(mean=(1e9,), std=(2.0,))
+    expected = torch.tensor([[1e9], [1e9 + 100]], dtype=torch.float64)
+    assert difference(target, expected, expected + 1).flatten().tolist() == [0.5, 0.01]
 
 
 class Model(nn.Module):

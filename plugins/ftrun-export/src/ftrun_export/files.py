@@ -1,29 +1,27 @@
 """Where an exported file goes: made in a folder beside its place, then moved there with all that belongs to it."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from time import time
 from typing import Any
 
-from ftrun.contracts.errors import SpecError
-from ftrun.contracts.inputs import InputSpec
-from ftrun.data.cachefolder import new_name
-from ftrun.data.files import sync, writing
-from ftrun.runs.checkpoint import digest
-from ftrun.runs.folder import RunFolder
+from ftrun import InputSpec, SpecError
+from ftrun.commands import sync, writing
 
 _DAY = 24 * 3600  # seconds
 
 
-def place(folder: RunFolder, suffix: str, out: Path | None, *, raw: bool, int8: bool) -> Path:
+def place(folder: Path, suffix: str, out: Path | None, *, raw: bool, int8: bool) -> Path:
     """The file to write: `out`, or `exports/<run>[-raw][-int8]<suffix>` in the run folder.
 
     Raises SpecError where it or its report is there already, and where the folder of `out` is not.
     """
     kinds = [kind for kind, wanted in (("raw", raw), ("int8", int8)) if wanted]
-    file = out or folder.path / "exports" / ("-".join([folder.path.resolve().name, *kinds]) + suffix)
+    file = out or folder / "exports" / ("-".join([folder.resolve().name, *kinds]) + suffix)
     if out is not None and not out.parent.is_dir():
         raise SpecError(f"--out {out}: there is no folder {out.parent}.")
     for each in (file, report_of(file)):
@@ -39,7 +37,7 @@ def report_of(file: Path) -> Path:
 @contextmanager
 def workplace(file: Path) -> Iterator[Path]:
     """Give an empty folder next to the file, of no other process, to make it in; it is removed whatever happens."""
-    temporary = file.with_name(new_name(f".{file.name}"))
+    temporary = file.with_name(f".{file.name}.{token_hex(8)}.new")
     with writing(file):
         file.parent.mkdir(exist_ok=True)
         _remove_left(file)
@@ -77,10 +75,15 @@ def move(made: Path, file: Path) -> None:
 def described(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and digest of each file in a folder, by name."""
     return {
-        each.name: {"bytes": each.stat().st_size, "sha256": digest(each)}
+        each.name: {"bytes": each.stat().st_size, "sha256": _digest(each)}
         for each in sorted(folder.iterdir())
         if each.is_file()
     }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size(folder: Path) -> int:

@@ -1,7 +1,6 @@
 """`ftrun export`: a run's best epoch as a file of another format, compared with the run before it gets its name.
 
 files   where it goes, and how it gets there whole
-data    the samples to compare on
 about   what is said of it: in the file, in the report, to people
 script  the Python file beside it, which predicts without ftrun
 parity  whether it says what the run says
@@ -13,26 +12,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
 
-from ftrun.contracts.data import Batch
-from ftrun.contracts.errors import DataError, FtrunError
-from ftrun.contracts.figures import to_json
-from ftrun.contracts.net import outputs_by_target
-from ftrun.contracts.specs import Exporter
-from ftrun.data.files import writing
-from ftrun.exportable import Exportable
-from ftrun.inference.opened import Opened, open_run
-from ftrun.plugins.building import build
-from ftrun.plugins.catalogue import Catalogue
-from ftrun.run.export import about, files, parity, quantized, script
-from ftrun.run.export.data import Data
-from ftrun.runs.console import Report
-from ftrun.runs.folder import RunFolder
-from ftrun.train.tuning import Setting
+from ftrun import Batch, DataError, Exporter, FtrunError, Run, outputs_by_target
+from ftrun.commands import Catalogue, Opened, Samples, build, console, to_json, writing
+from ftrun_export import about, files, parity, quantized, script
+from ftrun_export.exportable import Exportable
 
 
 @dataclass(frozen=True)
@@ -59,32 +46,35 @@ class Request:
     other_data: bool = False
 
 
-def export(folder: RunFolder, request: Request, catalogue: Catalogue) -> dict[str, Any]:
-    """Write the file and its report, and give what the report holds.
+def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> dict[str, Any]:
+    """Write the file and its report, and return what the report holds.
+
+    catalogue: where the run's parts come from; what is installed, and the run's own, if not given
 
     Raises FtrunError where the file does not say what the run says, and then leaves none; SpecError where a file would
     be overwritten; DataError where the data to compare on is not there.
     """
-    report = Report(perf_counter(), err=True)
+    messages = console()
     form = build(request.part, "--format")
-    file = files.place(folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
-    run = open_run(folder, request.device or "cpu", catalogue=catalogue, keys=[] if request.dataset else ["dataset"])
-    for difference in run.not_as_it_was():
-        report.say(f"not as it was: {difference}")
-    state = folder.read_status().get("state")
+    file = files.place(run.folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
+    keys = [] if request.dataset else ["dataset"]
+    opened = run.open(request.device or "cpu", catalogue=catalogue, keys=keys)
+    for difference in opened.not_as_it_was():
+        messages.say(f"not as it was: {difference}")
+    state = run.status.get("state")
     if state != "finished":
-        report.say(f"this run is {state}: what is exported is its best epoch so far, {run.best['epoch']}")
-    Setting("fp32", "contiguous").apply(run.net)
-    model = _exportable(run, request)
-    data = Data.of(run, request.dataset, request.samples, report, other_data=request.other_data)
+        messages.say(f"this run is {state}: what is exported is its best epoch so far, {opened.best['epoch']}")
+    opened.net.to(memory_format=torch.contiguous_format)
+    model = _exportable(opened, request)
+    samples = Samples.of(opened, request.dataset, messages.say, other_data=request.other_data)
     with files.workplace(file) as place:
-        found = _Making(request, run, form, model, data, report).make(place / file.name)
-        files.keep(run.net.input, place / file.name)
+        found = _Making(request, opened, form, model, samples, messages).make(place / file.name)
+        files.keep(opened.net.input, place / file.name)
         if code := script.text(model, form, file.name):
             (place / f"{file.name}.py").write_text(code, encoding="utf-8")
         answer = {
             "file": str(file),
-            **about.description(run, request.part, model, catalogue),
+            **about.description(opened, request.part, model),
             "files": files.described(place),
             **found,
         }
@@ -109,8 +99,8 @@ class _Making:
     run: Opened
     form: Any
     model: Exportable
-    data: Data
-    report: Report
+    samples: Samples
+    messages: Any
 
     def make(self, file: Path) -> dict[str, Any]:
         """Write the file, compare it with the run, and give what the report says of that."""
@@ -130,25 +120,26 @@ class _Making:
     def _parity(self, opened: quantized.Model) -> dict[str, Any]:
         """How the file and the run compare. Raises FtrunError where they differ by more than the bound."""
         found = parity.Parity(self.request.bound, self.run.net.targets)
-        with self.report.progress("compare", self.data.count) as bar:
-            for batch in parity.in_sizes(self.data.judged()):
+        split = self.samples.split
+        with self.messages.progress("compare", self.samples.count(split, self.request.samples)) as bar:
+            for batch in parity.in_sizes(self._compared()):
                 found.add(batch.ids, self._expected(batch), self._scores(self._answers(opened, batch)))
                 bar.advance(len(batch))
         if not found.found:
-            raise DataError(f"no sample of {self.data.split} can be read, and so nothing compared.")
+            raise DataError(f"no sample of {split} can be read, and so nothing compared.")
         if not found.holds:
             raise FtrunError(
                 f"what was exported does not say what the run says, so it is not kept.{self._misses(found)}"
                 "\nA larger difference is allowed with --bound."
             )
-        return self.data.as_json() | found.as_json()
+        return {"dataset": self.samples.dataset, "split": split} | found.as_json()
 
     def _misses(self, found: parity.Parity) -> str:
         lines = []
         for name, each in found.found.items():
             same = "" if each.same is None else f"; the same answer on {each.same} of {each.samples} samples"
             lines.append(
-                f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {self.data.split}), where "
+                f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {self.samples.split}), where "
                 f"{found.bound:g} is allowed{same}"
             )
         return "".join(lines)
@@ -159,7 +150,7 @@ class _Making:
             return opened(self._ready(batch))
         except Exception as error:  # a runtime's own, for a file that does not take so many samples, say
             raise FtrunError(
-                f"what was exported fails on {len(batch)} samples of {self.data.split}, so it is not kept: "
+                f"what was exported fails on {len(batch)} samples of {self.samples.split}, so it is not kept: "
                 f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             ) from error
 
@@ -188,7 +179,7 @@ class _Making:
             self.form.quantize(self.model, file, into, self._calibration)
         after = self.form.open(self.model, into)
         targets = quantized.measure(
-            self.data.judged(),
+            self._compared(),
             lambda batch: self._scores(before(self._ready(batch))),
             lambda batch: self._scores(after(self._ready(batch))),
             self.run.net.targets,
@@ -216,5 +207,9 @@ class _Making:
             },
         }
 
+    def _compared(self) -> Iterator[Batch]:
+        return self.samples.batches(self.samples.split, self.request.samples)
+
     def _calibration(self, count: int) -> Iterator[Any]:
-        return (self._ready(batch) for batch in self.data.learnt_from(count))
+        split = self.samples.split if self.samples.splits.train is None else "train"
+        return (self._ready(batch) for batch in self.samples.batches(split, count))

@@ -5,17 +5,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
-from ftrun.contracts.specs import Exporter
-from ftrun.plugins.catalogue import Catalogue
-from ftrun.spec.options import with_options
+from ftrun import Exporter, PluginError, SpecError, did_you_mean
+from ftrun.commands import Catalogue, with_options
 
-# Our own plugins, by the formats that they bring: which one to install is worth saying.
-_BROUGHT_BY = {"onnx": "ftrun-onnx", "torch-export": "ftrun-export", "safetensors": "ftrun-export"}
+_BROUGHT_BY = {"onnx": "ftrun-onnx"}
+"""Plugins of ftrun's own beside this one, by the formats that they bring: which one to install is worth saying."""
 
 
 def exporter(catalogue: Catalogue, name: str | None, assignments: Sequence[str], out: Path | None) -> Exporter:
-    """The exporter called `name` or, if none is named, the one whose files end as `out` does; with its options.
+    """Return the exporter called `name` or, if none is named, the one whose files end as `out` does; with its options.
 
     assignments: OPTION=VALUE, as `--set` has them
 
@@ -34,7 +32,7 @@ def exporter(catalogue: Catalogue, name: str | None, assignments: Sequence[str],
 
 
 def that_quantize(catalogue: Catalogue) -> str:
-    """The formats that have 8-bit integers, in a sentence."""
+    """Return the formats that have 8-bit integers, in a sentence."""
     parts: Mapping[str, type[Any]] = catalogue.parts(Exporter.role)
     names = [name for name, part in parts.items() if part.quantizes]
     return f"Formats that have: {', '.join(names)}." if names else "No format that is installed has."
@@ -69,7 +67,4 @@ def _to_install(catalogue: Catalogue, name: str) -> str:
 
 
 def _installed(catalogue: Catalogue) -> str:
-    names = catalogue.parts(Exporter.role)
-    if names:
-        return f"Installed: {', '.join(names)}."
-    return 'No exporter is installed: pip install "ftrun[all]" brings ftrun\'s own.'
+    return f"Installed: {', '.join(catalogue.parts(Exporter.role)) or 'none'}."
