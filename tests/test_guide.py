@@ -4,9 +4,11 @@ import inspect
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
+import pasting
 import pytest
 import test_new_plugin as fresh
 from support import install, tiny_spec, write_spec
@@ -57,9 +59,9 @@ def test_the_quoted_code_is_the_examples(language, path):
 
 def signature(function):
     text = str(inspect.signature(function))
-    for module in ("collections.abc.", "typing."):
+    for module in ("collections.abc.", "typing.", "ftrun.contracts.events."):
         text = text.replace(module, "")
-    return function.__name__ + text.replace("ftrun.contracts.specs.", "ftrun.").replace("ftrun.contracts.events.", "")
+    return function.__name__ + re.sub(r"ftrun\.contracts\.\w+\.", "ftrun.", text)
 
 
 def test_the_tables_list_every_hook_with_its_signature_and_no_other():
@@ -73,7 +75,7 @@ def test_the_tables_list_every_hook_with_its_signature_and_no_other():
     assert re.findall(r"^\| `(ftrun_\w+\(.*?)` \|", GUIDE, re.MULTILINE) == known
 
 
-@pytest.mark.parametrize("record", [api.RunInfo, api.EpochInfo])
+@pytest.mark.parametrize("record", [api.RunInfo, api.EpochInfo, api.FinishedRun])
 def test_the_records_fields_are_listed(record):
     text = PAGES["hooks"]
     for field in record.__dataclass_fields__:
@@ -180,6 +182,24 @@ def test_the_data_errors_of_the_csv_example(site, tmp_path):
         build()
 
 
+def test_the_command_that_it_writes(site, ftrun):
+    for block in pasting.blocks(ROOT / "docs" / "plugins" / "command.md"):
+        (site / block.title).parent.mkdir(exist_ok=True)
+        (site / block.title).write_text(block.code)
+    project = tomllib.loads((site / "pyproject.toml").read_text())["project"]
+    ((_, module),) = project["entry-points"]["ftrun"].items()
+    install(site, project["name"], "", module=module)
+    (site / f"{module}.py").unlink()  # it is a package
+    assert "leaderboard" in ftrun("--help").output
+    for epochs in (1, 2):
+        result = ftrun(write_spec(tiny_spec(train={"epochs": epochs, "batch_size": 16})), "--out", f"runs/{epochs}")
+        assert result.exit_code == 0, result.output
+    listed = json.loads(ftrun("leaderboard", "--metric", "loss", "--json").output)
+    assert {row["run"] for row in listed} == {"1", "2"}
+    assert listed[0]["loss"] > listed[1]["loss"]
+    assert ftrun("leaderboard", "nowhere").exit_code == 2
+
+
 def commands():
     """Every `ftrun ...` that it shows, in a block or in a line, in words."""
     inline = re.findall(r"`(ftrun [^`]+)`", GUIDE)
@@ -197,19 +217,20 @@ def test_every_command_that_it_shows_exists_with_its_options():
     assert len(shown) > 10
     for words in shown:
         name = words[0] if words[0] in known else "run"
-        assert name != "run" or words[0].endswith(".json"), words
+        assert name != "run" or words[0].endswith(".json") or words[0] == "--help", words
         _has_options(known[name], words)
     assert {"check-plugin", "new-plugin", "plugins", "check", "verify-resume"} <= {words[0] for words in shown}
 
 
 def _has_options(command, words):
-    known = {option: each for each in command.params if isinstance(each, click.Option) for option in each.opts}
+    known = {option for each in command.get_params(click.Context(command)) for option in each.opts}
     for word in words:
         assert not word.startswith("-") or word in known, words
 
 
 def test_every_option_that_it_names_is_some_commands():
-    known = {option for command in every_command().values() for each in command.params for option in each.opts}
+    known = {"--help", "--metric"}  # the second is the leaderboard's, which the guide writes
+    known |= {option for command in every_command().values() for each in command.params for option in each.opts}
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", GUIDE):
         assert option in known, option
 
@@ -219,7 +240,7 @@ def test_every_option_that_it_names_is_some_commands():
 
 def test_every_public_name_is_mentioned_and_no_other():
     mentioned = set(re.findall(r"(?<![\w.-])ftrun\.([A-Za-z_]\w*)", GUIDE))
-    assert mentioned == set(api.__all__)
+    assert mentioned - {"commands"} == set(api.__all__)
     of_devkit = set(re.findall(r"(?<![\w.-])ftrun_devkit\.([A-Za-z_]\w*)", GUIDE))
     of_devkit |= set(re.findall(r"from ftrun_devkit import (\w+)", GUIDE))
     assert of_devkit <= set(ftrun_devkit.__all__)

@@ -1,4 +1,4 @@
-"""A run folder needs no ftrun: with the net's own library and the README's code alone, the run's figures come out."""
+"""A run folder needs no ftrun: with the net's own library and the guide's code alone, the run's figures come out."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from support import tiny_spec, write_spec
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+GUIDE = (Path(__file__).parents[1] / "docs" / "guide" / "run-folder.md").read_text()
 NAMES = ("ant", "bee", "cat")
 
 # Runs the code, and what follows from it for every file, where no module of ftrun can be imported.
@@ -80,9 +80,9 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
-def the_readmes(library: str, call: str) -> str:
-    """The README's code, for another net and another folder."""
-    (code,) = [block for block in blocks(README) if "load_model" in block]
+def the_guides(library: str, call: str) -> str:
+    """The guide's code, for another net and another folder."""
+    (code,) = [block for block in blocks(GUIDE) if "load_model" in block]
     for old, new in {
         "import timm\nimport torch": library,
         'timm.create_model("tf_efficientnet_lite0", num_classes=10)': call,
@@ -105,7 +105,7 @@ def test_the_figures_come_out_with_the_librarys_own_code(changes: dict[str, Any]
     )
     result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    code = the_readmes(library, call)
+    code = the_guides(library, call)
     files = sorted(map(str, Path("images/test").rglob("*.png")))
     done = subprocess.run(
         [sys.executable, "-c", ALONE, code, *files], capture_output=True, text=True, check=False, timeout=120

@@ -13,6 +13,7 @@ from mkdocs.structure.pages import Page
 sys.path.insert(0, str(Path(__file__).parent))
 
 import commandpages
+import namepages
 import partpages
 import readmes
 
@@ -22,8 +23,13 @@ _PLUGINS = Path(__file__).parents[2] / "plugins"
 
 @cache
 def _pages() -> dict[str, dict[str, str]]:
-    """Return {section: {path: Markdown}}: a page for each role, for each command, and for each plugin's README."""
-    return {"Parts": partpages.pages(), "Commands": commandpages.pages(), "Plugins": readmes.pages(_PLUGINS)}
+    """Return {section: {path: Markdown}}: pages of the roles, the commands, the plugins' READMEs and public names."""
+    return {
+        "Parts": partpages.pages(),
+        "Commands": commandpages.pages(),
+        "Plugins": readmes.pages(_PLUGINS),
+        "Python": namepages.pages(),
+    }
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
