@@ -14,9 +14,8 @@ from support import ftrun_process, write_spec
 from tokenizers import Tokenizer
 
 import ftrun as api
-from ftrun import push
-from ftrun.runs.folder import RunFolder
 from ftrun_devkit import tiny
+from ftrun_report import pushing
 
 PARTS = "parts_of_texts.py"
 
@@ -55,7 +54,7 @@ def test_minilm_runs_and_is_evaluated_and_predicts(site, ftrun, monkeypatch):
     assert evaluated.exit_code == 0, evaluated.output
     assert json.loads(evaluated.output)["test"]["accuracy"] == results["test"]["accuracy"]
 
-    pushed = push.files(RunFolder.existing(Path("run")))
+    pushed = pushing.files(api.open("run"))
     assert pushed["tokenizer.json"] == Path("run/checkpoints/best/tokenizer.json")
 
     texts = ["rain and wind", "a ticket for the train, and maps of every road"]

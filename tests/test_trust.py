@@ -29,8 +29,9 @@ def parts_of(role: str, name: str) -> str:
 
 
 @pytest.fixture
-def made(alone, ftrun, monkeypatch, tmp_path):
+def made(site, ftrun, monkeypatch, tmp_path):
     """Make a run with one part of its own, and become a user who has never run anything."""
+    monkeypatch.setenv("FTRUN_PLUGINS", "ftrun-tiny,ftrun-report,ftrun-export")
 
     def make(role: str, name: str, **spec: object) -> Path:
         Path("own_parts.py").write_text(parts_of(role, name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, SPEC, TRUST, answer, print_json
-    from ftrun.contracts.figures import is_figure, line_of, shown, to_json
+    from ftrun.contracts.figures import is_figure, line_of, shown, shown_bytes, to_json
     from ftrun.contracts.printable import cell, printable, printable_lines
     from ftrun.data.files import sync, write_whole, writing
     from ftrun.inference.opened import Opened
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ftrun.plugins.catalogue import Catalogue
     from ftrun.runs.console import console
     from ftrun.runs.newfile import check_new, check_no_input
+    from ftrun.runs.predictions import Predictions
+    from ftrun.runs.summaries import part_name
     from ftrun.spec.options import with_options
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "TRUST",
     "Catalogue",
     "Opened",
+    "Predictions",
     "Samples",
     "answer",
     "build",
@@ -38,10 +41,12 @@ __all__ = [
     "console",
     "is_figure",
     "line_of",
+    "part_name",
     "print_json",
     "printable",
     "printable_lines",
     "shown",
+    "shown_bytes",
     "sync",
     "to_json",
     "with_options",
@@ -51,7 +56,7 @@ __all__ = [
 
 _HOME = {
     "ftrun.cli.common": "AS_JSON DEVICE OTHER_DATA PATH RUN SPEC TRUST answer print_json",
-    "ftrun.contracts.figures": "is_figure line_of shown to_json",
+    "ftrun.contracts.figures": "is_figure line_of shown shown_bytes to_json",
     "ftrun.contracts.printable": "cell printable printable_lines",
     "ftrun.data.files": "sync write_whole writing",
     "ftrun.inference.opened": "Opened",
@@ -60,6 +65,8 @@ _HOME = {
     "ftrun.plugins.catalogue": "Catalogue",
     "ftrun.runs.console": "console",
     "ftrun.runs.newfile": "check_new check_no_input",
+    "ftrun.runs.predictions": "Predictions",
+    "ftrun.runs.summaries": "part_name",
     "ftrun.spec.options": "with_options",
 }
 """The public names of each module."""

@@ -1,6 +1,5 @@
-"""Commands about a run that is there: evaluate, predict, report, compare and the like."""
+"""Commands about a run that exists, and about those in a folder: evaluate, predict, runs."""
 
-import shutil
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -9,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer, print_json
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.figures import line_of
-from ftrun.contracts.printable import printable, printable_lines
-from ftrun.plugins.building import build
 
 if TYPE_CHECKING:
     from ftrun.runs.folder import RunFolder
@@ -85,24 +82,6 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
 
 
 @click.command()
-@RUN
-@TRUST
-def report(run: Path, trust: bool) -> None:
-    """Write report.html into RUN: curves, errors by class, samples, how it was made, on one page that needs no network.
-
-    Every run does so at its end. Of a run that is not finished, the report says what there is. What only code that came
-    with the run could tell is left out, unless it may run.
-    """
-    folder = _judgeable(run)
-    from ftrun.report import write
-
-    path, notes = write.again(folder, trust=trust)
-    for note in notes:
-        click.echo(printable_lines(note), err=True)
-    click.echo(f"report: {printable(str(path))}")
-
-
-@click.command()
 @click.argument("folder", metavar="[DIR]", type=PATH, default="runs")
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
@@ -111,88 +90,6 @@ def runs(folder: Path, as_json: bool) -> None:
     from ftrun.runs.summaries import runs_text
 
     answer(found(folder), runs_text, as_json)
-
-
-@click.command()
-@RUN
-@click.argument("repository")
-@click.option("--to", "name", metavar="NAME", help="The hub; the only one that is installed if not given.")
-@click.option("--set", "options", metavar="OPTION=VALUE", multiple=True, help="An option of the hub.")
-@click.option("--private", is_flag=True, help="For nobody else to see.")
-@click.option("--message", metavar="TEXT", help="What the commit says; the run's name and figure if not given.")
-@click.option("--dry-run", is_flag=True, help="Say what would go there, and push nothing.")
-@TRUST
-def push(
-    run: Path,
-    repository: str,
-    name: str | None,
-    options: tuple[str, ...],
-    private: bool,
-    message: str | None,
-    dry_run: bool,
-    trust: bool,
-) -> None:
-    """Bring RUN, a finished run, to REPOSITORY on a model hub: weights, net.json, model card, results, report, exports.
-
-    What training goes on from, predictions and the log stay here. resolved.json holds the paths that the spec names.
-    """
-    from ftrun import push as pushing
-    from ftrun.cli.listing import size
-    from ftrun.runs.ownparts import catalogue_of
-
-    folder = _judgeable(run)
-    hub = pushing.hub(catalogue_of(folder, (), named=[("hub", name)], trust=trust), name, options)
-    if message is not None and not message.strip():
-        raise SpecError("--message: is empty.")
-    pushing.check_finished(folder)
-    pushing.check_whole(folder)
-    if not dry_run:
-        pushing.write_card(folder, trust=trust)
-    files = pushing.files(folder)
-    for there, path in files.items():
-        click.echo(f"{size(path.stat().st_size):>9}  {printable(there)}")
-    if dry_run:
-        click.echo(f"would go to {repository}, {hub.name}{', private' if private else ''}; nothing was pushed")
-        return
-    place = build(hub, "--to").push(files, repository, message=message or pushing.message(folder), private=private)
-    click.echo(f"pushed: {pushing.address(place)}")
-
-
-@click.command()
-@click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
-@click.option("--html", type=PATH, metavar="FILE", help="Write a page that needs no network.")
-@click.option("--force", is_flag=True, help="Replace an earlier page that --html names.")
-@AS_JSON
-def compare(runs: tuple[Path, ...], html: Path | None, force: bool, as_json: bool) -> None:
-    """Set RUNs side by side, and say of each whether it is better than the first, worse, or whether one cannot tell.
-
-    Figures, parameters, time, size, and what differs between their specs. On the same samples: McNemar's test of
-    accuracy, and bootstrap intervals of the difference in each figure.
-    """
-    from ftrun.run.compare import check_page
-
-    if html:
-        check_page(html, force)
-    if len(runs) < 2:
-        raise SpecError("name two runs or more: ftrun compare RUN RUN...")
-    for each in runs:
-        _judgeable(each)
-    from ftrun.run.compare.compare import compare as compare_runs
-
-    found = compare_runs(runs)
-    if html:
-        from ftrun.run.compare.page import write
-
-        write(found, html)
-    if as_json:
-        print_json(found)
-    else:
-        from ftrun.run.compare.text import text
-
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo(printable_lines(text(found, columns)))
-        if html:
-            click.echo(f"page: {printable(str(html))}")
 
 
 def _judgeable(run: Path) -> "RunFolder":

@@ -41,10 +41,11 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
 def cache(clear: bool, as_json: bool) -> None:
     """Show what is kept to be quick: samples from files, decoded."""
     from ftrun.cli import listing
+    from ftrun.contracts.figures import shown_bytes
     from ftrun.data import cachefolder
 
     if clear:
-        click.echo(f"removed {listing.size(cachefolder.clear())} from {cachefolder.folder()}")
+        click.echo(f"removed {shown_bytes(cachefolder.clear())} from {cachefolder.folder()}")
     else:
         answer(cachefolder.as_json(), listing.cache_text, as_json)
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ftrun.contracts.errors import SpecError, did_you_mean
+from ftrun.contracts.figures import shown_bytes
 from ftrun.contracts.hooks import ROLE_OF_HOOK
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins.catalogue import Catalogue
@@ -280,17 +281,10 @@ def cache_text(cache: dict[str, Any]) -> str:
     """What the cache holds, a line each, the longest unused first."""
     entries = cache["entries"]
     lines = [
-        f"{size(each['bytes']):>9}  {each['name']}: {each['samples']:,} samples of {each['shape']}, used {each['used']}"
+        f"{shown_bytes(each['bytes']):>9}  {each['name']}: {each['samples']:,} samples of {each['shape']}, "
+        f"used {each['used']}"
         for each in entries
     ]
     total = sum(each["bytes"] for each in entries)
-    lines.append(f"{size(total)} of at most {size(cache['limit'])} (FTRUN_CACHE_GB) in {cache['folder']}")
+    lines.append(f"{shown_bytes(total)} of at most {shown_bytes(cache['limit'])} (FTRUN_CACHE_GB) in {cache['folder']}")
     return "\n".join(lines)
-
-
-def size(count: int) -> str:
-    """A number of bytes for people: `1.2 GB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} B"

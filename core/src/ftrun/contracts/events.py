@@ -4,11 +4,14 @@ They are called for the observers that the spec names, in its order. The records
 An observer that raises is reported and dropped; the run goes on.
 """
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.markers import hookspec
 
 if TYPE_CHECKING:
@@ -61,6 +64,24 @@ class FinishedRun:
     net: "Net"
     say: Callable[[str], None]
     """Print a line, and write it to the run's log."""
+    log: Callable[[str], None]
+    """Write a line to the run's log alone."""
+
+    @contextmanager
+    def tolerating(self, what: str) -> Iterator[None]:
+        """Make one line, `what: reason`, of whatever is raised in the block; the log gets the traceback.
+
+        The results stand, and what comes after the block is done.
+        """
+        with suppress(FtrunError):  # of saying it: the disk may be full
+            try:
+                yield
+            except FtrunError as error:
+                self.say(f"{what}: {error}")
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                self.say(f"{what}: {reason}. The results are not affected; log.txt has the traceback.")
+                self.log(traceback.format_exc().rstrip())
 
 
 @hookspec

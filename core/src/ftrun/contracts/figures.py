@@ -23,6 +23,14 @@ def shown(value: Any) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e12 else f"{value:.3g}"
 
 
+def shown_bytes(count: int) -> str:
+    """Return a number of bytes for people: `1.2 GB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"
+
+
 def line_of(figures: Mapping[str, Any]) -> str:
     """Return `val/loss 0.1234  val/accuracy 0.9876`, of the figures that are one number or undefined."""
     return "  ".join(f"{name} {shown(value)}" for name, value in figures.items() if value is None or is_figure(value))

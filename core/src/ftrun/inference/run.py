@@ -16,11 +16,14 @@ from ftrun.runs.folder import RunFolder
 from ftrun.runs.record import Resolved, checked
 
 if TYPE_CHECKING:
+    from ftrun.contracts.data import Splits
+    from ftrun.contracts.inputs import InputSpec
     from ftrun.contracts.net import Net
     from ftrun.inference.opened import Opened
     from ftrun.inference.predictor import Predictor
     from ftrun.plugins.catalogue import Catalogue
     from ftrun.runs.predictions import Predictions
+    from ftrun.spec.runspec import RunSpec
 
 
 class Run:
@@ -48,8 +51,11 @@ class Run:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """What resolved.json holds: spec, targets, input, samples, plugins, versions, device, and so on."""
-        return self._files.read_json("resolved.json")
+        """What resolved.json holds: spec, targets, input, samples, plugins, versions, device, and so on.
+
+        Raises FtrunError where it is damaged.
+        """
+        return self._resolved()[0]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -65,7 +71,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the run has finished; one that is being extended has results, but of before."""
-        return self.status.get("state") == "finished" and (self.folder / "results.json").is_file()
+        return self.status.get("state") == "finished"
 
     @property
     def results(self) -> dict[str, Any] | None:
@@ -76,14 +82,14 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """A dict for each epoch, such as {"epoch": 1, "train/loss": .., "val/accuracy": ..}; for pandas.DataFrame.
 
-        Raises FtrunError where metrics.jsonl is damaged.
+        Raises FtrunError where metrics.jsonl is damaged, or missing though an epoch is done.
         """
         path = self.folder / "metrics.jsonl"
         try:
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except FileNotFoundError:  # of a run before its first epoch
-            return []
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not (self._files.checkpoints / "best").exists():
+                return []  # of a run before its first epoch
             raise FtrunError(f"{path}: cannot be read: {error.strerror}.") from None
         except (ValueError, RecursionError):
             lines = [None]
@@ -94,7 +100,7 @@ class Run:
     @property
     def targets(self) -> Mapping[str, Target]:
         """What the run predicts, by name. Raises FtrunError where resolved.json is damaged."""
-        return checked(Resolved, self.resolved, self.folder / "resolved.json").targets
+        return self._resolved()[1].targets
 
     @property
     def best(self) -> dict[str, Any]:
@@ -138,6 +144,18 @@ class Run:
                 target.check(truth, f"{path}, target {name!r}")
         return kept
 
+    def evaluated_samples(self) -> dict[str, int]:
+        """Return how many samples of that split have each target; empty where no predictions were kept."""
+        from ftrun.runs import predictions
+
+        return predictions.judged(self._files, self.split, self.targets)
+
+    def check_weights(self) -> None:
+        """Raise FtrunError where the weights of the best epoch, or what belongs to them, are not what was saved."""
+        from ftrun.runs import checkpoint
+
+        checkpoint.verify(self._files.best())
+
     def catalogue(self, keys: Collection[str], *, named: Iterable[tuple[str, str | None]] = ()) -> "Catalogue":
         """Return what is installed, and parts of the run folder's own code where one of these parts is among them.
 
@@ -148,6 +166,50 @@ class Run:
         from ftrun.runs.ownparts import catalogue_of
 
         return catalogue_of(self._files, keys, named=named, trust=self._trust)
+
+    @property
+    def local_keys(self) -> set[str]:
+        """The keys of the spec, such as "metrics", whose parts come from code in the run folder."""
+        from ftrun.runs.ownparts import local_keys
+
+        return local_keys(self.resolved)
+
+    def checked_spec(self, keys: Collection[str]) -> "RunSpec":
+        """Return the spec as a run has it, with its parts at these keys as objects; others are JSON values.
+
+        Raises PluginError where a plugin is gone, or code of the run folder is needed and may not run.
+        """
+        from ftrun.runs import environment
+
+        return environment.recorded_spec(self._files, self.resolved, self.catalogue(keys), keys)
+
+    def input(self, spec: "RunSpec") -> "InputSpec":
+        """Return how inputs are prepared for the net of the best epoch.
+
+        spec: as `checked_spec` gives it, with the backbone as an object
+
+        Raises FtrunError where the checkpoint is damaged.
+        """
+        from ftrun.runs import checkpoint
+
+        best = self._files.best()
+        try:
+            return spec.backbone.input_type.restored(checkpoint.load_net(best)["input"])
+        except FtrunError as error:
+            if error.where == "resolved.json":  # it has the same input, but this one was taken
+                error.where = str(best / checkpoint.NET)
+            raise
+
+    def data(self, spec: "RunSpec") -> "Splits":
+        """Return the run's own data, with val cut from train as in the run.
+
+        spec: as `checked_spec` gives it, with the dataset as an object
+
+        Raises DataError where the data is gone, or is not what it was.
+        """
+        from ftrun.inference.judge import own_data
+
+        return own_data(spec, self.resolved, "Bring the data back.")[0]
 
     @cached_property
     def net(self) -> "Net":
@@ -218,6 +280,11 @@ class Run:
         )
         title = f"<b>{html.escape(str(self.folder))}</b>: {html.escape(self._summary())}"
         return f"{title}<table><tr><th>{html.escape(self.split)}</th><th></th></tr>{rows}</table>" if rows else title
+
+    def _resolved(self) -> tuple[dict[str, Any], Resolved]:
+        """Return what resolved.json holds, as it is and as it was checked."""
+        values = self._files.read_json("resolved.json")
+        return values, checked(Resolved, values, self.folder / "resolved.json")
 
     def _summary(self) -> str:
         status = self.status

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from ftrun.contracts.errors import SpecError
-from ftrun.contracts.filescan import is_special
 
 
 def check_new(option: str, path: Path, *, force: bool, own: Callable[[Path], bool]) -> None:
@@ -24,17 +23,6 @@ def check_new(option: str, path: Path, *, force: bool, own: Callable[[Path], boo
         raise SpecError(f"{option} {path}: exists already. Name another file, or add --force.")
     if not own(path):
         raise SpecError(f"{option} {path}: is no file that this command wrote, and is left as it is. Name another one.")
-
-
-def is_page(path: Path) -> bool:
-    """Return whether a file is a page of `ftrun compare`."""
-    if is_special(path):
-        return False
-    try:
-        with path.open("rb") as file:
-            return " compared \N{EN DASH} ftrun</title>".encode() in file.read(8192)
-    except OSError:
-        return False
 
 
 def check_no_input(option: str, path: Path, inputs: Iterable[str], spec: Any) -> None:

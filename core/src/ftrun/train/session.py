@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,8 +16,6 @@ from ftrun.contracts.events import FinishedRun, RunInfo
 from ftrun.contracts.figures import line_of
 from ftrun.plugins import trust
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.report import write as report_page
-from ftrun.run import card
 from ftrun.runs import checkpoint, environment, identity, places, predictions
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Report
@@ -194,9 +193,9 @@ def _carry_out(
             observers.call("ftrun_on_error", run=info, error=error)
             raise
         if plugins:  # the run is over, and its status says so: nothing that happens here changes that
-            card.at_end(folder, job.spec.backbone, job.learner.net, report.say)
-            report_page.at_end(folder, job.spec, job.feed.splits, job.learner.net.input, report.say)
-            call_plugins(plugins, FinishedRun(folder.path, job.spec, job.feed.splits, job.learner.net, report.say))
+            log = partial(folder.append_line, "log.txt")
+            splits, net = job.feed.splits, job.learner.net
+            call_plugins(plugins, FinishedRun(folder.path, job.spec, splits, net, report.say, log))
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 

@@ -1,0 +1,24 @@
+"""Commands `report`, `compare` and `push`; each run's model card and report, written as it finishes."""
+
+import ftrun
+
+FTRUN_API = "1.1"
+
+
+@ftrun.hookimpl
+def ftrun_commands() -> list[ftrun.Command]:
+    help_of = {
+        "report": "Write report.html into a run folder: curves, errors by class, samples, how it was made.",
+        "compare": "Set runs side by side, and say of each whether it is better than the first.",
+        "push": "Bring a finished run to a model hub.",
+    }
+    return [ftrun.Command(name, text, f"ftrun_report.commands:{name}") for name, text in help_of.items()]
+
+
+@ftrun.hookimpl
+def ftrun_run_finished(run: ftrun.FinishedRun) -> None:
+    from ftrun_report import card
+    from ftrun_report.report import write
+
+    card.write_after_run(run)
+    write.write_after_run(run)

@@ -1,0 +1,175 @@
+"""The figures that runs are compared in, as functions of sums over samples: what a bootstrap asks for by the thousand.
+
+The sums are linear in the weights of samples. So a figure can be had of any resample, whose weights are how often each
+sample is in it, and of a mixture of two runs, by adding their sums.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ftrun import Classes, Labels, Target
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a run said of N samples: `outputs` float [N, outputs] of its head, and the truth, [N] or [N, names].
+
+    Of each sample something is known; of [N, names], NaN is not.
+    """
+
+    outputs: Tensor
+    truth: Tensor
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    @property
+    def decisions(self) -> Tensor:
+        """The predicted classes, int64 [N]; or whether each label is predicted, bool [N, L]."""
+        return self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
+
+    @property
+    def known(self) -> Tensor:
+        """Which of the truth is: bool [N, 1] or [N, names]."""
+        return ~self.truth.reshape(len(self), -1).isnan()
+
+
+Summing: TypeAlias = Callable[[Tensor], Tensor]
+"""Sums [R, ...] for R times the weights of N samples, [R, N]."""
+
+HIGHER_IS_BETTER = {
+    **dict.fromkeys(("accuracy", "f1_macro", "f1_micro", "recall_macro", "r2"), True),
+    **dict.fromkeys(("log_loss", "mae", "mse"), False),
+}
+"""All figures, by the names that results.json has for them, where it has them."""
+
+
+class Measure(ABC):
+    """One figure, or several that follow from the same sums."""
+
+    @abstractmethod
+    def summing(self, said: Said) -> Summing:
+        """What gives the sums of a run."""
+
+    @abstractmethod
+    def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
+        """Each figure, float64 [R], of sums [R, ...] whose weights are `samples` in all."""
+
+    def of(self, said: Said) -> dict[str, float]:
+        """Each figure of a run."""
+        sums = self.summing(said)(torch.ones(1, len(said)))
+        return {name: float(value) for name, value in self.values(sums.double(), len(said)).items()}
+
+
+class Mean(Measure):
+    """The mean of what each sample, or each of its names, has: of_each(outputs, truth) -> [N] or [N, names]."""
+
+    def __init__(self, name: str, of_each: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self._name = name
+        self._of_each = of_each
+
+    def summing(self, said: Said) -> Summing:
+        each = self._of_each(said.outputs, said.truth).reshape(len(said), -1).where(said.known, 0.0)
+        columns = torch.stack([each.sum(1), said.known.sum(1)], 1).to(said.outputs.dtype)
+        return lambda weights: weights.to(columns.dtype) @ columns
+
+    def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
+        total, known = sums.unbind(1)
+        return {self._name: total / known}
+
+
+class OfClasses(Measure):
+    """F1 and recall, means over the classes that are predicted or there."""
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+
+    def summing(self, said: Said) -> Summing:
+        predicted, there = said.decisions, said.truth
+        right = (predicted == there).float()
+
+        def sums(weights: Tensor) -> Tensor:
+            counts = weights.new_zeros(3, len(weights), self._classes)
+            counts[0].index_add_(1, there, weights * right)
+            counts[1].index_add_(1, predicted, weights)
+            counts[2].index_add_(1, there, weights)
+            return counts.transpose(0, 1)
+
+        return sums
+
+    def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
+        right, predicted, there = sums.unbind(1)
+        classes = (predicted + there > 0).sum(1)
+        recall = right / there.clamp(min=1)
+        return {"f1_macro": _f1(right, predicted, there).sum(1) / classes, "recall_macro": recall.sum(1) / classes}
+
+
+class OfLabels(Measure):
+    """F1 of labels: the mean over labels, and that of all decisions together."""
+
+    def summing(self, said: Said) -> Summing:
+        decided, there = said.decisions & said.known, said.truth > 0.5
+        columns = torch.stack([decided & there, decided, there], 1).flatten(1).float()
+        return lambda weights: (weights @ columns).reshape(len(weights), 3, -1)
+
+    def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
+        return {"f1_macro": _f1(*sums.unbind(1)).mean(1), "f1_micro": _f1(*sums.sum(2).unbind(1))}
+
+
+class R2(Measure):
+    """Part of the values' variance that is predicted, the mean over values."""
+
+    def summing(self, said: Said) -> Summing:
+        truth, known = said.truth.double(), said.known
+        squares = (said.outputs - truth).square()
+        truth = truth - truth.nanmean(0)  # squares of what is far from 0 would swallow their differences
+        columns = torch.stack(
+            [each.where(known, 0.0) for each in (squares, truth, truth.square())] + [known.double()], 1
+        )
+        columns = columns.flatten(1)
+        return lambda weights: (weights.double() @ columns).reshape(len(weights), 4, -1)
+
+    def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
+        squares, first, second, known = sums.unbind(1)
+        r2 = (1 - squares / (second - first.square() / known)).where(known > 0, 0.0)
+        return {"r2": r2.sum(1) / (known > 0).sum(1)}
+
+
+def _f1(right: Tensor, predicted: Tensor, there: Tensor) -> Tensor:
+    """Harmonic mean of precision and recall, from counts; 0 where there is nothing."""
+    return 2 * right / (predicted + there).clamp(min=1)
+
+
+def measures(target: Target) -> list[Measure]:
+    """What a target's predictions are compared in; the first figure gives the verdict."""
+    if isinstance(target, Classes):
+        return [Mean("accuracy", _right), OfClasses(target.outputs), Mean("log_loss", _log_loss)]
+    if isinstance(target, Labels):
+        return [OfLabels(), Mean("log_loss", _labels_loss)]
+    return [Mean("mae", _absolute), Mean("mse", _squared), R2()]
+
+
+def _right(outputs: Tensor, truth: Tensor) -> Tensor:
+    return (outputs.argmax(1) == truth).float()
+
+
+def _log_loss(outputs: Tensor, truth: Tensor) -> Tensor:
+    return F.cross_entropy(outputs, truth, reduction="none")
+
+
+def _labels_loss(outputs: Tensor, truth: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(outputs, truth.float(), reduction="none")
+
+
+def _absolute(outputs: Tensor, truth: Tensor) -> Tensor:
+    return (outputs - truth).abs()
+
+
+def _squared(outputs: Tensor, truth: Tensor) -> Tensor:
+    return (outputs - truth).square()

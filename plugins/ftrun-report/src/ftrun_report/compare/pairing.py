@@ -1,0 +1,119 @@
+"""The same samples of two runs, side by side, or why there are none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ftrun import Target
+from ftrun_report.compare.measures import Said
+from ftrun_report.record import Record
+
+
+class NotPaired(Exception):
+    """Why two runs cannot be compared sample by sample."""
+
+
+def paired(one: Record, other: Record) -> dict[str, tuple[Said, Said]]:
+    """By target, what two runs said of the same samples, in the terms of the first. Raises NotPaired."""
+    for each in (one, other):
+        if each.predictions is None:
+            raise NotPaired(_why_none(each))
+    if one.split != other.split:
+        raise NotPaired(f"{one.folder} was judged on {one.split}, and {other.folder} on {other.split}")
+    _same_targets(one, other)
+    _same_data(one, other)
+    first, second = _common(one, other)
+    pairs = {name: _side_by_side(name, one, other, first, second) for name in one.targets}
+    if not any(len(said) for said, _ in pairs.values()):
+        raise NotPaired(f"no sample of {one.split} that both were judged on has {_listed(one.targets)}")
+    return {name: pair for name, pair in pairs.items() if len(pair[0])}
+
+
+def _why_none(run: Record) -> str:
+    """Return why a run has no predictions."""
+    state = run.status.get("state")
+    if state != "finished":
+        return f"{run.folder} is {state}: it has not been judged on {run.split} yet"
+    return (
+        f"{run.folder} has kept no predictions of its best epoch on {run.split}. To have them: "
+        f"ftrun evaluate {run.folder}"
+    )
+
+
+def _same_targets(one: Record, other: Record) -> None:
+    if set(one.targets) != set(other.targets):
+        raise NotPaired(f"they predict {_listed(one.targets)} and {_listed(other.targets)}")
+    for name, target in one.targets.items():
+        found = other.targets[name]
+        if found.kind != target.kind:
+            raise NotPaired(f"target {name!r} is {target.kind} in {one.folder}, and {found.kind} in {other.folder}")
+        if set(found.names) != set(target.names):
+            apart = sorted(set(found.names) ^ set(target.names))
+            raise NotPaired(f"target {name!r} does not have the same names: {_listed(apart)} in one run alone")
+
+
+def _same_data(one: Record, other: Record) -> None:
+    """Raise NotPaired where they were judged on other samples, as far as their folders tell."""
+    inputs = [_fingerprint(each) for each in (one, other)]
+    if None not in inputs:
+        if inputs[0] != inputs[1]:
+            raise NotPaired(f"their {one.split} samples are not the same: the fingerprints of their inputs differ")
+        return
+    datasets = [each.spec.get("dataset") for each in (one, other)]
+    if datasets[0] != datasets[1]:
+        raise NotPaired("they were judged on other data: the dataset differs in their specs")
+    if one.split == "val" and _cut(one) != _cut(other):
+        raise NotPaired("they were judged on val, which may be cut from train, and seed or val_fraction differ")
+
+
+def _fingerprint(run: Record) -> Any:
+    data = run.resolved.get("data")
+    split = data.get(run.split) if isinstance(data, Mapping) else None
+    return split.get("inputs") if isinstance(split, Mapping) else None
+
+
+def _cut(run: Record) -> tuple[Any, Any]:
+    return run.spec.get("seed"), run.train.get("val_fraction")
+
+
+def _common(one: Record, other: Record) -> tuple[Tensor, Tensor]:
+    """Where in each are the samples that both were judged on, int64 [N]: one run may have skipped some."""
+    assert one.predictions is not None
+    assert other.predictions is not None
+    ids, others = one.predictions.ids, other.predictions.ids
+    found: list[Tensor] = []
+    for given, wanted in ((ids, others), (others, ids)):
+        order = given.argsort()
+        found.append(order[torch.isin(given[order], wanted)])
+    if not len(found[0]) or not torch.equal(ids[found[0]], others[found[1]]):
+        raise NotPaired("they have no samples in common")
+    return found[0], found[1]
+
+
+def _side_by_side(name: str, one: Record, other: Record, first: Tensor, second: Tensor) -> tuple[Said, Said]:
+    assert one.predictions is not None
+    assert other.predictions is not None
+    target, names = one.targets[name], list(other.targets[name].names)
+    truth = one.predictions.truth[name][first]
+    other_truth = target.aligned(other.predictions.truth[name][second], names)
+    apart = (~target.same(truth, other_truth)).nonzero().flatten()
+    if len(apart):
+        raise NotPaired(
+            f"their {one.split} samples are not the same: of {len(apart):,} of {len(truth):,}, the truth differs, the "
+            f"first of them sample {int(one.predictions.ids[first][apart[0]])}"
+        )
+    outputs = one.predictions.outputs[name][first]
+    others = other.predictions.outputs[name][second][:, [names.index(each) for each in target.names]]
+    return said_of(target, outputs, truth), said_of(target, others, truth)
+
+
+def said_of(target: Target, outputs: Tensor, truth: Tensor) -> Said:
+    """What was said of those samples that have the target."""
+    return Said(*target.judged(outputs, truth, whole=False))
+
+
+def _listed(names: Any, most: int = 5) -> str:
+    names = [repr(each) for each in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

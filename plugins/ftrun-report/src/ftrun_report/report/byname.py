@@ -1,0 +1,49 @@
+"""Precision, recall and F1 of each class or label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ftrun_report.report.intervals import Rate, f1, proportion
+
+_IN_ORDER = 30
+"""As many keep the dataset's order; of more, the worst come first."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One class or label: how often it is true, said, and both."""
+
+    name: str
+    true: int
+    said: int
+    hits: int
+    precision: Rate
+    recall: Rate
+    f1: Rate
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that are shown, of all that there are."""
+
+    rows: list[Row]
+    total: int
+    worst_first: bool
+
+
+def table(names: Sequence[str], counts: Sequence[tuple[int, int, int]], most: int) -> Table:
+    """At most so many rows, the lowest F1 first where there are many.
+
+    counts: for each name, how often it is true, said, and both
+    """
+    rows = [_row(name, *each) for name, each in zip(names, counts, strict=True)]
+    worst_first = len(rows) > min(_IN_ORDER, most)
+    if worst_first:  # what never occurred and was never said has no F1, and goes last
+        rows.sort(key=lambda row: (row.f1.value is None, row.f1.value or 0.0))
+    return Table(rows[:most], len(rows), worst_first)
+
+
+def _row(name: str, true: int, said: int, hits: int) -> Row:
+    return Row(
+        *(name, true, said, hits), proportion(hits, said), proportion(hits, true), f1(hits, said - hits, true - hits)
+    )

@@ -1,0 +1,116 @@
+"""Single samples: what the dataset says of them, what the net says, and what they look like."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from ftrun import FtrunError, InputSpec, Split, Target
+
+MOST = 24
+"""Most examples of a kind, for each target."""
+_BUDGET = 1_400_000
+"""Most characters that all pictures and texts of a page may take."""
+_TEXT = 400
+"""Most characters of a text that are shown."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a sample looks like: a picture as a data URI, or a text."""
+
+    picture: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sample: its index in its split, and for people the truth, what the net says, and how sure it is or far off.
+
+    right: None where that is a matter of degree
+    """
+
+    sample: int
+    true: str
+    said: str
+    note: str
+    right: bool | None = None
+    shown: Shown | None = None
+    name: str | None = None
+    """What people call it: a file's name."""
+
+
+class Pictures:
+    """What shows samples, for as long as the page has room.
+
+    split, prepare: what the samples are of; None where the data is not at hand
+    """
+
+    def __init__(self, split: Split | None, prepare: InputSpec | None) -> None:
+        self._split = split
+        self._prepare = prepare
+        self._room = _BUDGET
+        self._known: dict[int, Shown | None] = {}
+
+    def add(self, examples: list[Example]) -> list[Example]:
+        """The same, with what they look like and are called."""
+        return [replace(each, shown=self._of(each.sample), name=self._name(each.sample)) for each in examples]
+
+    def _name(self, sample: int) -> str | None:
+        named = getattr(self._split, "sample_name", None)
+        try:
+            return named(sample) if named else None
+        except (FtrunError, OSError):  # of a table that is gone, say
+            return None
+
+    def _of(self, sample: int) -> Shown | None:
+        if sample not in self._known:
+            self._known[sample] = self._look(sample)
+        shown = self._known[sample]
+        size = len(shown.picture or shown.text or "") if shown else 0
+        if size > self._room:
+            return None
+        self._room -= size
+        return shown
+
+    def _look(self, sample: int) -> Shown | None:
+        if self._split is None or self._prepare is None:
+            return None
+        try:
+            raw, _ = self._split[sample]
+            found = self._prepare.shown(raw)
+        except Exception:  # one that cannot be read, or shown, is left out
+            return None
+        if isinstance(found, bytes):
+            kind = _kind(found)
+            return Shown(picture=f"data:{kind};base64,{base64.b64encode(found).decode()}") if kind else None
+        if isinstance(found, str):
+            return Shown(text=found if len(found) <= _TEXT else f"{found[:_TEXT]}…")
+        return None
+
+
+def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor], targets: Mapping[str, Target]) -> bool:
+    """Whether the samples with these indices have the truth that the predictions were judged by."""
+    if len(ids) and int(ids.max()) >= len(split):
+        return False
+    return all(
+        name in split.targets and bool(targets[name].same(split.targets[name][ids], values).all())
+        for name, values in truth.items()
+    )
+
+
+def _kind(file: bytes) -> str | None:
+    """Told by its first bytes: no other kinds, which might hold more than a picture."""
+    if file.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/jpeg" if file.startswith(b"\xff\xd8\xff") else None
+
+
+def spread(count: int, most: int, seed: int) -> list[int]:
+    """At most so many of `count` positions, drawn at random, in order; always the same ones."""
+    import torch
+
+    drawn: Any = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
+    return sorted(drawn.tolist())

@@ -1,0 +1,289 @@
+"""All of it on one page. Whatever comes from data is escaped by the template engine; only our own drawings are not."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ftrun import Classes, Labels
+from ftrun.commands import is_figure, shown
+from ftrun_report.record import Record
+from ftrun_report.report import classes, confusion, history, labels, plots, values
+from ftrun_report.report.classes import ClassesReport
+from ftrun_report.report.examples import Pictures
+from ftrun_report.report.figures import Figure, figures, share_right
+from ftrun_report.report.intervals import Rate
+from ftrun_report.report.labels import LabelsReport
+from ftrun_report.report.values import ValuesReport
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_MOST_TARGETS = 12
+_MOST_EPOCHS = 200
+_MOST_CHARTS = 12
+_MOST_NOTES = 12
+_NONE = "\u2013"  # a dash, where there is no figure
+# Control characters, what turns the direction of the text after it, surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONG = 100_000
+"""Characters of a spec that are shown."""
+
+TargetReport = ClassesReport | LabelsReport | ValuesReport
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The figure on top: its name, its value, its interval, and what it is of."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    split: str
+
+
+def page(record: Record, spec: Any, pictures: Pictures, notes: Sequence[str]) -> str:
+    """The report as HTML.
+
+    notes: what the reader should know of the report itself
+    """
+    splits, found = figures(record, spec)
+    reports = _targets(record, pictures)
+    charts = history.charts(record.history, record.targets)[:_MOST_CHARTS]
+    plan, best = history.phases(spec, record.resolved["norms"]), record.best.get("epoch")
+    scheduled, recorded = history.learning_rate(record.history, spec)
+    return _render(
+        record=record,
+        run=record.run.name,
+        resolved=record.resolved,
+        finished=record.results is not None,
+        evaluated_on=record.split if record.evaluated else None,
+        notes=[*_notes(record), *notes, *_of_data(record)],
+        backbone=_name(record.resolved["spec"].get("backbone")),
+        dataset=_name(record.resolved["spec"].get("dataset")),
+        headline=_headline(record, splits, found),
+        splits=splits,
+        figures=found,
+        charts=[
+            (chart, plots.curves(f"chart{number}", chart.curves, best, plan)) for number, chart in enumerate(charts)
+        ],
+        learning_rate=plots.learning_rate("lr", scheduled, recorded, plan) if record.history else None,
+        phases=plan,
+        epochs=record.history[-_MOST_EPOCHS:],
+        columns=list(dict.fromkeys(key for line in record.history for key in line)),
+        targets=[(report, _drawings(number, report)) for number, report in enumerate(reports)],
+        more_targets=max(len(record.targets) - _MOST_TARGETS, 0),
+        times=_times(record),
+        data=_data(record),
+        spec_json=_shortened(json.dumps(record.resolved["spec"], indent=2, ensure_ascii=False)),
+        input_json=json.dumps(record.resolved.get("input"), indent=2, ensure_ascii=False),
+        environment=_environment(record),
+        weights=_weights(record),
+    )
+
+
+def _render(**context: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": _figure,
+        "rate": _rate,
+        "number": _number,
+        "seconds": _seconds,
+        "short": _short,
+        "bytes": _bytes,
+    }
+    environment.globals |= {"most_cells": confusion.MOST_CELLS, "series": plots.SERIES}
+    return environment.get_template("page.html").render(**context)
+
+
+def _targets(record: Record, pictures: Pictures) -> list[TargetReport]:
+    said = record.evaluated
+    if said is None or not len(said):
+        return []
+    found: list[TargetReport] = []
+    targets = list(record.targets.items())[:_MOST_TARGETS]
+    for name, target in targets:
+        outputs, truth, ids = said.of(name, target)
+        if not len(ids):  # the notes say so
+            continue
+        given = (outputs, truth, ids, pictures, len(targets))
+        if isinstance(target, Classes):
+            found.append(classes.report(name, target, *given))
+        elif isinstance(target, Labels):
+            found.append(labels.report(name, target, *given))
+        else:
+            found.append(values.report(name, target, *given))
+    return found
+
+
+def _drawings(number: int, report: TargetReport) -> dict[str, Any]:
+    """What is drawn of a target."""
+    if isinstance(report, ValuesReport):
+        return {
+            "values": [
+                (each, plots.scatter(f"t{number}s{at}", each), plots.errors(f"t{number}e{at}", each))
+                for at, each in enumerate(report.drawn)
+            ]
+        }
+    drawn: dict[str, Any] = {"calibration": plots.calibration(f"t{number}c", report.calibration)}
+    if isinstance(report, ClassesReport) and report.matrix is not None:
+        shares = classes.shading(report.matrix)
+        if len(report.names) > confusion.MOST_CELLS:
+            drawn["matrix"] = plots.confusion(f"t{number}m", shares)
+        else:
+            drawn["cells"] = [
+                list(zip(*each, strict=True)) for each in zip(report.matrix.tolist(), shares.tolist(), strict=True)
+            ]
+    return drawn
+
+
+def _headline(record: Record, splits: Sequence[str], found: Sequence[Figure]) -> Headline | None:
+    """The monitored figure on the split that was judged; without metrics, the part of samples that are right."""
+    if not splits:
+        return None
+    split = record.split if record.split in splits else splits[-1]
+    chosen = next((each for each in found if each.monitored), None)
+    said = record.evaluated
+    if said and (chosen is None or chosen.name == "loss"):
+        name, target = next(iter(record.targets.items()))
+        outputs, truth, _ = said.of(name, target)
+        right = share_right(target, outputs, truth)
+        if right:
+            shown = f"{name}/accuracy" if len(record.targets) > 1 else "accuracy"
+            return Headline(shown, right.value, right.low, right.high, split)
+    chosen = chosen or (found[0] if found else None)
+    return Headline(chosen.name, chosen.values.get(split), chosen.low, chosen.high, split) if chosen else None
+
+
+def _notes(record: Record) -> list[str]:
+    if record.results is not None:
+        reason = record.status.get("reason")  # of one that an observer ended: why
+        notes = [f"{reason[:1].upper()}{reason[1:]}."] if reason else []
+        if not record.results.get("test"):
+            notes.append("There is no test split: what follows is judged on val, which also chose the best epoch.")
+        if record.evaluated is None:
+            notes.append("The run folder has no predictions: there is nothing to say of single classes and samples.")
+        return [*notes, *(f"{line[:1].upper()}{line[1:]}." for line in record.results.get("advice", []))]
+    state, reason = record.status.get("state"), record.status.get("reason")
+    epochs = record.train.get("epochs")
+    return [
+        f"This run is not finished: it is {state} after {record.status.get('epoch')} of {epochs} epochs"
+        + (f" ({reason})." if reason else ".")
+        + " What follows is what there is so far; nothing of it is judged on test yet."
+    ]
+
+
+def _of_data(record: Record) -> list[str]:
+    """Return what the dataset left out or noticed, in at most so many notes."""
+    notes = record.resolved.get("notes") or []
+    more = len(notes) - _MOST_NOTES
+    return [*notes[:_MOST_NOTES], *([f"{more:,} more notes on the data are in resolved.json."] if more > 0 else [])]
+
+
+def _times(record: Record) -> list[tuple[str, float, float]]:
+    """What took how long, in seconds, and as a part of all: parts that do not overlap."""
+    given = (record.results or {}).get("seconds") or {
+        "train": sum(line.get("seconds/train") or 0 for line in record.history),
+        "eval": sum(line.get("seconds/eval") or 0 for line in record.history),
+    }
+    waiting, checkpoints = given.get("data", 0.0), given.get("checkpoint", 0.0)
+    parts = {
+        "training": max(given["train"] - waiting, 0.0),
+        "waiting for data": waiting,
+        "evaluation": given["eval"],
+        "checkpoints": checkpoints,
+    }
+    begin_and_end = given.get("total", 0.0) - sum(parts.values())
+    parts |= {"preparation, and the rest": begin_and_end} if begin_and_end > 0 else {}
+    total = max(sum(parts.values()), 1e-9)
+    return [(name, seconds, seconds / total) for name, seconds in parts.items() if seconds or name == "training"]
+
+
+def _data(record: Record) -> list[dict[str, Any]]:
+    """For each split its samples, and what tells this data from other data."""
+    prints = record.resolved.get("data") or {}
+    return [
+        {"split": split, "samples": samples, "inputs": None, "targets": None, **(prints.get(split) or {})}
+        for split, samples in (record.resolved.get("samples") or {}).items()
+    ]
+
+
+def _environment(record: Record) -> list[tuple[str, Any]]:
+    resolved = record.resolved
+    rows = [*(resolved.get("versions") or {}).items(), *(resolved.get("machine") or {}).items()]
+    rows += [(key, resolved.get(key)) for key in ("device", "threads", "precision", "memory_format", "seed")]
+    if record.best.get("micro_batch"):
+        rows.append(("micro_batch", record.best["micro_batch"]))
+    return [(name.replace("_", " "), value) for name, value in rows if value is not None]
+
+
+def _weights(record: Record) -> int | None:
+    path = record.run.weights
+    return path.stat().st_size if path.is_file() else None
+
+
+def _name(part: Any) -> str:
+    """A part's name, `family/member` where it has a model."""
+    if not isinstance(part, Mapping):
+        return "?"
+    model = part.get("model")
+    return f"{part.get('name')}/{model}" if isinstance(model, str) else str(part.get("name"))
+
+
+def _printable(value: Any) -> Any:
+    """What can be in a page: no lone surrogates, which are no UTF-8, and nothing that controls what is around it."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _UNPRINTABLE.sub("\ufffd", value)
+
+
+def _short(text: Any, most: int = 48) -> str:
+    """At most so many characters."""
+    text = str(text)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}\n… and {len(text) - _LONG:,} more characters"
+
+
+def _figure(value: Any) -> str:
+    """0.9876, or 12.3457, or a count; what is no number is a dash."""
+    if not is_figure(value) or math.isnan(value):
+        return _NONE
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else shown(value)
+
+
+def _rate(rate: Rate) -> str:
+    return _NONE if rate.value is None else f"{rate.value:.3f}"
+
+
+def _number(value: Any) -> str:
+    return _NONE if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _seconds(value: Any) -> str:
+    """12.3 s, 4 min 5 s, 2 h 3 min."""
+    if not isinstance(value, int | float):
+        return _NONE
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _bytes(value: int) -> str:
+    return f"{value / 1e6:.1f} MB" if value >= 1e6 else f"{value / 1e3:.1f} kB"
