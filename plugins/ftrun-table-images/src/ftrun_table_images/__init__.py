@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 import ftrun
-from ftrun_text.table import CsvTable
+from ftrun_tables import CsvTable
 
 if TYPE_CHECKING:
-    from ftrun_text.indexed import Read
+    from ftrun_tables import Read
 
 FTRUN_API = "1.0"
 

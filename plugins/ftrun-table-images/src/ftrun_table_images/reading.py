@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import ftrun
-from ftrun_text.indexed import Rows
+from ftrun_tables import Rows
 
 
 class ListedImages:

@@ -1,17 +1,15 @@
 """Datasets `csv` and `jsonl`, texts in files; and the backbone `lstm`, with a vocabulary of its own."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 import ftrun
-from ftrun_text.table import CsvTable, Table
+from ftrun_tables import CsvTable, JsonlTable
 
 if TYPE_CHECKING:
-    from ftrun_text.files import RowFile
-    from ftrun_text.indexed import Read
+    from ftrun_tables import Read
 
 FTRUN_API = "1.0"
 
@@ -44,19 +42,13 @@ class Csv(CsvTable):
         return texts(self.rows(self.text, empty=self.empty_texts, whole=True))
 
 
-class Jsonl(Table):
+class Jsonl(JsonlTable):
     """Texts in files with a JSON object a line: a key with the text, others with what it is to be taken for."""
 
     name: Literal["jsonl"]
     input_kind = "text"
     text: str = Field(description="The key of the text.")
     empty_texts: Empty = Field("error", description="What to do about a row without a text.")
-
-    def open_file(self, path: Path) -> "RowFile":
-        """JSON Lines."""
-        from ftrun_text.files import JsonLines
-
-        return JsonLines(path, self.encoding)
 
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: str, and the targets. Raises DataError with file and line."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field, model_validator
 
 import ftrun
-from ftrun_text.columns import Kind, TargetColumns
-from ftrun_text.lines import check_encoding
+from ftrun_tables.columns import Kind, TargetColumns
+from ftrun_tables.lines import check_encoding
 
 if TYPE_CHECKING:
-    from ftrun_text.files import RowFile
-    from ftrun_text.indexed import Read
+    from ftrun_tables.files import RowFile
+    from ftrun_tables.indexed import Read
 
 TEST_FRACTION = 0.1
 
@@ -76,7 +76,7 @@ class Table(ftrun.Dataset):
         empty: what to do about rows with nothing there: `error`, `keep` or `skip`
         whole: whether they are to be evaluated on: nothing is cut, and train may be missing
         """
-        from ftrun_text.indexed import Wanted, read
+        from ftrun_tables.indexed import Wanted, read
 
         paths = {"train": self.path or self.train, "val": self.val, "test": self.test}
         files = {split: self.open_file(path.absolute()) for split, path in paths.items() if path}
@@ -105,6 +105,16 @@ class Table(ftrun.Dataset):
         return {name: TargetColumns(kind=each) if isinstance(each, str) else each for name, each in given.items()}
 
 
+class JsonlTable(Table):
+    """The same from files with a JSON object a line; a column is a key."""
+
+    def open_file(self, path: Path) -> "RowFile":
+        """Return a file of JSON Lines."""
+        from ftrun_tables.files import JsonLines
+
+        return JsonLines(path, self.encoding)
+
+
 class CsvTable(Table):
     """The same from CSV files."""
 
@@ -120,6 +130,6 @@ class CsvTable(Table):
         return self
 
     def open_file(self, path: Path) -> "RowFile":
-        from ftrun_text.files import CsvFile
+        from ftrun_tables.files import CsvFile
 
         return CsvFile(path, self.encoding, self.delimiter, self.quote)

@@ -15,7 +15,7 @@ from time import process_time
 
 import torch
 
-import ftrun_text.indexed
+import ftrun_tables.indexed
 from ftrun_text import Csv
 
 def most() -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import ftrun
-from ftrun_text import signatures
+from ftrun_tables import signatures
 
 _CHUNK = 2**20  # bytes that are read at once
 _LONGEST = 2**26  # bytes of a line: what has none in so many is no text

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ftrun
-from ftrun_text import Csv, Jsonl, lines
+from ftrun_tables import lines
+from ftrun_text import Csv, Jsonl
 
 TWO = {"text": "text", "target": "label"}
 
@@ -432,7 +433,7 @@ def test_equal_texts_are_not_torn_apart(tmp_path: Path) -> None:
     seed=st.integers(0, 9),
 )
 def test_each_stratum_gives_its_share(strata: list[int], fraction: float, seed: int) -> None:
-    from ftrun_text.shares import set_aside
+    from ftrun_tables.shares import set_aside
 
     draws = torch.randint(2**60, (len(strata),), generator=torch.Generator().manual_seed(seed))
     chosen = set_aside(torch.tensor(strata), draws, fraction)

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 import ftrun
-from ftrun_text.columns import Collector
-from ftrun_text.files import RowFile
-from ftrun_text.lines import reading
-from ftrun_text.names import encodable
-from ftrun_text.shares import draw, set_aside
+from ftrun_tables.columns import Collector
+from ftrun_tables.files import RowFile
+from ftrun_tables.lines import reading
+from ftrun_tables.names import encodable
+from ftrun_tables.shares import draw, set_aside
 
 SPLITS = ("train", "val", "test")
 _OTHER_NAMES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}

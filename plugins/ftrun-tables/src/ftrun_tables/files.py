@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import ftrun
-from ftrun_text.lines import Lines, check_regular, reading
+from ftrun_tables.lines import Lines, check_regular, reading
 
 _LONGEST_FIELD = 2**24  # characters: a quote that is never closed would take in the rest of the file
 

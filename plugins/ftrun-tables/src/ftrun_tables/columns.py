@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 import ftrun
-from ftrun_text.names import Names, cleaned, means_nothing, shown
+from ftrun_tables.names import Names, cleaned, means_nothing, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
