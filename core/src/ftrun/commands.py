@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftrun.runs.newfile import check_new, check_no_input
     from ftrun.runs.predictions import Predictions
     from ftrun.runs.summaries import part_name
-    from ftrun.spec.options import with_options
+    from ftrun.spec.options import named_part
 
 __all__ = [
     "AS_JSON",
@@ -41,6 +41,7 @@ __all__ = [
     "console",
     "is_figure",
     "line_of",
+    "named_part",
     "part_name",
     "print_json",
     "printable",
@@ -49,7 +50,6 @@ __all__ = [
     "shown_bytes",
     "sync",
     "to_json",
-    "with_options",
     "write_whole",
     "writing",
 ]
@@ -67,7 +67,7 @@ _HOME = {
     "ftrun.runs.newfile": "check_new check_no_input",
     "ftrun.runs.predictions": "Predictions",
     "ftrun.runs.summaries": "part_name",
-    "ftrun.spec.options": "with_options",
+    "ftrun.spec.options": "named_part",
 }
 """The public names of each module."""
 

@@ -1,24 +1,63 @@
-"""A part with options from the command line: `--set OPTION=VALUE`."""
+"""A part that the command line names, such as `--format NAME`, with options: `--set OPTION=VALUE`."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ftrun.contracts.errors import SpecError
+from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
 from ftrun.contracts.specs import Part
+from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.check import option_message
 from ftrun.spec.specfile import json_or_text, parse_set, set_value
 
+_PartT = TypeVar("_PartT", bound=Part)
 
-def with_options(part: type[Part], name: str, assignments: Sequence[str], *, example: str = "opset=20") -> Part:
-    """Return the part with these options; `--set comment=5` is the text "5" where text is wanted.
 
-    name: the part's; assignments: OPTION=VALUE, as `--set` has them; example: one, for messages
+def named_part(
+    role: type[_PartT],
+    name: str,
+    catalogue: Catalogue,
+    assignments: Sequence[str] = (),
+    *,
+    option: str,
+    example: str = "option=value",
+    brought_by: Mapping[str, str] | None = None,
+) -> _PartT:
+    """Return the part of a role that an option of the command line names, with its options.
 
-    Raises SpecError, with every mistake, where there is no such option or it takes no such value.
+    assignments: OPTION=VALUE, as `--set` has them
+    option, example: the option, such as --format, and one assignment, for messages
+    brought_by: by name, distributions to name in a message where they are not installed
+
+    Raises SpecError, with every mistake, where there is no such part or option, or an option takes no such value;
+    PluginError where the plugin is broken or clashes.
     """
+    catalogue.check_clash(role.role, name)
+    known = catalogue.parts(role.role)
+    if name not in known:
+        near = did_you_mean(name, known)
+        message = f"{option}: no {role.role} named {name!r}.{near} Installed: {', '.join(known) or 'none'}."
+        message += _to_install(catalogue, name, brought_by or {})
+        # As with the parts of a spec: a name that resembles an installed one is a slip of the pen.
+        raise PluginError(message + catalogue.not_here) if catalogue.not_here and not near else SpecError(message)
+    part = _with_options(known[name], name, assignments, example)
+    assert isinstance(part, role)  # for the type checker: the hook offers nothing else
+    return part
+
+
+def _to_install(catalogue: Catalogue, name: str, brought_by: Mapping[str, str]) -> str:
+    """Return which distribution brings the part that this name is, or resembles, if it is not installed."""
+    installed = {plugin.distribution for plugin in (*catalogue.plugins, *catalogue.left_out)}
+    absent = {part: distribution for part, distribution in brought_by.items() if distribution not in installed}
+    near = get_close_matches(name.lower(), absent, n=1)
+    return f" For {near[0]}: pip install {absent[near[0]]}" if near else ""
+
+
+def _with_options(part: type[Part], name: str, assignments: Sequence[str], example: str) -> Part:
+    """Return the part with these options; `--set comment=5` is the text "5" where text is wanted."""
     values: dict[str, Any] = {"name": name}
     texts: dict[str, str] = {}
     for assignment in assignments:

@@ -1,10 +1,10 @@
 """`ftrun push`: what of a run goes to a hub, and to which. Loads nothing heavy but to check the weights."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ftrun import FtrunError, Hub, PluginError, Run, SpecError, did_you_mean
-from ftrun.commands import shown, with_options
+from ftrun import FtrunError, Hub, Run, SpecError
+from ftrun.commands import named_part, shown
 
 _FILES = {
     "model.safetensors": "checkpoints/best/model.safetensors",
@@ -24,26 +24,15 @@ def hub(run: Run, name: str | None, assignments: Sequence[str]) -> Hub:
     Raises SpecError where there is no such hub or option, PluginError where its plugin is broken or clashes.
     """
     catalogue = run.catalogue((), named=[(Hub.role, name)])
-    known = catalogue.parts(Hub.role)
     if name is None:
-        if len(known) != 1:
-            raise SpecError(f"--to: is required. {_installed(known)}")
-        name = next(iter(known))
-    catalogue.check_clash(Hub.role, name)
-    if name not in known:
-        message = f"--to: no hub named {name!r}.{did_you_mean(name, known)} {_installed(known)}"
-        if name in _BROUGHT_BY:
-            message += f" For {name}: pip install {_BROUGHT_BY[name]}"
-        raise PluginError(message + catalogue.not_here) if catalogue.not_here else SpecError(message)
-    part = with_options(known[name], name, assignments, example="option=value")
-    assert isinstance(part, Hub)  # for the type checker: the hook offers nothing else
+        known = list(catalogue.parts(Hub.role))
+        if len(known) > 1:
+            raise SpecError(f"--to: is required. Installed: {', '.join(known)}.")
+        if not known:
+            raise SpecError("No hub is installed: pip install ftrun-huggingface brings the one of Hugging Face.")
+        (name,) = known
+    part: Hub = named_part(Hub, name, catalogue, assignments, option="--to", brought_by=_BROUGHT_BY)
     return part
-
-
-def _installed(names: Collection[str]) -> str:
-    if names:
-        return f"Installed: {', '.join(names)}."
-    return "No hub is installed: pip install ftrun-huggingface brings the one of Hugging Face."
 
 
 def check_finished(run: Run) -> None:
