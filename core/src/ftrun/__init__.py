@@ -4,6 +4,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ftrun.contracts.commands import Command
     from ftrun.contracts.data import Batch, Sample, Split, Splits, Subset, TensorSplit, counted
     from ftrun.contracts.errors import DataError, FtrunError, PluginError, SpecError, did_you_mean
@@ -96,6 +98,7 @@ __all__ = [
     "open",
     "outputs_by_target",
     "read_weights",
+    "run",
     "suggestions",
     "weight_file_kind",
 ]
@@ -154,6 +157,35 @@ def open(run: str | os.PathLike[str], *, trust: bool = False) -> "Run":  # noqa:
     from ftrun.inference.run import Run
 
     return Run(run, trust=trust)
+
+
+def run(
+    spec: "str | os.PathLike[str] | Mapping[str, Any]",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    set: "Sequence[str] | Mapping[str, Any]" = (),  # noqa: A002  (as --set)
+    init_from: "str | os.PathLike[str] | Run | None" = None,
+    quiet: bool = False,
+) -> "Run":
+    """Train, evaluate and save the model that a spec describes, as `ftrun SPEC` does; return the run.
+
+    Ctrl-C stops it after the step that is going on, with a checkpoint saved, as on a terminal: `ftrun.FtrunError`.
+    Afterwards torch's generators and number of threads, and the signal handlers, are as before. Runs that several
+    threads start train one after another, since torch's generators are one for all of them.
+
+    spec: the object that a spec file would hold, or the file
+    out: the run folder, a new one; runs/NAME-N if not given, with the file's name, or `spec`
+    device: cpu, cuda, cuda:1, ...; the best one here if not given
+    set: changes of the spec, {"optimizer.lr": 0.01} or ["optimizer.lr=0.01"]
+    init_from: a run whose best epoch's weights to start from, as far as they fit
+    quiet: whether nothing is shown; the run's log.txt has it all
+
+    Raises SpecError with all mistakes of the spec, and what the command line ends with: PluginError, DataError, ...
+    """
+    from ftrun.inference.run import run as run_spec
+
+    return run_spec(spec, out=out, device=device, overrides=set, init_from=init_from, quiet=quiet)
 
 
 def __getattr__(name: str) -> Any:

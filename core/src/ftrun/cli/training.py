@@ -3,17 +3,15 @@
 import sys
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, TRUST, given_parts, print_json
-from ftrun.contracts.errors import FtrunError, SpecError, exit_code
-from ftrun.contracts.paths import expand_path
+from ftrun.contracts.errors import FtrunError, exit_code
 
 if TYPE_CHECKING:
-    from ftrun.plugins.catalogue import Catalogue
-    from ftrun.plugins.localparts import PartsFile
+    from ftrun.spec.read import CheckedSpec
     from ftrun.spec.runspec import RunSpec
 
 _STARTED = perf_counter()
@@ -41,7 +39,7 @@ def run(
     parts: Path | None,
 ) -> None:
     """Train, judge and save the model that SPEC describes."""
-    text, checked, catalogue = _checked(spec, overrides, parts)
+    checked = _checked(spec, overrides, parts)
     if out is not None:
         from ftrun.runs.folder import check_new
 
@@ -49,7 +47,10 @@ def run(
     from ftrun.train.session import Request
     from ftrun.train.session import run as run_session
 
-    run_session(Request(checked, spec.stem, text, overrides, catalogue, out, device, init_from, started=_STARTED))
+    request = Request(
+        checked.spec, checked.name, checked.text, overrides, checked.catalogue, out, device, init_from, started=_STARTED
+    )
+    run_session(request)
 
 
 @click.command()
@@ -90,11 +91,11 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
     Runs a short copy (two epochs of four steps, no test), straight and with SIGKILLs, and compares digests. Exit code
     1 if they differ.
     """
-    _, checked, catalogue = _checked(spec, overrides, parts)
+    checked = _checked(spec, overrides, parts)
     from ftrun.cli import rehearsal
 
-    local = catalogue.local.path if catalogue.local else None
-    trials = rehearsal.verify(checked.resolved(), kills, device, local)
+    local = checked.catalogue.local.path if checked.catalogue.local else None
+    trials = rehearsal.verify(checked.spec.resolved(), kills, device, local)
     rows = [["killed after step", "resumed from step", *rehearsal.ASPECTS]]
     for trial in trials:
         verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in rehearsal.ASPECTS]
@@ -118,7 +119,7 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
     from ftrun.spec.check import InvalidSpec
 
     try:
-        _, checked, _ = _checked(spec, overrides, parts)
+        checked = _checked(spec, overrides, parts).spec
         plan = _plan(checked)
     except FtrunError as error:
         if not as_json:
@@ -133,29 +134,11 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
         click.echo("\n".join([f"{click.format_filename(spec)}: valid", *_columns(plan or [])]))
 
 
-def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "tuple[str, RunSpec, Catalogue]":
-    from ftrun.plugins.catalogue import installed
-    from ftrun.spec.check import check_spec
-    from ftrun.spec.specfile import read_spec
+def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "CheckedSpec":
+    from ftrun.spec.read import checked
 
     group = click.get_current_context().find_root().command
-    text, data = read_spec(path, list(getattr(group, "commands", ())))
-    catalogue = installed(given_parts(parts) or _named_parts(path, data, overrides))
-    return text, check_spec(data, catalogue, name=str(path), overrides=overrides), catalogue
-
-
-def _named_parts(spec: Path, data: dict[str, Any], overrides: tuple[str, ...]) -> "PartsFile | None":
-    """The file that a spec names, relative to the folder that the spec is in."""
-    from ftrun.contracts.errors import Mistake
-    from ftrun.plugins.localparts import PartsFile
-    from ftrun.spec.check import InvalidSpec
-    from ftrun.spec.specfile import parts_named
-
-    name = parts_named(data, overrides)
-    try:
-        return PartsFile.read(spec.parent / expand_path(name)) if name else None
-    except SpecError as error:
-        raise InvalidSpec(str(spec), [Mistake("parts", str(error))]) from None
+    return checked(path, overrides, given_parts(parts), list(getattr(group, "commands", ())))
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:

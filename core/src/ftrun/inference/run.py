@@ -3,7 +3,7 @@
 import html
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.figures import is_figure, shown
 from ftrun.contracts.paths import expand_path
 from ftrun.contracts.targets import Target
-from ftrun.runs.folder import RunFolder
+from ftrun.runs.folder import RunFolder, check_new
 from ftrun.runs.record import Resolved, checked
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ class Run:
             own data if not given
         split: the only one to evaluate; allow_other_data: whether the run's own data may have changed since
         """
+        from ftrun.inference.caller import undisturbed
         from ftrun.inference.judge import judge
 
         data: str | Path | None = None
@@ -250,21 +251,32 @@ class Run:
         elif dataset is not None:
             path = expand_path(dataset)
             data = path if path.exists() else os.fspath(dataset)
-        return judge(self._files, data, split, device, other_data=allow_other_data, trust=self._trust)
+        with undisturbed():
+            return judge(self._files, data, split, device, other_data=allow_other_data, trust=self._trust)
 
-    def resume(self, epochs: int | None = None, *, device: str | None = None, allow_other_data: bool = False) -> "Run":
+    def resume(
+        self,
+        epochs: int | None = None,
+        *,
+        device: str | None = None,
+        allow_other_data: bool = False,
+        quiet: bool = False,
+    ) -> "Run":
         """Go on from the last checkpoint, as `ftrun resume` does; nothing happens where the run is finished.
 
         epochs: how many epochs the run is to have in all, if more than it was for
+        quiet: whether nothing is shown
         """
         if self.finished and epochs in (None, self._files.epochs):
             return self
+        from ftrun.inference.caller import undisturbed
         from ftrun.runs.ownparts import catalogue_of
         from ftrun.train.session import resume
 
         catalogue = catalogue_of(self._files, trust=self._trust)
         self.__dict__.pop("net", None)
-        resume(self._files, catalogue, epochs, device, other_data=allow_other_data)
+        with undisturbed():
+            resume(self._files, catalogue, epochs, device, other_data=allow_other_data, quiet=quiet)
         return self
 
     def __fspath__(self) -> str:
@@ -290,6 +302,35 @@ class Run:
         status = self.status
         state = f"{status.get('state')} after epoch {status.get('epoch')} of {self._files.epochs}"
         return state + "".join(f", {self.split} {name} {shown(value)}" for name, value in self.metrics.items())
+
+
+def run(
+    spec: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    init_from: str | os.PathLike[str] | Run | None = None,
+    quiet: bool = False,
+) -> Run:
+    """See `ftrun.run`."""
+    from ftrun.spec.read import checked
+
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+    changes = tuple(overrides)
+    given = checked(spec if isinstance(spec, Mapping) else expand_path(spec), changes)
+    folder = None if out is None else expand_path(out)
+    if folder is not None:
+        check_new(folder)  # before anything heavy loads
+    from ftrun.inference.caller import undisturbed
+    from ftrun.train.session import Request, run_in_folder
+
+    source = None if init_from is None else expand_path(init_from)
+    request = Request(given.spec, given.name, given.text, changes, given.catalogue, folder, device, source, quiet=quiet)
+    with undisturbed():
+        made, _ = run_in_folder(request)
+    return Run(made.path)
 
 
 def numbers(values: Any) -> dict[str, float]:

@@ -31,11 +31,12 @@ class Report:
 
     started: when the command was given, by perf_counter
     err: whether it all goes to standard error, because the command's answer goes to standard output
+    quiet: whether nothing is shown
     """
 
-    def __init__(self, started: float, *, err: bool = False) -> None:
+    def __init__(self, started: float, *, err: bool = False, quiet: bool = False) -> None:
         self.started = started
-        self._console = Console(highlight=False, soft_wrap=True, stderr=err)
+        self._console = Console(highlight=False, soft_wrap=True, stderr=err, quiet=quiet)
         self._folder: RunFolder | None = None
         self._waiting: list[str] = []
 
@@ -77,8 +78,8 @@ class Report:
 
     @contextmanager
     def progress(self, what: str, samples: int) -> Iterator[Bar]:
-        """A progress bar over some samples; on anything but a terminal, nothing."""
-        if not self._console.is_terminal:
+        """Show a progress bar over some samples, on a terminal and in a notebook; elsewhere, nothing."""
+        if self._console.quiet or not (self._console.is_terminal or self._console.is_jupyter):
             yield _NoBar()
             return
         columns = (

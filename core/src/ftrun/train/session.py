@@ -52,14 +52,20 @@ class Request:
     """Whether a few batches of the data are enough."""
     with_plugins: bool = True
     """Whether plugins are called with the finished run, which write its report, say."""
+    quiet: bool = False
+    """Whether nothing is shown; the log has it all."""
     started: float = field(default_factory=perf_counter)
     """When the command was given, by perf_counter: before torch was loaded."""
 
 
 def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
     """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
-    started = request.started
-    report = Report(started)
+    return run_in_folder(request, signals)[1]
+
+
+def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[RunFolder, dict[str, Any]]:
+    """Do the same, and return the run folder too."""
+    report = Report(request.started, quiet=request.quiet)
     weights = init_from.find(request.init_from) if request.init_from else None
     local = request.catalogue.local
     # From here on, the local parts are the copy in the run folder.
@@ -84,7 +90,7 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
         )
         folder.write_status("running", epoch=0, step=0)
         plugins = request.catalogue if request.with_plugins and not request.short else None
-        return _carry_out(job, Progress(), folder, observers, report, signals or Signals(), plugins)
+        return folder, _carry_out(job, Progress(), folder, observers, report, signals or Signals(), plugins)
 
 
 def resume(
@@ -97,6 +103,7 @@ def resume(
     short: bool = False,
     with_plugins: bool = True,
     other_data: bool = False,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
 
@@ -104,6 +111,7 @@ def resume(
     short: whether it was started with a few batches of the data; then, or without with_plugins, no plugin is called
         with the finished run
     other_data: whether to go on although the content of the data is not what it was
+    quiet: whether nothing is shown; the log has it all
 
     Raises FtrunError where the environment, the data or the checkpoints do not allow it.
     """
@@ -116,7 +124,7 @@ def resume(
             raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
         spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
     with folder.locked():
-        report = Report(started)
+        report = Report(started, quiet=quiet)
         device = device or if_here(resolved["device"])
         saved_input = saved_input_of(folder, resolved)
         changed: list[str] = []
