@@ -14,7 +14,12 @@ def leave(code: Any) -> None:
     is flushed. Returns where that cannot be, and Python's own end is to follow.
     """
     end_threads, call_registered = getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)
-    if not isinstance(code, int) or end_threads is None or call_registered is None:
+    if (
+        os.environ.get("FTRUN_ACCEL") == "0"
+        or not isinstance(code, int)
+        or end_threads is None
+        or call_registered is None
+    ):
         return
     end_threads()
     call_registered()

@@ -9,7 +9,9 @@ _LARGEST_OF_HEAP = 2**25  # bytes: glibc takes no more
 
 
 def settle() -> None:
-    """Let threads wait as long as it pays, and memory that a step has freed serve the next one."""
+    """Let threads wait as long as it pays, and memory that a step has freed serve the next one; FTRUN_ACCEL=0: neither."""
+    if os.environ.get("FTRUN_ACCEL") == "0":
+        return
     if "OMP_WAIT_POLICY" not in os.environ:
         # OpenMP's threads spin while they wait: libgomp's for 300,000 turns, milliseconds, on cores that somebody else
         # may need. But one that sleeps has to wait for its turn when it is woken, many times a step, if others are at

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
 from ftrun.contracts.net import outputs_by_target
 from ftrun.plugins.building import Blaming
 from ftrun.spec.runspec import RunSpec
+from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
+from ftrun.train.accel.finite import Finite
 from ftrun.train.accel.plainstep import plain_step
 from ftrun.train.embedded import output
 from ftrun.train.learner import Learner
@@ -35,11 +37,10 @@ class Guard:
         self.clip = spec.train.clip
         self._waits = device.type != "cpu"
         self._buffers: KeptBuffers | None = None
-        self._found = torch.zeros((), device=device)  # 1 where something is not finite
-        self._one = torch.ones((), device=device)
+        self._finite = Finite(device)
         self._make_step = Blaming(plain_step(learner.optimizer), spec.optimizer, "optimizer")
         fused = getattr(learner.optimizer, "_step_supports_amp_scaling", False) and self.clip is None
-        self._may_be_told = device.type == "cuda" and fused
+        self._may_be_told = device.type == "cuda" and fused and accel.enabled()
         self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
 
     def before_step(self) -> None:
@@ -59,14 +60,13 @@ class Guard:
         parameter, or GoBack.
         """
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
-        # What torch's GradScaler looks with: one pass, up to six times as quick as taking norms.
-        torch._amp_foreach_non_finite_check_and_unscale_([loss, *gradients], self._found, self._one)
+        self._finite.look([loss, *gradients])
         if self._is_told:
             value, found = self._read_during_step(loss)
         elif self._waits:  # once for both
-            value, found = torch.stack([loss.float(), self._found]).tolist()
+            value, found = torch.stack([loss.float(), self._finite.flag]).tolist()
         else:
-            value, found = float(loss), float(self._found)
+            value, found = float(loss), float(self._finite.flag)
         if found:
             self._refuse(value, learning, step, batches)
             return None
@@ -80,10 +80,10 @@ class Guard:
     def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
         """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
         optimizer: Any = self.learner.optimizer
-        seen = torch.stack([loss.float(), self._found]).to("cpu", non_blocking=True)
+        seen = torch.stack([loss.float(), self._finite.flag]).to("cpu", non_blocking=True)
         there = torch.cuda.Event()  # type: ignore[no-untyped-call]
         there.record()
-        optimizer.found_inf = self._found
+        optimizer.found_inf = self._finite.flag
         self._make_step()
         del optimizer.found_inf
         there.synchronize()
@@ -92,7 +92,7 @@ class Guard:
 
     def _refuse(self, value: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> None:
         """Do what the policy says; the weights are what they were."""
-        self._found.zero_()
+        self._finite.clear()
         norm = float(gradient_norm(learning))
         what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
         if self._buffers:
@@ -114,8 +114,7 @@ def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     gradients = [gradient for each in parameters if (gradient := each.grad) is not None]
     if not gradients:  # no sample of the step can be read
         return torch.zeros(())
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
+    return get_total_norm(gradients)
 
 
 def may_go_back(went_back: int, reason: str) -> None:

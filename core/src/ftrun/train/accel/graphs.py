@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun.contracts.data import Batch
+from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 
 Compute = Callable[[Batch], Tensor]
@@ -47,7 +48,7 @@ class Graphs:
         self._modules = modules
         self._device = device
         self._say = say
-        self._enabled = enabled and device.type == "cuda"
+        self._enabled = enabled and device.type == "cuda" and accel.enabled()
         self._recorded: dict[Hashable, _Recorded] = {}
         self._passes: dict[Hashable, int] = {}
         self._pool: Any = None
