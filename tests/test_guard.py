@@ -422,8 +422,9 @@ def test_embeddings_where_memory_is_short(attempt, monkeypatch):
     train = {"epochs": 1, "batch_size": 16, "phases": [{"epochs": 1, "freeze": "features"}]}
     result, folder = attempt(**greedy(5, train=train))
     assert result.exit_code == 0, result.output
-    assert "out of memory: from now on the net sees 4 samples at a time" in log(folder)
-    assert progress(folder)["micro_batch"] == 4
+    fitting = progress(folder)["micro_batch"]
+    assert fitting in (3, 4)  # half of the last batch, or a quarter of another: of the one that is tried first
+    assert f"out of memory: from now on the net sees {fitting} samples at a time" in log(folder)
 
 
 def test_what_fits_is_remembered():
