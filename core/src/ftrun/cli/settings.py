@@ -9,7 +9,7 @@ _LARGEST_OF_HEAP = 2**25  # bytes: glibc takes no more
 
 
 def settle() -> None:
-    """Let threads wait as long as it pays, and memory that a step has freed serve the next one; neither with FTRUN_ACCEL=0."""
+    """Let threads wait as long as it pays, and freed memory serve the next step; neither if FTRUN_ACCEL is 0."""
     if os.environ.get("FTRUN_ACCEL") == "0":
         return
     if "OMP_WAIT_POLICY" not in os.environ:
