@@ -11,7 +11,8 @@ from pasting import blocks
 from support import install, tiny_spec, write_spec
 
 from ftrun.cli import main
-from ftrun.spec.runspec import RunSpec, Train
+from ftrun.spec.runspec import RunSpec
+from ftrun.spec.trainspec import Train
 
 ROOT = Path(__file__).parents[1]
 OPT_IN = {"ftrun-huggingface"}  # what brings something out of the house is asked for by name

@@ -15,7 +15,7 @@ from ftrun.contracts.errors import Interrupted, PluginError, SpecError
 from ftrun.contracts.figures import finite, line_of, shown, to_json
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.spec.check import check_spec
-from ftrun.spec.runspec import json_schema
+from ftrun.spec.model import json_schema
 from ftrun.train.metricvalues import LARGE, values_of
 from ftrun.train.monitor import Monitor
 

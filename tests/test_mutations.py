@@ -17,7 +17,7 @@ from ftrun.cli import main
 from ftrun.contracts.errors import PluginError, SpecError
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.check import check_spec
-from ftrun.spec.runspec import json_schema
+from ftrun.spec.model import json_schema
 from ftrun.spec.specfile import read_spec
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))

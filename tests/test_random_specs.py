@@ -12,7 +12,7 @@ from click.testing import Result
 from random_specs import Specs, World
 
 from ftrun.plugins.catalogue import installed
-from ftrun.spec.runspec import json_schema
+from ftrun.spec.model import json_schema
 
 SPECS, IN_CI, AT_ONCE = 300, 4, 10
 FORMATS = ("onnx", "torch-export", "safetensors")

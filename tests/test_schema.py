@@ -13,7 +13,7 @@ from support import tiny_spec
 from ftrun.contracts.errors import FtrunError
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.check import check_spec
-from ftrun.spec.runspec import json_schema
+from ftrun.spec.model import json_schema
 
 EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parents[1] / "examples").glob("*.json"))}
 TINY = tiny_spec(observers=[{"name": "recorder", "file": "a"}], metrics=["accuracy"])

@@ -10,7 +10,7 @@ from support import tiny_spec
 from ftrun.data import cachefolder
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.check import check_spec
-from ftrun.spec.runspec import Train
+from ftrun.spec.trainspec import Train
 from ftrun.train import tuning
 from ftrun.train.assemble import assemble
 from ftrun.train.job import Job

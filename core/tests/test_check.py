@@ -11,7 +11,7 @@ from ftrun.contracts.errors import PluginError
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.installed import Plugin
 from ftrun.spec.check import InvalidSpec, check_spec
-from ftrun.spec.runspec import json_schema
+from ftrun.spec.model import json_schema
 from ftrun.spec.specfile import json_or_text
 
 

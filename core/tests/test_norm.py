@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ftrun import Batch, Classes, ImageInput, Net, SpecError
-from ftrun.spec.runspec import Phase, Train
+from ftrun.spec.trainspec import Phase, Train
 from ftrun.train.norm import FEWEST_STEPS, SMALLEST_BATCH, LoneSamples, choose, reason
 
 

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from ftrun import Classes, ImageInput, Net, SpecError
-from ftrun.spec.runspec import Phase, Train
+from ftrun.spec.trainspec import Phase, Train
 from ftrun.train.phases import Plan
 
 

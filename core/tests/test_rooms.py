@@ -24,6 +24,11 @@ def test_no_package_imports_one_that_stands_on_it() -> None:
     assert not upwards
 
 
+def test_modules_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert not {name: length for name, length in lengths.items() if length > 300}
+
+
 def test_modules_import_each_other_in_no_circle() -> None:
     names = {name_of(path): path for path in ROOT.rglob("*.py")}
     imports = {name: {each for each in at_the_top(path, names) if each != name} for name, path in names.items()}

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 import ftrun
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
-from ftrun.train.assemble import build_net
+from ftrun.train.nets import build_net
 from ftrun_transformers import EncoderInput, Transformers
 from ftrun_transformers.net import EncoderNet
 

@@ -56,6 +56,6 @@ def cache(clear: bool, as_json: bool) -> None:
 def schema(parts: Path | None, as_json: bool) -> None:
     """Print the JSON Schema of a spec, given what is installed."""
     from ftrun.plugins.catalogue import installed
-    from ftrun.spec.runspec import json_schema
+    from ftrun.spec.model import json_schema
 
     print_json(json_schema(installed(given_parts(parts))))

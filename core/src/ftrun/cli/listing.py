@@ -13,7 +13,8 @@ from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.contract import part_names
 from ftrun.plugins.selection import ONLY
-from ftrun.spec.runspec import SLOTS, Train
+from ftrun.spec.runspec import SLOTS
+from ftrun.spec.trainspec import Train
 
 _KEYS: dict[str, str | None] = {role.role: None for role in ROLES} | {slot.role.role: slot.key for slot in SLOTS}
 """The key of a spec that names parts of a role; None where no spec names them."""

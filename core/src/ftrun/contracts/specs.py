@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError
 
-from ftrun.contracts.data import Batch, Split, Splits
+from ftrun.contracts.data import Batch, Splits
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.inputs import ImageInput, InputSpec
-from ftrun.contracts.paths import expand_all
+from ftrun.contracts.part import Fittable
+from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
 from ftrun.contracts.targets import Target
 
@@ -22,44 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ftrun.contracts.net import Net
-
-
-class Part(BaseModel):
-    """What every part has. A subclass gives `name: Literal["its-name"]` and its options, each with a description.
-
-    A part that stands for a family names in `family` the field that takes what follows a slash in the spec: with
-    `family = "model"`, "timm/resnet18" is {"name": "timm", "model": "resnet18"}. A part with `default = True` is taken
-    where the spec leaves its role out.
-
-    An option that is a `Path` has its leading `~` expanded. A relative one counts from the folder that the run is
-    started in; where the run is opened again it is, first of all, the file or folder that it was then.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
-
-    role: ClassVar[str]
-    family: ClassVar[str | None] = None
-    default: ClassVar[bool] = False
-
-    name: str
-
-    @model_validator(mode="after")
-    def _expand_paths(self) -> Self:
-        for option, value in list(self):
-            self.__dict__[option] = expand_all(value)  # the model is frozen for everyone else
-        return self
-
-    @classmethod
-    def has_member(cls, name: str) -> bool:
-        """Return whether the family has a member of that name: for a message on a spec that leaves the family out.
-
-        Answered without loading a library; False where that cannot be known.
-        """
-        return False
-
-    def paths(self) -> dict[str, Path]:
-        """Return the options that are a path, by name."""
-        return {option: value for option, value in self if isinstance(value, Path)}
 
 
 class Dataset(Part):
@@ -103,18 +66,7 @@ class Dataset(Part):
             raise SpecError(f"the dataset {self.name!r} cannot be had so: {error.errors()[0]['msg']}.") from None
 
 
-class _Fits(Part):
-    """What may look at the training samples before the net is trained."""
-
-    def fit(self, net: "Net", train: Split) -> None:
-        """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
-
-        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved. A vocabulary
-        of one's own is made here.
-        """
-
-
-class Backbone(_Fits):
+class Backbone(Fittable):
     """A pretrained network. `input_type` is the kind of input that its nets take.
 
     any_size: whether all its nets take images of any size, such that are not square too
@@ -167,7 +119,7 @@ class Backbone(_Fits):
         return net
 
 
-class Modifier(_Fits):
+class Modifier(Fittable):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.
 
     keeps_features: whether the net's features stay those of the pretrained weights

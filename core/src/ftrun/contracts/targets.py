@@ -269,8 +269,7 @@ def _shown(value: float, std: float) -> str:
     return f"{value:.{max(digits, 0)}f}" if digits <= 12 and abs(value) < 1e15 else f"{value:.6g}"
 
 
-def _rows(each: "Tensor") -> "Tensor":
-    """[B, ...] as [B, N]."""
+def _rows(each: "Tensor") -> "Tensor":  # [B, ...] as [B, N]
     return each.flatten(1) if each.ndim > 1 else each[:, None]
 
 
@@ -279,8 +278,7 @@ def _constants(
 ) -> "tuple[Tensor, Tensor]":
     import torch
 
-    # While a net is exported, tensors are stand-ins that must not be kept.
-    made = _made if not torch.compiler.is_exporting() else _made.__wrapped__
+    made = _made.__wrapped__ if torch.compiler.is_exporting() else _made  # stand-ins, which must not be kept
     return made(mean, std, device, dtype)
 
 
@@ -295,7 +293,7 @@ def _made(
 
 
 def _check_width(values: "Tensor", width: int, where: str) -> None:
-    if values.ndim != 2 or values.shape[1] != width:
+    if list(values.shape)[1:] != [width]:
         raise DataError(f"{where}: targets have shape {list(values.shape)}, but [samples, {width}] is needed.")
 
 

@@ -20,8 +20,8 @@ from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.runspec import RunSpec
-from ftrun.train.assemble import build_net, compile_net
 from ftrun.train.device import choose_device, if_here
+from ftrun.train.nets import build_net, compile_net
 from ftrun.train.tuning import Setting
 
 

@@ -213,9 +213,7 @@ def load_weights(folder: Path, model: nn.Module) -> None:
 class HasState(Protocol):
     """The losses of a run, as far as their state goes."""
 
-    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Take what a checkpoint holds."""
-        ...
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None: ...
 
 
 def load_loss(folder: Path, losses: HasState, device: torch.device) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.spec.check import option_message
+from ftrun.spec.messages import option_message
 from ftrun.spec.specfile import json_or_text, parse_set, set_value
 
 _PartT = TypeVar("_PartT", bound=Part)

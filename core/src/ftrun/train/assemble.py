@@ -1,8 +1,6 @@
 """From a checked spec to the live objects of a run."""
 
 import math
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,14 @@ from ftrun.contracts.errors import SpecError, did_you_mean, located
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.specs import Augmentation, Backbone, Loss, Metric, Modifier
+from ftrun.contracts.specs import Augmentation, Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.decoded import Decoder
 from ftrun.data.loader import Loader
 from ftrun.data.remarks import remarks
-from ftrun.plugins.building import Blaming, BlamingObject, build, inside, misbuilt
-from ftrun.runs import checkpoint
+from ftrun.plugins.building import Blaming, BlamingObject, build, inside
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import init_from, norm, tuning
 from ftrun.train.accel.graphs import Graphs
@@ -38,6 +35,7 @@ from ftrun.train.job import Job
 from ftrun.train.learner import Learner
 from ftrun.train.loss import TotalLoss
 from ftrun.train.monitor import monitor_of
+from ftrun.train.nets import build_net, compile_net
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.phases import Plan
 from ftrun.train.trial import try_out
@@ -165,47 +163,6 @@ def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str
     return notes
 
 
-def build_net(
-    spec: RunSpec,
-    targets: Mapping[str, Target],
-    saved_input: Mapping[str, Any] | None = None,
-    train: Split | None = None,
-) -> Net:
-    """The backbone with a fresh head for the targets, changed by the modifiers in order.
-
-    saved_input: how inputs were prepared in the run whose weights the net will get
-    train: what backbone and modifiers may look at where there is no saved input
-    """
-    new = saved_input is None
-    if new:
-        net: Net = build(spec.backbone, "backbone", spec.input_overrides)
-    else:
-        net = build(spec.backbone, "backbone", spec.input_overrides, saved_input, method="rebuild")
-    with inside(spec.backbone, "backbone"):
-        if new and train is not None:
-            spec.backbone.fit(net, train)
-        net.set_targets(targets)
-    net = modified(spec, net, train if new else None)
-    checkpoint.check_kept(net.input)
-    return net
-
-
-def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
-    """The net, changed by the modifiers in order. train: what they may look at"""
-    for index, modifier in enumerate(spec.modifiers):
-        where = f"modifiers.{index}"
-        targets = dict(net.targets)
-        net = build(modifier, where, net)
-        if net.targets != targets:
-            with inside(modifier, where):
-                raise misbuilt(modifier, f"build() gives a net for {net.targets}, but for {targets} it was.")
-        if train is not None:
-            with inside(modifier, where):
-                modifier.fit(net, train)
-    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier))
-    return net
-
-
 def build_schedule(spec: RunSpec) -> Callable[[float], float]:
     """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
     if spec.scheduler is None:
@@ -267,22 +224,6 @@ def loader(
         sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
         dataset=spec.dataset,
     )
-
-
-def compile_net(net: Net, device: torch.device) -> None:
-    """Compile it in place: names of weights stay. Raises SpecError where there is no compiler."""
-    _check_compiler(device)
-    net.compile()
-
-
-def _check_compiler(device: torch.device) -> None:
-    """Raise SpecError where torch.compile would find no C++ compiler."""
-    known = (os.environ.get("CXX") or "g++", "clang++", "c++", "cl")
-    if device.type == "cpu" and not any(shutil.which(each) for each in known):
-        raise SpecError(
-            "needs a C++ compiler, and there is none here. Install g++ or clang, or leave compile out.",
-            where="train.compile",
-        )
 
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net, has_statistics
-from ftrun.spec.runspec import Train
+from ftrun.spec.trainspec import Train
 from ftrun.train.phases import only_head
 
 Norm: TypeAlias = Literal["train", "frozen"]

@@ -9,7 +9,8 @@ from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.contracts.net import Net, has_statistics
 from ftrun.contracts.targets import Classes
 from ftrun.plugins.building import build, inside
-from ftrun.spec.runspec import Phase, RunSpec, Train
+from ftrun.spec.runspec import RunSpec
+from ftrun.spec.trainspec import Phase, Train
 from ftrun.train.tuning import Work
 
 

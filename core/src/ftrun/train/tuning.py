@@ -26,7 +26,7 @@ from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net, outputs_by_target
 from ftrun.data import cachefolder
 from ftrun.runs.environment import processor
-from ftrun.spec.runspec import Train
+from ftrun.spec.trainspec import Train
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.graphs import WARM_UP, Graphs
 from ftrun.train.loss import TotalLoss

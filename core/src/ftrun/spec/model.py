@@ -1,0 +1,164 @@
+"""The run spec's model with what is installed put into it, and its JSON Schema."""
+
+from collections.abc import Collection
+from typing import Annotated, Any, Union
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    create_model,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from ftrun.contracts import specs
+from ftrun.contracts.inputs import ImageInput, InputSpec
+from ftrun.contracts.specs import Part
+from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.runspec import SLOTS, RunSpec
+
+
+def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """`data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part.
+
+    Where several parts may be, a single one is a list of one.
+    """
+    expanded = dict(data)
+    for slot in SLOTS:
+        default = catalogue.default(slot.role.role)
+        if slot.key not in data:
+            if default is not None and not slot.many:
+                expanded[slot.key] = {"name": default}
+        elif slot.many:
+            given = data[slot.key]
+            listed = [given] if isinstance(given, str | dict) else given  # a single part is a list of one
+            if isinstance(listed, list):
+                expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in listed]
+        elif slot.maps(data[slot.key]):
+            items = data[slot.key].items()
+            expanded[slot.key] = {target: _expand_part(value, slot.role, catalogue) for target, value in items}
+        else:
+            expanded[slot.key] = _expand_part(data[slot.key], slot.role, catalogue)
+    return expanded
+
+
+def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
+    if not isinstance(value, str):
+        return value
+    name, _, rest = value.partition("/")
+    part = catalogue.parts(role.role).get(name)
+    if rest and part is not None and part.family:
+        return {"name": name, part.family: rest}
+    return {"name": value}
+
+
+def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[str] | None = None) -> type[RunSpec]:
+    """The model that checks `data` (expanded): what is installed, and the input that its backbone takes.
+
+    keys: those of the parts that are wanted; others are left as they are, plain JSON; all if not given
+    """
+    inputs = _input_types(catalogue)
+    backbone = data.get("backbone")
+    name = backbone.get("name") if isinstance(backbone, dict) else None
+    part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
+    chosen = getattr(part, "input_type", inputs[0])
+    mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
+    return _model(catalogue, chosen.overrides(), mapped, keys)
+
+
+def json_schema(catalogue: Catalogue) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a spec, given what is installed."""
+    overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
+    schema = _model(catalogue, overrides, None).model_json_schema()
+    optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
+    schema["required"] = [key for key in schema["required"] if key not in optional]
+    schema["title"] = "ftrun spec"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
+    types = (part.input_type for part in catalogue.parts("backbone").values() if issubclass(part, specs.Backbone))
+    return list(dict.fromkeys(types)) or [ImageInput]
+
+
+def _model(
+    catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None, keys: Collection[str] | None = None
+) -> type[RunSpec]:
+    """mapped: keys that hold a part for each target; where that is not known, those that may, may."""
+    fields: dict[str, Any] = {}
+    for slot in SLOTS:
+        if keys is not None and slot.key not in keys:
+            fields[slot.key] = _retyped(slot.key, Any)
+            continue
+        one: Any = one_of(slot.role, catalogue)
+        if slot.many:
+            one = Annotated[tuple.__class_getitem__((one, ...)), _OneOrMany()]
+        elif mapped is None and slot.by_target:
+            one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
+        elif mapped and slot.key in mapped:
+            one = dict.__class_getitem__((str, one))
+        elif not RunSpec.model_fields[slot.key].is_required():
+            one = one | None
+        fields[slot.key] = _retyped(slot.key, one)
+    fields["input"] = _retyped("input", overrides | None)
+    return create_model("RunSpec", __base__=RunSpec, __doc__=RunSpec.__doc__, **fields)
+
+
+def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
+    """A field of RunSpec with another type. The field itself would bring its old type along, so it is made anew."""
+    info = RunSpec.model_fields[key]
+    default = ... if info.is_required() else info.default
+    return annotation, Field(default, description=info.description)
+
+
+class _Shorthand:
+    """Lets JSON Schema accept a part's name, or family/member, where the object needs no more than that."""
+
+    def __init__(self, parts: dict[str, type[Part]]) -> None:
+        self.parts = parts
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        needs = {
+            name: {field for field, info in part.model_fields.items() if info.is_required()} - {"name"}
+            for name, part in self.parts.items()
+        }
+        plain = [name for name, required in needs.items() if not required]
+        families = [
+            {"type": "string", "pattern": "^" + name.replace(".", r"\.") + "/."}
+            for name, part in self.parts.items()
+            if part.family and needs[name] <= {part.family}
+        ]
+        names = [{"enum": plain}] if plain else []
+        return {"anyOf": [handler(core), *names, *families]}
+
+
+class _OneOrMany:
+    """Lets JSON Schema accept a single part where a list of them may be."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(core)
+        return {"anyOf": [several, several["items"]]}
+
+
+class _ByTarget:
+    """Lets JSON Schema tell a part for each target from one part: by `name`, as `Slot.maps` does."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        one_part = {"properties": {"name": {"type": "string"}}, "required": ["name"]}
+        return {**handler(core), "minProperties": 1, "not": one_part}
+
+
+def one_of(role: type[Part], catalogue: Catalogue) -> Any:
+    """The pydantic type of a part of one role, told apart by its name."""
+    parts = catalogue.parts(role.role)
+    classes = tuple(dict.fromkeys(parts.values()))
+    if not classes:
+        return Annotated[Any, BeforeValidator(_nothing_installed), WithJsonSchema({"not": {}})]
+    union: Any = Union[classes]  # noqa: UP007
+    return Annotated[union, Field(discriminator="name"), _Shorthand(parts)]
+
+
+def _nothing_installed(value: Any) -> Any:
+    # The same error as for any unknown name, so that it gets the same message.
+    raise PydanticCustomError("union_tag_invalid", "nothing is installed for this role")

@@ -1,0 +1,154 @@
+"""The key `train` of a spec: how long, in what portions, and in which phases to train."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_LONGEST_WARM_UP = 100  # steps
+
+
+class Phase(BaseModel):
+    """Some epochs in which the same stages learn, at the same rates."""
+
+    model_config = _STRICT
+
+    epochs: int = Field(ge=1, description="Passes over the training samples.")
+    freeze: str | None = Field(
+        None,
+        description="The last stage that does not learn: it and all stages before it are frozen; "
+        "features freezes everything but the head.",
+    )
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="Augmented views of each sample that the epochs use in turn; each epoch draws its own if not "
+        "given. Where all but the head is frozen, the backbone then runs only once on each view.",
+    )
+    lr_scale: float = Field(1.0, gt=0, description="Factor on the learning rate.")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor on the learning rate from each stage to the one before it; the head has 1."
+    )
+    norm: Literal["auto", "train", "frozen"] = Field(
+        "auto",
+        description="Whether batch normalisation goes by each batch's statistics (train) or keeps the pretrained ones "
+        "(frozen), while its scale and shift learn. auto keeps them after a phase of the head alone, where steps are "
+        "few or batches small.",
+    )
+
+
+class Train(BaseModel):
+    """How long and in what portions to train."""
+
+    model_config = _STRICT
+
+    epochs: int = Field(10, ge=1, description="Passes over the training samples; with phases, their sum.")
+    phases: tuple[Phase, ...] | None = Field(
+        None, min_length=1, description="What learns when, and how fast; everything does throughout if not given."
+    )
+    batch_size: int = Field(64, ge=1, description="Samples that go through the net at once.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
+    monitor: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="Figure that decides which epoch is best, such as val/accuracy, or several, whose mean does; "
+        "if not given, the first metric, or with several targets the loss.",
+    )
+    loss_weights: Literal["uncertainty"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None,
+        description="Weight of each target's loss by its name, 1 if not given; uncertainty learns them.",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after this many epochs in which monitor gets no better; never if not given."
+    )
+    clip: float | None = Field(
+        None, gt=0, description="Largest norm of the gradient; longer ones are scaled down to it."
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Decay of an average of the weights, which is then what is judged and kept as best.",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of the forward pass; weights and optimizer stay in fp32. "
+        "auto takes what is fastest here.",
+    )
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
+        "auto", description="Order of an image's values in memory. auto takes what is fastest here."
+    )
+    compile: bool = Field(
+        False, description="Compile the net (torch.compile): a minute before the first step, faster steps after it."
+    )
+    cuda_graphs: bool = Field(
+        True,
+        description="On a GPU, record a training step once and replay it; false where a net or a loss does in Python "
+        "what differs from step to step.",
+    )
+    on_nonfinite: Literal["stop", "skip", "back"] = Field(
+        "stop",
+        description="What a loss or gradient that is not finite does: stop the run, skip the step, "
+        "or go back to the last checkpoint with half the learning rate.",
+    )
+    on_corrupt: Literal["error"] | Annotated[int, Field(ge=1)] = Field(
+        "error", description="What a sample that cannot be read is: an error, or skipped, up to so many samples."
+    )
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, description="Longest time between two checkpoints; the end of each epoch makes one too."
+    )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="Processes that read samples; chosen by the data and the processor if not given.",
+    )
+    val_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Part of the training samples that becomes val where the dataset has no val.",
+    )
+
+    @model_validator(mode="after")
+    def _add_up_phases(self) -> Self:
+        if self.phases is not None:
+            total = sum(phase.epochs for phase in self.phases)
+            if "epochs" not in self.model_fields_set:
+                self.__dict__["epochs"] = total  # the model is frozen for everyone else
+            elif self.epochs != total:
+                raise ValueError(f"epochs is {self.epochs}, but the phases make {total}; leave epochs out")
+        return self
+
+    @property
+    def each_phase(self) -> tuple[Phase, ...]:
+        """The phases, of which there is always one at the least."""
+        return self.phases or (Phase(epochs=self.epochs),)
+
+    def warm_up(self, step: int, steps_per_epoch: int) -> float:
+        """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
+
+        What has learnt nothing yet meets a head that has, and an optimizer whose averages are of other gradients. The
+        rise takes half of the phase's first epoch, at most 100 steps, whatever the length of the phase: a run that is
+        made longer does not rise twice.
+        """
+        length = min(steps_per_epoch // 2, _LONGEST_WARM_UP)
+        begun = 0
+        for phase in self.each_phase[:-1]:
+            begun += phase.epochs * steps_per_epoch
+            if begun <= step < begun + length:
+                return (step - begun + 1) / (length + 1)
+        return 1.0
+
+    def extended(self, epochs: int) -> Self:
+        """The same for `epochs` in all, at least as many; the last phase grows."""
+        phases = self.phases
+        if phases:
+            last = phases[-1]
+            longer = last.model_copy(update={"epochs": last.epochs + epochs - self.epochs})
+            phases = (*phases[:-1], longer)
+        return self.model_copy(update={"epochs": epochs, "phases": phases})

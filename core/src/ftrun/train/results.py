@@ -1,0 +1,67 @@
+"""The end of a run: the best epoch is evaluated on test, and results.json written."""
+
+from dataclasses import asdict
+from time import perf_counter
+from typing import Any
+
+from ftrun.contracts.figures import line_of
+from ftrun.runs import checkpoint, predictions
+from ftrun.runs.console import Report
+from ftrun.runs.folder import RunFolder
+from ftrun.runs.progress import Progress
+from ftrun.train import advice
+from ftrun.train.evaluate import evaluate
+from ftrun.train.job import Job
+from ftrun.train.signals import Signals
+
+
+def write_results(job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals) -> dict[str, Any]:
+    """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
+    best = folder.checkpoints / "best"
+    checkpoint.load_weights(best, job.learner.evaluated_net.model)
+    saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
+    checkpoint.load_loss(best, job.learner.losses, job.engine.device)
+    began = perf_counter()
+    judged = {"val": checkpoint.load_val(best)}
+    # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
+    split, said = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
+    portions = job.engine.portions(progress.micro_batch)
+    loader = job.feed.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.feed.loaders[split]
+    with report.progress(split, loader.samples) as bar:
+        figures = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=said)
+    judged.setdefault(split, figures)
+    judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
+    predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
+    results = {
+        "best_epoch": saved_with["epoch"],
+        "val": judged["val"],
+        "test": judged.get("test"),
+        "samples": job.feed.samples,
+        "corrupt": [asdict(each) for each in job.feed.corrupt.in_order],
+        "skipped_steps": progress.skipped,
+        "advice": advice.worse_phases(job.learner.plan, job.monitor, progress.history),
+        "seconds": {
+            "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
+            "data": _rounded(progress.seconds_of.get("data", 0.0)),
+            "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
+            "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
+            "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
+            "total": _rounded(report.seconds),
+        },
+    }
+    folder.write_json("results.json", results)
+    early = progress.epoch < job.spec.train.epochs
+    reason = f"stopped early: {progress.stopped}" if early else ""
+    folder.write_status("finished", epoch=progress.epoch, step=progress.step, reason=reason)
+    for split, figures in judged.items():
+        report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+    for line in results["advice"]:
+        report.say(line)
+    took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())
+    report.say(took.replace("_", " "))
+    report.say(f"results: {folder.path / 'results.json'}")
+    return results
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
