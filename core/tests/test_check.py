@@ -74,7 +74,7 @@ class Optimizer(ftrun.Optimizer):
 
 
 def plugin(*offered: type[ftrun.Part], distribution: str = "a-plugin", version: str = "1", error: str = "") -> Plugin:
-    return Plugin(distribution, version, "entry", "module", offered, error)
+    return Plugin(distribution, version, "entry", "module", offered, error=error)
 
 
 CATALOGUE = Catalogue([plugin(Data, Family, Loss, Optimizer)])
