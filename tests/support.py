@@ -3,10 +3,11 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import warm
 
 from ftrun.train.signals import Signals
 
@@ -23,10 +24,11 @@ def install(site: Path, distribution: str, code: str, version: str = "1.0", modu
     (info / "entry_points.txt").write_text(f"[ftrun]\n{distribution} = {module}\n")
 
 
-def ftrun_process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def ftrun_process(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as its own process."""
-    command = [sys.executable, "-m", "ftrun", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+    process = warm.Process(*arguments, **environment)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(process.arguments, process.wait(), out, err)
 
 
 def tiny_spec(**changes: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import warm
 from support import tiny_spec, write_spec
 
 from ftrun.contracts.errors import FtrunError
@@ -35,8 +36,7 @@ RUN, MOUNT = Path("run"), Path("mount")
 
 
 def start(code, *arguments):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return warm.Process(*arguments, code=code)
 
 
 def check_message(code, errors, folder=RUN, what=FULL):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import warm
 from support import tiny_spec, write_spec
 
 ENDING = """
@@ -55,7 +56,7 @@ def test_nobody_reads():
 def test_the_command_line_ends_so(site, lr, code):
     path = write_spec(tiny_spec(optimizer={"name": "sgd", "lr": lr}, backbone={"name": "tiny", "norm": False}))
     call = f"import atexit, sys; atexit.register(print, 'end'); sys.argv = ['ftrun', '{path}', '--out', 'run']"
-    command = [sys.executable, "-c", f"{call}\nfrom ftrun.cli import process\nprocess()"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    assert ended.returncode == code, ended.stderr
-    assert ended.stdout.endswith("end\n")
+    ended = warm.Process(code=f"{call}\nfrom ftrun.cli import process\nprocess()")
+    out, err = ended.communicate()
+    assert ended.returncode == code, err
+    assert out.endswith("end\n")

@@ -4,12 +4,11 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import warm
 from support import install, tiny_spec, write_spec
 
 TINY_SGD = "Options of tiny-sgd: lr, momentum."
@@ -547,9 +546,7 @@ LIMITED = (
 
 
 def start(*arguments, code=MAIN):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return warm.Process(*arguments, code=code)
 
 
 FULL = "File too large. Free some space, or let --out name a folder elsewhere. What was saved before is still valid."

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import warm
 from support import install, tiny_spec, write_spec
 
 from ftrun.contracts.randomness import seed_of
@@ -78,67 +78,41 @@ def batch_of_first_epoch(number: int) -> str:
     return f"train {int(order[8 * (number - 1)])}"
 
 
-def from_a_terminal() -> None:
-    """Take signals as a shell does that a person sits at: nohup and `&` have some ignored, also in what they start."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-class Process:
-    """`ftrun ARGUMENTS` in a shell and a process group of its own; stopped where the data is held."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = ["sh", "-c", 'trap : INT TERM; "$@"; echo "code $?"', "sh", sys.executable, "-m", "ftrun"]
-        self.shell = subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=from_a_terminal,
-        )
+class Process(warm.Process):
+    """`ftrun ARGUMENTS` in a process group of its own; stopped where the data is held."""
 
     def until(self, condition: Callable[[], Any]) -> None:
         deadline = time.monotonic() + 120
         while not condition():
-            if self.shell.poll() is not None or time.monotonic() > deadline:
+            if self.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                pytest.fail(f"{self.shell.poll()}: {self.shell.communicate()}")
+                pytest.fail(f"{self.poll()}: {self.communicate()}")
             time.sleep(0.02)
 
     def until_held(self) -> None:
         self.until(Path("held").exists)
 
-    @property
-    def number(self) -> int:
-        """The process in the shell."""
-        return self._children()[0]
-
-    def _children(self) -> list[int]:
-        listed = Path(f"/proc/{self.shell.pid}/task/{self.shell.pid}/children")
-        return [int(each) for each in listed.read_text().split()] if self.shell.poll() is None else []
-
     def signal_twice(self, first: int, second: int) -> None:
         """The second once the first is taken; again where it was not yet, since of two that wait a process gets one."""
-        os.kill(self.number, first)
+        self.send_signal(first)
         time.sleep(0.2)
-        while children := self._children():
-            os.kill(children[0], second)
+        while self.poll() is None:
+            self.send_signal(second)
             with suppress(subprocess.TimeoutExpired):
-                self.shell.wait(30)
+                self.wait(30)
 
     def ended(self) -> tuple[int, str, str]:
         """Exit code as the shell has it, and what was written to stdout and stderr."""
         try:
-            out, err = self.shell.communicate(timeout=120)
+            out, err = self.communicate(timeout=120)
         finally:
             self.kill()
-        out, _, code = out.rpartition("code ")
-        return int(code), out, err
+        code = self.wait()
+        return code if code >= 0 else 128 - code, out, err
 
     def kill(self) -> None:
-        if self.shell.poll() is None:
-            os.killpg(self.shell.pid, signal.SIGKILL)
+        if self.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -218,7 +192,7 @@ SIGNALS = pytest.mark.parametrize(
 def test_the_first_signal_ends_the_run_after_its_step(number, code, what, held_at, step, run, straight, ftrun):
     process = run(held_at)
     assert status()["state"] == "running"
-    os.kill(process.number, number)
+    process.send_signal(number)
     let_go()
     ended, out, err = process.ended()
     assert (ended, err) == (code, f"Error: {what}\n")
@@ -241,7 +215,7 @@ def test_a_signal_to_every_process_of_a_run_with_workers_ends_it_after_its_step(
 ):
     """A terminal sends Ctrl-C, and a batch system SIGTERM, to the data loader's workers too."""
     process = run(batch_of_first_epoch(2), 2)
-    os.killpg(process.shell.pid, number)
+    os.killpg(process.pid, number)
     let_go()
     ended, out, err = process.ended()
     assert (ended, err) == (code, f"Error: {what}\n")
@@ -268,7 +242,7 @@ def test_a_second_signal_ends_the_run_at_once(second, code, workers, run, straig
 
 def test_a_worker_that_is_killed_ends_the_run_with_its_last_step_saved(run, straight, ftrun):
     process = run(batch_of_first_epoch(2), 2)
-    worker = int(Path(f"/proc/{process.number}/task/{process.number}/children").read_text().split()[0])
+    worker = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
     os.kill(worker, signal.SIGKILL)
     let_go()
     ended, out, err = process.ended()
@@ -284,7 +258,7 @@ def test_a_worker_that_is_killed_ends_the_run_with_its_last_step_saved(run, stra
 def test_sigusr1_saves_now_and_the_run_goes_on(run, straight):
     process = run(batch_of_first_epoch(2))
     assert not Path("run/checkpoints/last").exists()
-    os.kill(process.number, signal.SIGUSR1)
+    process.send_signal(signal.SIGUSR1)
     Path("hold.new").write_text(batch_of_first_epoch(5))
     Path("hold.new").rename("hold")  # whole: a reader of half of it would go on
     time.sleep(0.1)  # for who has just read the old one
@@ -302,7 +276,7 @@ def test_sigusr1_saves_now_and_the_run_goes_on(run, straight):
 
 def test_before_training_a_signal_ends_the_run_and_leaves_nothing(run):
     process = run("build")
-    os.kill(process.number, signal.SIGINT)
+    process.send_signal(signal.SIGINT)
     ended, out, err = process.ended()
     assert (ended, out, "Traceback" in err) == (130, "", False)
     assert not Path("run").exists()

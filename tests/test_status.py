@@ -5,8 +5,6 @@ import os
 import platform
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from support import install, tiny_spec, write_spec
 
 from ftrun.runs.folder import RunFolder
@@ -56,7 +55,7 @@ def ftrun_datasets():
 """
 
 
-def until(condition: Callable[[], Any], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], Any], process: warm.Process) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -70,11 +69,10 @@ def live(site):
     install(site, "ftrun-slow", SLOW)
     started = []
 
-    def start(workers: int = 0) -> subprocess.Popen[str]:
+    def start(workers: int = 0) -> warm.Process:
         Path("hold").touch()
         write_spec(tiny_spec(dataset="slow", train={"epochs": 2, "batch_size": 8, "workers": workers}))
-        command = [sys.executable, "-m", "ftrun", "spec.json", "--out", "run"]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(warm.Process("spec.json", "--out", "run"))
         until(lambda: Path("held").exists() and Path("held").read_text(), started[-1])
         return started[-1]
 

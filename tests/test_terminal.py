@@ -3,22 +3,18 @@
 import os
 import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 from support import ftrun_process, tiny_spec, write_spec
 
 
 def on_a_terminal(*arguments: str) -> str:
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftrun", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
+    process = warm.Process(*arguments, stdout=theirs, stderr=theirs, TERM="xterm", COLUMNS="120")
     os.close(theirs)
     shown = b""
     try:
@@ -88,19 +84,16 @@ def test_a_file_of_predictions_is_written_behind_a_bar_with_its_rate(images):
 def test_output_that_cannot_be_written_is_told_in_one_line(arguments, site):
     write_spec(tiny_spec())
     with Path("/dev/full").open("w") as full:
-        ended = _writing_to(full, *arguments)
+        ended = warm.Process(*arguments, stdout=full.fileno())
+        _, errors = ended.communicate()
     message = "Error: cannot write the output: No space left on device.\n"
-    assert (ended.returncode, ended.stderr) == (1, message)
+    assert (ended.returncode, errors) == (1, message)
 
 
 def test_a_run_whose_output_cannot_be_written_goes_on_and_logs(site):
     write_spec(tiny_spec())
     with Path("/dev/full").open("w") as full:
-        ended = _writing_to(full, "spec.json", "--out", "run")
-    assert (ended.returncode, ended.stderr) == (0, "")
+        ended = warm.Process("spec.json", "--out", "run", stdout=full.fileno())
+        _, errors = ended.communicate()
+    assert (ended.returncode, errors) == (0, "")
     assert "results: run/results.json" in Path("run/log.txt").read_text()
-
-
-def _writing_to(out, *arguments):
-    command = [sys.executable, "-m", "ftrun", *arguments]
-    return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
