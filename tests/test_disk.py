@@ -72,11 +72,17 @@ def check_resumes(ftrun, whole, folder=RUN):
         assert result.exit_code == 2, result.output
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "whole"
+
+
 @pytest.fixture
-def whole(site, ftrun):
-    """The run where all is well."""
-    assert ftrun(write_spec(SPEC), "--out", "whole").exit_code == 0
-    return Path("whole")
+def whole(site, ftrun, kept):
+    """The run where all is well, which is trained once."""
+    if not kept.exists():
+        assert ftrun(write_spec(SPEC), "--out", kept).exit_code == 0
+    return Path(shutil.copytree(kept, "whole"))
 
 
 @pytest.fixture
@@ -107,9 +113,16 @@ def test_a_file_that_may_not_grow_further_ends_the_run_and_it_goes_on_once_it_ma
     check_resumes(ftrun, whole)
 
 
-def test_a_disk_that_is_full_ends_the_run_and_it_goes_on_once_there_is_space(mount, whole, ftrun):
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param((2, 5, 16, 24), id="few"),
+        pytest.param((3, 4, 9, 15, 17, 18, 20, 22, 23, 25), id="many", marks=pytest.mark.slow),
+    ],
+)
+def test_a_disk_that_is_full_ends_the_run_and_it_goes_on_once_there_is_space(sizes, mount, whole, ftrun):
     stopped_at = set()
-    for pages in (2, 3, 4, 5, 9, 15, 16, 17, 18, 20, 22, 23, 24, 25):
+    for pages in sizes:
         mount(f"size={4096 * pages}")
         folder = MOUNT / f"run{pages}"
         result = ftrun(write_spec(SPEC), "--out", folder)

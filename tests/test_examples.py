@@ -14,6 +14,8 @@ from ftrun.spec.check import check_spec
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.json"))
 RUNS = {example.stem: example for example in EXAMPLES}
+SMALL_NET = ("--set", "backbone=timm/test_resnet", "--set", "backbone.pretrained=false")
+QUICK = ("--set", "train.epochs=1", "--set", "input.size=32")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -45,7 +47,7 @@ def test_plain_timm_repeats_what_quickstart_computes(run):
     from ftrun import ImageInput
     from ftrun_digits import Digits
 
-    results = run("quickstart", "--set", "train.epochs=1", "--set", "input.size=32")
+    results = run("quickstart", *QUICK)
     net = timm.create_model("tf_efficientnet_lite0", num_classes=10)
     net.load_state_dict(load_file("run/checkpoints/best/model.safetensors"))
     net.eval()
@@ -58,6 +60,7 @@ def test_plain_timm_repeats_what_quickstart_computes(run):
     assert accuracy.item() == pytest.approx(results["test"]["accuracy"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_multi_task_digits_learns_each_target(run):
     test = run("multi-task-digits", "--set", "train.epochs=2", "--set", "input.size=32")["test"]
     assert test["digit/accuracy"] > 0.8  # measured over seeds: 0.94 and more, 0.97 and more, 0.39 and more
@@ -65,12 +68,21 @@ def test_multi_task_digits_learns_each_target(run):
     assert test["ink/r2"] > 0.1
 
 
+def test_multi_task_digits_runs(run):
+    test = run("multi-task-digits", *SMALL_NET, *QUICK)["test"]
+    assert {"digit/accuracy", "parity/accuracy", "ink/r2"} <= set(test)
+
+
+@pytest.mark.slow
+def test_fc_to_conv_learns(run):
+    assert run("fc-to-conv", *QUICK)["test"]["accuracy"] > 0.5
+
+
 def test_fc_to_conv_runs(run):
-    results = run("fc-to-conv", "--set", "train.epochs=1", "--set", "input.size=32")
-    assert results["test"]["accuracy"] > 0.5
+    run("fc-to-conv", *SMALL_NET, *QUICK)
 
 
-@pytest.mark.parametrize(("backbone", "accuracy"), [("minilm", 0.4), ("lstm", 0.0)])
+@pytest.mark.parametrize(("backbone", "accuracy"), [pytest.param("minilm", 0.4, marks=pytest.mark.slow), ("lstm", 0.0)])
 def test_text_minilm_runs_on_the_longest_docstrings_and_swaps_its_backbone(backbone, accuracy, run):
     phases = ("train.phases.0.epochs=3", "train.phases.1.epochs=1")
     changes = (f"backbone={backbone}", "dataset.words=60", "input.length=16", *phases)
@@ -89,7 +101,7 @@ def test_no_docstring_is_in_two_splits_and_every_package_is_in_each():
 
 
 def test_timm_convnext_runs(run):
-    run("timm-convnext", "--set", "backbone.pretrained=false", "--set", "train.epochs=1")
+    run("timm-convnext", "--set", "backbone.model=test_convnext", "--set", "backbone.pretrained=false", *QUICK)
 
 
 def test_cifar10_images_runs_on_a_small_tree(run, tmp_path):
@@ -125,10 +137,9 @@ def test_cifar10_images_runs_on_a_small_tree(run, tmp_path):
 )
 def test_swapping_the_backbone_changes_the_net_and_nothing_else(backbone, run, ftrun, tmp_path):
     sets = [word for change in backbone for word in ("--set", change)]
-    sets += ["--set", "train.epochs=1", "--set", "input.size=32"]
-    run("quickstart", *sets)
+    run("quickstart", *sets, *QUICK)
     resolved = json.loads(Path("run/resolved.json").read_text())["spec"]
-    plain = json.loads(ftrun("check", RUNS["quickstart"], "--json", *sets[4:]).output)["spec"]
+    plain = json.loads(ftrun("check", RUNS["quickstart"], "--json", *QUICK).output)["spec"]
     assert resolved.pop("backbone") != plain.pop("backbone")
     assert resolved == plain
 

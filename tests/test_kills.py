@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import warm
 from support import ftrun_process, tiny_spec, write_spec
 
 from ftrun.runs.lock import is_locked
@@ -23,11 +24,11 @@ KILLING = Path(__file__).with_name("killing.py")
 def killed(what, most, place):
     """The report of killing.py."""
     place.mkdir()
-    command = [sys.executable, str(KILLING), what, str(most), str(place)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    script = f"import runpy; runpy.run_path({str(KILLING)!r}, run_name='__main__')"
+    done = warm.Process(what, str(most), place, code=script, OMP_NUM_THREADS="1")
+    out, errors = done.communicate()
+    assert done.returncode == 0, errors
+    return json.loads(out)
 
 
 def check(run, *, last_stays=True):

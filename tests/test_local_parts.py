@@ -379,13 +379,8 @@ def test_a_run_folder_that_names_a_file_elsewhere(name, stopped, ftrun):
     assert result.output == "Error: stopped/resolved.json: is damaged: its parts are no file of this folder.\n"
 
 
-@pytest.mark.parametrize(
-    "named",
-    [
-        pytest.param((), id="by the spec"),
-        pytest.param(("--parts", "ftrun_parts.py"), id="by the command", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [(), ("--parts", "ftrun_parts.py")], ids=["by the spec", "by the command"])
 def test_verify_resume(named, local):
     spec = tiny_spec(**MINE) if not named else tiny_spec(dataset="mine")
     result = ftrun_process("verify-resume", write_spec(spec), "--kills", "1", *named)

@@ -23,8 +23,16 @@ from ftrun.train import session
 from ftrun.train.assemble import assemble
 from ftrun.train.signals import Signals
 
+WITH_WORKERS = [("fp32", 1, "all"), ("bf16", 2, "frozen")]  # each value once; the others are slow
 MATRIX = [
-    pytest.param(workers, precision, accumulate, frozen, id=f"{workers}-{precision}-{accumulate}-{frozen}")
+    pytest.param(
+        workers,
+        precision,
+        accumulate,
+        frozen,
+        id=f"{workers}-{precision}-{accumulate}-{frozen}",
+        marks=[pytest.mark.slow] * (workers > 0 and (precision, accumulate, frozen) not in WITH_WORKERS),
+    )
     for workers in (0, 2)
     for precision in ("fp32", "bf16")
     for accumulate in (1, 2)

@@ -135,13 +135,20 @@ def run(site, request):
         process.kill()
 
 
+@pytest.fixture(scope="module")
+def kept() -> list[dict[str, Any]]:
+    return []
+
+
 @pytest.fixture
-def straight(ftrun):
-    """What a run that nothing stops leaves behind."""
+def straight(ftrun, kept):
+    """What a run that nothing stops leaves behind; it is trained once."""
 
     def start() -> dict[str, Any]:
-        assert ftrun(write_spec(spec(0)), "--out", "straight").exit_code == 0
-        return outcome(Path("straight"))
+        if not kept:
+            assert ftrun(write_spec(spec(0)), "--out", "straight").exit_code == 0
+            kept.append(outcome(Path("straight")))
+        return kept[0]
 
     return start
 

@@ -119,8 +119,8 @@ WINDOWED = {
     "torchvision mobilenet_v3_small": partial(tv, "mobilenet_v3_small"),
 }
 GRID = {
-    "vgg11": (partial(tv, "vgg11", 224), 7),
     "alexnet": (partial(tv, "alexnet", 224), 6),
+    "vgg11": (partial(tv, "vgg11", 224), 7),
 }
 
 
@@ -203,7 +203,10 @@ class TestGlobalAverage:
 class TestGrid:
     """VGG and AlexNet: the first linear layer becomes a convolution with a kernel as large as the grid it takes."""
 
-    @pytest.mark.parametrize(("build", "side"), GRID.values(), ids=GRID)
+    @pytest.mark.parametrize(
+        ("build", "side"),
+        [pytest.param(*each, id=name, marks=[pytest.mark.slow] * (name == "vgg11")) for name, each in GRID.items()],
+    )
     @torch.no_grad()
     def test_exact_at_native_size_and_larger_beyond(self, build: Callable[[], ftrun.Net], side: int) -> None:
         net = build().eval()

@@ -64,7 +64,9 @@ def coverage(
     return {name: held[name] / repeats for name in one}
 
 
-@pytest.mark.parametrize("better", [0.0, 0.15], ids=["equal", "different"])
+@pytest.mark.parametrize(
+    "better", [pytest.param(0.0, id="equal", marks=pytest.mark.slow), pytest.param(0.15, id="different")]
+)
 @pytest.mark.parametrize("kind", TARGETS)
 def test_intervals_cover_the_truth(kind: str, better: float) -> None:
     for name, part in coverage(

@@ -116,7 +116,9 @@ def test_part_from_json():
     assert Timm.family == "model"
 
 
-@pytest.mark.parametrize("model", SMALLEST)
+@pytest.mark.parametrize(
+    "model", [pytest.param(each, marks=[pytest.mark.slow] * (each == "vgg11")) for each in SMALLEST]
+)
 def test_family(model: str, tmp_path: Path):
     net = build(model, SMALLEST[model])
     assert net.training

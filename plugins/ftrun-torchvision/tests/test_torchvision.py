@@ -98,7 +98,9 @@ def test_every_model_of_torchvision_belongs_to_a_family_that_is_tested():
     assert {module(name) for name in models.list_models(module=models)} == {module(name) for name in SMALLEST}
 
 
-@pytest.mark.parametrize("model", SMALLEST)
+@pytest.mark.parametrize(
+    "model", [pytest.param(each, marks=[pytest.mark.slow] * (each in ("vgg11", "maxvit_t"))) for each in SMALLEST]
+)
 def test_family(model: str, tmp_path: Path):
     net = build(model, SMALLEST[model])
     net.set_targets(SEVEN)

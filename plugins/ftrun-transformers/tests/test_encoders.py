@@ -153,7 +153,13 @@ except ftrun.FtrunError as error:
 """
 
 
-@pytest.mark.parametrize("offline", [{}, {"HF_HUB_OFFLINE": "1"}], ids=["unreachable", "set"])
+@pytest.mark.parametrize(
+    "offline",
+    [
+        pytest.param({}, id="unreachable"),
+        pytest.param({"HF_HUB_OFFLINE": "1"}, id="set", marks=pytest.mark.slow),
+    ],
+)
 def test_without_network_it_says_what_to_do(offline: dict[str, str], tmp_path: Path):
     nobody = "http://127.0.0.1:9"
     given = {**os.environ, "HF_ENDPOINT": nobody, "HF_HOME": str(tmp_path), "https_proxy": nobody, **offline}
