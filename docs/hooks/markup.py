@@ -10,7 +10,7 @@ def cell(text: str) -> str:
 
 def code(text: str) -> str:
     """Return text as code in a table's cell; nothing for nothing."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    return f"`{text}`" if text else ""  # a pipe in code ends no cell
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
