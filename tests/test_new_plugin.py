@@ -26,6 +26,8 @@ KEYS = {slot.role.role: slot.key for slot in SLOTS}
 IN_A_SPEC = pytest.mark.parametrize("role", KEYS)
 VALUES = {slot.role.role: ["mine"] if slot.many else "mine" for slot in SLOTS}
 EACH_ROLE = pytest.mark.parametrize("role", ROLES)
+KINDS = [*ROLES, "command"]
+EACH_KIND = pytest.mark.parametrize("role", KINDS)
 
 
 def tree(folder):
@@ -47,10 +49,14 @@ def make(ftrun, *arguments):
 # What it makes
 
 
-@EACH_ROLE
+@EACH_KIND
 def test_two_files_a_test_and_a_readme(role, site, ftrun):
     output = make(ftrun, role, "my-own")
-    command = {"exporter": "ftrun export RUN --format my-own", "hub": "ftrun push RUN REPOSITORY --to my-own"}
+    command = {
+        "exporter": "ftrun export RUN --format my-own",
+        "hub": "ftrun push RUN REPOSITORY --to my-own",
+        "command": "ftrun my-own RUN",
+    }
     use = f"On the command line:\n\n  {command.get(role)}\n"
     if role in KEYS:
         value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
@@ -60,7 +66,8 @@ def test_two_files_a_test_and_a_readme(role, site, ftrun):
         f"  cd ftrun-my-own\n  pip install -e .\n  pytest\n\n{use}"
     )
     files = tree(Path("ftrun-my-own"))
-    assert list(files) == ["README.md", "ftrun_my_own.py", "pyproject.toml", "tests", "tests/test_contract.py"]
+    tests = ["tests/test_command.py"] * (role == "command") + ["tests/test_contract.py"]
+    assert list(files) == ["README.md", "ftrun_my_own.py", "pyproject.toml", "tests", *tests]
     assert (
         files["tests/test_contract.py"]
         == '''\
@@ -74,11 +81,12 @@ test_contract = check_plugin("ftrun_my_own")
     assert not [path for path, text in files.items() if "template" in text.lower()]
     assert list(Path().iterdir()) == [Path("ftrun-my-own")]
     readme = files["README.md"]
-    for wanted in (output.splitlines()[-1].strip(), "pip install -e .", "pytest", "ftrun plugins my-own"):
+    shows = "ftrun my-own --help" if role == "command" else "ftrun plugins my-own"
+    for wanted in (output.splitlines()[-1].strip(), "pip install -e .", "pytest", shows):
         assert wanted in readme
 
 
-@EACH_ROLE
+@EACH_KIND
 def test_the_project_file(role, site, ftrun):
     make(ftrun, role, "my-own")
     file = tomllib.loads(Path("ftrun-my-own/pyproject.toml").read_text())
@@ -88,10 +96,13 @@ def test_the_project_file(role, site, ftrun):
     assert project["description"] == described
     assert project["description"] in Path("ftrun-my-own/README.md").read_text()
     assert project["entry-points"] == {"ftrun": {"my-own": "ftrun_my_own"}}
-    core = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
-    assert project["requires-python"] == core["requires-python"]
-    torch = [each for each in core["dependencies"] if each.startswith("torch")]
-    assert project["dependencies"] == ["ftrun", *([] if role in ("scheduler", "observer", "hub") else torch)]
+    of_core = tomllib.loads((ROOT / "core" / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == of_core["requires-python"]
+    core = of_core["dependencies"]
+    torch = [each for each in core if each.startswith("torch")]
+    click = [each for each in core if each.startswith("click")]
+    needs = {"scheduler": [], "observer": [], "hub": [], "command": click, "exporter": ["ftrun-export", *torch]}
+    assert project["dependencies"] == ["ftrun", *needs.get(role, torch)]
     assert file["dependency-groups"]["dev"] == ["ftrun-devkit"]
 
 
@@ -151,15 +162,15 @@ def test_its_class_and_its_options_are_described(role, site, ftrun):
 def test_every_role_has_a_template():
     assert [role.role for role in ROLE_OF_HOOK.values()] == ROLES
     templates = ROOT / "plugins" / "ftrun-devkit" / "src" / "ftrun_devkit" / "scaffold" / "templates"
-    assert {path.stem for path in templates.glob("*.py")} == {"__init__", *ROLES}
+    assert {path.stem for path in templates.glob("*.py")} == {"__init__", *KINDS}
     version = api.API_VERSION
-    for role in ROLES:
+    for role in KINDS:
         assert f'\nFTRUN_API = "{version}"' in (templates / f"{role}.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 40])
 def test_the_code_is_clean_by_ruffs_own_rules_and_by_ours(name, site, ftrun):
-    for role in ROLES:
+    for role in KINDS:
         Path(role).mkdir()
         make(ftrun, role, name, "--into", role)
     ours = ["--config", str(ROOT / "pyproject.toml")]
@@ -171,8 +182,8 @@ def test_the_code_is_clean_by_ruffs_own_rules_and_by_ours(name, site, ftrun):
 
 
 def test_no_module_loads_torch_when_it_is_imported(site, ftrun):
-    modules = [f"ftrun_{role}_of_mine" for role in ROLES]
-    for role in ROLES:
+    modules = [f"ftrun_{role}_of_mine" for role in KINDS]
+    for role in KINDS:
         make(ftrun, role, f"{role}-of-mine")
     folders = [str(path) for path in Path().glob("ftrun-*")]
     code = f"import sys; sys.path += {folders}; import {', '.join(modules)}; sys.exit('torch' in sys.modules)"
@@ -224,7 +235,7 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, backbone, modifier, augmentation, "
-            "loss, optimizer, scheduler, metric, observer, exporter, hub.",
+            "loss, optimizer, scheduler, metric, observer, exporter, hub, command.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),
@@ -242,6 +253,8 @@ def test_into_another_folder(site, ftrun):
         (["loss", "tiny"], "ftrun-tiny 1.0 is installed already. Choose another name.\n"),
         (["loss", "ftrun-tiny"], "ftrun-tiny 1.0 is installed already. Choose another name.\n"),
         (["loss", "tiny-loss"], "ftrun-tiny 1.0 offers loss 'tiny-loss' already, and two of a name clash. "),
+        (["command", "evaluate"], "'evaluate' is a command of ftrun's own. Choose another name.\n"),
+        (["command", "check-plugin"], "'check-plugin' is a command of ftrun's own. Choose another name.\n"),
         (["loss", "mine", "--into", "nowhere"], "--into nowhere: there is no such folder.\n"),
     ],
 )
@@ -255,6 +268,34 @@ def test_what_the_command_line_has_wrong(arguments, message, site, ftrun):
 
 def test_a_name_that_another_role_has_is_free(site, ftrun):
     make(ftrun, "loss", "tiny-sgd")
+
+
+def test_a_command_that_another_plugin_has(site, ftrun):
+    make(ftrun, "command", "mine")
+    install(site, "ftrun-other", Path("ftrun-mine/ftrun_mine.py").read_text())
+    shutil.rmtree("ftrun-mine")
+    result = ftrun("new-plugin", "commands", "mine")
+    assert (result.exit_code, list(Path().iterdir())) == (2, [])
+    assert "ftrun-other 1.0 offers command 'mine' already, and two of a name clash. Choose another" in result.output
+    make(ftrun, "loss", "mine")
+
+
+def test_the_command_works_as_it_stands(site, ftrun):
+    make(ftrun, "command", "mine")
+    install(site, "ftrun-mine", Path("ftrun-mine/ftrun_mine.py").read_text())
+    assert ftrun(write_spec(tiny_spec()), "--out", "run").exit_code == 0
+    lines = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    epochs = {each["epoch"]: each["val/loss"] for each in lines}
+    listed = json.loads(ftrun("mine", "run", "--json").output)
+    assert {each["epoch"]: each["val/loss"] for each in listed} == epochs
+    first, *rows = ftrun("mine", "run").output.splitlines()
+    assert (first.split(), len(rows)) == (["epoch", "val/loss"], 2)
+    assert rows[0].split()[0] == str(min(epochs, key=epochs.get))
+    wrong = ftrun("mine", "run", "--metric", "val/los")
+    assert (wrong.exit_code, wrong.output) == (
+        2,
+        "Error: --metric val/los: run has no such metric. Did you mean 'val/loss'?\n",
+    )
 
 
 def test_a_name_that_already_clashes(site, ftrun):
@@ -365,18 +406,20 @@ def output_of(program, *arguments, **options):
 
 @pytest.mark.slow
 def test_installed_for_real_they_are_listed_keep_the_contract_and_run_together(environment):
-    names = {role: f"my-{role}" for role in ROLES}
+    names = {role: f"my-{role}" for role in KINDS}
     for role, name in names.items():
         output_of(environment / "ftrun", "new-plugin", role, name)
     folders = [Path(f"ftrun-{name}").absolute() for name in names.values()]
     pip_install(environment, *folders)
     listed = json.loads(output_of(environment / "ftrun", "plugins", "--json"))
     assert listed["broken"] == listed["clashes"] == []
-    found = {(plugin["distribution"], plugin["version"]): plugin["parts"] for plugin in listed["plugins"]}
+    found = {(plugin["distribution"], plugin["version"]): plugin for plugin in listed["plugins"]}
     for of_ours in ("ftrun-devkit", "ftrun-export"):
         del found[of_ours, api.__version__]
     assert set(found) == {(folder.name, "0.1.0") for folder in folders}
-    assert {part["role"]: part["name"] for (part,) in found.values()} == names
+    parts = [(part["role"], part["name"]) for each in found.values() for part in each["parts"]]
+    commands = [("command", command["name"]) for each in found.values() for command in each["commands"]]
+    assert dict(parts + commands) == names
     said = output_of(environment / "python", "-m", "pytest", "-q", "--import-mode=importlib", *folders)
     assert " passed" in said
     assert len(re.findall(r" (failed|error|skipped|warning)", said)) == 0

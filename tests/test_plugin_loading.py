@@ -517,7 +517,9 @@ def test_why_of_what_clashes(alone, ftrun):
 )
 def test_why_of_what_is_not_installed(name, near, alone, ftrun):
     result = ftrun("plugins", "--why", name)
-    message = f"Error: no plugin, module or part named {name!r}.{near} `ftrun plugins` lists what is installed.\n"
+    message = (
+        f"Error: no plugin, module, part or command named {name!r}.{near} `ftrun plugins` lists what is installed.\n"
+    )
     assert (result.output, result.exit_code) == (message, 2)
 
 

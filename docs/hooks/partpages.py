@@ -23,7 +23,7 @@ def pages() -> dict[str, str]:
 
 
 def properties(role: str) -> str:
-    """Return the list of properties that parts of a role are tested for; `part`: those of every part.
+    """Return the list of properties that parts of a role, or commands, are tested for; `part`: those of every part.
 
     Raises KeyError where there is no such role.
     """
@@ -33,6 +33,8 @@ def properties(role: str) -> str:
         chosen = {name: every[0][name] for name in shared}
     elif role in ROLES:
         chosen = {name: says for name, says in every[ROLES.index(role)].items() if name not in shared}
+    elif role == "command":
+        chosen = {each.name: each.says for each in properties_of(role)}
     else:
         raise KeyError(role)
     return "\n".join(f"- `{name}`: {says}" for name, says in chosen.items())

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftrun.cli import main
+    from ftrun.contracts.commands import CORE_COMMANDS, FIRST_PARTY_COMMANDS
     from ftrun.contracts.data import get_items
     from ftrun.contracts.errors import DivergedError, Interrupted
     from ftrun.contracts.hooks import ROLE_OF_HOOK
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from ftrun.train.signals import Signals
 
 __all__ = [
+    "CORE_COMMANDS",
+    "FIRST_PARTY_COMMANDS",
     "HEAVY",
     "ROLE_OF_HOOK",
     "SLOTS",
@@ -47,6 +51,7 @@ __all__ = [
     "json_or_text",
     "load_optimizer",
     "load_plugins",
+    "main",
     "optimizer_state",
     "pack",
     "part_names",
@@ -57,6 +62,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "ftrun.cli": "main",
+    "ftrun.contracts.commands": "CORE_COMMANDS FIRST_PARTY_COMMANDS",
     "ftrun.contracts.data": "get_items",
     "ftrun.contracts.errors": "DivergedError Interrupted",
     "ftrun.contracts.hooks": "ROLE_OF_HOOK",

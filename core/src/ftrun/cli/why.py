@@ -1,4 +1,4 @@
-"""What `ftrun plugins --why NAME` shows: where a plugin or a part comes from, or why it is not loaded."""
+"""What `ftrun plugins --why NAME` shows: where a plugin, a part or a command comes from, or why it is not loaded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,14 +15,16 @@ _HOOKS = {role.role: hook for hook, role in ROLE_OF_HOOK.items()}
 
 
 def why(catalogue: Catalogue, name: str) -> list[dict[str, Any]]:
-    """All that goes by this name, a distribution, a module or a part. Raises SpecError where nothing does."""
+    """Return all that goes by a name: a distribution, module, part or command. Raises SpecError where nothing does."""
     plugins = [*catalogue.plugins, *catalogue.left_out]
-    found = [_about(plugin, list(_parts(catalogue, plugin)), "plugin") for plugin in plugins if _is(plugin, name)]
-    for plugin in plugins:
-        found += [_about(plugin, [part], "part") for part in _parts(catalogue, plugin) if part["name"] == name]
+    offers = [(plugin, list(_parts(catalogue, plugin)), list(_commands(catalogue, plugin))) for plugin in plugins]
+    found = [_about(plugin, parts, commands, "plugin") for plugin, parts, commands in offers if _is(plugin, name)]
+    for plugin, parts, commands in offers:
+        found += [_about(plugin, [part], [], "part") for part in parts if part["name"] == name]
+        found += [_about(plugin, [], [command], "command") for command in commands if command["name"] == name]
     if not found:
         raise SpecError(
-            f"no plugin, module or part named {name!r}.{did_you_mean(name, _names(catalogue, plugins))} "
+            f"no plugin, module, part or command named {name!r}.{did_you_mean(name, _names(catalogue, plugins))} "
             f"`ftrun plugins` lists what is installed.{catalogue.not_here}"
         )
     return found
@@ -43,6 +45,7 @@ def _module(plugin: Plugin) -> str:
 
 def _names(catalogue: Catalogue, plugins: list[Plugin]) -> list[str]:
     names = [each for one in plugins for each in (one.distribution, short(one.distribution), _module(one))]
+    names += [command.name for plugin in plugins for command in plugin.commands]
     return names + [part["name"] for plugin in plugins for part in _parts(catalogue, plugin)]
 
 
@@ -59,14 +62,25 @@ def _parts(catalogue: Catalogue, plugin: Plugin) -> Iterator[dict[str, Any]]:
             }
 
 
-def _about(plugin: Plugin, parts: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+def _commands(catalogue: Catalogue, plugin: Plugin) -> Iterator[dict[str, Any]]:
+    for command in plugin.commands:
+        clashing = catalogue.command_clashes.get(("command", command.name), [])
+        yield {
+            "name": command.name,
+            "target": command.target,
+            "clashes_with": [str(other) for other in clashing if other is not plugin],
+        }
+
+
+def _about(plugin: Plugin, parts: list[dict[str, Any]], commands: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    clashes = [each["clashes_with"] for each in (*parts, *commands)] if kind != "plugin" else []
     state, reason = "loaded", ""
     if plugin.left_out:
         state, reason = "left out", f"{ONLY} does not name it"
     elif plugin.error:
         state, reason = "broken", plugin.error
-    elif kind == "part" and parts[0]["clashes_with"]:
-        state, reason = "clashes", f"{' and '.join(parts[0]['clashes_with'])} offers it too"
+    elif any(clashes):
+        state, reason = "clashes", f"{' and '.join(clashes[0])} offers it too"
     return {
         "kind": kind,
         "state": state,
@@ -80,7 +94,7 @@ def _about(plugin: Plugin, parts: list[dict[str, Any]], kind: str) -> dict[str, 
         "api": None if plugin.api is None else str(plugin.api),
         "warnings": list(plugin.warnings),
         "parts": parts,
-        "commands": [] if kind == "part" else [{"name": each.name, "target": each.target} for each in plugin.commands],
+        "commands": commands,
     }
 
 
@@ -89,6 +103,8 @@ def _block(about: dict[str, Any]) -> str:
     title = f"{origin}: {state}"
     if about["kind"] == "part":
         title = f"{about['parts'][0]['name']} ({about['parts'][0]['role']}), from {origin}: {state}"
+    elif about["kind"] == "command":
+        title = f"{about['commands'][0]['name']} (command), from {origin}: {state}"
     rows = [
         ("reason", about["reason"]),
         ("module", f"{about['module']}, which is the entry point {about['entry_point']!r}"),
@@ -96,7 +112,7 @@ def _block(about: dict[str, Any]) -> str:
         ("API", about["api"] or f"not stated, so taken to be this ftrun's, {API_VERSION}"),
         *(("warning", each) for each in about["warnings"]),
         *(("part", _line(part)) for part in about["parts"]),
-        *(("command", f"{command['name']}: {command['target']}") for command in about["commands"]),
+        *(("command", f"{each['name']}: {each['target']}{_clash(each)}") for each in about["commands"]),
     ]
     lines = [f"  {what:<7}  {text}" for what, text in rows if text]
     frames = [f"  {line}" for line in about["traceback"].splitlines()]
@@ -104,5 +120,8 @@ def _block(about: dict[str, Any]) -> str:
 
 
 def _line(part: dict[str, Any]) -> str:
-    clash = f"; clashes with {' and '.join(part['clashes_with'])}" if part["clashes_with"] else ""
-    return f"{part['role']} {part['name']}: {part['class']}, offered by {part['hook']}{clash}"
+    return f"{part['role']} {part['name']}: {part['class']}, offered by {part['hook']}{_clash(part)}"
+
+
+def _clash(offered: dict[str, Any]) -> str:
+    return f"; clashes with {' and '.join(offered['clashes_with'])}" if offered["clashes_with"] else ""

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-CORE = (
+CORE_COMMANDS = (
     "run", "resume", "evaluate", "predict", "check", "runs", "plugins", "schema", "cache", "verify-resume",
 )  # fmt: skip
 """The core's own commands: no plugin can take their names."""
 
-FIRST_PARTY = {
+FIRST_PARTY_COMMANDS = {
     "report": "ftrun-report", "compare": "ftrun-report", "push": "ftrun-report",
     "export": "ftrun-export",
     "new-plugin": "ftrun-devkit", "check-plugin": "ftrun-devkit",

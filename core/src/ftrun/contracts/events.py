@@ -79,7 +79,7 @@ class FinishedRun:
             except FtrunError as error:
                 self.say(f"{what}: {error}")
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self.say(f"{what}: {reason}. The results are not affected; log.txt has the traceback.")
                 self.log(traceback.format_exc().rstrip())
 

@@ -72,8 +72,8 @@ class Catalogue:
         return lines
 
     def check_clash(self, role: str, name: str) -> None:
-        """Raise PluginError where two plugins offer this part."""
-        if (role, name) in self.clashes:
+        """Raise PluginError where two plugins offer this part; role "command" is for commands."""
+        if (role, name) in self.clashes | self.command_clashes:
             raise PluginError(self._clash(role, name))
 
     @cached_property

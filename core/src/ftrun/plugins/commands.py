@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ftrun.contracts.commands import CORE, FIRST_PARTY, Command
+from ftrun.contracts.commands import CORE_COMMANDS, FIRST_PARTY_COMMANDS, Command
 from ftrun.contracts.errors import PluginError
 from ftrun.plugins import installed, selection
 from ftrun.plugins.installed import Broken, Plugin, as_broken
@@ -28,7 +28,7 @@ def checked(offered: Iterable[Any]) -> tuple[Command, ...]:
             raise Broken(f"{_HOOK} must offer ftrun.Command(name, help, target), not {command!r}")
         if not _NAME.fullmatch(command.name):
             raise Broken(f"a command's name is lower-case letters, digits and hyphens, unlike {command.name!r}")
-        if command.name in CORE:
+        if command.name in CORE_COMMANDS:
             raise Broken(f"{_HOOK} offers {command.name!r}, which is a command of ftrun's own: give it another name")
         if not _TARGET.fullmatch(command.target):
             raise Broken(f'{command.name}: its target is "module:function", unlike {command.target!r}')
@@ -77,7 +77,7 @@ class Commands:
 
     def missing(self, name: str) -> PluginError | None:
         """Return what to say of a command of ours whose plugin is not here; None where it is no command of ours."""
-        distribution = FIRST_PARTY.get(name)
+        distribution = FIRST_PARTY_COMMANDS.get(name)
         if distribution is None:
             return None
         if reason := next((each.error for each in self.broken if each.distribution == distribution), None):

@@ -67,11 +67,12 @@ class Plugin:
 
 
 def records() -> list[tuple[Plugin, EntryPoint]]:
-    """Return every installed plugin, with its entry point; `left_out` as FTRUN_PLUGINS says.
+    """Return every installed plugin, by distribution, with its entry point; `left_out` as FTRUN_PLUGINS says.
 
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
     pairs = [(_record(entry_point), entry_point) for entry_point in entry_points(group=GROUP)]
+    pairs.sort(key=lambda pair: (pair[0].distribution, pair[0].entry_point))
     chosen = selection.chosen({record.distribution for record, _ in pairs})
     return [(replace(record, left_out=record.distribution not in chosen), each) for record, each in pairs]
 

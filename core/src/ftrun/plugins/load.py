@@ -33,11 +33,10 @@ def load_plugins() -> list[Plugin]:
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
     manager = _manager()
-    plugins = [
+    return [
         record if record.left_out else _loaded(manager, record, partial(import_module, entry_point))
         for record, entry_point in records()
     ]
-    return sorted(plugins, key=lambda plugin: (plugin.distribution, plugin.entry_point))
 
 
 def load_local(file: PartsFile) -> Plugin:

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import ftrun
 
 if TYPE_CHECKING:
-    from ftrun_devkit.run import TinyRun, tiny_run, tiny_spec
+    from ftrun_devkit.run import TinyRun, run_command, tiny_run, tiny_spec
     from ftrun_devkit.subject import ContractError
     from ftrun_devkit.suite import Check, check_plugin, checks_of
 
-__all__ = ["Check", "ContractError", "TinyRun", "check_plugin", "checks_of", "tiny_run", "tiny_spec"]
+__all__ = ["Check", "ContractError", "TinyRun", "check_plugin", "checks_of", "run_command", "tiny_run", "tiny_spec"]
 
 _HOME = {
     "TinyRun": "run",
+    "run_command": "run",
     "tiny_run": "run",
     "tiny_spec": "run",
     "ContractError": "subject",

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ftrun import FtrunError, SpecError
 from ftrun.devtools import json_or_text, load_plugins
-from ftrun_devkit.subject import ContractError
+from ftrun_devkit.subject import ContractError, Subject
 from ftrun_devkit.suite import Check, checks_of, find_plugin
 
 
@@ -42,7 +42,8 @@ def check(
 
 def _check_options(checks: Sequence[Check]) -> None:
     """Raise SpecError for options that a part does not take: no fault of the plugin's."""
-    for subject in {id(check.subject): check.subject for check in checks if check.subject.options}.values():
+    subjects = {id(check.subject): check.subject for check in checks if isinstance(check.subject, Subject)}
+    for subject in (each for each in subjects.values() if each.options):
         try:
             subject.make(Path())
         except ValidationError as error:

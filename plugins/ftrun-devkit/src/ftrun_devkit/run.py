@@ -1,6 +1,7 @@
 """`tiny_run`: a whole run of tiny parts, in this process, as `ftrun run` does it."""
 
 import json
+import os
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ftrun
-from ftrun.devtools import Catalogue, Interrupted, Plugin, check_spec, load_plugins
+from ftrun.devtools import Catalogue, Interrupted, Plugin, check_spec, load_plugins, main
 from ftrun_devkit import tiny
 
 if TYPE_CHECKING:
+    from click.testing import Result
+
     from ftrun.devtools import Request
 
 
@@ -85,6 +88,19 @@ def interrupted_run(
     except Interrupted:
         results = resume(RunFolder.existing(place / "run"), request.catalogue, None, "cpu", with_plugins=False)
     return TinyRun(place / "run", results)
+
+
+def run_command(*arguments: str | os.PathLike[str]) -> "Result":
+    """Run `ftrun ARGUMENTS` in this process. Returns what click's test runner does: exit_code, stdout, output.
+
+    Raises what the command raises, if that is no error with a message of its own.
+    """
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(main, [os.fspath(each) for each in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 def catalogue_with(plugins: Iterable[Plugin] | None = None) -> Catalogue:

@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Classes, ImageInput, InputSpec, Labels, Modifier, Part, Target, TextInput, Values
+from ftrun import Backbone, Classes, Command, ImageInput, InputSpec, Labels, Modifier, Part, Target, TextInput, Values
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_names
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 
@@ -44,6 +44,20 @@ def expect(holds: bool, found: str, mend: str) -> None:
 
 
 @dataclass(frozen=True)
+class CommandSubject:
+    """One command under test."""
+
+    plugin: Plugin
+    command: Command
+    role: ClassVar[str] = "command"
+
+    @property
+    def name(self) -> str:
+        """As it is typed after `ftrun`."""
+        return self.command.name
+
+
+@dataclass(frozen=True)
 class Subject:
     """One part under test.
 
@@ -59,6 +73,11 @@ class Subject:
     input: Mapping[str, Any] = field(default_factory=dict)
     backbone: Any = "tiny-net"
     installed: Sequence[Plugin] = ()
+
+    @property
+    def role(self) -> str:
+        """The part's role."""
+        return self.part.role
 
     @property
     def lacks(self) -> list[str]:

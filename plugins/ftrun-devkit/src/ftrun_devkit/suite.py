@@ -8,21 +8,24 @@ from typing import Any
 
 from ftrun import PluginError, SpecError, did_you_mean
 from ftrun.devtools import ROLE_OF_HOOK, Plugin, load_plugins, part_names
-from ftrun_devkit.subject import ContractError, Fault, Options, Subject
+from ftrun_devkit.subject import CommandSubject, ContractError, Fault, Options, Subject
 
-Holds = Callable[[Subject, Path], None]
+Holds = Callable[[Any, Path], None]
 
 _ROLES = tuple(role.role for role in ROLE_OF_HOOK.values())
 _MODULES = (
     "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter",
-    "hub",
+    "hub", "command",
 )  # fmt: skip
-_PROPERTIES: dict[str, list["Property"]] = {role: [] for role in _ROLES}
+_PROPERTIES: dict[str, list["Property"]] = {role: [] for role in (*_ROLES, CommandSubject.role)}
 
 
 @dataclass(frozen=True)
 class Property:
-    """Something that holds for every part of a role; its function says what, and raises Fault where it does not."""
+    """Something that holds for every part of a role, or for every command; its function raises Fault where it does not.
+
+    The function's docstring says what holds.
+    """
 
     name: str
     holds: Holds
@@ -34,7 +37,8 @@ class Property:
 
 
 def holds_for(*roles: str, name: str | None = None) -> Callable[[Holds], Holds]:
-    """Mark a function as a property of parts of these roles, or of all; it goes by its own name if none is given."""
+    """Mark a function as a property of parts of these roles, or of all roles, or of commands; it goes by its own name
+    if none is given."""
 
     def mark(function: Holds) -> Holds:
         for role in roles or _ROLES:
@@ -53,9 +57,9 @@ def properties_of(role: str) -> list[Property]:
 
 @dataclass(frozen=True)
 class Check:
-    """One property of one part."""
+    """One property of one part, or of one command."""
 
-    subject: Subject
+    subject: Subject | CommandSubject
     property: Property
 
     def __str__(self) -> str:
@@ -76,7 +80,7 @@ class Check:
 
     def _message(self, found: str, mend: str) -> str:
         subject = self.subject
-        return f"{subject.plugin}, {subject.part.role} {subject.name!r}, {self.property.name}: {found}\n  Mend: {mend}"
+        return f"{subject.plugin}, {subject.role} {subject.name!r}, {self.property.name}: {found}\n  Mend: {mend}"
 
 
 def checks_of(
@@ -88,9 +92,10 @@ def checks_of(
     parts: Sequence[str] = (),
     installed: Sequence[Plugin] = (),
 ) -> list[Check]:
-    """Return every check of a plugin's parts; see `check_plugin` for the arguments."""
+    """Return every check of a plugin's parts and commands; see `check_plugin` for the arguments."""
     given = dict(options or {})
     names = [name for part in plugin.parts for name in part_names(part)]
+    commands = [CommandSubject(plugin, each) for each in plugin.commands if not parts]
     for name in (*given, *parts):
         if name not in names:
             raise SpecError(
@@ -102,12 +107,13 @@ def checks_of(
         for name in part_names(part)
         if not parts or name in parts
     ]
-    return [
+    of_parts = [
         Check(subject, each)
         for subject in subjects
-        for each in properties_of(subject.part.role)
+        for each in properties_of(subject.role)
         if not subject.lacks or each.name == "defaults-build"  # which says what is lacking; nothing else can be tried
     ]
+    return of_parts + [Check(command, each) for command in commands for each in properties_of(command.role)]
 
 
 def find_plugin(name: str, installed: Sequence[Plugin]) -> Plugin:
@@ -127,8 +133,11 @@ def find_plugin(name: str, installed: Sequence[Plugin]) -> Plugin:
         )
     if found[0].error:
         raise PluginError(f"{found[0]} is broken: {found[0].error}")
-    if not found[0].parts:
-        raise PluginError(f"{found[0]} offers no parts: a function such as ftrun_losses, marked @ftrun.hookimpl, does.")
+    if not (found[0].parts or found[0].commands):
+        raise PluginError(
+            f"{found[0]} offers no parts and no commands: a function such as ftrun_losses, marked @ftrun.hookimpl, "
+            "does."
+        )
     return found[0]
 
 
@@ -140,7 +149,7 @@ def check_plugin(
     backbone: Any = "tiny-net",
     parts: Sequence[str] = (),
 ) -> Callable[..., None]:
-    """A test function for pytest: one test for each property and part of an installed plugin.
+    """A test function for pytest: one test for each property of each part and command of an installed plugin.
 
         test_contract = check_plugin("ftrun_mynet")
 
@@ -149,7 +158,8 @@ def check_plugin(
         download weights. In place of options it may be a function that makes them, given a folder to put data in.
     input: a spec's `input`, such as {"size": 64}, to make backbones quicker
     backbone: the part that modifiers and exporters are tried on, as a spec names it
-    parts: names of the parts to check, if not all: sizes that are slow to build may have a test of their own
+    parts: names of the parts to check, if not all and the commands too: sizes that are slow to build may have a test of
+        their own
     """
     import pytest
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ftrun.devtools import HEAVY
+from ftrun.devtools import HEAVY, ROLE_OF_HOOK
 from ftrun_devkit.subject import Subject, expect, fail
 from ftrun_devkit.suite import holds_for
 
@@ -19,7 +19,7 @@ import importlib, sys
 sys.path[:0] = {path!r}
 module = importlib.import_module({module!r})
 for name, hook in list(vars(module).items()):
-    if hasattr(hook, "ftrun_impl"):
+    if hasattr(hook, "ftrun_impl") and name in {hooks!r}:
         for part in hook():
             part.model_json_schema()
 print(*sorted({heavy!r} & set(sys.modules)))
@@ -42,7 +42,8 @@ def import_light(subject: Subject, place: Path) -> None:
 @cache
 def _loads(module: str) -> tuple[list[str], str]:
     """Which heavy packages a module loads in a fresh process, and why it cannot be imported."""
-    code = _IMPORT.format(path=[each or os.getcwd() for each in sys.path], module=module, heavy=set(HEAVY))
+    path = [each or os.getcwd() for each in sys.path]
+    code = _IMPORT.format(path=path, module=module, hooks=set(ROLE_OF_HOOK), heavy=set(HEAVY))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     return done.stdout.split(), done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
 

@@ -1,4 +1,4 @@
-"""What `ftrun new-plugin` makes: a distribution with one working part, and the test that it keeps the contract."""
+"""What `ftrun new-plugin` makes: a distribution with one working part or command, and its tests."""
 
 import keyword
 import os
@@ -10,13 +10,20 @@ from importlib import metadata, resources
 from pathlib import Path
 
 from ftrun import Exporter, FtrunError, Hub, SpecError, did_you_mean
-from ftrun.devtools import ROLE_OF_HOOK, SLOTS, Catalogue, as_found
-from ftrun_devkit.scaffold.texts import PYPROJECT, README, TEST
+from ftrun.devtools import CORE_COMMANDS, FIRST_PARTY_COMMANDS, ROLE_OF_HOOK, SLOTS, Catalogue, Plugin, as_found
+from ftrun_devkit.scaffold.texts import COMMAND_TEST, PYPROJECT, README, TEST
 
 _PREFIX = "ftrun-"
-_COMMANDS = {Exporter.role: "ftrun export RUN --format {}", Hub.role: "ftrun push RUN REPOSITORY --to {}"}
-"""How parts are used that are no key of a spec."""
+_COMMAND = "command"
+_USED_AS = {
+    Exporter.role: "ftrun export RUN --format {}",
+    Hub.role: "ftrun push RUN REPOSITORY --to {}",
+    _COMMAND: "ftrun {} RUN",
+}
+"""How what is no key of a spec is used."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_NEEDS = {"click": "click>=8.1", "ftrun_export": "ftrun-export", "torch": "torch>=2.11"}
+"""What a template may import that a plugin has to state as its own dependency."""
 _LONGEST = 40  # characters; then every line of the module stays as short as it should be
 
 
@@ -33,11 +40,11 @@ class NewPlugin:
     @property
     def use(self) -> str:
         """Where the fragment goes."""
-        return "On the command line" if self.role in _COMMANDS else "In a spec"
+        return "On the command line" if self.role in _USED_AS else "In a spec"
 
 
 def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
-    """Make the folder `ftrun-<name>` in the folder `into`, with a plugin that offers one part of `role`.
+    """Make the folder `ftrun-<name>` in the folder `into`, with a plugin that offers one part of `role`, or a command.
 
     Raises SpecError for a role that there is not, for a name that will not do or is taken, and where the folder exists;
     FtrunError where it cannot be written. Then nothing has changed.
@@ -56,12 +63,14 @@ def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
 
 
 def _role(name: str) -> str:
-    """The role that goes by `name`: its own, its key in a spec, or its plural."""
+    """Return the role that goes by `name`: its own, its key in a spec, or its plural."""
+    if name in (_COMMAND, f"{_COMMAND}s"):
+        return _COMMAND
     keys = {slot.role.role: slot.key for slot in SLOTS}
     for hook, role in ROLE_OF_HOOK.items():
         if name in (role.role, keys.get(role.role), hook.removeprefix("ftrun_")):
             return role.role
-    roles = [role.role for role in ROLE_OF_HOOK.values()]
+    roles = [*(role.role for role in ROLE_OF_HOOK.values()), _COMMAND]
     raise SpecError(f"no role named {name!r}.{did_you_mean(name, roles)} Roles: {', '.join(roles)}.")
 
 
@@ -83,7 +92,7 @@ def _name(given: str) -> str:
 
 
 def _check_free(role: str, name: str, catalogue: Catalogue) -> None:
-    """Raise SpecError where the distribution is installed, or another one offers a part of this name."""
+    """Raise SpecError where the distribution is installed, or the name of the part or command is taken."""
     distribution = f"{_PREFIX}{name}"
     try:
         version = metadata.version(distribution)
@@ -92,14 +101,22 @@ def _check_free(role: str, name: str, catalogue: Catalogue) -> None:
     else:
         raise SpecError(f"{distribution} {version} is installed already. Choose another name.")
     catalogue.check_clash(role, name)
-    if name in catalogue.parts(role):
-        owner = catalogue.owner(role, name)
+    if role == _COMMAND and name in (*CORE_COMMANDS, *FIRST_PARTY_COMMANDS):
+        raise SpecError(f"{name!r} is a command of ftrun's own. Choose another name.")
+    if owner := _owner(role, name, catalogue):
         raise SpecError(f"{owner} offers {role} {name!r} already, and two of a name clash. Choose another name.")
 
 
+def _owner(role: str, name: str, catalogue: Catalogue) -> Plugin | None:
+    if role != _COMMAND:
+        return catalogue.owner(role, name) if name in catalogue.parts(role) else None
+    owners = (plugin for plugin in catalogue.plugins if name in [each.name for each in plugin.commands])
+    return next(owners, None)
+
+
 def _fragment(role: str, name: str) -> str:
-    if role in _COMMANDS:
-        return _COMMANDS[role].format(name)
+    if role in _USED_AS:
+        return _USED_AS[role].format(name)
     slot = next(slot for slot in SLOTS if slot.role.role == role)
     return f'"{slot.key}": ["{name}"]' if slot.many else f'"{slot.key}": "{name}"'
 
@@ -110,23 +127,25 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
     template = resources.files(__name__).joinpath("templates", f"{plugin.role}.py").read_text(encoding="utf-8")
     code = re.sub(r"\btemplate\b", plugin.name, template)
     code = re.sub(r"\bTemplate\b", _class_name(plugin), code)
-    patterns = {"ftrun": r"import ftrun\b", "ftrun-export": r"from ftrun_export", "torch>=2.11": r"(from|import) torch"}
-    dependencies = [each for each, pattern in patterns.items() if re.search(pattern, code)]
+    needs = [each for name, each in _NEEDS.items() if re.search(rf"(from|import) {name}", code)]
     values = {
         "distribution": plugin.folder.name,
         "name": plugin.name,
         "module": module,
         "summary": f"{plugin.role.capitalize()} `{plugin.name}` for ftrun.",
-        "dependencies": "\n".join(f'    "{each}",' for each in dependencies),
+        "dependencies": "\n".join(f'    "{each}",' for each in ("ftrun", *needs)),
         "use": plugin.use,
+        "shows": f"ftrun plugins {plugin.name}" if plugin.role != _COMMAND else f"ftrun {plugin.name} --help",
         "language": "json" if plugin.fragment.startswith('"') else "sh",
         "fragment": plugin.fragment,
     }
+    tests = {"tests/test_command.py": COMMAND_TEST.format_map(values)} if plugin.role == _COMMAND else {}
     return {
         "pyproject.toml": PYPROJECT.format_map(values),
         "README.md": README.format_map(values),
         f"{module}.py": code,
         "tests/test_contract.py": TEST.format_map(values),
+        **tests,
     }
 
 

@@ -33,6 +33,31 @@ from ftrun_devkit import check_plugin
 test_contract = check_plugin("{module}")
 '''
 
+COMMAND_TEST = '''\
+"""The command does what it says, on a run of a tiny net."""
+
+import json
+
+from ftrun_devkit import run_command, tiny_run
+
+NAME = "{name}"
+
+
+def test_it_lists_each_epoch_the_lowest_loss_first(tmp_path):
+    run = tiny_run(tmp_path)
+    result = run_command(NAME, run.folder, "--json")
+    assert result.exit_code == 0, result.output
+    losses = [each["val/loss"] for each in json.loads(result.stdout)]
+    assert losses == sorted(each["val/loss"] for each in run.metrics)
+
+
+def test_a_metric_that_the_run_does_not_have(tmp_path):
+    run = tiny_run(tmp_path)
+    result = run_command(NAME, run.folder, "--metric", "val/los")
+    assert result.exit_code == 2
+    assert "Did you mean 'val/loss'" in result.output
+'''
+
 README = """\
 # {distribution}
 
@@ -54,7 +79,7 @@ From this folder; changes to `{module}.py` hold from the next run on.
 {fragment}
 ```
 
-`ftrun plugins {name}` shows its options.
+`{shows}` shows its options.
 
 ## Test
 

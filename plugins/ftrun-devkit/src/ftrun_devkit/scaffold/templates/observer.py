@@ -1,7 +1,7 @@
 """Observer `template`: a text file with a line an epoch.
 
-An observer follows a run and changes nothing. If it raises, it is reported and dropped;
-the run goes on.
+An observer follows a run, and may end it, but changes nothing else. If it raises,
+it is reported and dropped; the run goes on.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,8 @@ class Template(ftrun.Observer):
 class EpochLines:
     """The marked methods are called as the run goes on, each with what it asks for.
 
-    There are four of them, all optional, and all are here.
+    There are five of them, all optional. `ftrun_should_stop` is not here: what it
+    returns, a reason, ends the run after an epoch.
     """
 
     def __init__(self, figures: tuple[str, ...]) -> None:
