@@ -110,7 +110,7 @@ def test_whatever_metrics_give_a_run_can_be_evaluated_compared_reported_and_resu
         }
     one, two = (strict((folder / "results.json").read_text()) for folder in folders)
     assert (one["val"], one["test"]) == (two["val"], two["test"])
-    assert strict(ftrun("compare", *folders, "--json").output)["runs"][0]["figures"]
+    assert strict(ftrun("compare", *folders, "--json").output)["runs"][0]["metrics"]
     assert ftrun("compare", *folders).exit_code == 0
     assert ftrun("report", folders[0]).exit_code == 0
     assert "odd_int" in (folders[0] / "report.html").read_text()

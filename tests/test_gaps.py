@@ -101,10 +101,10 @@ def test_compare_has_the_metrics_of_the_run(here: Path, name: str) -> None:
     (comparison,) = found["comparisons"]
     assert comparison["paired"]
     one, other = (results(each)["test"] for each in (name, f"{name}2"))
-    shared = set(comparison["figures"]) & set(one)
+    shared = set(comparison["metrics"]) & set(one)
     assert len(shared) == (2 if name == "kind" else 6)
     for metric in shared:
-        entry = comparison["figures"][metric]
+        entry = comparison["metrics"][metric]
         assert (entry["first"], entry["second"]) == pytest.approx((one[metric], other[metric]), rel=1e-5)
         assert entry["interval"][0] < entry["interval"][1]
     if name == "kind":

@@ -83,7 +83,7 @@ def compared(ftrun, *arguments: str) -> dict[str, Any]:
 
 
 def verdicts(found: Mapping[str, Any], run: int = 0) -> dict[str, str]:
-    return {key: each["verdict"] for key, each in found["comparisons"][run]["figures"].items()}
+    return {key: each["verdict"] for key, each in found["comparisons"][run]["metrics"].items()}
 
 
 @pytest.fixture(autouse=True)
@@ -104,21 +104,21 @@ def test_equal_slightly_and_very_different_runs(ftrun):
         made(name, right(TRUTH, each), {"label": TRUTH})
     found = compared(ftrun, "a", "equal", "slightly", "better", "worse")
     assert found["baseline"] == "a"
-    told = [comparison["figures"]["accuracy"]["verdict"] for comparison in found["comparisons"]]
+    told = [comparison["metrics"]["accuracy"]["verdict"] for comparison in found["comparisons"]]
     assert told == ["cannot tell", "cannot tell", "better", "worse"]
     for comparison in found["comparisons"][:2]:
-        assert "includes 0" in comparison["figures"]["accuracy"]["why"]
-    better = found["comparisons"][2]["figures"]["accuracy"]
+        assert "includes 0" in comparison["metrics"]["accuracy"]["reason"]
+    better = found["comparisons"][2]["metrics"]["accuracy"]
     assert (better["first"], better["second"]) == (0.85, 0.88)
     assert better["only_one_right"] == [0, 60]
     low, high = better["interval"]
     assert 0.02 < low < better["difference"] < high < 0.04
     assert better["p_adjusted"] < 0.001
     assert verdicts(found, 3)["log_loss"] == "worse", "less of it would be better"
-    assert found["runs"][0] | {"figures": {}} == {
+    assert found["runs"][0] | {"metrics": {}} == {
         "run": "a",
         "split": "test",
-        "figures": {},
+        "metrics": {},
         "parameters": 12,
         "seconds": 61.0,
         "backbone": "b",
@@ -142,7 +142,7 @@ def test_a_run_and_its_copy(ftrun):
     shutil.copytree("a", "b")
     found = compared(ftrun, "a", "b")
     assert set(verdicts(found).values()) == {"cannot tell"}
-    assert found["comparisons"][0]["figures"]["accuracy"]["why"] == "both are the same on these samples"
+    assert found["comparisons"][0]["metrics"]["accuracy"]["reason"] == "both are the same on these samples"
 
 
 def test_what_one_comparison_shows_several_may_not(ftrun):
@@ -151,13 +151,13 @@ def test_what_one_comparison_shows_several_may_not(ftrun):
     wrong = torch.cat([some(0, 100), some(1, 10)])
     for name in "bcde":
         made(name, right(TRUTH, wrong), {"label": TRUTH})
-    alone = compared(ftrun, "a", "b")["comparisons"][0]["figures"]["accuracy"]
+    alone = compared(ftrun, "a", "b")["comparisons"][0]["metrics"]["accuracy"]
     assert (alone["only_one_right"], alone["verdict"]) == ([10, 24], "better")
     for comparison in compared(ftrun, "a", "b", "c", "d", "e")["comparisons"]:
-        one = comparison["figures"]["accuracy"]
+        one = comparison["metrics"]["accuracy"]
         assert (one["p"], one["p_adjusted"]) == (alone["p"], pytest.approx(4 * alone["p"]))
         assert one["verdict"] == "cannot tell"
-        assert one["why"].startswith("with 4 runs compared, p 0.0")
+        assert one["reason"].startswith("with 4 runs compared, p 0.0")
 
 
 def test_classes_and_samples_are_matched_by_name_and_index_whatever_their_order(ftrun):
@@ -172,8 +172,8 @@ def test_classes_and_samples_are_matched_by_name_and_index_whatever_their_order(
         ids=order,
     )
     found = compared(ftrun, "a", "b")
-    assert found["runs"][0]["figures"] == pytest.approx(found["runs"][1]["figures"])
-    assert found["comparisons"][0]["figures"]["accuracy"]["only_one_right"] == [0, 0]
+    assert found["runs"][0]["metrics"] == pytest.approx(found["runs"][1]["metrics"])
+    assert found["comparisons"][0]["metrics"]["accuracy"]["only_one_right"] == [0, 0]
     assert set(verdicts(found).values()) == {"cannot tell"}
 
 
@@ -234,8 +234,8 @@ def test_without_the_same_samples_there_is_no_test_but_a_reason(changes, reason,
     made("b", right(TRUTH, some(0, 900)), {"label": TRUTH}, **changes)
     found = compared(ftrun, "a", "b")
     (comparison,) = found["comparisons"]
-    assert (comparison["paired"], comparison["reason"], comparison["figures"]) == (False, reason, {})
-    assert found["runs"][1]["figures"]["accuracy"] == 0.55
+    assert (comparison["paired"], comparison["reason"], comparison["metrics"]) == (False, reason, {})
+    assert found["runs"][1]["metrics"]["accuracy"] == 0.55
     assert f"b against a: cannot tell, because {reason}." in ftrun("compare", "a", "b").stdout
 
 
@@ -417,7 +417,7 @@ def test_real_runs_and_one_that_kept_no_predictions(site, ftrun):
         results = json.loads(Path(run["run"], "results.json").read_text())
         test = results["test"]
         expected = {"accuracy": test["accuracy"], "f1_macro": test["f1_macro"], "log_loss": test["loss"]}
-        assert {name: run["figures"][name] for name in expected} == pytest.approx(expected, rel=1e-5)
+        assert {name: run["metrics"][name] for name in expected} == pytest.approx(expected, rel=1e-5)
         weights = load_file(Path(run["run"], "checkpoints/best/model.safetensors"))
         learnt = sum(each.numel() for name, each in weights.items() if name.endswith(("weight", "bias")))
         assert run["parameters"] == learnt

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import classification, regression
 
 from ftrun import Classes, Labels, Target, Values
-from ftrun_report.compare.measures import HIGHER_IS_BETTER, Said, measures
+from ftrun_report.compare.measures import HIGHER_IS_BETTER, Outcomes, measures
 from ftrun_report.compare.paired import differences, discordant, holm, mcnemar
 
 TARGETS: dict[str, Target] = {
@@ -19,7 +19,7 @@ TARGETS: dict[str, Target] = {
 }
 
 
-def draw(target: Target, samples: int, seed: int, better: float = 0.0) -> tuple[Said, Said]:
+def draw(target: Target, samples: int, seed: int, better: float = 0.0) -> tuple[Outcomes, Outcomes]:
     """What two runs say of the same samples: alike in what is hard for both, the second one better by so much."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -41,13 +41,13 @@ def draw(target: Target, samples: int, seed: int, better: float = 0.0) -> tuple[
     said = []
     for strength in (0.0, better):
         if signal is None:
-            said.append(Said(truth + (shared + noise(width)) * (1 - strength), truth))
+            said.append(Outcomes(truth + (shared + noise(width)) * (1 - strength), truth))
         else:
-            said.append(Said((1.2 + strength) * signal + 0.7 * shared + 0.7 * noise(width), truth))
+            said.append(Outcomes((1.2 + strength) * signal + 0.7 * shared + 0.7 * noise(width), truth))
     return said[0], said[1]
 
 
-def figures(target: Target, said: Said) -> dict[str, float]:
+def figures(target: Target, said: Outcomes) -> dict[str, float]:
     return {name: value for measure in measures(target) for name, value in measure.of(said).items()}
 
 
@@ -127,12 +127,14 @@ def test_discordant_samples_are_those_that_one_run_alone_has_right() -> None:
     one, other = (
         torch.nn.functional.one_hot(torch.tensor(said), 2).float() for said in ([0, 1, 0, 1, 1], [0, 0, 1, 1, 0])
     )
-    assert discordant(Said(one, truth), Said(other, truth)) == (2, 1)
+    assert discordant(Outcomes(one, truth), Outcomes(other, truth)) == (2, 1)
 
 
 def test_figures_are_those_of_torchmetrics() -> None:
     said, _ = draw(TARGETS["classes"], 200, 1)
-    rare = Said(said.outputs - torch.tensor([0.0, 0.0, 0.0, 99.0]), said.truth.clamp(max=2))  # a class that is nowhere
+    rare = Outcomes(
+        said.outputs - torch.tensor([0.0, 0.0, 0.0, 99.0]), said.truth.clamp(max=2)
+    )  # a class that is nowhere
     for each in (said, rare):
         found = figures(TARGETS["classes"], each)
         for name, metric in (("f1_macro", "MulticlassF1Score"), ("recall_macro", "MulticlassRecall")):
@@ -184,7 +186,7 @@ def test_a_few_samples_prove_nothing() -> None:
     one = torch.tensor([[1.0, 0.0]]).repeat(12, 1)
     other = one.clone()
     other[:4] = torch.tensor([0.0, 1.0])
-    found = differences(measures(Classes(names=("a", "b"))), Said(one, truth), Said(other, truth))
+    found = differences(measures(Classes(names=("a", "b"))), Outcomes(one, truth), Outcomes(other, truth))
     assert found["accuracy"].interval[1] < 0
     assert found["accuracy"].p == pytest.approx(0.125, abs=0.03)
     assert mcnemar(4, 0)[0] == 0.125
@@ -192,7 +194,7 @@ def test_a_few_samples_prove_nothing() -> None:
 
 def test_what_is_not_a_number_is_no_proof() -> None:
     truth = torch.full((10, 1), 3.0)  # no variance, so no R2
-    one, other = Said(torch.zeros(10, 1), truth), Said(truth.clone(), truth)
+    one, other = Outcomes(torch.zeros(10, 1), truth), Outcomes(truth.clone(), truth)
     found = differences([*measures(Values(names=("x",)))], one, other, resamples=50)
     assert not math.isfinite(found["r2"].interval[0])
     assert found["r2"].p == 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ftrun import Classes, DataError, ImageInput, InputSpec, TensorSplit, Values
-from ftrun_report.report import byname, confusion, history, plots
+from ftrun_report.report import confusion, history, per_class, plots
 from ftrun_report.report.calibration import calibration
 from ftrun_report.report.examples import Example, Pictures, same_samples
 from ftrun_report.report.history import Curve, PhaseRow
@@ -105,8 +105,8 @@ def test_confusions_of_very_many_classes() -> None:
     true = torch.tensor([7, 7, 7, 99_999, 5])
     said = torch.tensor([7, 8, 8, 0, 5])
     first, second = confusion.pairs(true, said, names, 20)
-    assert (first.true, first.said, first.count, first.share) == ("c7", "c8", 2, pytest.approx(2 / 3))
-    assert (second.true, second.said, second.count, second.share) == ("c99999", "c0", 1, 1.0)
+    assert (first.true, first.predicted, first.count, first.share) == ("c7", "c8", 2, pytest.approx(2 / 3))
+    assert (second.true, second.predicted, second.count, second.share) == ("c99999", "c0", 1, 1.0)
     assert confusion.matrix(true, said, len(names)) is None
     matrix = confusion.matrix(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2)
     assert matrix is not None
@@ -114,10 +114,10 @@ def test_confusions_of_very_many_classes() -> None:
 
 
 def test_the_worst_of_many_come_first_and_few_keep_their_order() -> None:
-    few = byname.table(["a", "b"], [(5, 5, 5), (5, 5, 0)], most=1000)
+    few = per_class.table(["a", "b"], [(5, 5, 5), (5, 5, 0)], most=1000)
     assert ([row.name for row in few.rows], few.worst_first) == (["a", "b"], False)
     names = [f"c{number}" for number in range(40)]
-    many = byname.table(names, [*[(4, 4, 4)] * 38, (4, 4, 1), (0, 0, 0)], most=39)
+    many = per_class.table(names, [*[(4, 4, 4)] * 38, (4, 4, 1), (0, 0, 0)], most=39)
     assert (many.rows[0].name, many.total, len(many.rows), many.worst_first) == ("c38", 40, 39, True)
     assert "c39" not in [row.name for row in many.rows], "it has no F1, and goes last"
 

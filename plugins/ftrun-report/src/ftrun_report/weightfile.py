@@ -8,7 +8,7 @@ _BUFFERS = (".running_mean", ".running_var")  # of batch normalisation, saved wi
 
 
 def parameters(weights: Path) -> int | None:
-    """How many parameters a safetensors file holds, told from its header; None where that cannot be read.
+    """Return how many parameters a safetensors file holds, by its header; None where that cannot be read.
 
     The header: 8 bytes, its length, then JSON (huggingface.co/docs/safetensors, "Format").
     """

@@ -13,7 +13,7 @@ _LONGEST = 60
 
 
 def yaml(value: Any, indent: str = "") -> str:
-    """Lines of block YAML for mappings and lists of these; what is in them is written as JSON, which YAML includes."""
+    """Return lines of block YAML for mappings and lists of these; their leaves are JSON, which YAML includes."""
     lines = []
     if isinstance(value, Mapping):
         for key, each in value.items():
@@ -29,7 +29,7 @@ def yaml(value: Any, indent: str = "") -> str:
 
 
 def _scalar(value: Any) -> str:
-    """JSON; what YAML does not take as it is (control characters, line separators) as the escapes that YAML has."""
+    """Return JSON, with YAML's escapes for what YAML does not take as it is (control characters, line separators)."""
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
     text = json.dumps(_without_surrogates(value), ensure_ascii=False)
@@ -58,7 +58,7 @@ def _shown(character: str) -> bool:
 
 
 def code(value: Any) -> str:
-    """A value of a spec as JSON in a code span, which is as long as it has to be for the backticks in it."""
+    """Return a value of a spec as JSON in a code span, which is as long as it has to be for the backticks in it."""
     text = _scalar(value) if not isinstance(value, Mapping | Sequence) or isinstance(value, str) else _json(value)
     ticks = "`" * (max((len(each) for each in re.findall("`+", text)), default=0) + 1)
     return f"{ticks} {text} {ticks}" if "`" in text else f"`{text}`"

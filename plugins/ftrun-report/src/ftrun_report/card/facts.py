@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from ftrun import InputSpec, Run
-from ftrun_report.record import Record
+from ftrun_report.snapshot import Snapshot
 
 
-class Facts(Record):
+class Facts(Snapshot):
     """A run and its net.
 
     code: Python that makes the net with its library alone, the last line its value; None where there is none

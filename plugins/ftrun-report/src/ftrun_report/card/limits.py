@@ -12,7 +12,7 @@ _UNEVEN = 3
 
 
 def limits(facts: Facts) -> Iterator[str]:
-    """A sentence or two for each."""
+    """Yield a sentence or two for each limit."""
     yield from _judged(facts)
     yield from _targets(facts)
     yield from _training(facts)

@@ -26,12 +26,12 @@ output = output.double() * std + mean
 
 
 def with_ftrun(facts: Facts, folder: str) -> str:
-    """Python that predicts with ftrun; folder: what the run is called there."""
+    """Return Python that predicts with ftrun; folder: the run folder's name in it."""
     return f'import ftrun\n\nmodel = ftrun.load("{folder}")\nprint(model.predict({facts.input.given}, top=3))\n'
 
 
 def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:
-    """Python that computes outputs with the net's own library; None where a few lines cannot tell.
+    """Return Python that computes outputs with the net's own library; None where a few lines cannot tell.
 
     place: where the files are, from where the code runs
     """

@@ -17,10 +17,10 @@ _METRICS = {
 
 
 def metadata(facts: Facts) -> dict[str, Any]:
-    """Fields of the card, in order; what is not known is left out, such as a licence."""
+    """Return the fields of the card, in order; what is not known is left out, such as a licence."""
     task = _task(facts)
-    figures = facts.metrics(facts.split)
-    metrics = list(dict.fromkeys(found for name in figures if (found := _metric(name))))
+    values = facts.metrics(facts.split)
+    metrics = list(dict.fromkeys(known for name in values if (known := _metric(name))))
     family = (part_name(facts.spec.get("backbone")) or "").partition("/")[0]
     fields: dict[str, Any] = {
         "library_name": "ftrun",
@@ -29,26 +29,26 @@ def metadata(facts: Facts) -> dict[str, Any]:
         "base_model": facts.base_model,
         "datasets": _datasets(facts),
         "metrics": metrics,
-        "model-index": [{"name": facts.title, "results": _results(facts, task)}] if figures else None,
+        "model-index": [{"name": facts.title, "results": _results(facts, task)}] if values else None,
     }
     return {key: value for key, value in fields.items() if value}
 
 
 def _task(facts: Facts) -> str | None:
-    """The hub's name of what the net does, where it has one."""
+    """Return the hub's name of what the net does, where it has one."""
     if all(isinstance(target, Classes | Labels) for target in facts.targets.values()):
         return facts.input.task
     return None
 
 
 def _datasets(facts: Facts) -> list[str]:
-    """The dataset's name; none for data that lies in a folder of somebody's."""
+    """Return the dataset's name; none for data that is in somebody's folder."""
     dataset = facts.spec.get("dataset") or {}
     return [] if "path" in dataset or "name" not in dataset else [str(dataset["name"])]
 
 
 def _metric(name: str) -> str | None:
-    """The hub's name of a figure: `f1` for `color/f1_macro`."""
+    """Return the hub's name of a metric: `f1` for `color/f1_macro`."""
     return _METRICS.get(name.rpartition("/")[2].partition("_")[0])
 
 

@@ -18,11 +18,11 @@ _OPTIONS = ("backbone", "modifiers", "augment", "loss", "optimizer", "scheduler"
 
 
 def text(facts: Facts) -> str:
-    """The whole card."""
+    """Return the whole card."""
     sections = [
         [f"---\n{yaml(metadata(facts))}\n---"],
         [f"# {markdown(facts.title)}", *_lead(facts)],
-        ["## Figures", *_figures(facts)],
+        ["## Figures", *_metrics(facts)],
         ["## Data", *_data(facts)],
         ["## How it was trained", *_training(facts)],
         ["## Limits", "\n".join(f"- {line}" for line in limits(facts))],
@@ -49,7 +49,7 @@ def _target(name: str, target: Target) -> str:
     return f"{markdown(name)}: {what.format(f'{target.outputs:,}')}: {names}{more}"
 
 
-def _figures(facts: Facts) -> Iterator[str]:
+def _metrics(facts: Facts) -> Iterator[str]:
     splits = [split for split in ("val", "test") if facts.metrics(split)]
     names = dict.fromkeys(name for split in splits for name in facts.metrics(split))
     heads = [f"{split}, {facts.samples.get(split, 0):,} samples" for split in splits]
@@ -82,7 +82,7 @@ def _data(facts: Facts) -> Iterator[str]:
 
 def _training(facts: Facts) -> Iterator[str]:
     spec, resolved = facts.spec, facts.resolved
-    rows = [(key, code(_given(spec[key]))) for key in _OPTIONS if spec.get(key)]
+    rows = [(key, code(_set_options(spec[key]))) for key in _OPTIONS if spec.get(key)]
     rows += [
         (f"train.{key}", code(facts.train[key])) for key in ("epochs", "phases", "batch_size") if facts.train.get(key)
     ]
@@ -104,10 +104,10 @@ def _loading(facts: Facts) -> Iterator[str]:
         yield "The weights are in model.safetensors; net.json says what they are of."
 
 
-def _given(part: Any) -> Any:
-    """A part without the options that are left open."""
+def _set_options(part: Any) -> Any:
+    """Return a part without the options that are left open."""
     if isinstance(part, list):
-        return [_given(each) for each in part]
+        return [_set_options(each) for each in part]
     return {key: value for key, value in part.items() if value is not None} if isinstance(part, Mapping) else part
 
 

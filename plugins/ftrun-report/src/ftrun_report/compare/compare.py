@@ -7,11 +7,11 @@ from typing import Any
 from ftrun import Classes, Run, Target
 from ftrun.commands import part_name
 from ftrun_report.compare import specs
-from ftrun_report.compare.measures import Said, measures
+from ftrun_report.compare.measures import Outcomes, measures
 from ftrun_report.compare.paired import Difference, differences, discordant, holm, mcnemar
-from ftrun_report.compare.pairing import NotPaired, paired, said_of
+from ftrun_report.compare.pairing import NotPaired, outcomes_of, paired
 from ftrun_report.compare.verdict import verdict
-from ftrun_report.record import Record
+from ftrun_report.snapshot import Snapshot
 from ftrun_report.weightfile import parameters
 
 
@@ -20,99 +20,103 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
 
     Raises SpecError where one has no best epoch yet, FtrunError for damaged files.
     """
-    records = [Record(run) for run in runs]
-    first, *others = records
+    snapshots = [Snapshot(run) for run in runs]
+    first, *others = snapshots
     compared = [_against(first, other) for other in others]
-    _judge(compared)
+    _add_verdicts(compared)
     return {
         "baseline": str(first.folder),
-        "runs": [_described(record) for record in records],
-        "differences": specs.differing([record.resolved for record in records]),
+        "runs": [_described(snapshot) for snapshot in snapshots],
+        "differences": specs.differing([snapshot.resolved for snapshot in snapshots]),
         "comparisons": compared,
     }
 
 
-def _described(record: Record) -> dict[str, Any]:
-    spec, weights = record.spec, record.run.weights
+def _described(snapshot: Snapshot) -> dict[str, Any]:
+    spec, weights = snapshot.spec, snapshot.run.weights
     return {
-        "run": str(record.folder),
-        "split": record.split,
-        "figures": figures(record),
+        "run": str(snapshot.folder),
+        "split": snapshot.split,
+        "metrics": compared_metrics(snapshot),
         "parameters": parameters(weights),
-        "seconds": record.seconds,
+        "seconds": snapshot.seconds,
         "bytes": weights.stat().st_size,
         "backbone": part_name(spec.get("backbone")),
         "dataset": part_name(spec.get("dataset")),
-        "input_size": record.resolved["input"].get("size"),
-        "samples": record.resolved["samples"].get(record.split),
-        "epochs": record.train.get("epochs"),
-        "best_epoch": record.best.get("epoch"),
+        "input_size": snapshot.resolved["input"].get("size"),
+        "samples": snapshot.resolved["samples"].get(snapshot.split),
+        "epochs": snapshot.train.get("epochs"),
+        "best_epoch": snapshot.best.get("epoch"),
     }
 
 
-def figures(record: Record) -> dict[str, float]:
+def compared_metrics(snapshot: Snapshot) -> dict[str, float]:
     """Return what runs are compared in, from a run's predictions, or else what results.json has.
 
-    With several targets, the names are such as `color/accuracy`.
+    Their names are such as `color/accuracy` where there are several targets.
     """
-    if record.predictions is None:
-        return record.metrics(record.split)
-    found: dict[str, float] = {}
-    for name, target in record.targets.items():
-        said = said_of(target, record.predictions.outputs[name], record.predictions.truth[name])
-        for measure in measures(target) if len(said) else ():
-            found |= {_key(record.targets, name, figure): value for figure, value in measure.of(said).items()}
-    return found
+    if snapshot.predictions is None:
+        return snapshot.metrics(snapshot.split)
+    metrics: dict[str, float] = {}
+    for name, target in snapshot.targets.items():
+        outcomes = outcomes_of(target, snapshot.predictions.outputs[name], snapshot.predictions.truth[name])
+        for measure in measures(target) if len(outcomes) else ():
+            metrics |= {_key(snapshot.targets, name, metric): value for metric, value in measure.of(outcomes).items()}
+    return metrics
 
 
-def _key(targets: Mapping[str, Target], target: str, figure: str) -> str:
-    return f"{target}/{figure}" if len(targets) > 1 else figure
+def _key(targets: Mapping[str, Target], target: str, metric: str) -> str:
+    return f"{target}/{metric}" if len(targets) > 1 else metric
 
 
-def _against(first: Record, other: Record) -> dict[str, Any]:
+def _against(first: Snapshot, other: Snapshot) -> dict[str, Any]:
     try:
         pairs = paired(first, other)
     except NotPaired as reason:
-        return {"run": str(other.folder), "paired": False, "reason": str(reason), "samples": None, "figures": {}}
-    found: dict[str, Any] = {}
+        return {"run": str(other.folder), "paired": False, "reason": str(reason), "samples": None, "metrics": {}}
+    compared: dict[str, Any] = {}
     for name, (one, second) in pairs.items():
         target = first.targets[name]
-        told = {figure: _as_json(figure, each) for figure, each in _differences(target, one, second).items()}
-        next(iter(told.values()))["main"] = True
+        entries = {
+            metric: _as_json(metric, difference) for metric, difference in _differences(target, one, second).items()
+        }
+        next(iter(entries.values()))["main"] = True
         if isinstance(target, Classes):
-            told["accuracy"]["only_one_right"] = list(discordant(one, second))
-        found |= {_key(first.targets, name, figure): each for figure, each in told.items()}
-    samples = max(len(said) for said, _ in pairs.values())
-    return {"run": str(other.folder), "paired": True, "reason": None, "samples": samples, "figures": found}
+            entries["accuracy"]["only_one_right"] = list(discordant(one, second))
+        compared |= {_key(first.targets, name, metric): entry for metric, entry in entries.items()}
+    samples = max(len(outcomes) for outcomes, _ in pairs.values())
+    return {"run": str(other.folder), "paired": True, "reason": None, "samples": samples, "metrics": compared}
 
 
-def _differences(target: Target, one: Said, second: Said) -> dict[str, Difference]:
-    found = differences(measures(target), one, second)
+def _differences(target: Target, one: Outcomes, second: Outcomes) -> dict[str, Difference]:
+    by_metric = differences(measures(target), one, second)
     if isinstance(target, Classes):
         p, test = mcnemar(*discordant(one, second))
-        found["accuracy"] = replace(found["accuracy"], p=p, test=test)
-    return found
+        by_metric["accuracy"] = replace(by_metric["accuracy"], p=p, test=test)
+    return by_metric
 
 
-def _as_json(figure: str, found: Difference) -> dict[str, Any]:
+def _as_json(metric: str, difference: Difference) -> dict[str, Any]:
     return {
-        "figure": figure,
+        "metric": metric,
         "main": False,
-        "first": found.first,
-        "second": found.second,
-        "difference": found.second - found.first,
-        "interval": list(found.interval),
-        "p": found.p,
-        "test": found.test,
+        "first": difference.first,
+        "second": difference.second,
+        "difference": difference.second - difference.first,
+        "interval": list(difference.interval),
+        "p": difference.p,
+        "test": difference.test,
     }
 
 
-def _judge(compared: Sequence[dict[str, Any]]) -> None:
-    """Add to each figure its verdict, given how many runs are asked about at once."""
-    told = [each for each in compared if each["paired"]]
-    for key in dict.fromkeys(key for each in told for key in each["figures"]):
-        entries = [each["figures"][key] for each in told if key in each["figures"]]
+def _add_verdicts(compared: Sequence[dict[str, Any]]) -> None:
+    """Add to each metric its verdict, which depends on how many runs are compared at once."""
+    by_run = [comparison["metrics"] for comparison in compared if comparison["paired"]]
+    for key in dict.fromkeys(key for metrics in by_run for key in metrics):
+        entries = [metrics[key] for metrics in by_run if key in metrics]
         for entry, adjusted in zip(entries, holm([entry["p"] for entry in entries]), strict=True):
-            found = Difference(entry["first"], entry["second"], tuple(entry["interval"]), entry["p"], entry["test"])
-            said = verdict(entry["figure"], found, adjusted, len(entries))
-            entry |= {"p_adjusted": adjusted, "verdict": said.word, "why": said.why}
+            difference = Difference(
+                entry["first"], entry["second"], tuple(entry["interval"]), entry["p"], entry["test"]
+            )
+            judgement = verdict(entry["metric"], difference, adjusted, len(entries))
+            entry |= {"p_adjusted": adjusted, "verdict": judgement.word, "reason": judgement.reason}

@@ -1,7 +1,7 @@
-"""The figures that runs are compared in, as functions of sums over samples: what a bootstrap asks for by the thousand.
+"""The metrics that runs are compared in, as functions of sums over samples: a bootstrap needs thousands of them.
 
-The sums are linear in the weights of samples. So a figure can be had of any resample, whose weights are how often each
-sample is in it, and of a mixture of two runs, by adding their sums.
+The sums are linear in the weights of samples. So a metric is available for any resample, whose weights are how often
+each sample is in it, and for a mixture of two runs, by adding their sums.
 """
 
 from abc import ABC, abstractmethod
@@ -17,10 +17,10 @@ from ftrun import Classes, Labels, Target
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a run said of N samples: `outputs` float [N, outputs] of its head, and the truth, [N] or [N, names].
+class Outcomes:
+    """The outputs of a run's head for N samples, float [N, outputs], and the truth, [N] or [N, names].
 
-    Of each sample something is known; of [N, names], NaN is not.
+    Every sample has a truth, if only in part: in [N, names], NaN is what is not known.
     """
 
     outputs: Tensor
@@ -36,7 +36,7 @@ class Said:
 
     @property
     def known(self) -> Tensor:
-        """Which of the truth is: bool [N, 1] or [N, names]."""
+        """Which parts of the truth are known: bool [N, 1] or [N, names]."""
         return ~self.truth.reshape(len(self), -1).isnan()
 
 
@@ -47,24 +47,24 @@ HIGHER_IS_BETTER = {
     **dict.fromkeys(("accuracy", "f1_macro", "f1_micro", "recall_macro", "r2"), True),
     **dict.fromkeys(("log_loss", "mae", "mse"), False),
 }
-"""All figures, by the names that results.json has for them, where it has them."""
+"""All metrics, by the names that results.json has for them, where it has them."""
 
 
 class Measure(ABC):
-    """One figure, or several that follow from the same sums."""
+    """One metric, or several that follow from the same sums."""
 
     @abstractmethod
-    def summing(self, said: Said) -> Summing:
-        """What gives the sums of a run."""
+    def summing(self, outcomes: Outcomes) -> Summing:
+        """Return the function that gives the sums of a run."""
 
     @abstractmethod
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
-        """Each figure, float64 [R], of sums [R, ...] whose weights are `samples` in all."""
+        """Return each metric, float64 [R], from sums [R, ...] whose weights are `samples` in all."""
 
-    def of(self, said: Said) -> dict[str, float]:
-        """Each figure of a run."""
-        sums = self.summing(said)(torch.ones(1, len(said)))
-        return {name: float(value) for name, value in self.values(sums.double(), len(said)).items()}
+    def of(self, outcomes: Outcomes) -> dict[str, float]:
+        """Return each metric of a run."""
+        sums = self.summing(outcomes)(torch.ones(1, len(outcomes)))
+        return {name: float(value) for name, value in self.values(sums.double(), len(outcomes)).items()}
 
 
 class Mean(Measure):
@@ -74,9 +74,9 @@ class Mean(Measure):
         self._name = name
         self._of_each = of_each
 
-    def summing(self, said: Said) -> Summing:
-        each = self._of_each(said.outputs, said.truth).reshape(len(said), -1).where(said.known, 0.0)
-        columns = torch.stack([each.sum(1), said.known.sum(1)], 1).to(said.outputs.dtype)
+    def summing(self, outcomes: Outcomes) -> Summing:
+        each = self._of_each(outcomes.outputs, outcomes.truth).reshape(len(outcomes), -1).where(outcomes.known, 0.0)
+        columns = torch.stack([each.sum(1), outcomes.known.sum(1)], 1).to(outcomes.outputs.dtype)
         return lambda weights: weights.to(columns.dtype) @ columns
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
@@ -85,37 +85,37 @@ class Mean(Measure):
 
 
 class OfClasses(Measure):
-    """F1 and recall, means over the classes that are predicted or there."""
+    """F1 and recall, means over the classes that are predicted or true."""
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
 
-    def summing(self, said: Said) -> Summing:
-        predicted, there = said.decisions, said.truth
-        right = (predicted == there).float()
+    def summing(self, outcomes: Outcomes) -> Summing:
+        predicted, true = outcomes.decisions, outcomes.truth
+        right = (predicted == true).float()
 
         def sums(weights: Tensor) -> Tensor:
             counts = weights.new_zeros(3, len(weights), self._classes)
-            counts[0].index_add_(1, there, weights * right)
+            counts[0].index_add_(1, true, weights * right)
             counts[1].index_add_(1, predicted, weights)
-            counts[2].index_add_(1, there, weights)
+            counts[2].index_add_(1, true, weights)
             return counts.transpose(0, 1)
 
         return sums
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
-        right, predicted, there = sums.unbind(1)
-        classes = (predicted + there > 0).sum(1)
-        recall = right / there.clamp(min=1)
-        return {"f1_macro": _f1(right, predicted, there).sum(1) / classes, "recall_macro": recall.sum(1) / classes}
+        right, predicted, true = sums.unbind(1)
+        classes = (predicted + true > 0).sum(1)
+        recall = right / true.clamp(min=1)
+        return {"f1_macro": _f1(right, predicted, true).sum(1) / classes, "recall_macro": recall.sum(1) / classes}
 
 
 class OfLabels(Measure):
     """F1 of labels: the mean over labels, and that of all decisions together."""
 
-    def summing(self, said: Said) -> Summing:
-        decided, there = said.decisions & said.known, said.truth > 0.5
-        columns = torch.stack([decided & there, decided, there], 1).flatten(1).float()
+    def summing(self, outcomes: Outcomes) -> Summing:
+        decided, true = outcomes.decisions & outcomes.known, outcomes.truth > 0.5
+        columns = torch.stack([decided & true, decided, true], 1).flatten(1).float()
         return lambda weights: (weights @ columns).reshape(len(weights), 3, -1)
 
     def values(self, sums: Tensor, samples: int) -> Mapping[str, Tensor]:
@@ -125,9 +125,9 @@ class OfLabels(Measure):
 class R2(Measure):
     """Part of the values' variance that is predicted, the mean over values."""
 
-    def summing(self, said: Said) -> Summing:
-        truth, known = said.truth.double(), said.known
-        squares = (said.outputs - truth).square()
+    def summing(self, outcomes: Outcomes) -> Summing:
+        truth, known = outcomes.truth.double(), outcomes.known
+        squares = (outcomes.outputs - truth).square()
         truth = truth - truth.nanmean(0)  # squares of what is far from 0 would swallow their differences
         columns = torch.stack(
             [each.where(known, 0.0) for each in (squares, truth, truth.square())] + [known.double()], 1
@@ -141,13 +141,13 @@ class R2(Measure):
         return {"r2": r2.sum(1) / (known > 0).sum(1)}
 
 
-def _f1(right: Tensor, predicted: Tensor, there: Tensor) -> Tensor:
-    """Harmonic mean of precision and recall, from counts; 0 where there is nothing."""
-    return 2 * right / (predicted + there).clamp(min=1)
+def _f1(right: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
+    """Return the harmonic mean of precision and recall, from counts; 0 where all are 0."""
+    return 2 * right / (predicted + true).clamp(min=1)
 
 
 def measures(target: Target) -> list[Measure]:
-    """What a target's predictions are compared in; the first figure gives the verdict."""
+    """Return what a target's predictions are compared in; the first metric gives the verdict."""
     if isinstance(target, Classes):
         return [Mean("accuracy", _right), OfClasses(target.outputs), Mean("log_loss", _log_loss)]
     if isinstance(target, Labels):

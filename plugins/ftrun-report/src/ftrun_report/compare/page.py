@@ -19,13 +19,16 @@ _MOST_CHARTS = 18
 _STYLE = Path(plots.__file__).parent / "templates"
 
 
-def write(found: Mapping[str, Any], path: Path) -> None:
-    """Write the page of what `compare` gave."""
-    write_whole(path, page(found))
+def write(compared: Mapping[str, Any], path: Path) -> None:
+    """Write the page.
+
+    compared: as `compare` returns it
+    """
+    write_whole(path, page(compared))
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """The page as HTML."""
+def page(compared: Mapping[str, Any]) -> str:
+    """Return the page as HTML."""
     environment = Environment(
         loader=FileSystemLoader([_HERE, _STYLE]),
         autoescape=True,
@@ -34,16 +37,16 @@ def page(found: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = words.number
-    names = dict.fromkeys(name for run in found["runs"] for name in run["figures"])
-    histories = {run["run"]: _history(Path(run["run"])) for run in found["runs"]}
+    names = dict.fromkeys(name for run in compared["runs"] for name in run["metrics"])
+    histories = {run["run"]: _history(Path(run["run"])) for run in compared["runs"]}
     return environment.get_template("compare.html").render(
-        **found,
+        **compared,
         charts=[
             (chart, plots.curves(f"c{number}", chart.curves, None, ()))
             for number, chart in enumerate(together(histories)[:_MOST_CHARTS])
         ],
         series=plots.SERIES,
-        figures=list(names),
+        metrics=list(names),
         columns=words.COLUMNS,
         note=words.NOTE,
         sentences=words.sentences,
@@ -57,7 +60,7 @@ def page(found: Mapping[str, Any]) -> str:
 
 
 def _history(run: Path) -> list[dict[str, Any]]:
-    """Its epochs; none where they cannot be read: that is nothing to keep runs from being compared."""
+    """Return a run's epochs; none where they cannot be read: runs are compared all the same."""
     try:
         return ftrun.open(run).history
     except ftrun.FtrunError:
@@ -65,7 +68,7 @@ def _history(run: Path) -> list[dict[str, Any]]:
 
 
 def _drawn(each: Mapping[str, Any]) -> Markup:
-    """The interval as a line with a point at the difference, and a mark at 0 in the middle."""
+    """Draw the interval as a line with a point at the difference, and a mark at 0 in the middle."""
     low, high = each["interval"]
     widest = max(abs(low), abs(high))
     if not math.isfinite(widest):

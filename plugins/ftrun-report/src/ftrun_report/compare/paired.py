@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from ftrun_report.compare.measures import Measure, Said
+from ftrun_report.compare.measures import Measure, Outcomes
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -27,7 +27,7 @@ _AT_ONCE = 16  # resamples: their weights of ten thousand samples stay in the pr
 
 @dataclass(frozen=True)
 class Difference:
-    """How two runs differ in a measure: their figures, an interval of `second - first`, and a test's p value."""
+    """How two runs differ in a measure: their values, an interval of `second - first`, and a test's p value."""
 
     first: float
     second: float
@@ -37,9 +37,9 @@ class Difference:
 
 
 def differences(
-    measures: Sequence[Measure], first: Said, second: Said, *, resamples: int = RESAMPLES, level: float = LEVEL
+    measures: Sequence[Measure], first: Outcomes, second: Outcomes, *, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> dict[str, Difference]:
-    """By figure, how two runs differ on the same N samples; the same answer each time.
+    """Return how two runs differ on the same N samples, by metric; the same answer each time.
 
     The interval is the bootstrap's. The p value is that of swapping the runs' answers to samples at random, which
     changes nothing where the two are alike.
@@ -52,10 +52,11 @@ def differences(
     for weights, swaps in _at_random(len(first), resamples):
         for (measure, one, other), (whole, other_whole) in zip(sums, wholes, strict=True):
             _note(drawn, measure, one(weights), other(weights), len(first))
-            given, taken = one(swaps), other(swaps)
-            _note(swapped, measure, whole - given + taken, other_whole - taken + given, len(first))
+            own, theirs = one(swaps), other(swaps)
+            _note(swapped, measure, whole - own + theirs, other_whole - theirs + own, len(first))
     ones, others = (
-        {name: value for measure in measures for name, value in measure.of(said).items()} for said in (first, second)
+        {name: value for measure in measures for name, value in measure.of(outcomes).items()}
+        for outcomes in (first, second)
     )
     return {
         name: _difference(ones[name], others[name], torch.cat(drawn[name]), torch.cat(swapped[name]), level)
@@ -64,7 +65,7 @@ def differences(
 
 
 def _at_random(samples: int, resamples: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """How often each sample is drawn, and whether its answers are swapped: both float32 [R, N], some at a time."""
+    """Yield how often each sample is drawn, and whether its outcomes are swapped: float32 [R, N], in parts."""
     generator = Generator().manual_seed(0)
     for done in range(0, resamples, _AT_ONCE):
         shape = (min(_AT_ONCE, resamples - done), samples)
@@ -87,14 +88,14 @@ def _difference(one: float, other: float, drawn: Tensor, swapped: Tensor, level:
     return Difference(one, other, (low, high), (as_far + 1) / (len(swapped) + 1), f"{len(swapped):,} random swaps")
 
 
-def discordant(first: Said, second: Said) -> tuple[int, int]:
-    """How many samples only the first run has right, and only the second."""
+def discordant(first: Outcomes, second: Outcomes) -> tuple[int, int]:
+    """Return how many samples only the first run has right, and only the second."""
     right, also = (each.decisions == each.truth for each in (first, second))
     return int((right & ~also).sum()), int((also & ~right).sum())
 
 
 def mcnemar(only_first: int, only_second: int) -> tuple[float, str]:
-    """The two-sided p value, and the form of the test: whether samples that only one run has right are evenly shared.
+    """Return the p value of samples that one run alone has right being shared evenly, two-sided, and the test's form.
 
     Exact (binomial) for few of them; else mid-p, which is not as cautious, and not too bold either.
     """
@@ -108,7 +109,7 @@ def mcnemar(only_first: int, only_second: int) -> tuple[float, str]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values as they are once all are asked for at once."""
+    """Return the p values adjusted for being tested at once."""
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

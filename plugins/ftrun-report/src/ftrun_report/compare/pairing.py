@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from ftrun import Target
-from ftrun_report.compare.measures import Said
-from ftrun_report.record import Record
+from ftrun_report.compare.measures import Outcomes
+from ftrun_report.snapshot import Snapshot
 
 
 class NotPaired(Exception):
     """Why two runs cannot be compared sample by sample."""
 
 
-def paired(one: Record, other: Record) -> dict[str, tuple[Said, Said]]:
-    """By target, what two runs said of the same samples, in the terms of the first. Raises NotPaired."""
+def paired(one: Snapshot, other: Snapshot) -> dict[str, tuple[Outcomes, Outcomes]]:
+    """Return the outcomes of two runs on the same samples, by target, in the terms of the first. Raises NotPaired."""
     for each in (one, other):
         if each.predictions is None:
             raise NotPaired(_why_none(each))
@@ -26,12 +26,12 @@ def paired(one: Record, other: Record) -> dict[str, tuple[Said, Said]]:
     _same_data(one, other)
     first, second = _common(one, other)
     pairs = {name: _side_by_side(name, one, other, first, second) for name in one.targets}
-    if not any(len(said) for said, _ in pairs.values()):
+    if not any(len(outcomes) for outcomes, _ in pairs.values()):
         raise NotPaired(f"no sample of {one.split} that both were judged on has {_listed(one.targets)}")
     return {name: pair for name, pair in pairs.items() if len(pair[0])}
 
 
-def _why_none(run: Record) -> str:
+def _why_none(run: Snapshot) -> str:
     """Return why a run has no predictions."""
     state = run.status.get("state")
     if state != "finished":
@@ -42,19 +42,19 @@ def _why_none(run: Record) -> str:
     )
 
 
-def _same_targets(one: Record, other: Record) -> None:
+def _same_targets(one: Snapshot, other: Snapshot) -> None:
     if set(one.targets) != set(other.targets):
         raise NotPaired(f"they predict {_listed(one.targets)} and {_listed(other.targets)}")
     for name, target in one.targets.items():
-        found = other.targets[name]
-        if found.kind != target.kind:
-            raise NotPaired(f"target {name!r} is {target.kind} in {one.folder}, and {found.kind} in {other.folder}")
-        if set(found.names) != set(target.names):
-            apart = sorted(set(found.names) ^ set(target.names))
+        second = other.targets[name]
+        if second.kind != target.kind:
+            raise NotPaired(f"target {name!r} is {target.kind} in {one.folder}, and {second.kind} in {other.folder}")
+        if set(second.names) != set(target.names):
+            apart = sorted(set(second.names) ^ set(target.names))
             raise NotPaired(f"target {name!r} does not have the same names: {_listed(apart)} in one run alone")
 
 
-def _same_data(one: Record, other: Record) -> None:
+def _same_data(one: Snapshot, other: Snapshot) -> None:
     """Raise NotPaired where they were judged on other samples, as far as their folders tell."""
     inputs = [_fingerprint(each) for each in (one, other)]
     if None not in inputs:
@@ -68,31 +68,35 @@ def _same_data(one: Record, other: Record) -> None:
         raise NotPaired("they were judged on val, which may be cut from train, and seed or val_fraction differ")
 
 
-def _fingerprint(run: Record) -> Any:
+def _fingerprint(run: Snapshot) -> Any:
     data = run.resolved.get("data")
     split = data.get(run.split) if isinstance(data, Mapping) else None
     return split.get("inputs") if isinstance(split, Mapping) else None
 
 
-def _cut(run: Record) -> tuple[Any, Any]:
+def _cut(run: Snapshot) -> tuple[Any, Any]:
     return run.spec.get("seed"), run.train.get("val_fraction")
 
 
-def _common(one: Record, other: Record) -> tuple[Tensor, Tensor]:
-    """Where in each are the samples that both were judged on, int64 [N]: one run may have skipped some."""
+def _common(one: Snapshot, other: Snapshot) -> tuple[Tensor, Tensor]:
+    """Return the positions in each of the samples that both were evaluated on, int64 [N]: one may have skipped some."""
     assert one.predictions is not None
     assert other.predictions is not None
     ids, others = one.predictions.ids, other.predictions.ids
-    found: list[Tensor] = []
-    for given, wanted in ((ids, others), (others, ids)):
-        order = given.argsort()
-        found.append(order[torch.isin(given[order], wanted)])
-    if not len(found[0]) or not torch.equal(ids[found[0]], others[found[1]]):
+    first, second = (_positions(*pair) for pair in ((ids, others), (others, ids)))
+    if not len(first) or not torch.equal(ids[first], others[second]):
         raise NotPaired("they have no samples in common")
-    return found[0], found[1]
+    return first, second
 
 
-def _side_by_side(name: str, one: Record, other: Record, first: Tensor, second: Tensor) -> tuple[Said, Said]:
+def _positions(ids: Tensor, wanted: Tensor) -> Tensor:
+    order = ids.argsort()
+    return order[torch.isin(ids[order], wanted)]
+
+
+def _side_by_side(
+    name: str, one: Snapshot, other: Snapshot, first: Tensor, second: Tensor
+) -> tuple[Outcomes, Outcomes]:
     assert one.predictions is not None
     assert other.predictions is not None
     target, names = one.targets[name], list(other.targets[name].names)
@@ -106,12 +110,12 @@ def _side_by_side(name: str, one: Record, other: Record, first: Tensor, second: 
         )
     outputs = one.predictions.outputs[name][first]
     others = other.predictions.outputs[name][second][:, [names.index(each) for each in target.names]]
-    return said_of(target, outputs, truth), said_of(target, others, truth)
+    return outcomes_of(target, outputs, truth), outcomes_of(target, others, truth)
 
 
-def said_of(target: Target, outputs: Tensor, truth: Tensor) -> Said:
-    """What was said of those samples that have the target."""
-    return Said(*target.judged(outputs, truth, whole=False))
+def outcomes_of(target: Target, outputs: Tensor, truth: Tensor) -> Outcomes:
+    """Return the outcomes of those samples that have the target."""
+    return Outcomes(*target.judged(outputs, truth, whole=False))
 
 
 def _listed(names: Any, most: int = 5) -> str:

@@ -15,8 +15,8 @@ _WIDE = 10_000
 _STYLES = {"better": "green", "worse": "red", "cannot tell": "yellow"}
 
 
-def text(found: Mapping[str, Any], width: int | None) -> str:
-    """Tables of figures and of what differs, then how each run does against the first.
+def text(compared: Mapping[str, Any], width: int | None) -> str:
+    """Return tables of metrics and of what differs, then how each run does against the first.
 
     width: columns of the terminal; None where it is none
     """
@@ -24,18 +24,18 @@ def text(found: Mapping[str, Any], width: int | None) -> str:
     console = Console(
         file=out, width=width or _WIDE, force_terminal=width is not None, highlight=False, markup=False, emoji=False
     )
-    console.print(_runs(found["runs"]))
-    if found["differences"]:
-        console.print(_specs(found))
+    console.print(_runs(compared["runs"]))
+    if compared["differences"]:
+        console.print(_specs(compared))
     else:
         console.print("Their specs do not differ.\n")
-    for comparison in found["comparisons"]:
+    for comparison in compared["comparisons"]:
         if comparison["paired"]:
-            console.print(_figures(comparison, found["baseline"]))
-    for comparison in found["comparisons"]:
-        for sentence in words.sentences(comparison, found["baseline"]):
+            console.print(_metrics(comparison, compared["baseline"]))
+    for comparison in compared["comparisons"]:
+        for sentence in words.sentences(comparison, compared["baseline"]):
             console.print(Text(sentence))
-    if any(each["paired"] for each in found["comparisons"]):
+    if any(each["paired"] for each in compared["comparisons"]):
         console.print(Text(words.NOTE, style="dim"))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
@@ -48,27 +48,27 @@ def _table(*titles: str, right: bool = False) -> Table:
 
 
 def _runs(runs: list[dict[str, Any]]) -> Table:
-    names = list(dict.fromkeys(name for run in runs for name in run["figures"]))
+    names = list(dict.fromkeys(name for run in runs for name in run["metrics"]))
     table = _table("run", *names, *words.COLUMNS)
     for run in runs:
-        cells = [run["run"], *(words.number(run["figures"].get(name)) for name in names), *words.of_run(run)]
+        cells = [run["run"], *(words.number(run["metrics"].get(name)) for name in names), *words.of_run(run)]
         table.add_row(*map(Text, cells))
     table.add_row()
     return table
 
 
-def _specs(found: Mapping[str, Any]) -> Table:
-    table = _table("differs", *(run["run"] for run in found["runs"]))
-    for key, values in found["differences"].items():
+def _specs(compared: Mapping[str, Any]) -> Table:
+    table = _table("differs", *(run["run"] for run in compared["runs"]))
+    for key, values in compared["differences"].items():
         table.add_row(*map(Text, (key, *map(words.value, values))))
     table.add_row()
     return table
 
 
-def _figures(comparison: Mapping[str, Any], baseline: str) -> Table:
+def _metrics(comparison: Mapping[str, Any], baseline: str) -> Table:
     title = f"{comparison['run']} - {baseline}, {comparison['samples']:,} samples"
     table = _table(title, "difference", "", "")
-    for key, each in comparison["figures"].items():
+    for key, each in comparison["metrics"].items():
         verdict = Text(each["verdict"], style=_STYLES[each["verdict"]])
         table.add_row(Text(key), Text(words.apart(each)), verdict, Text(words.tested(each), style="dim"))
     table.add_row()

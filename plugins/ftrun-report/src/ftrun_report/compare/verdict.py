@@ -1,4 +1,4 @@
-"""Better, worse, or cannot tell: what two runs' figures allow to say, in words."""
+"""Better, worse, or cannot tell: what two runs' metrics allow to say, in words."""
 
 import math
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ Word = Literal["better", "worse", "cannot tell"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the second run does in a figure, and why one may say so."""
+    """How the second run does in a metric, and the reason for saying so."""
 
     word: Word
-    why: str
+    reason: str
 
 
-def verdict(figure: str, found: Difference, adjusted: float, runs: int) -> Verdict:
-    """What may be said: that a run is better only where the interval is beyond 0 and the test says it is no chance.
+def verdict(metric: str, difference: Difference, adjusted: float, runs: int) -> Verdict:
+    """Return what may be said: a run is better only where the interval is beyond 0 and the test says it is no chance.
 
     adjusted: the p value once all `runs` that are compared with the first one are asked for at once
     """
-    low, high = found.interval
+    low, high = difference.interval
     between = f"[{signed(low)}, {signed(high)}]"
     if not (math.isfinite(low) and math.isfinite(high)):
         return Verdict("cannot tell", "the figure is not a number on some of the resamples")
@@ -31,21 +31,21 @@ def verdict(figure: str, found: Difference, adjusted: float, runs: int) -> Verdi
         return Verdict("cannot tell", "both are the same on these samples")
     if low <= 0 <= high:
         return Verdict("cannot tell", f"the interval {between} includes 0")
-    if found.p >= 1 - LEVEL:
-        return Verdict("cannot tell", f"chance alone does as much ({found.test}: p {shown_p(found.p)})")
+    if difference.p >= 1 - LEVEL:
+        return Verdict("cannot tell", f"chance alone does as much ({difference.test}: p {shown_p(difference.p)})")
     if adjusted >= 1 - LEVEL:
         return Verdict(
-            "cannot tell", f"with {runs} runs compared, p {shown_p(found.p)} counts as {shown_p(adjusted)} (Holm)"
+            "cannot tell", f"with {runs} runs compared, p {shown_p(difference.p)} counts as {shown_p(adjusted)} (Holm)"
         )
-    better = (found.second > found.first) == HIGHER_IS_BETTER[figure]
+    better = (difference.second > difference.first) == HIGHER_IS_BETTER[metric]
     return Verdict("better" if better else "worse", f"the interval {between} is beyond 0")
 
 
 def signed(value: float) -> str:
-    """`+0.0123`."""
+    """Return `+0.0123`."""
     return f"{value:+.4f}"
 
 
 def shown_p(p: float) -> str:
-    """`0.013`; what is small is `< 0.001`."""
+    """Return `0.013`; what is small is `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

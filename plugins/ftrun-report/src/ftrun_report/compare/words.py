@@ -14,55 +14,53 @@ NOTE = (
 
 
 def sentences(comparison: Mapping[str, Any], baseline: str) -> list[str]:
-    """How a run does against the first one: a sentence for each target."""
+    """Return how a run does against the first one: a sentence for each target."""
     run = comparison["run"]
     if not comparison["paired"]:
         return [f"{run} against {baseline}: cannot tell, because {comparison['reason']}."]
-    return [_sentence(run, baseline, key, each) for key, each in comparison["figures"].items() if each["main"]]
+    return [_sentence(run, baseline, key, each) for key, each in comparison["metrics"].items() if each["main"]]
 
 
 def _sentence(run: str, baseline: str, key: str, each: Mapping[str, Any]) -> str:
     if each["verdict"] == "cannot tell":
-        return f"Cannot tell whether {run} is better or worse than {baseline} in {key}: {each['why']}."
-    apart = f"{shown(each['second'])} against {shown(each['first'])}"
-    return (
-        f"{run} is {each['verdict']} than {baseline} in {key}: {apart}; {each['why']}, p {shown_p(each['p_adjusted'])}."
-    )
+        return f"Cannot tell whether {run} is better or worse than {baseline} in {key}: {each['reason']}."
+    both, p = f"{shown(each['second'])} against {shown(each['first'])}", shown_p(each["p_adjusted"])
+    return f"{run} is {each['verdict']} than {baseline} in {key}: {both}; {each['reason']}, p {p}."
 
 
 def tested(each: Mapping[str, Any]) -> str:
-    """`p 0.013, McNemar, exact: 3 and 12 samples that only one run has right`."""
-    told = f"p {shown_p(each['p'])}, {each['test']}"
+    """Return `p 0.013, McNemar, exact: 3 and 12 samples that only one run has right`."""
+    words = f"p {shown_p(each['p'])}, {each['test']}"
     if each["p_adjusted"] != each["p"]:
-        told += f"; {shown_p(each['p_adjusted'])} by Holm"
+        words += f"; {shown_p(each['p_adjusted'])} by Holm"
     if "only_one_right" in each:
-        told += "; right in one run alone: {} and {}".format(*each["only_one_right"])
-    return told
+        words += "; right in one run alone: {} and {}".format(*each["only_one_right"])
+    return words
 
 
 def apart(each: Mapping[str, Any]) -> str:
-    """`+0.0200 [-0.0010, +0.0410]`."""
+    """Return `+0.0200 [-0.0010, +0.0410]`."""
     low, high = each["interval"]
     return f"{signed(each['difference'])} [{signed(low)}, {signed(high)}]"
 
 
 def of_run(run: Mapping[str, Any]) -> list[str]:
-    """A run's cells under COLUMNS."""
+    """Return a run's cells under COLUMNS."""
     sides = run["input_size"]
     shape = "x".join(map(str, sides)) if isinstance(sides, list) else "-"
     return [
         *(run["backbone"] or "-", shape, count(run["parameters"]), shown_bytes(run["bytes"]), duration(run["seconds"])),
-        f"{_shown(run['best_epoch'])} of {_shown(run['epochs'])}",
+        f"{_or_dash(run['best_epoch'])} of {_or_dash(run['epochs'])}",
     ]
 
 
 def number(value: Any) -> str:
-    """A figure with four digits; a dash where there is none."""
+    """Return a number with four digits; a dash where there is none."""
     return shown(value) if is_figure(value) else "-"
 
 
 def count(value: int | None) -> str:
-    """`3.4 M`."""
+    """Return `3.4 M`."""
     if value is None:
         return "-"
     for unit, factor in (("M", 1e6), ("k", 1e3)):
@@ -72,7 +70,7 @@ def count(value: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`12.3 s`, `4 min 5 s`, `2 h 10 min`."""
+    """Return `12.3 s`, `4 min 5 s`, `2 h 10 min`."""
     if seconds is None:
         return "-"
     if seconds < 60:
@@ -82,11 +80,11 @@ def duration(seconds: float | None) -> str:
 
 
 def value(each: Any) -> str:
-    """An option's value, as a spec has it."""
+    """Return an option's value, as a spec has it."""
     import json
 
     return each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
 
 
-def _shown(value: Any) -> str:
+def _or_dash(value: Any) -> str:
     return "-" if value is None else str(value)

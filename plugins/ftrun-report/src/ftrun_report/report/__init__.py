@@ -1,17 +1,16 @@
 """`report.html`: what a run was, on one page that needs nothing else. What computes needs torch, jinja2 and matplotlib.
 
 write       a run's report, at its end and by `ftrun report`
-record      what the run folder says
-figures     the figures of results.json, with intervals
+metrics     the metrics of results.json, with intervals
   intervals   95 % intervals
-classes     of a target with classes
-labels      of a target with several labels
-values      of a target with values
-  byname      precision, recall and F1 of each class or label
+classes     a target with classes
+labels      a target with several labels
+values      a target with values
+  per_class   precision, recall and F1 of each class or label
   confusion   which class is taken for which
-  calibration whether confidence is what it says
+  calibration whether a confidence of 0.8 is right in 80 of 100 cases
   examples    single samples, and their pictures
 history     the epochs, and the learning rate
-plots       what is drawn
+plots       the drawings
 page        all of it, put into the template
 """

@@ -1,4 +1,4 @@
-"""Whether a net that says 0.8 is right in 80 of 100 cases."""
+"""Whether a net whose confidence is 0.8 is right in 80 of 100 cases."""
 
 from dataclasses import dataclass
 
@@ -28,20 +28,20 @@ class Calibration:
 
 
 def calibration(confidence: Tensor, right: Tensor, bins: int = BINS) -> Calibration:
-    """The reliability diagram and the expected calibration error, with bins of equal width.
+    """Return the reliability diagram and the expected calibration error, with bins of equal width.
 
-    C. Guo, G. Pleiss, Y. Sun & K. Q. Weinberger (2017), On calibration of modern neural networks, ICML; 15 bins, as
-    there: the mean over samples of the distance between a bin's mean confidence and its share of right ones.
+    C. Guo, G. Pleiss, Y. Sun & K. Q. Weinberger (2017), On calibration of modern neural networks, ICML; 15 bins,
+    as they have: the mean over samples of the distance between a bin's mean confidence and its share of right ones.
 
-    confidence: [N], 0 to 1; right: [N], 1 where what it is the confidence of holds, else 0
+    confidence: [N], 0 to 1; right: [N], 1 where the prediction is right, else 0
     """
     which = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
     counts = torch.bincount(which, minlength=bins)
     sums = [torch.bincount(which, weights=each.double(), minlength=bins) for each in (confidence, right)]
-    found = [
+    filled = [
         Bin(index / bins, (index + 1) / bins, count, *(float(each[index]) / count for each in sums))
         for index, count in enumerate(counts.tolist())
         if count
     ]
-    error = sum(each.samples * abs(each.confidence - each.right) for each in found) / max(len(confidence), 1)
-    return Calibration(found, error)
+    error = sum(each.samples * abs(each.confidence - each.right) for each in filled) / max(len(confidence), 1)
+    return Calibration(filled, error)

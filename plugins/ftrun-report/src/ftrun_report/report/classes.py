@@ -1,4 +1,4 @@
-"""What there is to say of a target with classes."""
+"""The section of a target with classes."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ftrun import Classes
-from ftrun_report.report import byname, confusion
+from ftrun_report.report import confusion, per_class
 from ftrun_report.report.calibration import Calibration, calibration
 from ftrun_report.report.examples import MOST, Example, Pictures, spread
 from ftrun_report.report.intervals import Rate, proportion
@@ -14,19 +14,19 @@ from ftrun_report.report.intervals import Rate, proportion
 
 @dataclass(frozen=True)
 class ClassesReport:
-    """Judged on N samples."""
+    """The predictions for N samples."""
 
     name: str
     right: Rate
     samples: int
-    by_class: byname.Table
+    by_class: per_class.Table
     macro_f1: float | None
-    """Mean F1 of the classes that were true or said at least once."""
-    never_said: int
+    """Mean F1 of the classes that were true or predicted at least once."""
+    never_predicted: int
     """Classes that were never predicted."""
     names: list[str]
     matrix: Tensor | None
-    """int64 [C, C], true by said; None where classes are too many, or only one."""
+    """int64 [C, C], true by predicted; None where classes are too many, or only one."""
     pairs: list[confusion.Pair]
     calibration: Calibration
     confidence: float
@@ -39,12 +39,15 @@ class ClassesReport:
 def report(
     name: str, target: Classes, outputs: Tensor, truth: Tensor, ids: Tensor, pictures: Pictures, share: int
 ) -> ClassesReport:
-    """outputs: float32 [N, C], logits; truth: int64 [N]; ids: int64 [N]; share: how many targets share the page"""
+    """Return the section of a target.
+
+    outputs: float32 [N, C], logits; truth: int64 [N]; ids: int64 [N]; share: how many targets share the page
+    """
     names = target.names
     scores = outputs.softmax(1).nan_to_num(0.0)
-    confidence, said = scores.max(1)
-    right = said == truth
-    of_class = [each.bincount(minlength=len(names)).tolist() for each in (truth, said, truth[right])]
+    confidence, predicted = scores.max(1)
+    right = predicted == truth
+    of_class = [each.bincount(minlength=len(names)).tolist() for each in (truth, predicted, truth[right])]
     counts = list(zip(*of_class, strict=True))
     all_f1 = [2 * hits / (true + made) for true, made, hits in counts if true + made]
     most = max(MOST // share, 4)
@@ -57,7 +60,7 @@ def report(
                 Example(
                     sample=int(ids[at]),
                     true=names[int(truth[at])],
-                    said=names[int(said[at])],
+                    predicted=names[int(predicted[at])],
                     note=f"{float(confidence[at]):.3f}",
                     right=bool(right[at]),
                 )
@@ -69,12 +72,12 @@ def report(
         name=name,
         right=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
-        by_class=byname.table(names, counts, max(1000 // share, 20)),
+        by_class=per_class.table(names, counts, max(1000 // share, 20)),
         macro_f1=sum(all_f1) / len(all_f1) if all_f1 else None,
-        never_said=sum(made == 0 for _, made, _ in counts),
+        never_predicted=sum(made == 0 for _, made, _ in counts),
         names=list(names),
-        matrix=confusion.matrix(truth, said, len(names)) if len(names) > 1 else None,
-        pairs=confusion.pairs(truth, said, names, 20),
+        matrix=confusion.matrix(truth, predicted, len(names)) if len(names) > 1 else None,
+        pairs=confusion.pairs(truth, predicted, names, 20),
         calibration=calibration(confidence, right),
         confidence=float(confidence.mean()) if len(confidence) else 0.0,
         mistakes=examples(wrong.tolist()),
@@ -83,5 +86,5 @@ def report(
 
 
 def shading(matrix: Tensor) -> Tensor:
-    """float64 [C, C]: each row's shares of its class, what is empty at 0."""
+    """Return each row's shares of its class, float64 [C, C]; 0 where the class has no samples."""
     return (matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)).to(torch.float64)

@@ -1,4 +1,4 @@
-"""Single samples: what the dataset says of them, what the net says, and what they look like."""
+"""Single samples: their truth, what the net predicts, and what they look like."""
 
 import base64
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Example:
-    """A sample: its index in its split, and for people the truth, what the net says, and how sure it is or far off.
+    """A sample: its index in its split, and for people the truth, the prediction, and how sure or far off it is.
 
     right: None where that is a matter of degree
     """
 
     sample: int
     true: str
-    said: str
+    predicted: str
     note: str
     right: bool | None = None
     shown: Shown | None = None
@@ -55,7 +55,7 @@ class Pictures:
         self._known: dict[int, Shown | None] = {}
 
     def add(self, examples: list[Example]) -> list[Example]:
-        """The same, with what they look like and are called."""
+        """Return the same, with what they look like and are called."""
         return [replace(each, shown=self._of(each.sample), name=self._name(each.sample)) for each in examples]
 
     def _name(self, sample: int) -> str | None:
@@ -92,7 +92,7 @@ class Pictures:
 
 
 def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor], targets: Mapping[str, Target]) -> bool:
-    """Whether the samples with these indices have the truth that the predictions were judged by."""
+    """Return whether the samples with these indices have the truth that the predictions were evaluated with."""
     if len(ids) and int(ids.max()) >= len(split):
         return False
     return all(
@@ -102,14 +102,14 @@ def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor], targets
 
 
 def _kind(file: bytes) -> str | None:
-    """Told by its first bytes: no other kinds, which might hold more than a picture."""
+    """Return the kind of a picture by its first bytes: no other kinds, which might hold more than a picture."""
     if file.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     return "image/jpeg" if file.startswith(b"\xff\xd8\xff") else None
 
 
 def spread(count: int, most: int, seed: int) -> list[int]:
-    """At most so many of `count` positions, drawn at random, in order; always the same ones."""
+    """Return at most so many of `count` positions, drawn at random, in order; always the same ones."""
     import torch
 
     drawn: Any = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]

@@ -14,7 +14,7 @@ _RATE_POINTS = 300
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure by epoch; nan where it is no number."""
+    """A metric by epoch; nan where it is no number."""
 
     name: str
     epochs: list[float]
@@ -28,7 +28,7 @@ class Chart:
     title: str
     curves: list[Curve]
     fractions: bool = False
-    """Whether all its figures are 0 to 1."""
+    """Whether all its values are 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PhaseRow:
 
 
 def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> list[Chart]:
-    """Losses in one, figures that are fractions in another (by target, if there are several), each other one alone."""
+    """Return charts of losses, of metrics that are fractions (one for each target), and of each other metric."""
     errors = {name if len(targets) > 1 else "" for name, target in targets.items() if isinstance(target, Values)}
     names = [name for name in dict.fromkeys(key for line in history for key in line) if name.startswith("val/")]
     loss = [name for name in ("train/loss", "val/loss") if any(name in line for line in history)]
@@ -71,7 +71,7 @@ def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) 
 
 
 def together(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Chart]:
-    """A chart for each figure of val, and for the loss in training, with a curve for each run that has it."""
+    """Return a chart for each metric of val, and for the loss in training, with a curve for each run that has it."""
     keys = dict.fromkeys(key for history in histories.values() for line in history for key in line)
     return [
         Chart(
@@ -93,7 +93,7 @@ def _curve(history: Sequence[Mapping[str, Any]], name: str) -> Curve:
 
 
 def _thinned(history: Sequence[Mapping[str, Any]], most: int) -> Sequence[Mapping[str, Any]]:
-    """Of very many epochs, some; the last one always."""
+    """Return some of very many epochs, and always the last one."""
     step = max(-(-len(history) // most), 1)
     return history[::-step][::-1]
 
@@ -103,7 +103,7 @@ def _number(value: Any) -> float:
 
 
 def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any) -> tuple[Curve, Curve]:
-    """The largest learning rate of any stage: as scheduled, by epochs done; and as recorded in each epoch's last step.
+    """Return the largest learning rate of any stage: as scheduled, by epochs done; as recorded after each epoch.
 
     In an epoch it is a constant (the optimizer's rate, the phase's factor) times the scheduler's factor, which is a
     function of progress, and the rise where a phase begins, which is over before the epoch is. The constant follows
@@ -136,7 +136,10 @@ def _constant(progress: float) -> float:
 
 
 def phases(spec: Any, norms: Sequence[str]) -> list[PhaseRow]:
-    """The phases of the spec; none where it has none. `norms`: what batch normalisation did in each."""
+    """Return the phases of the spec; none where it has none.
+
+    norms: what batch normalisation did in each
+    """
     found, first = [], 1
     for phase, norm in zip(spec.train.phases or (), norms, strict=False):
         last = first + phase.epochs - 1

@@ -1,4 +1,4 @@
-"""95 % intervals: where a figure would lie on ever more samples of the same kind, in 95 of 100 cases."""
+"""95 % intervals: where a metric would lie on ever more samples of the same kind, in 95 of 100 cases."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Rate:
 
 
 def proportion(hits: int, trials: int) -> Rate:
-    """`hits` of `trials`, with Wilson's score interval.
+    """Return `hits` of `trials`, with Wilson's score interval.
 
     E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22. It stays within
     0 and 1 and is no point at their ends, so it can be trusted with few trials too (Brown, Cai & DasGupta, 2001).
@@ -39,7 +39,7 @@ def proportion(hits: int, trials: int) -> Rate:
 
 
 def f1(hits: int, false: int, missed: int) -> Rate:
-    """F1 from true positives, false positives and false negatives.
+    """Return F1 from true positives, false positives and false negatives.
 
     F1 is 2 f / (1 + f), where f is the share of the hits among these three: a proportion, so Wilson's interval of f
     gives one of F1. That is the "Wilson indirect" method of K. F. Y. Lam, V. Gopal & J. Qian (2023), Confidence
@@ -50,21 +50,21 @@ def f1(hits: int, false: int, missed: int) -> Rate:
 
 
 def groups(samples: int) -> Tensor | None:
-    """The group that each sample is in, int64 [N]: at random, always the same one; None where samples are too few."""
+    """Return the group of each sample, int64 [N]: at random, always the same one; None where samples are too few."""
     if samples < GROUPS:
         return None
     return torch.randperm(samples, generator=torch.Generator().manual_seed(0)) % GROUPS
 
 
-def jackknife(figure: Callable[[list[int]], float]) -> float | None:
-    """Half the length of the interval of any figure of samples; None where it is not finite without some group.
+def jackknife(metric: Callable[[list[int]], float]) -> float | None:
+    """Return half the length of the interval of any metric; None where it is not finite without some group.
 
     The delete-a-group jackknife (P. S. Kott, 2001, Journal of Official Statistics 17): the samples are dealt out into
-    20 groups, and the figure is taken without each in turn.
+    20 groups, and the metric is taken without each in turn.
 
-    figure: the figure of the samples in these groups
+    metric: of the samples in these groups
     """
-    without = [figure([each for each in range(GROUPS) if each != left_out]) for left_out in range(GROUPS)]
+    without = [metric([each for each in range(GROUPS) if each != left_out]) for left_out in range(GROUPS)]
     mean = sum(without) / GROUPS
     error = math.sqrt((GROUPS - 1) / GROUPS * sum((each - mean) ** 2 for each in without))
     return _T * error if math.isfinite(error) else None

@@ -1,4 +1,4 @@
-"""What there is to say of a target with any number of labels at once."""
+"""The section of a target with any number of labels at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ftrun import Labels
-from ftrun_report.report import byname
+from ftrun_report.report import per_class
 from ftrun_report.report.calibration import Calibration, calibration
 from ftrun_report.report.examples import MOST, Example, Pictures, spread
 from ftrun_report.report.intervals import Rate, proportion
@@ -17,13 +17,13 @@ _FEW = 5
 
 @dataclass(frozen=True)
 class LabelsReport:
-    """Judged on N samples."""
+    """The predictions for N samples."""
 
     name: str
     exact: Rate
     """Part of the samples all of whose labels are right, as far as they are known."""
     samples: int
-    by_label: byname.Table
+    by_label: per_class.Table
     calibration: Calibration
     mistakes: list[Example]
     """Those with the label that was the most confident mistake."""
@@ -34,12 +34,15 @@ class LabelsReport:
 def report(
     name: str, target: Labels, outputs: Tensor, truth: Tensor, ids: Tensor, pictures: Pictures, share: int
 ) -> LabelsReport:
-    """outputs: float32 [N, L], logits; truth: float32 [N, L], NaN where not known; ids: int64 [N];
-    share: how many targets share the page"""
+    """Return the section of a target.
+
+    outputs: float32 [N, L], logits; truth: float32 [N, L], NaN where not known; ids: int64 [N]
+    share: how many targets share the page
+    """
     scores, known = outputs.double().sigmoid().nan_to_num(0.0), target.known(truth)
-    said, true = scores > 0.5, truth > 0.5
-    right = ((said == true) | ~known).all(1)
-    counts = list(zip(*(each.sum(0).tolist() for each in (true, said & known, said & true)), strict=True))
+    predicted, true = scores > 0.5, truth > 0.5
+    right = ((predicted == true) | ~known).all(1)
+    counts = list(zip(*(each.sum(0).tolist() for each in (true, predicted & known, predicted & true)), strict=True))
     off = (scores - truth.double()).abs().where(known, 0.0)
     worst, which = off.max(1)
     most = max(MOST // share, 4)
@@ -52,7 +55,7 @@ def report(
                 Example(
                     sample=int(ids[at]),
                     true=_named(true[at], target.names),
-                    said=_named(said[at], target.names),
+                    predicted=_named(predicted[at], target.names),
                     note=f"{target.names[int(which[at])]}: {float(scores[at, which[at]]):.3f}" if name_worst else "",
                     right=bool(right[at]),
                 )
@@ -64,7 +67,7 @@ def report(
         name=name,
         exact=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
-        by_label=byname.table(target.names, counts, max(1000 // share, 20)),
+        by_label=per_class.table(target.names, counts, max(1000 // share, 20)),
         calibration=calibration(scores[known], true[known]),
         mistakes=examples(wrong.tolist(), name_worst=True),
         sample=examples(spread(len(truth), most, seed=1), name_worst=False),

@@ -13,14 +13,14 @@ from markupsafe import Markup
 
 from ftrun import Classes, Labels
 from ftrun.commands import is_figure, shown
-from ftrun_report.record import Record
 from ftrun_report.report import classes, confusion, history, labels, plots, values
 from ftrun_report.report.classes import ClassesReport
 from ftrun_report.report.examples import Pictures
-from ftrun_report.report.figures import Figure, figures, share_right
 from ftrun_report.report.intervals import Rate
 from ftrun_report.report.labels import LabelsReport
+from ftrun_report.report.metrics import MetricRow, metrics, share_right
 from ftrun_report.report.values import ValuesReport
+from ftrun_report.snapshot import Snapshot
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_TARGETS = 12
@@ -38,7 +38,7 @@ TargetReport = ClassesReport | LabelsReport | ValuesReport
 
 @dataclass(frozen=True)
 class Headline:
-    """The figure on top: its name, its value, its interval, and what it is of."""
+    """The metric on top: its name, its value, its interval, and what it is of."""
 
     name: str
     value: float | None
@@ -47,43 +47,43 @@ class Headline:
     split: str
 
 
-def page(record: Record, spec: Any, pictures: Pictures, notes: Sequence[str]) -> str:
-    """The report as HTML.
+def page(snapshot: Snapshot, spec: Any, pictures: Pictures, notes: Sequence[str]) -> str:
+    """Return the report as HTML.
 
     notes: what the reader should know of the report itself
     """
-    splits, found = figures(record, spec)
-    reports = _targets(record, pictures)
-    charts = history.charts(record.history, record.targets)[:_MOST_CHARTS]
-    plan, best = history.phases(spec, record.resolved["norms"]), record.best.get("epoch")
-    scheduled, recorded = history.learning_rate(record.history, spec)
+    splits, rows = metrics(snapshot, spec)
+    reports = _targets(snapshot, pictures)
+    charts = history.charts(snapshot.history, snapshot.targets)[:_MOST_CHARTS]
+    plan, best = history.phases(spec, snapshot.resolved["norms"]), snapshot.best.get("epoch")
+    scheduled, recorded = history.learning_rate(snapshot.history, spec)
     return _render(
-        record=record,
-        run=record.run.name,
-        resolved=record.resolved,
-        finished=record.results is not None,
-        evaluated_on=record.split if record.evaluated else None,
-        notes=[*_notes(record), *notes, *_of_data(record)],
-        backbone=_name(record.resolved["spec"].get("backbone")),
-        dataset=_name(record.resolved["spec"].get("dataset")),
-        headline=_headline(record, splits, found),
+        snapshot=snapshot,
+        run=snapshot.run.name,
+        resolved=snapshot.resolved,
+        finished=snapshot.results is not None,
+        evaluated_on=snapshot.split if snapshot.evaluated else None,
+        notes=[*_notes(snapshot), *notes, *_of_data(snapshot)],
+        backbone=_name(snapshot.resolved["spec"].get("backbone")),
+        dataset=_name(snapshot.resolved["spec"].get("dataset")),
+        headline=_headline(snapshot, splits, rows),
         splits=splits,
-        figures=found,
+        metrics=rows,
         charts=[
             (chart, plots.curves(f"chart{number}", chart.curves, best, plan)) for number, chart in enumerate(charts)
         ],
-        learning_rate=plots.learning_rate("lr", scheduled, recorded, plan) if record.history else None,
+        learning_rate=plots.learning_rate("lr", scheduled, recorded, plan) if snapshot.history else None,
         phases=plan,
-        epochs=record.history[-_MOST_EPOCHS:],
-        columns=list(dict.fromkeys(key for line in record.history for key in line)),
+        epochs=snapshot.history[-_MOST_EPOCHS:],
+        columns=list(dict.fromkeys(key for line in snapshot.history for key in line)),
         targets=[(report, _drawings(number, report)) for number, report in enumerate(reports)],
-        more_targets=max(len(record.targets) - _MOST_TARGETS, 0),
-        times=_times(record),
-        data=_data(record),
-        spec_json=_shortened(json.dumps(record.resolved["spec"], indent=2, ensure_ascii=False)),
-        input_json=json.dumps(record.resolved.get("input"), indent=2, ensure_ascii=False),
-        environment=_environment(record),
-        weights=_weights(record),
+        more_targets=max(len(snapshot.targets) - _MOST_TARGETS, 0),
+        times=_times(snapshot),
+        data=_data(snapshot),
+        spec_json=_shortened(json.dumps(snapshot.resolved["spec"], indent=2, ensure_ascii=False)),
+        input_json=json.dumps(snapshot.resolved.get("input"), indent=2, ensure_ascii=False),
+        environment=_environment(snapshot),
+        weights=_weights(snapshot),
     )
 
 
@@ -108,28 +108,28 @@ def _render(**context: Any) -> str:
     return environment.get_template("page.html").render(**context)
 
 
-def _targets(record: Record, pictures: Pictures) -> list[TargetReport]:
-    said = record.evaluated
-    if said is None or not len(said):
+def _targets(snapshot: Snapshot, pictures: Pictures) -> list[TargetReport]:
+    predictions = snapshot.evaluated
+    if predictions is None or not len(predictions):
         return []
-    found: list[TargetReport] = []
-    targets = list(record.targets.items())[:_MOST_TARGETS]
+    reports: list[TargetReport] = []
+    targets = list(snapshot.targets.items())[:_MOST_TARGETS]
     for name, target in targets:
-        outputs, truth, ids = said.of(name, target)
+        outputs, truth, ids = predictions.of(name, target)
         if not len(ids):  # the notes say so
             continue
-        given = (outputs, truth, ids, pictures, len(targets))
+        arguments = (outputs, truth, ids, pictures, len(targets))
         if isinstance(target, Classes):
-            found.append(classes.report(name, target, *given))
+            reports.append(classes.report(name, target, *arguments))
         elif isinstance(target, Labels):
-            found.append(labels.report(name, target, *given))
+            reports.append(labels.report(name, target, *arguments))
         else:
-            found.append(values.report(name, target, *given))
-    return found
+            reports.append(values.report(name, target, *arguments))
+    return reports
 
 
 def _drawings(number: int, report: TargetReport) -> dict[str, Any]:
-    """What is drawn of a target."""
+    """Return the drawings of a target."""
     if isinstance(report, ValuesReport):
         return {
             "values": [
@@ -149,93 +149,93 @@ def _drawings(number: int, report: TargetReport) -> dict[str, Any]:
     return drawn
 
 
-def _headline(record: Record, splits: Sequence[str], found: Sequence[Figure]) -> Headline | None:
-    """The monitored figure on the split that was judged; without metrics, the part of samples that are right."""
+def _headline(snapshot: Snapshot, splits: Sequence[str], rows: Sequence[MetricRow]) -> Headline | None:
+    """Return the monitored metric on the split that was evaluated; without one, the part of samples that are right."""
     if not splits:
         return None
-    split = record.split if record.split in splits else splits[-1]
-    chosen = next((each for each in found if each.monitored), None)
-    said = record.evaluated
-    if said and (chosen is None or chosen.name == "loss"):
-        name, target = next(iter(record.targets.items()))
-        outputs, truth, _ = said.of(name, target)
+    split = snapshot.split if snapshot.split in splits else splits[-1]
+    chosen = next((each for each in rows if each.monitored), None)
+    predictions = snapshot.evaluated
+    if predictions and (chosen is None or chosen.name == "loss"):
+        name, target = next(iter(snapshot.targets.items()))
+        outputs, truth, _ = predictions.of(name, target)
         right = share_right(target, outputs, truth)
         if right:
-            shown = f"{name}/accuracy" if len(record.targets) > 1 else "accuracy"
+            shown = f"{name}/accuracy" if len(snapshot.targets) > 1 else "accuracy"
             return Headline(shown, right.value, right.low, right.high, split)
-    chosen = chosen or (found[0] if found else None)
+    chosen = chosen or (rows[0] if rows else None)
     return Headline(chosen.name, chosen.values.get(split), chosen.low, chosen.high, split) if chosen else None
 
 
-def _notes(record: Record) -> list[str]:
-    if record.results is not None:
-        reason = record.status.get("reason")  # of one that an observer ended: why
+def _notes(snapshot: Snapshot) -> list[str]:
+    if snapshot.results is not None:
+        reason = snapshot.status.get("reason")  # of one that an observer ended: why
         notes = [f"{reason[:1].upper()}{reason[1:]}."] if reason else []
-        if not record.results.get("test"):
+        if not snapshot.results.get("test"):
             notes.append("There is no test split: what follows is judged on val, which also chose the best epoch.")
-        if record.evaluated is None:
+        if snapshot.evaluated is None:
             notes.append("The run folder has no predictions: there is nothing to say of single classes and samples.")
-        return [*notes, *(f"{line[:1].upper()}{line[1:]}." for line in record.results.get("advice", []))]
-    state, reason = record.status.get("state"), record.status.get("reason")
-    epochs = record.train.get("epochs")
+        return [*notes, *(f"{line[:1].upper()}{line[1:]}." for line in snapshot.results.get("advice", []))]
+    state, reason = snapshot.status.get("state"), snapshot.status.get("reason")
+    epochs = snapshot.train.get("epochs")
     return [
-        f"This run is not finished: it is {state} after {record.status.get('epoch')} of {epochs} epochs"
+        f"This run is not finished: it is {state} after {snapshot.status.get('epoch')} of {epochs} epochs"
         + (f" ({reason})." if reason else ".")
         + " What follows is what there is so far; nothing of it is judged on test yet."
     ]
 
 
-def _of_data(record: Record) -> list[str]:
+def _of_data(snapshot: Snapshot) -> list[str]:
     """Return what the dataset left out or noticed, in at most so many notes."""
-    notes = record.resolved.get("notes") or []
+    notes = snapshot.resolved.get("notes") or []
     more = len(notes) - _MOST_NOTES
     return [*notes[:_MOST_NOTES], *([f"{more:,} more notes on the data are in resolved.json."] if more > 0 else [])]
 
 
-def _times(record: Record) -> list[tuple[str, float, float]]:
-    """What took how long, in seconds, and as a part of all: parts that do not overlap."""
-    given = (record.results or {}).get("seconds") or {
-        "train": sum(line.get("seconds/train") or 0 for line in record.history),
-        "eval": sum(line.get("seconds/eval") or 0 for line in record.history),
+def _times(snapshot: Snapshot) -> list[tuple[str, float, float]]:
+    """Return what took how long, in seconds and as a part of all: parts that do not overlap."""
+    seconds_of = (snapshot.results or {}).get("seconds") or {
+        "train": sum(line.get("seconds/train") or 0 for line in snapshot.history),
+        "eval": sum(line.get("seconds/eval") or 0 for line in snapshot.history),
     }
-    waiting, checkpoints = given.get("data", 0.0), given.get("checkpoint", 0.0)
+    waiting, checkpoints = seconds_of.get("data", 0.0), seconds_of.get("checkpoint", 0.0)
     parts = {
-        "training": max(given["train"] - waiting, 0.0),
+        "training": max(seconds_of["train"] - waiting, 0.0),
         "waiting for data": waiting,
-        "evaluation": given["eval"],
+        "evaluation": seconds_of["eval"],
         "checkpoints": checkpoints,
     }
-    begin_and_end = given.get("total", 0.0) - sum(parts.values())
+    begin_and_end = seconds_of.get("total", 0.0) - sum(parts.values())
     parts |= {"preparation, and the rest": begin_and_end} if begin_and_end > 0 else {}
     total = max(sum(parts.values()), 1e-9)
     return [(name, seconds, seconds / total) for name, seconds in parts.items() if seconds or name == "training"]
 
 
-def _data(record: Record) -> list[dict[str, Any]]:
-    """For each split its samples, and what tells this data from other data."""
-    prints = record.resolved.get("data") or {}
+def _data(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return for each split its samples, and the fingerprints of its data."""
+    prints = snapshot.resolved.get("data") or {}
     return [
         {"split": split, "samples": samples, "inputs": None, "targets": None, **(prints.get(split) or {})}
-        for split, samples in (record.resolved.get("samples") or {}).items()
+        for split, samples in (snapshot.resolved.get("samples") or {}).items()
     ]
 
 
-def _environment(record: Record) -> list[tuple[str, Any]]:
-    resolved = record.resolved
+def _environment(snapshot: Snapshot) -> list[tuple[str, Any]]:
+    resolved = snapshot.resolved
     rows = [*(resolved.get("versions") or {}).items(), *(resolved.get("machine") or {}).items()]
     rows += [(key, resolved.get(key)) for key in ("device", "threads", "precision", "memory_format", "seed")]
-    if record.best.get("micro_batch"):
-        rows.append(("micro_batch", record.best["micro_batch"]))
+    if snapshot.best.get("micro_batch"):
+        rows.append(("micro_batch", snapshot.best["micro_batch"]))
     return [(name.replace("_", " "), value) for name, value in rows if value is not None]
 
 
-def _weights(record: Record) -> int | None:
-    path = record.run.weights
+def _weights(snapshot: Snapshot) -> int | None:
+    path = snapshot.run.weights
     return path.stat().st_size if path.is_file() else None
 
 
 def _name(part: Any) -> str:
-    """A part's name, `family/member` where it has a model."""
+    """Return a part's name, `family/member` where it has a model."""
     if not isinstance(part, Mapping):
         return "?"
     model = part.get("model")
@@ -243,12 +243,12 @@ def _name(part: Any) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """What can be in a page: no lone surrogates, which are no UTF-8, and nothing that controls what is around it."""
+    """Return what can be in a page: no lone surrogates, which are no UTF-8, no characters that control others."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else _UNPRINTABLE.sub("\ufffd", value)
 
 
 def _short(text: Any, most: int = 48) -> str:
-    """At most so many characters."""
+    """Return at most so many characters."""
     text = str(text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -258,7 +258,7 @@ def _shortened(text: str) -> str:
 
 
 def _figure(value: Any) -> str:
-    """0.9876, or 12.3457, or a count; what is no number is a dash."""
+    """Return 0.9876, or 12.3457, or a count; what is no number is a dash."""
     if not is_figure(value) or math.isnan(value):
         return _NONE
     if isinstance(value, int):
@@ -275,7 +275,7 @@ def _number(value: Any) -> str:
 
 
 def _seconds(value: Any) -> str:
-    """12.3 s, 4 min 5 s, 2 h 3 min."""
+    """Return 12.3 s, 4 min 5 s, 2 h 3 min."""
     if not isinstance(value, int | float):
         return _NONE
     if value < 60:

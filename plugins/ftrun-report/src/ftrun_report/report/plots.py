@@ -1,4 +1,4 @@
-"""What is drawn: SVG by matplotlib, made to take the page's own colours and font.
+"""Drawings: SVG by matplotlib, made to take the page's own colours and font.
 
 No text that comes from data is ever in a drawing: names are in the page around it, where they are escaped.
 """
@@ -51,7 +51,7 @@ _WIDTH = 4.4  # inches; the page scales it
 
 
 def curves(key: str, drawn: Sequence[Curve], best: int | None, phases: Sequence[PhaseRow]) -> Markup:
-    """Figures by epoch; the best epoch is marked, and where a phase ends."""
+    """Draw metrics by epoch; the best epoch is marked, and where a phase ends."""
 
     def draw(axes: Axes) -> None:
         _phase_ends(axes, phases, 0.5)
@@ -69,7 +69,7 @@ def curves(key: str, drawn: Sequence[Curve], best: int | None, phases: Sequence[
 
 
 def learning_rate(key: str, scheduled: Curve, recorded: Curve, phases: Sequence[PhaseRow]) -> Markup:
-    """By epochs that are done: a line as scheduled, and a point for each epoch that was recorded."""
+    """Draw the rate by epochs that are done: a line as scheduled, and a point for each epoch that was recorded."""
 
     def draw(axes: Axes) -> None:
         _phase_ends(axes, phases, 0.0)
@@ -85,7 +85,7 @@ def learning_rate(key: str, scheduled: Curve, recorded: Curve, phases: Sequence[
 
 
 def calibration(key: str, of: Calibration) -> Markup:
-    """The reliability diagram, and below it how many samples are in each bin."""
+    """Draw the reliability diagram, and below it how many samples are in each bin."""
     centres = [(each.low + each.high) / 2 for each in of.bins]
     width = 0.9 * (of.bins[0].high - of.bins[0].low) if of.bins else 0.05
 
@@ -97,8 +97,10 @@ def calibration(key: str, of: Calibration) -> Markup:
             axes.set_xlim(0, 1)
         upper.plot([0, 1], [0, 1], color=_MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
         upper.bar(centres, [each.right for each in of.bins], width, color=_SERIES[0], alpha=0.35)
-        said = [each.confidence for each in of.bins]
-        upper.plot(said, [each.right for each in of.bins], color=_SERIES[0], marker="o", markersize=3, linewidth=1.4)
+        confidences = [each.confidence for each in of.bins]
+        upper.plot(
+            confidences, [each.right for each in of.bins], color=_SERIES[0], marker="o", markersize=3, linewidth=1.4
+        )
         upper.set_ylim(0, 1)
         upper.set_ylabel("holds")
         upper.tick_params(labelbottom=False)
@@ -113,7 +115,7 @@ def calibration(key: str, of: Calibration) -> Markup:
 
 
 def confusion(key: str, shares: Tensor) -> Markup:
-    """A cell for each pair of classes, the more solid the larger its share [C, C] of the true class's samples."""
+    """Draw a cell for each pair of classes, the more solid the larger its share [C, C] of the true class's samples."""
     import torch
 
     pixels = torch.empty(*shares.shape, 4)
@@ -133,12 +135,12 @@ def confusion(key: str, shares: Tensor) -> Markup:
 
 
 def scatter(key: str, of: Drawn) -> Markup:
-    """Prediction against truth; on the line they are equal."""
+    """Draw predictions against truth; on the line they are equal."""
 
     def draw(axes: Axes) -> None:
-        ends = [min(*of.true, *of.said), max(*of.true, *of.said)]
+        ends = [min(*of.true, *of.predicted), max(*of.true, *of.predicted)]
         axes.plot(ends, ends, color=_MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
-        axes.plot(of.true, of.said, color=_SERIES[0], linestyle="", marker="o", markersize=3, alpha=0.5, mew=0)
+        axes.plot(of.true, of.predicted, color=_SERIES[0], linestyle="", marker="o", markersize=3, alpha=0.5, mew=0)
         axes.set_xlabel("truth")
         axes.set_ylabel("prediction")
 
@@ -146,7 +148,7 @@ def scatter(key: str, of: Drawn) -> Markup:
 
 
 def errors(key: str, of: Drawn) -> Markup:
-    """How many samples have which error."""
+    """Draw how many samples have which error."""
 
     def draw(axes: Axes) -> None:
         axes.bar(of.edges[:-1], of.counts, of.edges[1] - of.edges[0], align="edge", color=_SERIES[0], alpha=0.6)
@@ -207,7 +209,7 @@ def _style(key: str) -> Iterator[None]:
 
 
 def _for_page(svg: str, key: str) -> Markup:
-    """The drawing as a part of the page: ids of its own, the page's colours and font, nothing that is not needed."""
+    """Return the drawing as a part of the page: ids of its own, the page's colours and font, and no more."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"^<svg[^>]*(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>", svg)
     svg = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)

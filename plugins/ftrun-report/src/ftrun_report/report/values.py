@@ -1,4 +1,4 @@
-"""What there is to say of a target with values."""
+"""The section of a target with values."""
 
 import math
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class Drawn:
 
     name: str
     true: list[float]
-    said: list[float]
+    predicted: list[float]
     edges: list[float]
     counts: list[int]
 
 
 @dataclass(frozen=True)
 class ValuesReport:
-    """Judged on N samples."""
+    """The predictions for N samples."""
 
     name: str
     samples: int
@@ -56,9 +56,12 @@ class ValuesReport:
 def report(
     name: str, target: Values, outputs: Tensor, truth: Tensor, ids: Tensor, pictures: Pictures, share: int
 ) -> ValuesReport:
-    """outputs, truth: float [N, V], NaN where not known; ids: int64 [N]; share: how many targets share the page"""
-    said, true = outputs.double().nan_to_num(0.0, 0.0, 0.0), truth.double()
-    errors = said - true
+    """Return the section of a target.
+
+    outputs, truth: float [N, V], NaN where not known; ids: int64 [N]; share: how many targets share the page
+    """
+    predicted, true = outputs.double().nan_to_num(0.0, 0.0, 0.0), truth.double()
+    errors = predicted - true
     spreads = (true - true.nanmean(0)).square().nanmean(0).sqrt()
     scale = spreads.where(spreads > 0, errors.abs().nanmean(0).clamp(min=1e-300))
     off = (errors.abs() / scale).nan_to_num(0.0).max(1).values
@@ -74,7 +77,7 @@ def report(
                 Example(
                     sample=int(ids[at]),
                     true=_numbers(target, true[at]),
-                    said=_numbers(target, said[at]),
+                    predicted=_numbers(target, predicted[at]),
                     note=f"{float(off[at]):.2f} sd",
                 )
                 for at in positions
@@ -88,7 +91,9 @@ def report(
         samples=len(truth),
         rows=[_row(name, of(at, errors), of(at, true)) for at, name in enumerate(target.names[:_MOST_ROWS])],
         total=len(target.names),
-        drawn=[_drawn(target.names[at], of(at, true), of(at, said), points) for at in columns if known[:, at].any()],
+        drawn=[
+            _drawn(target.names[at], of(at, true), of(at, predicted), points) for at in columns if known[:, at].any()
+        ],
         mistakes=examples(off.argsort(descending=True, stable=True)[:most].tolist()),
         sample=examples(spread(len(truth), most, seed=1)),
     )
@@ -102,16 +107,16 @@ def _row(name: str, errors: Tensor, true: Tensor) -> ValueRow:
     return ValueRow(name, float(errors.mean()), float(errors.abs().mean()), math.sqrt(squared), r2)
 
 
-def _drawn(name: str, true: Tensor, said: Tensor, points: int) -> Drawn:
+def _drawn(name: str, true: Tensor, predicted: Tensor, points: int) -> Drawn:
     chosen = spread(len(true), points, seed=2)
-    errors = said - true
+    errors = predicted - true
     reach = max(float(errors.abs().max()), 1e-12)
     bins = min(max(round(math.sqrt(len(errors))), 5), 40) | 1  # odd: the middle bin is around no error
     which = ((errors + reach) / (2 * reach) * bins).long().clamp(0, bins - 1)
     return Drawn(
         name=name,
         true=true[chosen].tolist(),
-        said=said[chosen].tolist(),
+        predicted=predicted[chosen].tolist(),
         edges=[reach * (2 * each / bins - 1) for each in range(bins + 1)],
         counts=which.bincount(minlength=bins).tolist(),
     )

@@ -10,7 +10,7 @@ import ftrun
 from ftrun import FinishedRun, FtrunError, InputSpec, PluginError, Run, Splits
 from ftrun.commands import write_whole
 from ftrun_report.libraries import check_libraries
-from ftrun_report.record import Record
+from ftrun_report.snapshot import Snapshot
 
 NAME = "report.html"
 SWITCH = "FTRUN_REPORT"
@@ -30,8 +30,8 @@ def write_after_run(finished: FinishedRun) -> None:
     began = perf_counter()
     with finished.tolerating(f"no {NAME}"):
         check_libraries("the report")
-        record = Record(ftrun.open(finished.folder))
-        _write(record, finished.spec, finished.splits, finished.net.input)
+        snapshot = Snapshot(ftrun.open(finished.folder))
+        _write(snapshot, finished.spec, finished.splits, finished.net.input)
         finished.say(f"report: {finished.folder / NAME} ({perf_counter() - began:.1f} s)")
 
 
@@ -43,13 +43,13 @@ def rewrite(run: Run) -> tuple[Path, list[str]]:
     Raises PluginError where a plugin of the run is gone, FtrunError where a file is missing or damaged.
     """
     check_libraries("the report")
-    record = Record(run)
+    snapshot = Snapshot(run)
     spec, missing, reason = _spec(run)
     splits, prepare, no_data = None, None, ""
     if not missing & {"backbone", "dataset"}:
         prepare = run.input(spec)
-        splits, no_data = _data(run, spec) if record.evaluated else (None, "")
-    path, no_pictures = _write(record, spec, splits, prepare, [_NO_CODE] if missing else [], no_data)
+        splits, no_data = _data(run, spec) if snapshot.evaluated else (None, "")
+    path, no_pictures = _write(snapshot, spec, splits, prepare, [_NO_CODE] if missing else [], no_data)
     lacking = [f"{_NO_PICTURES}: {no_pictures}"] if no_pictures else []
     lacking += [f"left out is what needs its {', '.join(sorted(missing))}: {reason}"] if missing else []
     return path, lacking
@@ -75,7 +75,7 @@ def _data(run: Run, spec: Any) -> tuple[Splits | None, str]:
 
 
 def _write(
-    record: Record,
+    snapshot: Snapshot,
     spec: Any,
     splits: Splits | None,
     prepare: InputSpec | None,
@@ -85,23 +85,23 @@ def _write(
     """Write the page; return its path, and why it shows no pictures where it might have."""
     from ftrun_report.report.page import page
 
-    pictures, reason = _pictures(record, splits, prepare)
+    pictures, reason = _pictures(snapshot, splits, prepare)
     reason = reason or no_data
     # The page may be passed on: what an error says of this machine is not in it.
-    path = record.folder / NAME
-    write_whole(path, page(record, spec, pictures, [*([_NOTE] if reason else []), *notes]))
+    path = snapshot.folder / NAME
+    write_whole(path, page(snapshot, spec, pictures, [*([_NOTE] if reason else []), *notes]))
     return path, reason
 
 
-def _pictures(record: Record, splits: Splits | None, prepare: InputSpec | None) -> tuple[Any, str]:
+def _pictures(snapshot: Snapshot, splits: Splits | None, prepare: InputSpec | None) -> tuple[Any, str]:
     """Return what shows the samples that were evaluated; and why, where it shows none."""
     from ftrun_report.report.examples import Pictures, same_samples
 
-    predictions, none = record.evaluated, Pictures(None, None)
-    split = dict(splits.items()).get(record.split) if splits else None
+    predictions, none = snapshot.evaluated, Pictures(None, None)
+    split = dict(splits.items()).get(snapshot.split) if splits else None
     if split is None or predictions is None or prepare is None:
         return none, ""
-    if not same_samples(split, predictions.ids, predictions.truth, record.targets):
+    if not same_samples(split, predictions.ids, predictions.truth, snapshot.targets):
         return none, "the data's labels are not what they were in the run"
     try:
         prepare.shown(split[int(predictions.ids[0])][0])

@@ -11,11 +11,11 @@ _IN_ORDER = 30
 
 @dataclass(frozen=True)
 class Row:
-    """One class or label: how often it is true, said, and both."""
+    """One class or label: how often it is true, predicted, and both."""
 
     name: str
     true: int
-    said: int
+    predicted: int
     hits: int
     precision: Rate
     recall: Rate
@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that are shown, of all that there are."""
+    """The rows that are shown, of `total`."""
 
     rows: list[Row]
     total: int
@@ -32,18 +32,21 @@ class Table:
 
 
 def table(names: Sequence[str], counts: Sequence[tuple[int, int, int]], most: int) -> Table:
-    """At most so many rows, the lowest F1 first where there are many.
+    """Return at most so many rows, the lowest F1 first where they are many.
 
-    counts: for each name, how often it is true, said, and both
+    counts: for each name, how often it is true, predicted, and both
     """
     rows = [_row(name, *each) for name, each in zip(names, counts, strict=True)]
     worst_first = len(rows) > min(_IN_ORDER, most)
-    if worst_first:  # what never occurred and was never said has no F1, and goes last
+    if worst_first:  # what never occurred and was never predicted has no F1, and goes last
         rows.sort(key=lambda row: (row.f1.value is None, row.f1.value or 0.0))
     return Table(rows[:most], len(rows), worst_first)
 
 
-def _row(name: str, true: int, said: int, hits: int) -> Row:
+def _row(name: str, true: int, predicted: int, hits: int) -> Row:
     return Row(
-        *(name, true, said, hits), proportion(hits, said), proportion(hits, true), f1(hits, said - hits, true - hits)
+        *(name, true, predicted, hits),
+        proportion(hits, predicted),
+        proportion(hits, true),
+        f1(hits, predicted - hits, true - hits),
     )

@@ -1,4 +1,4 @@
-"""The figures of results.json, and how far each may be from the truth."""
+"""The metrics of results.json, and how far each may be from the truth."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from ftrun import Classes, Metric, Target
 from ftrun.commands import Predictions, build, is_figure
-from ftrun_report.record import Record
 from ftrun_report.report.intervals import GROUPS, Rate, groups, jackknife, proportion
+from ftrun_report.snapshot import Snapshot
 
 _NO_INTERVAL: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of the best epoch, by split; `low` and `high` are of the split that was judged."""
+class MetricRow:
+    """A metric of the best epoch, by split; `low` and `high` are of the split that the run was evaluated on."""
 
     name: str
     values: Mapping[str, float | None]
@@ -27,22 +27,22 @@ class Figure:
     monitored: bool
 
 
-def figures(record: Record, spec: Any) -> tuple[list[str], list[Figure]]:
-    """Return the splits that there are figures of, and the figures that are one number.
+def metrics(snapshot: Snapshot, spec: Any) -> tuple[list[str], list[MetricRow]]:
+    """Return the splits that have metrics, and the metrics that are one number.
 
     spec: the checked spec; metrics of it that are no objects have no intervals
     """
-    by_split: dict[str, Mapping[str, Any]] = {"val": record.best.get("val") or {}}
-    if record.results:
-        by_split = {name: record.results[name] for name in ("val", "test") if record.results.get(name)}
+    by_split: dict[str, Mapping[str, Any]] = {"val": snapshot.best.get("val") or {}}
+    if snapshot.results:
+        by_split = {name: snapshot.results[name] for name in ("val", "test") if snapshot.results.get(name)}
     names = dict.fromkeys(name for each in by_split.values() for name, value in each.items() if _is_one(value))
-    evaluated, predictions = by_split.get(record.split), record.evaluated
+    evaluated, predictions = by_split.get(snapshot.split), snapshot.evaluated
     intervals: Mapping[str, tuple[float | None, float | None]] = {}
     if predictions and evaluated:
-        intervals = _intervals(record.targets, spec.metrics, predictions, evaluated)
-    monitor = str(record.resolved.get("monitor")).removeprefix("val/")
+        intervals = _intervals(snapshot.targets, spec.metrics, predictions, evaluated)
+    monitor = str(snapshot.resolved.get("monitor")).removeprefix("val/")
     return list(by_split), [
-        Figure(
+        MetricRow(
             name,
             {split: each.get(name) for split, each in by_split.items()},
             *intervals.get(name, _NO_INTERVAL),
@@ -115,14 +115,14 @@ def _merged(metric: Any, target: Target, outputs: Tensor, truth: Tensor, group: 
 
 
 def share_right(target: Target, outputs: Tensor, truth: Tensor) -> Rate | None:
-    """The part of the samples whose class is predicted right, for a target with classes that some have."""
+    """Return the part of the samples whose class is predicted right; None where the target has none."""
     if not isinstance(target, Classes) or not len(truth):
         return None
     return proportion(int((outputs.argmax(1) == truth).sum()), len(truth))
 
 
 def _within(value: float, half: float, *, higher_is_better: bool) -> tuple[float, float]:
-    """The interval around a value, cut where no such figure can be: what grows ends at 1, an error at 0."""
+    """Return the interval around a value, cut where no metric can be: what grows ends at 1, an error at 0."""
     low, high = value - half, value + half
     if higher_is_better and value <= 1:
         high = min(high, 1.0)

@@ -9,7 +9,7 @@ from ftrun import Run, Target
 from ftrun.commands import Predictions, is_figure
 
 
-class Record:
+class Snapshot:
     """A run with a best epoch, each of its files read when it is first needed, and kept.
 
     Whatever reads one raises FtrunError where it is missing or damaged.
