@@ -44,6 +44,8 @@ def test_all_are_there() -> None:
         "ftrun-cosine-head",
         "ftrun-csv-images",
         "ftrun-csv-log",
+        "ftrun-goal",
+        "ftrun-leaderboard",
         "ftrun-lookahead",
         "ftrun-plain-net",
     }

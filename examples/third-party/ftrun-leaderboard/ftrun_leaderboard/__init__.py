@@ -1,0 +1,11 @@
+"""Command `leaderboard`: the finished runs of a folder, the best first."""
+
+import ftrun
+
+FTRUN_API = "1.1"
+
+
+@ftrun.hookimpl
+def ftrun_commands() -> list[ftrun.Command]:
+    target = "ftrun_leaderboard.command:leaderboard"
+    return [ftrun.Command("leaderboard", "List the finished runs of a folder, the best first.", target)]
