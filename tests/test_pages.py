@@ -49,7 +49,8 @@ def photos(work, ftrun):
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("page", ["images", "texts"])
+# The first one trains the net that it names, at its size; the guides go on from there with a small one.
+@pytest.mark.parametrize("page", [pytest.param("images", marks=pytest.mark.slow), "texts"])
 def test_the_first_steps(page, work, ftrun):
     paste(DOCS / "start" / f"{page}.md", ftrun)
 
