@@ -20,7 +20,8 @@ from support import install, tiny_spec, write_spec
 
 import ftrun as api
 from ftrun_devkit import tiny
-from ftrun_export import files
+from ftrun_export import Request, export, files
+from ftrun_export.parts import TorchExport
 
 NAMES = ("ant", "bee", "cat")
 NETS = {
@@ -388,6 +389,15 @@ def test_a_file_that_says_something_else_is_not_kept(arguments, message, site, r
     assert "so it is not kept" in result.output
     assert left() == before
     assert ftrun("export", "run", "--format", "wrong", *arguments[:-1], "--out", "a.wrong").exit_code != 0
+
+
+def test_from_python(run):
+    folder = run()
+    report = export(api.open(folder), Request(TorchExport(name="torch-export")))
+    assert report["file"] == "run/exports/run.pt2"
+    assert report["versions"].keys() >= {"python", "ftrun", "torch", "ftrun-export", "safetensors"}
+    with pytest.raises(api.SpecError, match=r"run/exports/run\.pt2: exists already, and is left as it is"):
+        export(api.open(folder), Request(TorchExport(name="torch-export")))
 
 
 def test_a_larger_difference_may_be_allowed(site, run, ftrun):

@@ -64,18 +64,18 @@ def test_the_library_alone_says_the_same(tmp_path):
 @pytest.mark.parametrize("target", [ftrun.Labels(names=("x", "y")), ftrun.Values()], ids=lambda each: each.kind)
 def test_targets_of_other_kinds(target, tmp_path):
     some = model(BACKBONES["timm"], target)
-    form = Safetensors(name="safetensors").build()
-    assert form.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
-    given = form.open(some, tmp_path / "net.safetensors")(some.example)["label"]
+    writer = Safetensors(name="safetensors").build()
+    assert writer.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
+    given = writer.open(some, tmp_path / "net.safetensors")(some.example)["label"]
     assert torch.allclose(given.float(), some.module(some.example)["label"].float(), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_first_party_backbone_is_loaded_by_its_library(name, tmp_path):
     some = model(BACKBONES[name])
-    form = Safetensors(name="safetensors").build()
-    assert form.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
-    given = form.open(some, tmp_path / "net.safetensors")(some.example)["label"]
+    writer = Safetensors(name="safetensors").build()
+    assert writer.write(some, tmp_path / "net.safetensors") == {"loads_with": "net.py"}
+    given = writer.open(some, tmp_path / "net.safetensors")(some.example)["label"]
     assert torch.allclose(given.float(), some.module(some.example)["label"].float(), atol=1e-5)
 
 

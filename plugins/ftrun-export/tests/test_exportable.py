@@ -141,7 +141,7 @@ def compared(target: ftrun.Target, expected: list[list[float]], given: list[list
 def test_what_is_the_same(target, expected, given, holds, same):
     parity = compared(target, expected, given)
     assert parity.holds == holds
-    assert parity.found["t"].same == same
+    assert parity.agreements["t"].same == same
 
 
 def test_the_worst_sample_is_told_and_the_sizes_of_batches():

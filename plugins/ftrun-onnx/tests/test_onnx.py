@@ -44,8 +44,8 @@ def test_a_file_of_the_opset_that_is_asked_for(opset, tmp_path):
 
 
 def test_metadata_is_read_by_onnx_runtime(tmp_path):
-    form = Onnx(name="onnx").build()
-    form.write(model(label=LABEL), tmp_path / "net.onnx")
+    writer = Onnx(name="onnx").build()
+    writer.write(model(label=LABEL), tmp_path / "net.onnx")
     about = onnxruntime.InferenceSession(tmp_path / "net.onnx").get_modelmeta()
     assert json.loads(about.custom_metadata_map["input"])["size"] == [8, 8]
     assert about.producer_name == "ftrun"
@@ -55,20 +55,20 @@ def test_targets_with_the_names_of_values_inside(tmp_path):
     """The exporter of torch names values as operators are called: without care, one output would stand for another."""
     names = ("relu", "mean", "linear", "softmax", "image", "batch", "val_0")
     some = model(**dict.fromkeys(names, LABEL))
-    form = Onnx(name="onnx").build()
-    form.write(some, tmp_path / "net.onnx")
+    writer = Onnx(name="onnx").build()
+    writer.write(some, tmp_path / "net.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "net.onnx"), full_check=True)
-    found, expected = form.open(some, tmp_path / "net.onnx")(some.example), some.module(some.example)
+    found, expected = writer.open(some, tmp_path / "net.onnx")(some.example), some.module(some.example)
     for name in names:
         assert torch.allclose(found[name], expected[name], atol=1e-6), name
 
 
 def test_8_bits_keep_the_first_and_the_last_steps_in_floats(tmp_path):
     some = model(64, label=LABEL)
-    form = Onnx(name="onnx", calibration=8).build()
-    form.write(some, tmp_path / "net.onnx")
+    writer = Onnx(name="onnx", calibration=8).build()
+    writer.write(some, tmp_path / "net.onnx")
     asked = []
-    form.quantize(
+    writer.quantize(
         some, tmp_path / "net.onnx", tmp_path / "int8.onnx", lambda count: asked.append(count) or [some.example]
     )
     assert asked == [8]
@@ -114,8 +114,8 @@ def test_eight_bits_of_a_net_that_symbolic_shape_inference_does_not_take(tmp_pat
 
 
 def test_what_fails_in_eight_bits_is_one_message(tmp_path):
-    form = Onnx(name="onnx").build()
-    form.write(model(label=LABEL), tmp_path / "net.onnx")
+    writer = Onnx(name="onnx").build()
+    writer.write(model(label=LABEL), tmp_path / "net.onnx")
     wrong = [torch.zeros(1, 5, dtype=torch.uint8)]
     with pytest.raises(ftrun.FtrunError, match="ONNX Runtime does not write this net in 8-bit integers: "):
         quantize(tmp_path / "net.onnx", tmp_path / "n8.onnx", "image", wrong, per_channel=False, reduce_range=False)

@@ -216,11 +216,18 @@ class Run:
         """The net with the weights of the best epoch, in evaluation mode, on the run's device or the best one here."""
         return self.open().net
 
-    def open(self, device: str | None = None, **options: Any) -> "Opened":
-        """Build the net and give it the weights of the best epoch. Returns what `ftrun predict` computes with."""
+    def open(
+        self, device: str | None = None, *, catalogue: "Catalogue | None" = None, keys: Collection[str] = ()
+    ) -> "Opened":
+        """Build the net and give it the weights of the best epoch. Returns what `ftrun predict` computes with.
+
+        device: the run's, if it is available, or the best one here, if not given
+        catalogue: where its parts come from; what is installed, and the run's own, if not given
+        keys: those of the spec whose parts are wanted as objects too, such as "dataset", beside the net's
+        """
         from ftrun.inference.opened import open_run
 
-        return open_run(self._files, device, trust=self._trust, **options)
+        return open_run(self._files, device, catalogue=catalogue, keys=keys, trust=self._trust)
 
     def predictor(self, device: str | None = None) -> "Predictor":
         """Return the best epoch as an object that predicts: `run.predictor().predict("a.jpg")`."""

@@ -1,4 +1,4 @@
-"""The command `export`, what an exporter is given, and the exporters `torch-export` and `safetensors`."""
+"""The command `export`, what an exporter gets, and the exporters `torch-export` and `safetensors`."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What is said of an exported file: in the file itself, in its report, and to people."""
+"""Descriptions of an exported file: in the file itself, in its report, and for people."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from ftrun_export.files import report_of
 
 
 def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
-    """What goes into the file, by name: texts, those of several things in JSON."""
+    """Return what goes into the file, by name: texts, those of several things in JSON."""
     net, spec = run.net, run.spec.resolved()
     return {
         "takes": net.input.taken(raw=raw),
@@ -34,7 +34,7 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
 
 
 def description(run: Opened, part: Exporter, model: Exportable) -> dict[str, Any]:
-    """What the report says of the file, whatever comparing finds."""
+    """Return what the report holds of the file, before it is compared."""
     example, targets = model.example, run.net.targets
     return {
         "format": part.name,
@@ -67,30 +67,30 @@ def _versions(distribution: str) -> dict[str, str]:
 
 
 def text(answer: dict[str, Any]) -> str:
-    """The report in a few lines."""
-    takes, found = answer["takes"], answer["parity"]
+    """Return the report in a few lines."""
+    takes, parity = answer["takes"], answer["parity"]
     gives = ", ".join(f"{name} {_shape(shape)}" for name, shape in answer["gives"].items())
-    size = sum(each["bytes"] for each in answer["files"].values())
+    size = sum(file["bytes"] for file in answer["files"].values())
     lines = [
         f"{answer['file']}: {answer['format']}, {_megabytes(size)}",
         f"takes {takes['name']}, {takes['dtype']} {_shape(takes['shape'])}; gives {gives}",
         *([", ".join(f"{name} {value}" for name, value in answer["details"].items())] if answer["details"] else []),
     ]
-    for name, each in found["targets"].items():
-        same = "" if each["agreement"] is None else f", the same answer on {each['agreement']:.2%}"
+    for name, target in parity["targets"].items():
+        same = "" if target["agreement"] is None else f", the same answer on {target['agreement']:.2%}"
         lines.append(
-            f"{name}: {'in fp32 ' if answer['int8'] else ''}at most {each['max_difference']:.1e} from the run's own "
-            f"net (bound {found['bound']:.0e}){same} of {found['samples']:,} {found['split']} samples"
+            f"{name}: {'in fp32 ' if answer['int8'] else ''}at most {target['max_difference']:.1e} from the run's own "
+            f"net (bound {parity['bound']:.0e}){same} of {parity['samples']:,} {parity['split']} samples"
         )
     lines += _int8(answer["int8"]) if answer["int8"] else []
     return "\n".join([*lines, f"report: {report_of(Path(answer['file']))}"])
 
 
 def _int8(int8: dict[str, Any]) -> Iterator[str]:
-    for name, each in int8["targets"].items():
-        yield f"{name}: {each['figure']} {each['before']:.4f} in fp32, {each['after']:.4f} in int8"
+    for name, target in int8["targets"].items():
+        yield f"{name}: {target['figure']} {target['before']:.4f} in fp32, {target['after']:.4f} in int8"
     size = {when: _megabytes(count) for when, count in int8["bytes"].items()}
-    times = [f"{each['before']:.1f} -> {each['after']:.1f} ms a batch of {n}" for n, each in int8["latency_ms"].items()]
+    times = [f"{time['before']:.1f} -> {time['after']:.1f} ms a batch of {n}" for n, time in int8["latency_ms"].items()]
     yield f"int8: {size['before']} -> {size['after']}, {', '.join(times)}"
 
 

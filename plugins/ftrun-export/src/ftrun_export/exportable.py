@@ -1,4 +1,4 @@
-"""What an exporter is given: a trained net as one module that needs nothing beside it, and all that is known of it."""
+"""What an exporter gets: a trained net as one module that needs nothing else, and all that is known of it."""
 
 import warnings
 from collections.abc import Mapping
@@ -60,11 +60,11 @@ class Exportable:
         return self.made_up(3)[:2]  # of texts, longer than one token: torch.export takes a length of 1 for fixed
 
     def made_up(self, count: int) -> Tensor:
-        """So many made-up samples, as `module` takes them; of texts, each batch is as long as its longest one."""
+        """Return so many made-up samples, as `module` takes them; of texts, a batch is as long as its longest one."""
         return self.ready(self.net.input.collate(self.net.input.example(count)))
 
     def ready(self, collated: Tensor) -> Tensor:
-        """What the input's `collate` gave, on the CPU, as `module` takes it.
+        """Return what the input's `collate` gave, on the CPU, as `module` takes it.
 
         Where the net is exported at one size of what differs from batch to batch, it is filled up to the greatest.
         """

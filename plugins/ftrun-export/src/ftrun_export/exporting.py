@@ -1,9 +1,9 @@
 """`ftrun export`: a run's best epoch as a file of another format, compared with the run before it gets its name.
 
 files   where it goes, and how it gets there whole
-about   what is said of it: in the file, in the report, to people
-script  the Python file beside it, which predicts without ftrun
-parity  whether it says what the run says
+about   its description: in the file, in the report, to people
+script  the Python file next to it, which predicts without ftrun
+parity  whether it gives what the run gives
 quantized  what 8-bit integers cost and bring
 """
 
@@ -55,7 +55,7 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
     be overwritten; DataError where the data to compare on is not there.
     """
     messages = console()
-    form = build(request.part, "--format")
+    writer = build(request.part, "--format")
     file = files.place(run.folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
     keys = [] if request.dataset else ["dataset"]
     opened = run.open(request.device or "cpu", catalogue=catalogue, keys=keys)
@@ -68,15 +68,15 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
     model = _exportable(opened, request)
     samples = Samples.of(opened, request.dataset, messages.say, other_data=request.other_data)
     with files.workplace(file) as place:
-        found = _Making(request, opened, form, model, samples, messages).make(place / file.name)
+        made = _Making(request, opened, writer, model, samples, messages).make(place / file.name)
         files.keep(opened.net.input, place / file.name)
-        if code := script.text(model, form, file.name):
+        if code := script.text(model, writer, file.name):
             (place / f"{file.name}.py").write_text(code, encoding="utf-8")
         answer = {
             "file": str(file),
             **about.description(opened, request.part, model),
             "files": files.described(place),
-            **found,
+            **made,
         }
         with writing(file):
             (place / files.report_of(file).name).write_text(to_json(answer) + "\n", encoding="utf-8")
@@ -93,11 +93,11 @@ def _exportable(run: Opened, request: Request) -> Exportable:
 
 @dataclass(frozen=True)
 class _Making:
-    """How a file is made, and compared."""
+    """Makes a file, and compares it."""
 
     request: Request
     run: Opened
-    form: Any
+    writer: Any
     model: Exportable
     samples: Samples
     messages: Any
@@ -109,43 +109,43 @@ class _Making:
             first = file.parent / "fp32" / file.name
             first.parent.mkdir()
         with writing(file):
-            details = self.form.write(self.model, first) or {}
-        opened = self.form.open(self.model, first)
-        found = {"details": dict(details), "parity": self._parity(opened), "int8": None}
+            details = self.writer.write(self.model, first) or {}
+        opened = self.writer.open(self.model, first)
+        made = {"details": dict(details), "parity": self._parity(opened), "int8": None}
         if self.request.int8:
-            found["int8"] = self._int8(first, file, opened)
+            made["int8"] = self._int8(first, file, opened)
             files.remove(first.parent)
-        return found
+        return made
 
     def _parity(self, opened: quantized.Model) -> dict[str, Any]:
-        """How the file and the run compare. Raises FtrunError where they differ by more than the bound."""
-        found = parity.Parity(self.request.bound, self.run.net.targets)
+        """Return how the file and the run compare. Raises FtrunError where they differ by more than the bound."""
+        compared = parity.Parity(self.request.bound, self.run.net.targets)
         split = self.samples.split
         with self.messages.progress("compare", self.samples.count(split, self.request.samples)) as bar:
             for batch in parity.in_sizes(self._compared()):
-                found.add(batch.ids, self._expected(batch), self._scores(self._answers(opened, batch)))
+                compared.add(batch.ids, self._expected(batch), self._scores(self._answers(opened, batch)))
                 bar.advance(len(batch))
-        if not found.found:
+        if not compared.agreements:
             raise DataError(f"no sample of {split} can be read, and so nothing compared.")
-        if not found.holds:
+        if not compared.holds:
             raise FtrunError(
-                f"what was exported does not say what the run says, so it is not kept.{self._misses(found)}"
+                f"what was exported does not say what the run says, so it is not kept.{self._misses(compared)}"
                 "\nA larger difference is allowed with --bound."
             )
-        return {"dataset": self.samples.dataset, "split": split} | found.as_json()
+        return {"dataset": self.samples.dataset, "split": split} | compared.as_json()
 
-    def _misses(self, found: parity.Parity) -> str:
+    def _misses(self, compared: parity.Parity) -> str:
         lines = []
-        for name, each in found.found.items():
-            same = "" if each.same is None else f"; the same answer on {each.same} of {each.samples} samples"
+        for name, target in compared.agreements.items():
+            same = "" if target.same is None else f"; the same answer on {target.same} of {target.samples} samples"
             lines.append(
-                f"\n  {name}: up to {each.largest:.2g} apart (sample {each.worst} of {self.samples.split}), where "
-                f"{found.bound:g} is allowed{same}"
+                f"\n  {name}: up to {target.largest:.2g} apart (sample {target.worst} of {self.samples.split}), where "
+                f"{compared.bound:g} is allowed{same}"
             )
         return "".join(lines)
 
     def _answers(self, opened: quantized.Model, batch: Batch) -> parity.Answers:
-        """What the file gives for a batch. Raises FtrunError where it fails on it."""
+        """Return what the file gives for a batch. Raises FtrunError where it fails on it."""
         try:
             return opened(self._ready(batch))
         except Exception as error:  # a runtime's own, for a file that does not take so many samples, say
@@ -156,28 +156,28 @@ class _Making:
 
     @torch.no_grad()
     def _expected(self, batch: Batch) -> parity.Answers:
-        """The run's own net, in fp32: its scores."""
+        """Return the scores by the run's own net, in fp32."""
         net = self.run.net
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs.to(self.run.device))))
         return {name: target.scores(outputs[name].float()).cpu() for name, target in net.targets.items()}
 
     def _ready(self, batch: Batch) -> Any:
-        """A batch as the file takes it."""
+        """Return a batch as the file takes it."""
         return self.model.ready(batch.inputs)
 
     def _scores(self, answers: parity.Answers) -> parity.Answers:
-        """What the file gives, as scores: bare nets are compared by their probabilities too."""
+        """Return what the file gives, as scores: bare nets are compared by their probabilities too."""
         if not self.request.raw:
             return answers
         targets = self.run.net.targets
-        return {name: targets[name].scores(each) for name, each in answers.items() if name in targets}
+        return {name: targets[name].scores(output) for name, output in answers.items() if name in targets}
 
     def _int8(self, file: Path, into: Path, before: quantized.Model) -> dict[str, Any]:
         """Make of the file one in 8-bit integers. Raises FtrunError where that costs too much."""
         with writing(into):
-            self.form.quantize(self.model, file, into, self._calibration)
-        after = self.form.open(self.model, into)
+            self.writer.quantize(self.model, file, into, self._calibration)
+        after = self.writer.open(self.model, into)
         targets = quantized.measure(
             self._compared(),
             lambda batch: self._scores(before(self._ready(batch))),
@@ -185,12 +185,12 @@ class _Making:
             self.run.net.targets,
         )
         allowed = self.request.max_drop
-        judged = {name: each for name, each in targets.items() if not math.isnan(each["before"])}
-        lost = {name: each for name, each in judged.items() if not each["lost"] <= allowed}
+        known = {name: target for name, target in targets.items() if not math.isnan(target["before"])}
+        lost = {name: target for name, target in known.items() if not target["lost"] <= allowed}
         if lost:
             listed = "".join(
-                f"\n  {name}: {each['figure']} {each['before']:.4f} in fp32, {each['after']:.4f} in int8"
-                for name, each in lost.items()
+                f"\n  {name}: {target['figure']} {target['before']:.4f} in fp32, {target['after']:.4f} in int8"
+                for name, target in lost.items()
             )
             raise FtrunError(
                 f"in int8 it loses more than {allowed:g}, so it is not kept.{listed}\n"

@@ -1,4 +1,4 @@
-"""Where an exported file goes: made in a folder beside its place, then moved there with all that belongs to it."""
+"""Where an exported file goes: made in a folder next to its place, then moved to it with all that belongs to it."""
 
 import hashlib
 import shutil
@@ -16,21 +16,21 @@ _DAY = 24 * 3600  # seconds
 
 
 def place(folder: Path, suffix: str, out: Path | None, *, raw: bool, int8: bool) -> Path:
-    """The file to write: `out`, or `exports/<run>[-raw][-int8]<suffix>` in the run folder.
+    """Return the file to write: `out`, or `exports/<run>[-raw][-int8]<suffix>` in the run folder.
 
-    Raises SpecError where it or its report is there already, and where the folder of `out` is not.
+    Raises SpecError where it or its report exists already, or the folder of `out` does not.
     """
     kinds = [kind for kind, wanted in (("raw", raw), ("int8", int8)) if wanted]
     file = out or folder / "exports" / ("-".join([folder.resolve().name, *kinds]) + suffix)
     if out is not None and not out.parent.is_dir():
         raise SpecError(f"--out {out}: there is no folder {out.parent}.")
-    for each in (file, report_of(file)):
-        _check_free(each)
+    for path in (file, report_of(file)):
+        _check_free(path)
     return file
 
 
 def report_of(file: Path) -> Path:
-    """Where the report on an exported file is."""
+    """Return the path of the report on an exported file."""
     return file.with_name(f"{file.name}.report.json")
 
 
@@ -52,7 +52,7 @@ def workplace(file: Path) -> Iterator[Path]:
 
 
 def keep(prepare: InputSpec, file: Path) -> None:
-    """Put beside a file what preparing inputs takes and metadata are too small for: of texts, the tokenizer."""
+    """Put next to a file what preparing inputs takes and metadata are too small for: of texts, the tokenizer."""
     for field, name in prepare.kept_in_files.items():
         with writing(file):
             file.with_name(f"{file.name}.{name}").write_bytes(getattr(prepare, field).encode())
@@ -60,7 +60,7 @@ def keep(prepare: InputSpec, file: Path) -> None:
 
 def move(made: Path, file: Path) -> None:
     """Give what was made its place: what belongs to the file first, the file last. Overwrites nothing."""
-    names = sorted((each.name for each in made.iterdir()), key=lambda name: name == file.name)
+    names = sorted((path.name for path in made.iterdir()), key=lambda name: name == file.name)
     for name in names:
         _check_free(file.with_name(name))
     with writing(file):
@@ -73,11 +73,11 @@ def move(made: Path, file: Path) -> None:
 
 
 def described(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and digest of each file in a folder, by name."""
+    """Return size and digest of each file in a folder, by name."""
     return {
-        each.name: {"bytes": each.stat().st_size, "sha256": _digest(each)}
-        for each in sorted(folder.iterdir())
-        if each.is_file()
+        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        for path in sorted(folder.iterdir())
+        if path.is_file()
     }
 
 
@@ -87,22 +87,22 @@ def _digest(path: Path) -> str:
 
 
 def size(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    return sum(each.stat().st_size for each in folder.iterdir() if each.is_file())
+    """Return the bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of ours, if it is there."""
+    """Remove a folder of ours, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_left(file: Path) -> None:
     """Remove what kills have left of earlier exports to this file; what is younger than a day may be at work."""
-    for each in file.parent.iterdir():
-        if each.name.startswith(f".{file.name}.") and each.suffix == ".new":
+    for path in file.parent.iterdir():
+        if path.name.startswith(f".{file.name}.") and path.suffix == ".new":
             with suppress(FileNotFoundError):  # an export that has just ended
-                if time() - each.stat().st_mtime > _DAY:
-                    remove(each)
+                if time() - path.stat().st_mtime > _DAY:
+                    remove(path)
 
 
 def _check_free(path: Path) -> None:

@@ -7,7 +7,7 @@ from ftrun import Exporter, SpecError
 from ftrun.commands import Catalogue, named_part
 
 _BROUGHT_BY = {"onnx": "ftrun-onnx"}
-"""Plugins of ftrun's own beside this one, by the formats that they bring: which one to install is worth saying."""
+"""Other plugins of ftrun's own by the formats that they bring, for a message that says which one to install."""
 
 
 def exporter(catalogue: Catalogue, name: str | None, assignments: Sequence[str], out: Path | None) -> Exporter:

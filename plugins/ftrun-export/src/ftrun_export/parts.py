@@ -12,10 +12,10 @@ class TorchExport(ftrun.Exporter):
     suffix = ".pt2"
 
     def build(self) -> Any:
-        """What writes and opens."""
-        from ftrun_export.program import ProgramForm
+        """Return what writes and opens."""
+        from ftrun_export.program import ProgramWriter
 
-        return ProgramForm()
+        return ProgramWriter()
 
 
 class Safetensors(ftrun.Exporter):
@@ -25,7 +25,7 @@ class Safetensors(ftrun.Exporter):
     suffix = ".safetensors"
 
     def build(self) -> Any:
-        """What writes and opens."""
-        from ftrun_export.weights import WeightsForm
+        """Return what writes and opens."""
+        from ftrun_export.weights import WeightsWriter
 
-        return WeightsForm()
+        return WeightsWriter()

@@ -25,16 +25,16 @@ def compute(batch):
 '''
 
 
-class ProgramForm:
+class ProgramWriter:
     """Programs of torch.export, as `torch.export.save` writes them."""
 
     def write(self, model: Exportable, file: Path) -> dict[str, Any]:
-        """The program for any number of samples, with the metadata as an extra file in JSON."""
+        """Write the program for any number of samples, with the metadata as an extra file in JSON."""
         torch.export.save(model.program, file, extra_files={METADATA: json.dumps(dict(model.metadata), indent=2)})
         return {"metadata": METADATA}
 
     def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
-        """The program, loaded again."""
+        """Return a function that computes with the program, loaded again."""
         module = torch.export.load(file).module()
 
         @torch.no_grad()

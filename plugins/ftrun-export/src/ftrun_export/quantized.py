@@ -20,7 +20,7 @@ Model = Callable[[Any], Answers]
 
 @dataclass
 class Scores:
-    """What two nets make of one target: its scores by both, and the truth."""
+    """One target's scores by two nets, and the truth."""
 
     target: Target
     truth: list[Tensor] = field(default_factory=list)
@@ -28,20 +28,22 @@ class Scores:
     after: list[Tensor] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Accuracy, or R2 of values, before and after, and how much is lost."""
-        truth, before, after = (torch.cat(each) for each in (self.truth, self.before, self.after))
-        figures = {name: quality(self.target, scores, truth) for name, scores in (("before", before), ("after", after))}
+        """Return accuracy, or R2 of values, before and after, and how much is lost."""
+        truth, before, after = map(torch.cat, (self.truth, self.before, self.after))
+        qualities = {
+            name: quality(self.target, scores, truth) for name, scores in (("before", before), ("after", after))
+        }
         same = same_answer(self.target, before, after, 0.0)
         return {
             "figure": "accuracy" if isinstance(self.target, Classes | Labels) else "r2",
-            **figures,
-            "lost": figures["before"] - figures["after"],
+            **qualities,
+            "lost": qualities["before"] - qualities["after"],
             "agreement": None if same is None else float(same.double().mean()),
         }
 
 
 def quality(target: Target, scores: Tensor, truth: Tensor) -> float:
-    """Classes: part of the samples that is right; labels: part of all labels; values: R2, the mean over them.
+    """Return the part of the samples that is right for classes; of all labels for labels; the mean R2 for values.
 
     What is not known does not count; where nothing is, it is NaN.
     """
@@ -63,19 +65,19 @@ def measure(
     after: Callable[[Batch], Answers],
     targets: Mapping[str, Target],
 ) -> dict[str, dict[str, Any]]:
-    """The figures of each target, on all batches."""
-    figures = {name: Scores(target) for name, target in targets.items()}
+    """Return quality before and after by target, on all batches, as the report has it."""
+    scores = {name: Scores(target) for name, target in targets.items()}
     for batch in batches:
         one, other = before(batch), after(batch)
-        for name, each in figures.items():
-            each.truth.append(batch.targets[name])
-            each.before.append(one[name])
-            each.after.append(other[name])
-    return {name: each.as_json() for name, each in figures.items()}
+        for name, target in scores.items():
+            target.truth.append(batch.targets[name])
+            target.before.append(one[name])
+            target.after.append(other[name])
+    return {name: target.as_json() for name, target in scores.items()}
 
 
 def latency(before: Model, after: Model, inputs: Any) -> dict[str, float]:
-    """Milliseconds for one batch, the median of some calls; the two take turns, so that both meet the same machine."""
+    """Return the milliseconds for one batch, the median of some calls; the two take turns, for the machine changes."""
     models = {"before": before, "after": after}
     for model in models.values():
         for _ in range(_WARM_UP):
@@ -87,4 +89,4 @@ def latency(before: Model, after: Model, inputs: Any) -> dict[str, float]:
             began = perf_counter()
             model(inputs)
             seconds[name].append(perf_counter() - began)
-    return {name: round(1000 * median(each), 3) for name, each in seconds.items()}
+    return {name: round(1000 * median(times), 3) for name, times in seconds.items()}

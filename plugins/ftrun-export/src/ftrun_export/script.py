@@ -1,4 +1,4 @@
-"""The Python file beside an exported one: what to do with it where there is no ftrun."""
+"""The Python file next to an exported one, which predicts without ftrun."""
 
 import json
 from typing import Any
@@ -34,22 +34,22 @@ if __name__ == "__main__":
 '''
 
 
-def text(model: Exportable, form: Any, file: str) -> str | None:
+def text(model: Exportable, writer: Any, file: str) -> str | None:
     """Return the text of the Python file for the exported `file`; None where a few lines cannot tell.
 
-    form: what the exporter built; its `code(model)`, if it has one, gives import statements, and code that defines
+    writer: what the exporter built; its `code(model)`, if it has one, gives import statements, and code that defines
         `compute(batch)`, an array -> {target: array [1, outputs]}, with `FILE`, the exported file's path, at hand
     """
     plain = model.net.input.plain_code
-    if plain is None or not hasattr(form, "code"):
+    if plain is None or not hasattr(writer, "code"):
         return None
-    made = form.code(model)
+    made = writer.code(model)
     if made is None:
         return None
     imports, code = made
     described = {name: target.model_dump(mode="json") for name, target in model.net.targets.items()}
     keys = ("kind", "names", *(("mean", "std") if model.raw else ()))  # a bare net gives values standardised
-    targets = {name: {key: each[key] for key in keys if each.get(key)} for name, each in described.items()}
+    targets = {name: {key: target[key] for key in keys if target.get(key)} for name, target in described.items()}
     return _TEXT.format(
         file=file,
         imports=plain.imports_with("import sys", "from pathlib import Path", *imports.splitlines()),
@@ -63,4 +63,4 @@ def text(model: Exportable, form: Any, file: str) -> str | None:
 
 def _literal(value: Any) -> str:
     """Return JSON values as Python, a line for each of the outermost."""
-    return "{\n" + "".join(f"    {json.dumps(key)}: {each!r},\n" for key, each in value.items()) + "}"
+    return "{\n" + "".join(f"    {json.dumps(key)}: {entry!r},\n" for key, entry in value.items()) + "}"

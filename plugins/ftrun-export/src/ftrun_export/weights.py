@@ -26,29 +26,29 @@ def compute(batch):
 '''
 
 
-class WeightsForm:
+class WeightsWriter:
     """Weights in safetensors, which timm, torchvision and others load by themselves."""
 
     def __init__(self) -> None:
         self._loads_without_ftrun = False
 
     def write(self, model: Exportable, file: Path) -> dict[str, Any]:
-        """The weights with the metadata and, beside, a Python file that loads them without ftrun, if that works."""
+        """Write the weights with the metadata and a Python file that loads them without ftrun, where that works."""
         save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
-        beside = file.with_suffix(".py")
+        script_file = file.with_suffix(".py")
         if model.library_code is not None and isinstance(model.net.input, ftrun.ImageInput):
-            beside.write_text(script(model, file.name), encoding="utf-8")
-            if not _loads(beside):
-                beside.unlink()
-        self._loads_without_ftrun = beside.exists()
-        return {"loads_with": beside.name if beside.exists() else "ftrun"}
+            script_file.write_text(script(model, file.name), encoding="utf-8")
+            if not _loads(script_file):
+                script_file.unlink()
+        self._loads_without_ftrun = script_file.exists()
+        return {"loads_with": script_file.name if script_file.exists() else "ftrun"}
 
     def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
-        """The model that the file beside makes; without one, the run's own net with nothing but what the file holds."""
-        beside = file.with_suffix(".py")
-        if not beside.exists():
+        """Return the model that the Python file makes or, without one, the run's net with what the file holds alone."""
+        script_file = file.with_suffix(".py")
+        if not script_file.exists():
             return _in_own_net(model, file)
-        names = runpy.run_path(str(beside))
+        names = runpy.run_path(str(script_file))
         net = names["load"]()
         (target,) = model.net.targets
 
@@ -67,10 +67,10 @@ class WeightsForm:
         return "import runpy\nimport torch", _COMPUTE.format(target=target, call=call)
 
 
-def _loads(beside: Path) -> bool:
+def _loads(script_file: Path) -> bool:
     """Whether the weights fit: a modifier may have made another net than the library's."""
     try:
-        runpy.run_path(str(beside))["load"]()
+        runpy.run_path(str(script_file))["load"]()
     except Exception:  # whatever a library says to weights that are not its own
         return False
     return True

@@ -61,7 +61,7 @@ _VALUES = """\
 
 
 def script(model: Exportable, file: str) -> str:
-    """The text of the Python file beside `file`, for a model of one target on images, with `library_code`."""
+    """Return the text of the Python file next to `file`, for a model of one target on images, with `library_code`."""
     assert model.library_code is not None
     *imports, call = model.library_code.splitlines()
     (target,) = model.net.targets.values()

@@ -24,14 +24,14 @@ class Onnx(ftrun.Exporter):
     )
 
     def build(self) -> Any:
-        """What writes, opens and quantizes. Raises PluginError where a package is missing."""
+        """Return what writes, opens and quantizes. Raises PluginError where a package is missing."""
         try:
-            from ftrun_onnx.form import OnnxForm
+            from ftrun_onnx.writer import OnnxWriter
         except ModuleNotFoundError as error:
             raise ftrun.PluginError(
                 f"the format 'onnx' needs the package {error.name}, which is not here. Run: pip install ftrun-onnx"
             ) from error
-        return OnnxForm(self.opset, self.calibration, self.per_channel, self.reduce_range)
+        return OnnxWriter(self.opset, self.calibration, self.per_channel, self.reduce_range)
 
 
 @ftrun.hookimpl

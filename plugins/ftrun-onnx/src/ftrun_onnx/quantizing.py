@@ -65,7 +65,7 @@ def quantize(
 
 
 def _simplified(file: Path, into: Path) -> Path:
-    """The file with batch normalisation in its convolutions and shapes inferred, as far as ONNX Runtime can.
+    """Return the file with batch normalisation in its convolutions and shapes inferred, as far as ONNX Runtime can.
 
     Its symbolic inference knows fewer operators than it computes with. Without it, fewer values have a shape, and what
     has none stays in floats: what that costs is measured on the result, as always.
@@ -84,7 +84,7 @@ def _tidy(file: Path) -> None:
     """Take out the operator sets that ONNX Runtime notes and no node is from: other runtimes may not know them."""
     model = onnx.load(file, load_external_data=False)
     used = {node.domain for node in model.graph.node}
-    kept = [each for each in model.opset_import if each.domain in used]
+    kept = [opset for opset in model.opset_import if opset.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(kept)
     onnx.save(model, file)
@@ -92,7 +92,7 @@ def _tidy(file: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the tools have to say about how they work."""
+    """Keep the tools from logging how they work."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

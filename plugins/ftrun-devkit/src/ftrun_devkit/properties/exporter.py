@@ -90,13 +90,13 @@ def file_is_enough(subject: Subject, place: Path) -> None:
     """All that is computed with comes from the file and what is beside it, wherever that is copied to."""
     model = _model(subject)
     file = _file(subject, place)
-    form = subject.make(place).build()
-    form.write(model, file)
+    writer = subject.make(place).build()
+    writer.write(model, file)
     x, expected = _inputs(model, 3)
     shutil.move(file.parent, place / "elsewhere")
     other = _model(subject, seed=1)  # the same net with other weights
     with torch.no_grad():
-        given = form.open(other, place / "elsewhere" / file.name)(x)
+        given = writer.open(other, place / "elsewhere" / file.name)(x)
     expect(
         _close(given, expected),
         "opened where the net has other weights, the file says something else than what was written.",
@@ -124,12 +124,12 @@ def eight_bits(subject: Subject, place: Path) -> None:
         return
     model = _model(subject, backbone=_WIDE)
     file = _file(subject, place)
-    form = subject.make(place).build()
-    form.write(model, file)
+    writer = subject.make(place).build()
+    writer.write(model, file)
     kept, into = file.read_bytes(), file.with_name(f"int8{file.suffix}")
-    form.quantize(model, file, into, lambda count: _batches(model, count))
+    writer.quantize(model, file, into, lambda count: _batches(model, count))
     x, expected = _inputs(model, 8)
-    given = form.open(model, into)(x)
+    given = writer.open(model, into)(x)
     mend = "Let `quantize(model, file, into, samples)` write `into`, with ranges from `samples(count)`."
     expect(file.read_bytes() == kept, "the file that it was given has changed.", mend)
     expect(
@@ -175,9 +175,9 @@ def _file(subject: Subject, place: Path) -> Path:
 
 def _opened(subject: Subject, place: Path, model: Exportable) -> Any:
     file = _file(subject, place)
-    form = subject.make(place).build()
-    form.write(model, file)
-    return form.open(model, file)
+    writer = subject.make(place).build()
+    writer.write(model, file)
+    return writer.open(model, file)
 
 
 def _inputs(model: Exportable, count: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -25,7 +25,7 @@ def compute(batch):
 '''
 
 
-class OnnxForm:
+class OnnxWriter:
     """The format `onnx`; for the arguments see the part."""
 
     def __init__(self, opset: int, calibration: int, per_channel: bool, reduce_range: bool) -> None:
@@ -35,7 +35,7 @@ class OnnxForm:
         self.reduce_range = reduce_range
 
     def write(self, model: Exportable, file: Path) -> dict[str, Any]:
-        """One file up to 2 GB; above, the weights are in `<file>.data` beside it. Raises FtrunError.
+        """Write one file up to 2 GB; above, the weights are in `<file>.data` next to it. Raises FtrunError.
 
         The batch is of any size; the input is named by its kind, the outputs by the targets.
         """
@@ -64,7 +64,7 @@ class OnnxForm:
         return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}
 
     def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
-        """A session of ONNX Runtime on the CPU."""
+        """Return a function that computes with ONNX Runtime on the CPU."""
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others may need the cores
         try:
@@ -72,7 +72,7 @@ class OnnxForm:
         except Exception as error:  # a class for each of its errors, and no common one
             raise ftrun.FtrunError(f"ONNX Runtime does not take what was written: {_reason(error)}") from error
         (takes,) = session.get_inputs()
-        names = [each.name for each in session.get_outputs()]
+        names = [output.name for output in session.get_outputs()]
 
         def run(inputs: Tensor) -> dict[str, Tensor]:
             outputs = session.run(names, {takes.name: inputs.numpy()})
@@ -97,7 +97,7 @@ class OnnxForm:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, with what it suggests: the exporter's own message is a page about the exporter."""
+    """Return the innermost cause, with what it suggests: the exporter's own message is a page about the exporter."""
     while error.__cause__ is not None:
         error = error.__cause__
     return ftrun.suggestions(error)
