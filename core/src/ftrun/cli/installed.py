@@ -32,7 +32,7 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
     if what is None:
         answer(listing.plugins(catalogue), listing.plugins_text, as_json)
     else:
-        answer(listing.options(catalogue, what), listing.parts_text, as_json)
+        answer(listing.options(catalogue.checked(), what), listing.parts_text, as_json)
 
 
 @click.command()
@@ -58,4 +58,9 @@ def schema(parts: Path | None, as_json: bool) -> None:
     from ftrun.plugins.catalogue import installed
     from ftrun.spec.model import json_schema
 
-    print_json(json_schema(installed(given_parts(parts))))
+    catalogue = installed(given_parts(parts))
+    try:
+        found = json_schema(catalogue)
+    except Exception:  # of a part whose options cannot be checked: its plugin is as good as not installed
+        found = json_schema(catalogue.checked())
+    print_json(found)

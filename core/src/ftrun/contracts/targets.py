@@ -26,7 +26,7 @@ _FLOAT32_KEEPS = 1000
 
 
 class _Target(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @property
     def outputs(self) -> int:

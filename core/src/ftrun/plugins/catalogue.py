@@ -3,13 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 
 from ftrun.contracts.errors import PluginError
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins import selection
-from ftrun.plugins.contract import part_names
-from ftrun.plugins.installed import Plugin
+from ftrun.plugins.contract import check_options, part_names
+from ftrun.plugins.installed import Broken, Plugin
 from ftrun.plugins.load import load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
@@ -95,6 +96,10 @@ class Catalogue:
             way_out += f"pip uninstall {last.distribution}."
         return f"{role} {name!r} comes from both {first} and {last}. {way_out}"
 
+    def checked(self) -> "Catalogue":
+        """Return the catalogue in which a plugin is broken, too, where options of a part of it cannot be checked."""
+        return Catalogue([*map(_checked, self.plugins), *self.left_out])
+
     def check_all(self) -> None:
         """Raise PluginError where anything is broken or clashes, whether or not it is needed."""
         faults = [f"{plugin}: {plugin.error}" for plugin in self.broken]
@@ -110,7 +115,7 @@ def installed(local: PartsFile | None = None) -> Catalogue:
     Raises PluginError where the local parts are broken, and where FTRUN_STRICT_PLUGINS is set and anything is.
     """
     strict = selection.is_strict()
-    catalogue = as_found(local)
+    catalogue = as_found(local).checked() if strict else as_found(local)
     for plugin in catalogue.broken:
         if plugin.local:  # named on purpose, so needed
             raise PluginError(f"{plugin.file}{_line(plugin)}: {plugin.error}")
@@ -121,7 +126,16 @@ def installed(local: PartsFile | None = None) -> Catalogue:
 
 def as_found(local: PartsFile | None = None) -> Catalogue:
     """The same, but what is broken is only listed, also where `installed` refuses it."""
-    return Catalogue([*load_plugins(), *([load_local(local)] if local else [])])
+    return Catalogue([*load_plugins(), *([_checked(load_local(local))] if local else [])])
+
+
+def _checked(plugin: Plugin) -> Plugin:
+    try:
+        for part in plugin.parts:
+            check_options(part)
+    except Broken as broken:
+        return replace(plugin, parts=(), commands=(), run_finished=None, error=str(broken))
+    return plugin
 
 
 def _line(plugin: Plugin) -> str:

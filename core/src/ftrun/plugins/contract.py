@@ -25,8 +25,8 @@ def check_hooks(module: ModuleType) -> None:
         looks_like_a_hook = name.startswith("ftrun_") and inspect.isfunction(member)
         if not (marked or looks_like_a_hook):
             continue
-        near = did_you_mean(name, HOOKS)
-        if not (marked or near):
+        near = "" if name in HOOKS else did_you_mean(name, HOOKS)
+        if not (marked or near or name in HOOKS):
             continue
         if name not in HOOKS:
             if hasattr(events, name):
@@ -99,6 +99,13 @@ def check_part(hook: str, part: Any) -> None:
         raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
     if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
         raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".bin"`')
+
+
+def check_options(part: type[Part]) -> None:
+    """Raise Broken where pydantic can check no spec's options of a part, or give no JSON Schema of them.
+
+    It takes longer than all else together that is done with a part where plugins are loaded.
+    """
     with as_broken(f"{part.__name__}: its options cannot be checked"):
         part.model_rebuild()
         part.model_json_schema()

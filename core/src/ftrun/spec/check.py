@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from ftrun.contracts.errors import Mistake, PluginError, SpecError, did_you_mean
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import mistakes_of, place_of
-from ftrun.spec.model import expand, run_spec_model
+from ftrun.spec.model import expand, named_parts, run_spec_model
 from ftrun.spec.pairs import wrong_pairs
-from ftrun.spec.runspec import SLOTS, RunSpec, Slot
+from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.spec.specfile import json_or_text, parse_set, remove_value, set_value
 
 
@@ -51,7 +51,11 @@ def check_spec(
         raw[tuple(path)] = text
     wanted = expanded if keys is None else {key: value for key, value in expanded.items() if key in keys}
     _check_plugins(wanted, catalogue)
-    model = run_spec_model(catalogue, expanded, keys)
+    try:
+        model = run_spec_model(catalogue, expanded, keys)
+    except Exception:  # of a part whose options cannot be checked: its plugin is as good as not installed
+        catalogue = catalogue.checked()
+        model = run_spec_model(catalogue, expanded, keys)
     try:
         spec = _validate(model, expanded, raw)
     except ValidationError as error:
@@ -84,7 +88,7 @@ def _validate(model: type[RunSpec], data: dict[str, Any], raw: dict[tuple[str, .
 
 
 def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:
-    for slot, where, part in _named_parts(data):
+    for slot, where, part in named_parts(data):
         try:
             catalogue.check_clash(slot.role.role, part)
         except PluginError as error:
@@ -92,26 +96,11 @@ def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:
             raise
 
 
-def _named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
-    """Slot, place and name of each part in expanded data."""
-    for slot in SLOTS:
-        value = data.get(slot.key)
-        if slot.many and isinstance(value, list):
-            places = {f"{slot.key}.{index}": each for index, each in enumerate(value)}
-        elif isinstance(value, dict) and slot.maps(value):
-            places = {f"{slot.key}.{target}": each for target, each in value.items()}
-        else:
-            places = {slot.key: value}
-        for where, part in places.items():
-            if isinstance(part, dict) and isinstance(part.get("name"), str):
-                yield slot, where, part["name"]
-
-
 def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalogue) -> PluginError | None:
     """The same mistakes as a fault of what is installed: a role without parts, a part of a plugin not loaded."""
     required = [slot for slot in SLOTS if RunSpec.model_fields[slot.key].is_required()]
     needed = [slot for slot in SLOTS if data.get(slot.key) or slot in required]
-    unknown = [(slot, name) for slot, _, name in _named_parts(data) if name not in catalogue.parts(slot.role.role)]
+    unknown = [(slot, name) for slot, _, name in named_parts(data) if name not in catalogue.parts(slot.role.role)]
     # A name that resembles an installed one is a slip of the pen; another may be that of a broken plugin's part.
     strange = [name for slot, name in unknown if not did_you_mean(name, catalogue.parts(slot.role.role))]
     if (

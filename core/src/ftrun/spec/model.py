@@ -1,6 +1,6 @@
 """The run spec's model with what is installed put into it, and its JSON Schema."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Union
 
 from pydantic import (
@@ -16,7 +16,7 @@ from ftrun.contracts import specs
 from ftrun.contracts.inputs import ImageInput, InputSpec
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.spec.runspec import SLOTS, RunSpec
+from ftrun.spec.runspec import SLOTS, RunSpec, Slot
 
 
 def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
@@ -54,9 +54,11 @@ def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
 
 
 def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[str] | None = None) -> type[RunSpec]:
-    """The model that checks `data` (expanded): what is installed, and the input that its backbone takes.
+    """Return the model that checks `data` (expanded): the parts that it names, and the input that its backbone takes.
 
     keys: those of the parts that are wanted; others are left as they are, plain JSON; all if not given
+
+    Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
     inputs = _input_types(catalogue)
     backbone = data.get("backbone")
@@ -64,11 +66,31 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
     part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
     chosen = getattr(part, "input_type", inputs[0])
     mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
-    return _model(catalogue, chosen.overrides(), mapped, keys)
+    model = _model(catalogue, chosen.overrides(), mapped, keys, {name for *_, name in named_parts(data)})
+    model.model_rebuild()
+    return model
+
+
+def named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
+    """Give slot, place and name of each part in expanded data."""
+    for slot in SLOTS:
+        value = data.get(slot.key)
+        if slot.many and isinstance(value, list):
+            places = {f"{slot.key}.{index}": each for index, each in enumerate(value)}
+        elif isinstance(value, dict) and slot.maps(value):
+            places = {f"{slot.key}.{target}": each for target, each in value.items()}
+        else:
+            places = {slot.key: value}
+        for where, part in places.items():
+            if isinstance(part, dict) and isinstance(part.get("name"), str):
+                yield slot, where, part["name"]
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a spec, given what is installed."""
+    """Return the JSON Schema (draft 2020-12) of a spec, given what is installed.
+
+    Raises whatever pydantic or a part does where the options of one of them cannot be checked.
+    """
     overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
     schema = _model(catalogue, overrides, None).model_json_schema()
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
@@ -83,15 +105,22 @@ def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
 
 
 def _model(
-    catalogue: Catalogue, overrides: Any, mapped: Collection[str] | None, keys: Collection[str] | None = None
+    catalogue: Catalogue,
+    overrides: Any,
+    mapped: Collection[str] | None,
+    keys: Collection[str] | None = None,
+    names: Collection[str] | None = None,
 ) -> type[RunSpec]:
-    """mapped: keys that hold a part for each target; where that is not known, those that may, may."""
+    """mapped: keys that hold a part for each target; where that is not known, those that may, may.
+
+    names: those of the parts that may be there; all if not given
+    """
     fields: dict[str, Any] = {}
     for slot in SLOTS:
         if keys is not None and slot.key not in keys:
             fields[slot.key] = _retyped(slot.key, Any)
             continue
-        one: Any = one_of(slot.role, catalogue)
+        one: Any = one_of(slot.role, catalogue, names)
         if slot.many:
             one = Annotated[tuple.__class_getitem__((one, ...)), _OneOrMany()]
         elif mapped is None and slot.by_target:
@@ -149,9 +178,9 @@ class _ByTarget:
         return {**handler(core), "minProperties": 1, "not": one_part}
 
 
-def one_of(role: type[Part], catalogue: Catalogue) -> Any:
-    """The pydantic type of a part of one role, told apart by its name."""
-    parts = catalogue.parts(role.role)
+def one_of(role: type[Part], catalogue: Catalogue, names: Collection[str] | None = None) -> Any:
+    """Return the pydantic type of a part of one role, told apart by its name. names: as in `_model`"""
+    parts = {name: part for name, part in catalogue.parts(role.role).items() if names is None or name in names}
     classes = tuple(dict.fromkeys(parts.values()))
     if not classes:
         return Annotated[Any, BeforeValidator(_nothing_installed), WithJsonSchema({"not": {}})]

@@ -9,7 +9,7 @@ from pydantic import (
     model_validator,
 )
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 _LONGEST_WARM_UP = 100  # steps
 
 

@@ -15,7 +15,7 @@ FTRUN_API = "1.0"
 class Split(BaseModel):
     """How one tree of class folders is split: stratified, and the same in every run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     val: float = Field(0.1, ge=0, lt=1, description="Part of the images that is set aside for validation.")
     test: float = Field(0.1, ge=0, lt=1, description="Part of the images that is set aside for the test.")

@@ -26,7 +26,7 @@ _GROUPED = re.compile(r"[+-]?\d[\d.,' \u00a0\u2009\u202f]*")
 class TargetColumns(BaseModel):
     """Where a target's values are."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     kind: Kind = Field(description="classes: one name; labels: any number of names; values: real numbers.")
     column: str | None = Field(None, description="The column, if the target has another name than it.")

@@ -58,7 +58,7 @@ class InputSpec(BaseModel):
     given: ClassVar[str] = "what_it_takes"
     plain_code: ClassVar[PlainCode | None] = None
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
