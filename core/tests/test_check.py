@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field, model_validator
 
 import ftrun
-from ftrun.cli.listing import parts, parts_text
+from ftrun.cli.options import parts, parts_text
 from ftrun.contracts.errors import PluginError
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.installed import Plugin

@@ -49,12 +49,21 @@ def stated_in(source: str) -> object:
         return None
     stated = None
     try:
-        for statement in ast.parse(source).body:
+        for statement in _start(source):
             if isinstance(statement, ast.Assign | ast.AnnAssign) and STATED in _assigned(statement):
                 stated = ast.literal_eval(statement.value)  # type: ignore[arg-type]  # None is refused as any other
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return None  # the import will say what is wrong, or what it is
     return stated
+
+
+def _start(source: str) -> list[ast.stmt]:
+    """Return a module's statements up to the line that names it last; all of them where these are no whole ones."""
+    before, last = source[: source.rindex(STATED)], source[source.rindex(STATED) :]
+    try:
+        return ast.parse(before + last.partition("\n")[0]).body
+    except SyntaxError:
+        return ast.parse(source).body
 
 
 def _assigned(statement: ast.Assign | ast.AnnAssign) -> list[str]:

@@ -100,7 +100,7 @@ def installed_commands() -> Commands:
     for record, entry_point in installed.records():
         if record.left_out:
             left_out.append(record)
-        elif _HOOK in installed.source(record):
+        elif _HOOK in record.source:
             try:
                 installed.check_api(record)
                 with as_broken("failed to import"):

@@ -3,7 +3,7 @@
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, get_args
 
@@ -50,11 +50,21 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str) -> list[s
     return [str(each.message) for each in caught]
 
 
-def offered(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[type[Part]]:
-    """The parts that a registered module offers. Raises Broken where one of them is none."""
+def implementations(manager: pluggy.PluginManager, module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Return a registered module's own function for each hook that it has, by the hook's name."""
+    return {
+        caller.name: each.function
+        for caller in manager.get_hookcallers(module) or ()
+        for each in caller.get_hookimpls()
+        if each.plugin is module
+    }
+
+
+def offered(found: Mapping[str, Callable[..., Any]]) -> Iterator[type[Part]]:
+    """Give the parts that a module's hooks offer. Raises Broken where one of them is none."""
     names: set[tuple[str, str]] = set()
     for hook in ROLE_OF_HOOK:
-        parts: list[Any] = offered_by(manager, module, hook)
+        parts: list[Any] = offered_by(found, hook)
         for part in parts:
             check_part(hook, part)
             for name in part_names(part):
@@ -64,20 +74,10 @@ def offered(manager: pluggy.PluginManager, module: ModuleType) -> Iterator[type[
             yield part
 
 
-def offered_by(manager: pluggy.PluginManager, module: ModuleType, hook: str) -> list[Any]:
-    """What a registered module's hook returns, as a list; empty where it has no such hook. Raises Broken."""
-    function = implementation(manager, module, hook)
+def offered_by(found: Mapping[str, Callable[..., Any]], hook: str) -> list[Any]:
+    """Return what one of a module's hooks returns, as a list; empty where it has no such hook. Raises Broken."""
     with as_broken(f"{hook} failed"):
-        return list(function()) if function else []
-
-
-def implementation(manager: pluggy.PluginManager, module: ModuleType, hook: str) -> Callable[..., Any] | None:
-    """A registered module's own function for a hook; None where it has none."""
-    for caller in manager.get_hookcallers(module) or ():
-        if caller.name == hook:
-            (found,) = (each for each in caller.get_hookimpls() if each.plugin is module)
-            return found.function
-    return None
+        return list(found[hook]()) if hook in found else []
 
 
 def check_part(hook: str, part: Any) -> None:

@@ -21,7 +21,7 @@ def warning(before: set[str], source: str) -> tuple[str, ...]:
 
     before: what `loaded` gave before it was imported; source: the module's, as far as it can be read
     """
-    names = sorted((loaded() - before) | (before & set(at_top(source))))
+    names = sorted((loaded() - before) | (before and before & set(at_top(source))))
     if not names:
         return ()
     return (f"its import loads {', '.join(names)}, and each command waits for that: import it inside build().",)

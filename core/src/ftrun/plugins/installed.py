@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass, field, replace
+from importlib.metadata import Distribution, EntryPoint, distributions
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,8 @@ class Plugin:
     """Where in it an exception came from, if that is why it is broken."""
     file: str = ""
     """Where its module is, if that is a file."""
+    source: str = field(default="", repr=False)
+    """The source of its module, as far as it can be read."""
     api: object = None
     """What it states as FTRUN_API."""
     left_out: bool = False
@@ -71,15 +73,20 @@ def records() -> list[tuple[Plugin, EntryPoint]]:
 
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
-    pairs = [(_record(entry_point), entry_point) for entry_point in entry_points(group=GROUP)]
+    pairs = [(_record(entry_point), entry_point) for entry_point in _entry_points()]
     pairs.sort(key=lambda pair: (pair[0].distribution, pair[0].entry_point))
     chosen = selection.chosen({record.distribution for record, _ in pairs})
     return [(replace(record, left_out=record.distribution not in chosen), each) for record, each in pairs]
 
 
-def source(record: Plugin) -> str:
-    """Return the source of a plugin's module, as far as it can be read; it is not imported."""
-    return apiversion.source_of(apiversion.module_spec(record.module.partition(":")[0]))
+def _entry_points() -> list[EntryPoint]:
+    """Return those of our group; of a distribution that is there twice, those of the one that Python would take.
+
+    Of other distributions, hundreds perhaps, the lists are not parsed.
+    """
+    ours = [each for each in distributions() if f"[{GROUP}]" in (each.read_text("entry_points.txt") or "")]
+    first = {_name_and_version(each)[0]: each for each in reversed(ours)}
+    return [entry for each in ours if each in first.values() for entry in each.entry_points.select(group=GROUP)]
 
 
 def import_module(entry_point: EntryPoint) -> ModuleType:
@@ -98,13 +105,22 @@ def check_api(record: Plugin) -> None:
 
 
 def _record(entry_point: EntryPoint) -> Plugin:
-    distribution, version = _name_and_version(entry_point)
+    distribution, version = _name_and_version(entry_point.dist)
     spec = apiversion.module_spec(entry_point.module)
-    stated = apiversion.stated_in(apiversion.source_of(spec))
-    file = spec.origin if spec and spec.has_location else None
-    return Plugin(distribution, version, entry_point.name, entry_point.value, file=file or "", api=stated)
+    source = apiversion.source_of(spec)
+    return Plugin(
+        distribution,
+        version,
+        entry_point.name,
+        entry_point.value,
+        file=(spec.origin or "") if spec and spec.has_location else "",
+        source=source,
+        api=apiversion.stated_in(source),
+    )
 
 
-def _name_and_version(entry_point: EntryPoint) -> tuple[str, str]:
-    metadata = dict(entry_point.dist.metadata.items()) if entry_point.dist else {}  # type: ignore[attr-defined]
-    return metadata.get("Name", "(unnamed)"), metadata.get("Version", "(no version)")
+def _name_and_version(dist: Distribution | None) -> tuple[str, str]:
+    text = (dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "") if dist else ""
+    # As mail is written: headers, an empty line, a text. The parser of mail takes longer to load than all plugins.
+    headers = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if ": " in line)
+    return headers.get("Name", "(unnamed)").strip(), headers.get("Version", "(no version)").strip()

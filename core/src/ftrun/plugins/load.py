@@ -15,9 +15,9 @@ import pydantic
 from ftrun.contracts import hooks
 from ftrun.plugins import apiversion, heavy
 from ftrun.plugins.commands import checked
-from ftrun.plugins.contract import check_hooks, implementation, offered, offered_by, register
+from ftrun.plugins.contract import check_hooks, implementations, offered, offered_by, register
 from ftrun.plugins.contract import part_names as part_names
-from ftrun.plugins.installed import Broken, Plugin, as_broken, check_api, import_module, records, source
+from ftrun.plugins.installed import Broken, Plugin, as_broken, check_api, import_module, records
 from ftrun.plugins.localparts import PartsFile
 
 # Between a plugin's mistake and ours to catch it.
@@ -41,9 +41,12 @@ def load_plugins() -> list[Plugin]:
 
 def load_local(file: PartsFile) -> Plugin:
     """The parts of a project's own file, under the same contract as an installed plugin's."""
-    record = Plugin(file.name, "(local)", file.module, file.module, file=str(file.path), local=file)
-    stated = apiversion.stated_in(file.source.decode(errors="replace"))
-    return _loaded(_manager(), replace(record, api=stated), file.load)
+    text = file.source.decode(errors="replace")
+    stated = apiversion.stated_in(text)
+    record = Plugin(
+        file.name, "(local)", file.module, file.module, file=str(file.path), source=text, api=stated, local=file
+    )
+    return _loaded(_manager(), record, file.load)
 
 
 def _manager() -> pluggy.PluginManager:
@@ -68,13 +71,13 @@ def _loaded(manager: pluggy.PluginManager, record: Plugin, imported: Callable[[]
         with as_broken("failed to register"):
             # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
             deprecated = register(manager, module, f"{record.distribution}:{record.entry_point}")
-        text = record.local.source.decode(errors="replace") if record.local else source(record)
-        record = replace(record, warnings=(*deprecated, *heavy.warning(before, text)))
+        record = replace(record, warnings=(*deprecated, *heavy.warning(before, record.source)))
+        found = implementations(manager, module)
         return replace(
             record,
-            parts=tuple(offered(manager, module)),
-            commands=checked(offered_by(manager, module, hooks.COMMANDS)),
-            run_finished=implementation(manager, module, hooks.RUN_FINISHED),
+            parts=tuple(offered(found)),
+            commands=checked(offered_by(found, hooks.COMMANDS)),
+            run_finished=found.get(hooks.RUN_FINISHED),
         )
     except Broken as broken:
         return replace(record, error=str(broken), traceback=_frames(broken.__cause__))
