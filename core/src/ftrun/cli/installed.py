@@ -26,7 +26,7 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
 
         if what is not None:
             raise SpecError(f"give WHAT or --why NAME, not both: ftrun plugins --why {why}")
-        answer(reasons.why(as_found(given_parts(parts)), why), reasons.why_text, as_json)
+        answer(reasons.why(as_found(given_parts(parts)).checked(), why), reasons.why_text, as_json)
         return
     catalogue = installed(given_parts(parts))
     if what is None:

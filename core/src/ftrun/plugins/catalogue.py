@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from ftrun.contracts.errors import PluginError
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins import selection
 from ftrun.plugins.contract import check_options, part_names
 from ftrun.plugins.installed import Broken, Plugin
-from ftrun.plugins.load import load_local, load_plugins
+from ftrun.plugins.load import frames_of, load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
 
@@ -134,7 +135,8 @@ def _checked(plugin: Plugin) -> Plugin:
         for part in plugin.parts:
             check_options(part)
     except Broken as broken:
-        return replace(plugin, parts=(), commands=(), run_finished=None, error=str(broken))
+        nothing: dict[str, Any] = {"parts": (), "commands": (), "run_finished": None}
+        return replace(plugin, **nothing, error=str(broken), traceback=frames_of(broken.__cause__))
     return plugin
 
 

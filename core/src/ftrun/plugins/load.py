@@ -80,10 +80,10 @@ def _loaded(manager: pluggy.PluginManager, record: Plugin, imported: Callable[[]
             run_finished=found.get(hooks.RUN_FINISHED),
         )
     except Broken as broken:
-        return replace(record, error=str(broken), traceback=_frames(broken.__cause__))
+        return replace(record, error=str(broken), traceback=frames_of(broken.__cause__))
 
 
-def _frames(error: BaseException | None) -> str:
+def frames_of(error: BaseException | None) -> str:
     """The traceback of what a plugin raised: its own frames, not those that led to them."""
     if error is None:
         return ""
