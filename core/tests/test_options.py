@@ -26,7 +26,7 @@ BROUGHT_BY = {"registry": "ftrun-registry"}
 
 
 def named(name: str, *assignments: str, plugins: tuple[Plugin, ...] = (HERE,)) -> Folder:
-    part = named_part(ftrun.Hub, name, Catalogue(plugins), assignments, option="--to", brought_by=BROUGHT_BY)
+    part = named_part("hub", name, Catalogue(plugins), assignments, option="--to", brought_by=BROUGHT_BY)
     assert isinstance(part, Folder)
     return part
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,11 +13,9 @@ from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import option_message
 from ftrun.spec.specfile import json_or_text, parse_set, set_value
 
-_PartT = TypeVar("_PartT", bound=Part)
-
 
 def named_part(
-    role: type[_PartT],
+    role: str,
     name: str,
     catalogue: Catalogue,
     assignments: Sequence[str] = (),
@@ -25,27 +23,25 @@ def named_part(
     option: str,
     example: str = "option=value",
     brought_by: Mapping[str, str] | None = None,
-) -> _PartT:
+) -> Any:
     """Return the part of a role that an option of the command line names, with its options.
 
-    assignments: OPTION=VALUE, as `--set` has them
+    role: its name, such as Exporter.role; assignments: OPTION=VALUE, as `--set` has them
     option, example: the option, such as --format, and one assignment, for messages
     brought_by: by name, distributions to name in a message where they are not installed
 
     Raises SpecError, with every mistake, where there is no such part or option, or an option takes no such value;
     PluginError where the plugin is broken or clashes.
     """
-    catalogue.check_clash(role.role, name)
-    known = catalogue.parts(role.role)
+    catalogue.check_clash(role, name)
+    known = catalogue.parts(role)
     if name not in known:
         near = did_you_mean(name, known)
-        message = f"{option}: no {role.role} named {name!r}.{near} Installed: {', '.join(known) or 'none'}."
+        message = f"{option}: no {role} named {name!r}.{near} Installed: {', '.join(known) or 'none'}."
         message += _to_install(catalogue, name, brought_by or {})
         # As with the parts of a spec: a name that resembles an installed one is a slip of the pen.
         raise PluginError(message + catalogue.not_here) if catalogue.not_here and not near else SpecError(message)
-    part = _with_options(known[name], name, assignments, example)
-    assert isinstance(part, role)  # for the type checker: the hook offers nothing else
-    return part
+    return _with_options(known[name], name, assignments, example)
 
 
 def _to_install(catalogue: Catalogue, name: str, brought_by: Mapping[str, str]) -> str:

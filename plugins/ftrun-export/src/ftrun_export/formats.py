@@ -19,13 +19,7 @@ def exporter(catalogue: Catalogue, name: str | None, assignments: Sequence[str],
     """
     name = name or _by_suffix(catalogue, out)
     part: Exporter = named_part(
-        Exporter,  # type: ignore[type-abstract]  # a role
-        name,
-        catalogue,
-        assignments,
-        option="--format",
-        example="opset=20",
-        brought_by=_BROUGHT_BY,
+        Exporter.role, name, catalogue, assignments, option="--format", example="opset=20", brought_by=_BROUGHT_BY
     )
     if out is not None and out.suffix != part.suffix:
         raise SpecError(f"--out {out}: files of the format {name!r} end in {part.suffix}.")

@@ -31,7 +31,7 @@ def hub(run: Run, name: str | None, assignments: Sequence[str]) -> Hub:
         if not known:
             raise SpecError("No hub is installed: pip install ftrun-huggingface brings the one of Hugging Face.")
         (name,) = known
-    part: Hub = named_part(Hub, name, catalogue, assignments, option="--to", brought_by=_BROUGHT_BY)
+    part: Hub = named_part(Hub.role, name, catalogue, assignments, option="--to", brought_by=_BROUGHT_BY)
     return part
 
 
