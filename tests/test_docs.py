@@ -42,6 +42,15 @@ def test_every_command_is_listed():
         assert f"ftrun {command}" in page
 
 
+def test_every_environment_variable_is_listed():
+    page = (GUIDE / "commands.md").read_text()
+    sources = [path.read_text() for folder in ("core", "plugins") for path in (ROOT / folder).rglob("src/**/*.py")]
+    named = {name for source in sources for name in re.findall(r'"(FTRUN_[A-Z_]+)"', source)}
+    assert "FTRUN_CACHE" in named
+    for name in named - {"FTRUN_API"}:  # which a plugin's module states
+        assert f"`{name}" in page, name
+
+
 def test_every_plugin_is_listed_with_its_parts(ftrun):
     listed = json.loads(ftrun("plugins", "--json").output)
     lines = (GUIDE / "plugins.md").read_text().splitlines()
