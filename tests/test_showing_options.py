@@ -80,7 +80,7 @@ def test_so_is_one_that_loads_it_through_another_module(alone, ftrun, monkeypatc
     monkeypatch.delitem(sys.modules, "sklearn", raising=False)
 
 
-def test_another_plugins_clash_is_no_fault_of_the_one_that_is_checked(alone, ftrun):
+def test_another_plugins_clash_is_no_fault_of_the_one_that_is_checked(site, ftrun):
     optimizer = """
 from typing import Any, Literal
 import ftrun
@@ -94,10 +94,10 @@ class Steps(ftrun.Optimizer):
 def ftrun_optimizers():
     return [Steps]
 """
-    install(alone, "ftrun-mine", optimizer.replace("NAME", "mine"))
+    install(site, "ftrun-mine", optimizer.replace("NAME", "mine"))
     for name in ("one", "two"):  # these clash with each other, and with the tiny parts that the suite trains
-        install(alone, f"ftrun-{name}", optimizer.replace("NAME", "tiny-descent"))
-    install(alone, "ftrun-other", optimizer.replace("NAME", "mine"))
+        install(site, f"ftrun-{name}", optimizer.replace("NAME", "tiny-descent"))
+    install(site, "ftrun-other", optimizer.replace("NAME", "mine"))
     result = ftrun("check-plugin", "ftrun-mine")
     assert result.exit_code == 0, result.output
 
