@@ -112,7 +112,8 @@ def test_the_option_names_it_relative_to_the_working_folder_and_wins(local, ftru
 
 def test_listings_and_the_schema_know_it_where_it_is_named(local, ftrun):
     listed = ftrun("plugins", "--parts", "ftrun_parts.py").output
-    assert "ftrun_parts.py (local)\n  backbone  mine  One convolution with batch normalisation.\n" in listed
+    assert "ftrun_parts.py (local)\n  dataset   mine  Grey images, 8x8, whose class shows as brightness.\n" in listed
+    assert "  backbone  mine  One convolution with batch normalisation.\n" in listed
     shown = ftrun("plugins", "mine", "--parts", "ftrun_parts.py").output
     assert "mine  (backbone, from ftrun_parts.py (local))" in shown
     schema = ftrun("schema", "--parts", "ftrun_parts.py").output

@@ -11,5 +11,6 @@ environment what a run was made with, and whether it can go on here
 identity    whether the data is what it was; `places`, where it lies
 ownparts    code that the folder holds
 console     progress and log
+recorded    what it all holds, as an object: the part of `ftrun.Run` that computes nothing
 summaries   what `ftrun runs` lists
 """
