@@ -66,6 +66,8 @@ def test_its_reason_ends_the_run_and_is_recorded(stopper, ftrun):
     assert epochs == 2
     assert "stopped early: it is enough\n" in (folder / "log.txt").read_text()
     assert json.loads((folder / "results.json").read_text())["best_epoch"] in (1, 2)
+    assert ftrun("report", folder).exit_code == 0
+    assert "Stopped early: it is enough." in (folder / "report.html").read_text()
 
 
 def test_the_kit_takes_one_that_ends_a_run_for_one_that_changes_nothing(stopper, tmp_path):
