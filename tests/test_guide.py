@@ -54,7 +54,7 @@ def test_the_quoted_code_is_the_examples(language, path):
     assert (EXAMPLE / path).read_text() in blocks(language)
 
 
-# (b) The tables of hooks
+# (b) The lists of hooks
 
 
 def signature(function):
@@ -64,7 +64,7 @@ def signature(function):
     return function.__name__ + re.sub(r"ftrun\.contracts\.\w+\.", "ftrun.", text)
 
 
-def test_the_tables_list_every_hook_with_its_signature_and_no_other():
+def test_the_lists_have_every_hook_with_its_signature_and_no_other():
     known = [
         signature(member)
         for module in (hooks, events)
@@ -72,7 +72,7 @@ def test_the_tables_list_every_hook_with_its_signature_and_no_other():
         if name.startswith("ftrun_")
     ]
     assert len(known) == len(hooks.HOOKS) + 5
-    assert re.findall(r"^\| `(ftrun_\w+\(.*?)` \|", GUIDE, re.MULTILINE) == known
+    assert re.findall(r"^- `(ftrun_\w+\(.*?)`: ", GUIDE, re.MULTILINE) == known
 
 
 @pytest.mark.parametrize("record", [api.RunInfo, api.EpochInfo, api.FinishedRun])
