@@ -11,7 +11,7 @@ from support import tiny_spec
 
 from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import installed
-from ftrun.runs.console import Report
+from ftrun.runs.console import Console
 from ftrun.runs.progress import Progress
 from ftrun.spec.check import check_spec
 from ftrun.train.assemble import assemble
@@ -19,7 +19,7 @@ from ftrun.train.loop import fit
 from ftrun.train.signals import Signals
 
 
-class Interrupting(Report):
+class Interrupting(Console):
     """Sends this process a real signal when the named part of an epoch begins."""
 
     def __init__(self, part: str) -> None:

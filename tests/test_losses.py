@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import at_every_step, go_on, outcome, start
 
-from ftrun.cli.rehearsal import ASPECTS, _outcome
+from ftrun.cli.resume_check import ASPECTS, _outcome
 from ftrun.inference.judge import judge
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder

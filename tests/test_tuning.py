@@ -14,7 +14,7 @@ from ftrun.spec.trainspec import Train
 from ftrun.train import tuning
 from ftrun.train.assemble import assemble
 from ftrun.train.job import Job
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 CPU = torch.device("cpu")
 
@@ -38,7 +38,7 @@ def test_the_fastest_is_chosen_and_remembered(catalogue):
     job = assembled(catalogue, said)
     (place,) = remembered()
     about = json.loads(place.read_text())
-    assert job.engine.setting == Setting(about["precision"], about["memory_format"])
+    assert job.engine.setting == ComputeFormat(about["precision"], about["memory_format"])
     assert set(about["seconds"]) <= {
         "fp32, channels_last", "fp32, contiguous", "bf16, channels_last", "bf16, contiguous"
     }  # fmt: skip
@@ -55,7 +55,7 @@ def test_what_was_found_before_is_used_again_whatever_it_was(precision, memory_f
     (place,) = remembered()
     place.write_text(json.dumps({"precision": precision, "memory_format": memory_format}))
     said: list[str] = []
-    assert assembled(catalogue, said).engine.setting == Setting(precision, memory_format)
+    assert assembled(catalogue, said).engine.setting == ComputeFormat(precision, memory_format)
     assert said[-1] == f"precision: {precision}, {memory_format}, the fastest here as measured before"
 
 
@@ -85,16 +85,16 @@ def test_a_choice_that_cannot_be_remembered_is_made_all_the_same(tmp_path, catal
 
 
 def test_a_short_run_measures_nothing(catalogue):
-    assert assembled(catalogue, [], epochs=4).engine.setting == Setting("fp32", "channels_last")
+    assert assembled(catalogue, [], epochs=4).engine.setting == ComputeFormat("fp32", "channels_last")
     assert not remembered()
 
 
 @pytest.mark.parametrize(("batches", "timed"), [(599, [0]), (601, [0, 1, 0, 1, 0, 1])])
 def test_on_a_gpu_a_run_of_less_than_a_minute_measures_nothing(batches, timed):
-    settings = [Setting("fp32"), Setting("bf16")]
+    settings = [ComputeFormat("fp32"), ComputeFormat("bf16")]
     asked = []
 
-    def seconds_of(setting: Setting, turn: int) -> float:
+    def seconds_of(setting: ComputeFormat, turn: int) -> float:
         asked.append(settings.index(setting))
         return 0.1
 
@@ -104,7 +104,7 @@ def test_on_a_gpu_a_run_of_less_than_a_minute_measures_nothing(batches, timed):
 
 def test_what_the_spec_says_is_not_measured(catalogue):
     job = assembled(catalogue, [], precision="bf16", memory_format="contiguous")
-    assert job.engine.setting == Setting("bf16", "contiguous")
+    assert job.engine.setting == ComputeFormat("bf16", "contiguous")
     assert not remembered()
 
 
@@ -120,13 +120,13 @@ def test_measuring_leaves_the_net_as_it_was(catalogue):
 def test_a_setting_puts_weights_and_precision_in_place(catalogue):
     job = assembled(catalogue, [])
     conv = next(each for each in job.learner.net.modules() if isinstance(each, torch.nn.Conv2d))
-    Setting("bf16", "contiguous").apply(job.learner.net)
+    ComputeFormat("bf16", "contiguous").apply(job.learner.net)
     assert conv.weight.is_contiguous()
-    Setting("bf16", "channels_last").apply(job.learner.net)
+    ComputeFormat("bf16", "channels_last").apply(job.learner.net)
     assert conv.weight.is_contiguous(memory_format=torch.channels_last)
-    with Setting("bf16", "contiguous").autocast(CPU):
+    with ComputeFormat("bf16", "contiguous").autocast(CPU):
         assert conv(torch.zeros(1, 3, 8, 8)).dtype == torch.bfloat16
-    with Setting("fp32", "contiguous").autocast(CPU):
+    with ComputeFormat("fp32", "contiguous").autocast(CPU):
         assert conv(torch.zeros(1, 3, 8, 8)).dtype == torch.float32
 
 

@@ -44,7 +44,7 @@ def ftrun_datasets():
 
 
 def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
-    from ftrun.train.tuning import Setting
+    from ftrun.train.tuning import ComputeFormat
 
     rounds, steps = (1, 1) if work.options.get("quick") else (ROUNDS, STEPS)
     install("ftrun-noise", PLUGIN)
@@ -52,9 +52,9 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     job = assembled(spec_of(work, steps))
     assembling = time.perf_counter() - began
     auto, epochs = job.engine.setting, Epochs(job)
-    taken: dict[Setting, list[float]] = {}
+    taken: dict[ComputeFormat, list[float]] = {}
     for number in range(rounds + 1):
-        for setting in (Setting(*each) for each in product(("fp32", "bf16"), ("channels_last", "contiguous"))):
+        for setting in (ComputeFormat(*each) for each in product(("fp32", "bf16"), ("channels_last", "contiguous"))):
             setting.apply(job.learner.net)
             job.engine.setting = setting
             job.learner.optimizer.state.clear()  # it has the memory format that the weights had

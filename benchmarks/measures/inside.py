@@ -41,14 +41,14 @@ class Epochs:
 
     def seconds(self) -> float:
         """Train one epoch, and give the seconds that a step took."""
-        from ftrun.runs.console import Report
+        from ftrun.runs.console import Console
         from ftrun.runs.progress import Progress
         from ftrun.train.loop import train_epoch
 
         steps = self.job.feed.steps_per_epoch
         progress = Progress(epoch=self.done, step=self.done * steps)
         began = time.perf_counter()
-        train_epoch(self.job, progress, _Nothing(), Report(began), _Nothing(), _Nothing())
+        train_epoch(self.job, progress, _Nothing(), Console(began), _Nothing(), _Nothing())
         self.done += 1
         return (time.perf_counter() - began) / steps
 

@@ -51,9 +51,9 @@ def spec_of(work: Work) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from ftrun.cli.leaving import leave
-    from ftrun.cli.settings import settle
+    from ftrun.cli.environment import configure_process
+    from ftrun.cli.exit import fast_exit
 
-    settle()  # as the command line does, before the watch loads torch
+    configure_process()  # as the command line does, before the watch loads torch
     contend(run)
-    leave(0)  # as the command line does
+    fast_exit(0)  # as the command line does

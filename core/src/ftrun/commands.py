@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ftrun.inference.samples import Samples
     from ftrun.plugins.building import build
     from ftrun.plugins.catalogue import Catalogue
-    from ftrun.runs.console import console
+    from ftrun.runs.console import error_console
     from ftrun.runs.newfile import check_new, check_no_input
     from ftrun.runs.predictions import Predictions
     from ftrun.runs.summaries import part_name
@@ -38,7 +38,7 @@ __all__ = [
     "cell",
     "check_new",
     "check_no_input",
-    "console",
+    "error_console",
     "is_figure",
     "line_of",
     "named_part",
@@ -63,7 +63,7 @@ _HOME = {
     "ftrun.inference.samples": "Samples",
     "ftrun.plugins.building": "build",
     "ftrun.plugins.catalogue": "Catalogue",
-    "ftrun.runs.console": "console",
+    "ftrun.runs.console": "error_console",
     "ftrun.runs.newfile": "check_new check_no_input",
     "ftrun.runs.predictions": "Predictions",
     "ftrun.runs.summaries": "part_name",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftrun.cli import afterwards, installed, output, training
-from ftrun.cli.leaving import leave
-from ftrun.cli.settings import settle
+from ftrun.cli import output, plugins, results, training
+from ftrun.cli.environment import configure_process
+from ftrun.cli.exit import fast_exit
 from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean, exit_code
 from ftrun.contracts.printable import printable_lines
 from ftrun.contracts.shortage import shortage
@@ -74,7 +74,7 @@ class _RunByDefault(click.Group):
                 formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
-        settle()
+        configure_process()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # before training starts; from then on, it waits for the end of a step
@@ -115,12 +115,12 @@ for _command in (
     training.resume,
     training.verify_resume,
     training.check,
-    afterwards.evaluate,
-    afterwards.predict,
-    afterwards.runs,
-    installed.plugins,
-    installed.cache,
-    installed.schema,
+    results.evaluate,
+    results.predict,
+    results.runs,
+    plugins.plugins,
+    plugins.cache,
+    plugins.schema,
 ):
     main.add_command(_command)
 
@@ -138,7 +138,7 @@ def process() -> None:
     except OSError:  # nobody reads any more
         pass
     if "torch" in sys.modules:
-        leave(code)
+        fast_exit(code)
     sys.exit(code)
 
 

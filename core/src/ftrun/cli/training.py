@@ -92,13 +92,13 @@ def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, ki
     1 if they differ.
     """
     checked = _checked(spec, overrides, parts)
-    from ftrun.cli import rehearsal
+    from ftrun.cli import resume_check
 
     local = checked.catalogue.local.path if checked.catalogue.local else None
-    trials = rehearsal.verify(checked.spec.resolved(), kills, device, local)
-    rows = [["killed after step", "resumed from step", *rehearsal.ASPECTS]]
+    trials = resume_check.verify(checked.spec.resolved(), kills, device, local)
+    rows = [["killed after step", "resumed from step", *resume_check.ASPECTS]]
     for trial in trials:
-        verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in rehearsal.ASPECTS]
+        verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in resume_check.ASPECTS]
         rows.append([str(trial.killed_after), str(trial.resumed_from), *verdicts])
     click.echo("\n".join(_columns(rows)))
     if not all(all(trial.same.values()) for trial in trials):

@@ -18,7 +18,7 @@ from ftrun.inference.aligned import align
 from ftrun.inference.opened import Opened, open_run
 from ftrun.plugins.building import build, inside
 from ftrun.runs import checkpoint, identity, places, predictions
-from ftrun.runs.console import Report, console
+from ftrun.runs.console import Console, error_console
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.check import check_spec
@@ -49,26 +49,26 @@ def judge(
     other_data: whether the run's own data is judged although its content is not what it was
     trust: whether local parts in the folder may run although this user has never run them
     """
-    report = console()
+    console = error_console()
     keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
     named = [("dataset", dataset)] if isinstance(dataset, str) else []
     catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
     for difference in run.not_as_it_was():
-        report.say(f"not as it was: {difference}")
+        console.say(f"not as it was: {difference}")
     spec = spec_with(dataset, run, keys) if dataset is not None else run.spec
     changed: list[str] = []
     if dataset is not None:
         splits = other_splits(spec, run)
     else:
         names = [split] if split else ["val", "test"]
-        splits, changed = own_splits(run, report.say, names=names, allowed=other_data)
+        splits, changed = own_splits(run, console.say, names=names, allowed=other_data)
     wanted = _wanted(splits, split)
     if dataset is not None and places.same_data(spec, run.resolved):
-        report.say("this is the data that the run was trained on: training samples may be among those that are judged")
+        console.say("this is the data that the run was trained on: training samples may be among those that are judged")
     for note in (*splits.notes, *(absent.notes(splits) if dataset is not None else ())):
-        report.say(note)
-    keep = _to_be_kept(folder, splits, report) if dataset is None and not changed else None
+        console.say(note)
+    keep = _to_be_kept(folder, splits, console) if dataset is None and not changed else None
     with _threads(run.resolved.get("threads")):
         return {
             "run": str(folder.path),
@@ -76,17 +76,17 @@ def judge(
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
             **({"changed": changed} if changed else {}),
-            **_judged(run, spec, splits, wanted, report, keep, own_data=dataset is None and not changed),
+            **_judged(run, spec, splits, wanted, console, keep, own_data=dataset is None and not changed),
         }
 
 
-def _to_be_kept(folder: RunFolder, splits: Splits, report: Report) -> str | None:
+def _to_be_kept(folder: RunFolder, splits: Splits, console: Console) -> str | None:
     """The split whose predictions a run keeps, where this one has not, or not those of its best epoch."""
     split = "val" if splits.test is None else "test"
     try:
         return None if predictions.of_best(folder, split) else split
     except FtrunError as error:  # a damaged file is written anew
-        report.say(str(error))
+        console.say(str(error))
         return split
 
 
@@ -158,7 +158,7 @@ def _judged(
     spec: RunSpec,
     splits: Splits,
     wanted: list[str],
-    report: Report,
+    console: Console,
     keep: str | None,
     *,
     own_data: bool,
@@ -173,20 +173,20 @@ def _judged(
         run.ready,
     )
     skip = spec.train.on_corrupt != "error"
-    decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=report.say)
-    corrupt = corrupt_samples(spec, report.say)
-    portions = Portions(run.device, run.micro_batch, report.say)
+    decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=console.say)
+    corrupt = corrupt_samples(spec, console.say)
+    portions = Portions(run.device, run.micro_batch, console.say)
     figures = {}
     for name, split in splits.items():
         if name not in wanted:
             continue
         reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
         said = predictions.Collected() if name == keep else None
-        with report.progress(name, reading.samples) as bar:
+        with console.progress(name, reading.samples) as bar:
             evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=said)
         figures[name] = _as_json(run, name, evaluated, own_data)
         if said:
-            _keep(run, name, said, report)
+            _keep(run, name, said, console)
     return figures
 
 
@@ -205,14 +205,14 @@ def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
     return losses
 
 
-def _keep(run: Opened, split: str, said: predictions.Collected, report: Report) -> None:
+def _keep(run: Opened, split: str, said: predictions.Collected, console: Console) -> None:
     """Write what a run of an earlier version did not; no harm where the folder may not be written to."""
     try:
         predictions.save(run.folder, split, said.all(), {"split": split, "epoch": run.best["epoch"]})
     except FtrunError as error:
-        report.say(f"predictions are not kept: {error}")
+        console.say(f"predictions are not kept: {error}")
     else:
-        report.say(f"kept: {predictions.path_of(run.folder, split)}")
+        console.say(f"kept: {predictions.path_of(run.folder, split)}")
 
 
 def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.device import choose_device, if_here
 from ftrun.train.nets import build_net, compile_net
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Opened:
     spec: RunSpec
     net: Net
     """`net.input` prepares what it takes, `net.targets` says what it predicts."""
-    setting: Setting
+    setting: ComputeFormat
     """Precision and memory format that the run computed in."""
     device: torch.device
 
@@ -95,7 +95,7 @@ def open_run(
     if needed.targets != described.targets:
         raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
-    setting = Setting(resolved["precision"], resolved["memory_format"])
+    setting = ComputeFormat(resolved["precision"], resolved["memory_format"])
     with _same_plugins(resolved, catalogue):
         net = _built(spec, needed, about, best).to(where)
         setting.apply(net)

@@ -23,7 +23,7 @@ from ftrun.data.files import writing
 from ftrun.inference.opened import open_run
 from ftrun.inference.predictor import Prediction, Predictor
 from ftrun.inference.predicttable import header, key, named_by_target
-from ftrun.runs.console import Report
+from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.newfile import check_no_input
 from ftrun.spec.specfile import is_text
@@ -102,12 +102,12 @@ def _of_line(prepare: InputSpec, line: Line) -> Any:
 
 def predict(folder: RunFolder, request: Request) -> None:
     """Tell what the run predicts on each input. Raises DataError at the end where some could not be read."""
-    report = Report(perf_counter(), err=True)
+    console = Console(perf_counter(), err=True)
     run = open_run(folder, request.device, trust=request.trust)
     for difference in run.not_as_it_was():
-        report.say(f"not as it was: {difference}")
+        console.say(f"not as it was: {difference}")
     model = Predictor(run)
-    names, sources, read = request.inputs(model.input, report.say)
+    names, sources, read = request.inputs(model.input, console.say)
     out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
     unreadable = 0
     with ExitStack() as stack:
@@ -119,11 +119,11 @@ def predict(folder: RunFolder, request: Request) -> None:
             telling = _Table(out, names, model.targets)
         # Lines that run over the terminal are progress enough; a bar would get in their way.
         shown = not (out.isatty() and request.to_csv is None)
-        bar = stack.enter_context(report.progress("predict", len(names))) if shown else None
+        bar = stack.enter_context(console.progress("predict", len(names))) if shown else None
         for name, (_, answer) in zip(names, model.stream(sources, request.top, read=read), strict=True):
             if isinstance(answer, DataError):
                 unreadable += 1
-                report.say(str(answer))
+                console.say(str(answer))
                 telling.unreadable(name, str(answer))
             else:
                 telling.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))

@@ -6,7 +6,7 @@ from datetime import datetime
 from time import monotonic, perf_counter
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
@@ -26,7 +26,7 @@ class Bar(Protocol):
         """`samples` more are done; `loss` of their batch, a scalar on any device, read only when it is shown."""
 
 
-class Report:
+class Console:
     """Where a run's lines go. Lines said before there is a folder are logged once there is one.
 
     started: when the command was given, by perf_counter
@@ -36,7 +36,7 @@ class Report:
 
     def __init__(self, started: float, *, err: bool = False, quiet: bool = False) -> None:
         self.started = started
-        self._console = Console(highlight=False, soft_wrap=True, stderr=err, quiet=quiet)
+        self._console = RichConsole(highlight=False, soft_wrap=True, stderr=err, quiet=quiet)
         self._folder: RunFolder | None = None
         self._waiting: list[str] = []
 
@@ -94,9 +94,9 @@ class Report:
             yield _LiveBar(display, what, samples)
 
 
-def console() -> Report:
+def error_console() -> Console:
     """Return what shows lines and progress on standard error, for commands whose answer goes to standard output."""
-    return Report(perf_counter(), err=True)
+    return Console(perf_counter(), err=True)
 
 
 class _NoBar:

@@ -26,7 +26,7 @@ from ftrun.train import init_from, norm, tuning
 from ftrun.train.accel.graphs import Graphs
 from ftrun.train.average import Average
 from ftrun.train.checks import check_sample, fault_of_augmented
-from ftrun.train.device import waking
+from ftrun.train.device import warming_up
 from ftrun.train.embedded import Embeddings
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
@@ -39,7 +39,7 @@ from ftrun.train.nets import build_net, compile_net
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.phases import Plan
 from ftrun.train.trial import try_out
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 
 def assemble(
@@ -49,7 +49,7 @@ def assemble(
     *,
     weights: Path | None = None,
     saved_input: Mapping[str, Any] | None = None,
-    setting: Setting | None = None,
+    setting: ComputeFormat | None = None,
     norms: Sequence[Norm] | None = None,
     short: bool = False,
     inspect: Callable[[Splits], Splits] = lambda splits: splits,
@@ -64,7 +64,7 @@ def assemble(
     short: whether a few batches of train and val are enough, as where only the going on is of interest
     inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
     """
-    with waking(device):
+    with warming_up(device):
         given = build(spec.dataset, "dataset")
         with inside(spec.dataset, "dataset"):
             splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
@@ -106,7 +106,7 @@ def assemble(
     plan = Plan(net, spec.train, list(losses.parameters()), norms, decays_vectors=decays_vectors)
     graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
     if setting is None:
-        plan.begin(net, plan.busiest)
+        plan.begin(net, plan.widest_phase)
         batches = [loaders[name].steps(1) for name in ("train", "val")]
         work = plan.work(*batches, augmented=bool(spec.augment))
         setting = tuning.choose(spec.train, net, losses, work, loaders["train"].sample, device, graphs, say)

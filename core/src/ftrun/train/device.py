@@ -35,7 +35,7 @@ def if_here(device: str) -> str | None:
 
 
 @contextmanager
-def waking(device: torch.device) -> Iterator[None]:
+def warming_up(device: torch.device) -> Iterator[None]:
     """While this context is entered, a thread has a GPU load what it takes a second for before it can compute."""
     thread = Thread(target=_use, args=(device,)) if device.type == "cuda" else None
     if thread:

@@ -20,7 +20,7 @@ from ftrun.train.embedded import output
 from ftrun.train.learner import Learner
 from ftrun.train.memory import Portions
 from ftrun.train.norm import LoneSamples
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Engine:
 
     seed: int
     device: torch.device
-    setting: Setting
+    setting: ComputeFormat
     """Precision and memory format."""
     graphs: Graphs
     lone_samples: LoneSamples

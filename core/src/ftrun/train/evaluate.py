@@ -21,7 +21,7 @@ from ftrun.train.loss import TotalLoss
 from ftrun.train.memory import Portions
 from ftrun.train.metricvalues import values_of
 from ftrun.train.signals import Signals
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Evaluator:
     net: Net
     seed: int
     device: torch.device
-    setting: Setting
+    setting: ComputeFormat
     losses: TotalLoss
     metrics: Mapping[str, Mapping[str, Any]]
     """By target's name and the metric's key."""

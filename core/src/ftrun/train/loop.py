@@ -6,7 +6,7 @@ from time import perf_counter
 
 from ftrun.contracts.errors import DataError, DivergedError, Interrupted, WorkerLost
 from ftrun.contracts.figures import is_figure
-from ftrun.runs.console import Bar, Report
+from ftrun.runs.console import Bar, Console
 from ftrun.runs.progress import Progress
 from ftrun.train.evaluate import evaluate
 from ftrun.train.guard import GoBack, Guard
@@ -15,21 +15,21 @@ from ftrun.train.saver import Saver
 from ftrun.train.signals import Signals
 
 
-def fit(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
+def fit(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> None:
     """Train for the spec's epochs, or until an observer stops it; keeps the best checkpoint and the last."""
     if job.spec.train.on_nonfinite == "back" and progress.step == 0:
         save.last(progress)  # there has to be something to go back to
     try:
         while not is_over(job, progress):
             try:
-                run_epoch(job, progress, save, report, signals)
+                run_epoch(job, progress, save, console, signals)
             except GoBack as reason:
                 save.go_back(progress, str(reason))
     except (Interrupted, WorkerLost):  # come between two steps or two batches of val: all that is saved is whole
         save.last(progress)
         raise
     if progress.epoch < job.spec.train.epochs:
-        report.say(f"stopped early: {progress.stopped}")
+        console.say(f"stopped early: {progress.stopped}")
 
 
 def is_over(job: Job, progress: Progress) -> bool:
@@ -37,15 +37,15 @@ def is_over(job: Job, progress: Progress) -> bool:
     return progress.epoch >= job.spec.train.epochs or bool(progress.stopped)
 
 
-def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals: Signals) -> None:
+def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> None:
     """Train one epoch, or what is left of it, evaluate on val, save."""
     epoch = progress.epoch + 1
     title = f"epoch {epoch}/{job.spec.train.epochs}"
 
-    with report.progress(title, job.feed.loaders["train"].samples) as bar:
-        train_loss = train_epoch(job, progress, save, report, bar, signals)
+    with console.progress(title, job.feed.loaders["train"].samples) as bar:
+        train_loss = train_epoch(job, progress, save, console, bar, signals)
     started = perf_counter()
-    with report.progress("  val", job.feed.loaders["val"].samples) as bar:
+    with console.progress("  val", job.feed.loaders["val"].samples) as bar:
         portions = job.engine.portions(progress.micro_batch)
         loader = job.feed.embeddings.loader(job, "val", epoch, portions, signals) or job.feed.loaders["val"]
         val = evaluate(job.evaluator, loader, bar, signals, portions=portions)
@@ -67,7 +67,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals
         progress.best_epoch, progress.best_val = epoch, val
     if math.isnan(job.monitor.value(val)) and not progress.undefined:
         progress.undefined = True
-        report.say(
+        console.say(
             f"epoch {epoch}: {job.monitor} is undefined (nan): such an epoch is no better than any other, for the best "
             "epoch as for train.patience; of several, the one with the smallest val/loss is kept"
         )
@@ -75,10 +75,10 @@ def run_epoch(job: Job, progress: Progress, save: Saver, report: Report, signals
     progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
     progress.history.append(figures)
     save.epoch(progress, is_best)
-    report.epoch(title, figures, is_best)
+    console.epoch(title, figures, is_best)
 
 
-def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: Bar, signals: Signals) -> float:
+def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar: Bar, signals: Signals) -> float:
     """One pass over the training samples, or what is left of it; the mean loss.
 
     Raises DivergedError, or GoBack, where the loss or the gradient is not finite.
@@ -113,13 +113,13 @@ def train_epoch(job: Job, progress: Progress, save: Saver, report: Report, bar: 
             progress.samples += samples
         else:
             progress.skipped.append(progress.step + 1)
-            report.say(f"step {progress.step + 1}: skipped, its loss or gradient is not finite")
+            console.say(f"step {progress.step + 1}: skipped, its loss or gradient is not finite")
         for parameter in learning:
             parameter.grad = None  # what optimizer.zero_grad does, without the 18 us that its profiling takes
 
         progress.step += 1
         if progress.step == 1:
-            progress.took("first_step", report.started)
+            progress.took("first_step", console.started)
         progress.seconds = perf_counter() - began
         bar.advance(samples, loss)
         if signals.waiting or save.due():

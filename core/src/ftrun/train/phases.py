@@ -70,7 +70,7 @@ class Plan:
         return groups + ([{"params": self._beside, "weight_decay": 0.0}] if self._beside else [])
 
     @property
-    def busiest(self) -> int:
+    def widest_phase(self) -> int:
         """An epoch (from 1) of the phase in which the least is frozen."""
         frozen = [sum(stage.frozen for stage in phase.values()) for phase in self.phases]
         return self.ends[frozen.index(min(frozen))]

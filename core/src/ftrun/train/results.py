@@ -6,7 +6,7 @@ from typing import Any
 
 from ftrun.contracts.figures import line_of
 from ftrun.runs import checkpoint, predictions
-from ftrun.runs.console import Report
+from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.train import advice
@@ -15,7 +15,9 @@ from ftrun.train.job import Job
 from ftrun.train.signals import Signals
 
 
-def write_results(job: Job, progress: Progress, folder: RunFolder, report: Report, signals: Signals) -> dict[str, Any]:
+def write_results(
+    job: Job, progress: Progress, folder: RunFolder, console: Console, signals: Signals
+) -> dict[str, Any]:
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.learner.evaluated_net.model)
@@ -27,7 +29,7 @@ def write_results(job: Job, progress: Progress, folder: RunFolder, report: Repor
     split, said = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
     portions = job.engine.portions(progress.micro_batch)
     loader = job.feed.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.feed.loaders[split]
-    with report.progress(split, loader.samples) as bar:
+    with console.progress(split, loader.samples) as bar:
         figures = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=said)
     judged.setdefault(split, figures)
     judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
@@ -46,7 +48,7 @@ def write_results(job: Job, progress: Progress, folder: RunFolder, report: Repor
             "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
             "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
             "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
-            "total": _rounded(report.seconds),
+            "total": _rounded(console.seconds),
         },
     }
     folder.write_json("results.json", results)
@@ -54,12 +56,12 @@ def write_results(job: Job, progress: Progress, folder: RunFolder, report: Repor
     reason = f"stopped early: {progress.stopped}" if early else ""
     folder.write_status("finished", epoch=progress.epoch, step=progress.step, reason=reason)
     for split, figures in judged.items():
-        report.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+        console.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
     for line in results["advice"]:
-        report.say(line)
+        console.say(line)
     took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())
-    report.say(took.replace("_", " "))
-    report.say(f"results: {folder.path / 'results.json'}")
+    console.say(took.replace("_", " "))
+    console.say(f"results: {folder.path / 'results.json'}")
     return results
 
 

@@ -15,7 +15,7 @@ from ftrun.contracts.events import EpochInfo, RunInfo
 from ftrun.runs import checkpoint
 from ftrun.runs.background import Background, copied, pays
 from ftrun.runs.checkpoint import Damaged
-from ftrun.runs.console import Report
+from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.train.guard import may_go_back
@@ -28,13 +28,13 @@ class Saver:
     """Keeps a run folder up to date, and tells the observers."""
 
     def __init__(
-        self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers, report: Report, signals: Signals
+        self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers, console: Console, signals: Signals
     ) -> None:
         self.job = job
         self.folder = folder
         self.run = run
         self.observers = observers
-        self.report = report
+        self.console = console
         self.signals = signals
         self._background = Background()
         self._saved = monotonic()
@@ -86,7 +86,7 @@ class Saver:
         self._saved = monotonic()
         if self.signals.save_asked:
             self.signals.save_asked = False
-            self.report.say(f"saved at step {progress.step}, as SIGUSR1 asks")
+            self.console.say(f"saved at step {progress.step}, as SIGUSR1 asks")
 
     def _best(self, progress: Progress) -> dict[str, Any]:
         """What `checkpoint.save` takes, for the best epoch so far."""
@@ -101,7 +101,7 @@ class Saver:
     def _last(self, progress: Progress) -> dict[str, Any]:
         """What `checkpoint.save` takes, for the present state."""
         progress.corrupt = self.job.feed.corrupt.found
-        progress.seconds_of["total"] = self.report.seconds
+        progress.seconds_of["total"] = self.console.seconds
         return {
             "folder": self.folder.checkpoints / "last",
             "model": self.job.learner.net.model,
@@ -126,14 +126,14 @@ class Saver:
         may_go_back(progress.went_back, reason)
         self._background.wait()
         went_back, rate_scale = progress.went_back + 1, progress.rate_scale / 2
-        saved = restore(self.job, self.folder, self.report.say)
+        saved = restore(self.job, self.folder, self.console.say)
         self.job.learner.optimizer.zero_grad(set_to_none=True)  # the gradient that is not finite is still there
         for field in fields(Progress):
             setattr(progress, field.name, getattr(saved, field.name))
         progress.went_back, progress.rate_scale = went_back, rate_scale
         self.folder.write_metrics(progress.history)
         self.last(progress)
-        self.report.say(f"{reason}: back to step {progress.step}, at {rate_scale:g} of the learning rate")
+        self.console.say(f"{reason}: back to step {progress.step}, at {rate_scale:g} of the learning rate")
 
 
 def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ftrun.plugins import trust
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import checkpoint, environment, identity, places
 from ftrun.runs.checkpoint import Damaged
-from ftrun.runs.console import Report
+from ftrun.runs.console import Console
 from ftrun.runs.folder import PARTS, RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.spec.runspec import RunSpec
@@ -32,7 +32,7 @@ from ftrun.train.patience import patience_of
 from ftrun.train.results import write_results
 from ftrun.train.saver import Saver, restore, saved, saved_input_of
 from ftrun.train.signals import Signals
-from ftrun.train.tuning import Setting
+from ftrun.train.tuning import ComputeFormat
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
 
 def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[RunFolder, dict[str, Any]]:
     """Do the same, and return the run folder too."""
-    report = Report(request.started, quiet=request.quiet)
+    console = Console(request.started, quiet=request.quiet)
     weights = init_from.find(request.init_from) if request.init_from else None
     local = request.catalogue.local
     # From here on, the local parts are the copy in the run folder.
     spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
-    job = assemble(spec, choose_device(request.device), report.say, weights=weights, short=request.short)
-    observers = Observers(spec, report.say, patience_of(spec, job.monitor))
+    job = assemble(spec, choose_device(request.device), console.say, weights=weights, short=request.short)
+    observers = Observers(spec, console.say, patience_of(spec, job.monitor))
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
         if local:
@@ -89,7 +89,7 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
         )
         folder.write_status("running", epoch=0, step=0)
         plugins = request.catalogue if request.with_plugins and not request.short else None
-        return folder, _carry_out(job, Progress(), folder, observers, report, signals or Signals(), plugins)
+        return folder, _carry_out(job, Progress(), folder, observers, console, signals or Signals(), plugins)
 
 
 def resume(
@@ -123,7 +123,7 @@ def resume(
             raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
         spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
     with folder.locked():
-        report = Report(started, quiet=quiet)
+        console = Console(started, quiet=quiet)
         device = device or if_here(resolved["device"])
         saved_input = saved_input_of(folder, resolved)
         changed: list[str] = []
@@ -135,26 +135,26 @@ def resume(
             return splits
 
         for line in places.not_from_here(resolved):
-            report.say(line)
+            console.say(line)
         with places.telling_where(resolved):
             job = assemble(
                 spec,
                 choose_device(device),
-                report.say,
+                console.say,
                 saved_input=saved_input,
-                setting=Setting(resolved["precision"], resolved["memory_format"]),
+                setting=ComputeFormat(resolved["precision"], resolved["memory_format"]),
                 norms=resolved["norms"],
                 short=short,
                 inspect=inspect,
             )
-        observers = Observers(spec, report.say, patience_of(spec, job.monitor))
+        observers = Observers(spec, console.say, patience_of(spec, job.monitor))
         now = _description(job, catalogue)
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.learner.net, resolved["init_from"])
             if job.learner.average:
                 job.learner.average.start()
-        progress = restore(job, folder, report.say)
-        report.began_earlier(progress.seconds_of.get("total", 0.0))
+        progress = restore(job, folder, console.say)
+        console.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by {progress.stopped_by}, and would be again.")
         folder.remove_leftovers()
@@ -163,17 +163,17 @@ def resume(
         folder.write_json("resolved.json", resolved)
         if identity.best_is_of_other_data(resolved, progress):
             progress.best_val = {}  # no figure of other data is better or worse than one of this
-            report.say("val is other data than the best epoch was chosen on: it is chosen anew, from here on")
+            console.say("val is other data than the best epoch was chosen on: it is chosen anew, from here on")
         folder.write_metrics(progress.history)
         folder.write_status("running", epoch=progress.epoch, step=progress.step)
-        report.log_to(folder)
-        report.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
+        console.log_to(folder)
+        console.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
         for difference in environment.differences(resolved, now):
-            report.say(f"not as it was: {difference}")
+            console.say(f"not as it was: {difference}")
         for change in changed:
-            report.say(f"the data is not what this run began with: {change}")
+            console.say(f"the data is not what this run began with: {change}")
         plugins = catalogue if with_plugins and not short else None
-        return _carry_out(job, progress, folder, observers, report, signals or Signals(), plugins)
+        return _carry_out(job, progress, folder, observers, console, signals or Signals(), plugins)
 
 
 def _carry_out(
@@ -181,7 +181,7 @@ def _carry_out(
     progress: Progress,
     folder: RunFolder,
     observers: Observers,
-    report: Report,
+    console: Console,
     signals: Signals,
     plugins: Catalogue | None,
 ) -> dict[str, Any]:
@@ -189,20 +189,20 @@ def _carry_out(
     info = _run_info(job, progress, folder)
     with signals:
         try:
-            report.log_to(folder)
-            _say_start(job, report, folder)
+            console.log_to(folder)
+            _say_start(job, console, folder)
             observers.call("ftrun_before_run", run=info)
-            with Saver(job, folder, info, observers, report, signals) as save:
-                fit(job, progress, save, report, signals)
-            results = write_results(job, progress, folder, report, signals)
+            with Saver(job, folder, info, observers, console, signals) as save:
+                fit(job, progress, save, console, signals)
+            results = write_results(job, progress, folder, console, signals)
         except BaseException as error:
-            _write_failure(folder, progress, error, report)
+            _write_failure(folder, progress, error, console)
             observers.call("ftrun_on_error", run=info, error=error)
             raise
         if plugins:  # the run is over, and its status says so: nothing that happens here changes that
             log = partial(folder.append_line, "log.txt")
             splits, net = job.feed.splits, job.learner.net
-            call_plugins(plugins, FinishedRun(folder.path, job.spec, splits, net, report.say, log))
+            call_plugins(plugins, FinishedRun(folder.path, job.spec, splits, net, console.say, log))
         observers.call("ftrun_after_run", run=info, results=results)
         return results
 
@@ -241,22 +241,22 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _say_start(job: Job, report: Report, folder: RunFolder) -> None:
+def _say_start(job: Job, console: Console, folder: RunFolder) -> None:
     samples = ", ".join(f"{count:,} {name}" for name, count in job.feed.samples.items())
     weights = sum(parameter.numel() for parameter in job.learner.net.parameters())
-    report.say(
+    console.say(
         f"{folder.path}: {job.spec.backbone.name} ({weights / 1e6:.1f} M weights) on {job.spec.dataset.name} "
         f"({samples}), on {job.engine.device}"
     )
     if job.val_was_cut:
-        report.say("the dataset has no val split: one is cut from train")
+        console.say("the dataset has no val split: one is cut from train")
     if line := norm.reason(job.learner.net, job.spec.train, job.feed.steps_per_epoch, job.learner.plan.norms):
-        report.say(line)
+        console.say(line)
     if job.feed.splits.test is None:
-        report.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
+        console.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 
 
-def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, report: Report) -> None:
+def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, console: Console) -> None:
     state = "failed"
     if isinstance(error, DivergedError):
         state = "diverged"
@@ -265,9 +265,9 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
         if isinstance(error, Interrupted | WorkerLost):
-            report.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
+            console.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
         elif state == "interrupted":
-            report.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")
+            console.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")
 
 
 def _saved_step(folder: RunFolder) -> str:

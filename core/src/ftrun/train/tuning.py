@@ -43,7 +43,7 @@ _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, afte
 
 
 @dataclass(frozen=True)
-class Setting:
+class ComputeFormat:
     """How a net computes: number format of the forward pass, and order of an image's values in memory."""
 
     precision: str = "fp32"
@@ -95,7 +95,7 @@ def choose(
     device: torch.device,
     graphs: Graphs,
     say: Callable[[str], None],
-) -> Setting:
+) -> ComputeFormat:
     """The setting for a run of so much work: what the spec fixes, and for the rest what is fastest.
 
     net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
@@ -121,13 +121,13 @@ def choose(
     return chosen
 
 
-def _allowed(train: Train, net: Net) -> list[Setting]:
+def _allowed(train: Train, net: Net) -> list[ComputeFormat]:
     """What the spec allows; first what a run takes that does not measure."""
     precisions = ("fp32", "bf16") if train.precision == "auto" else (train.precision,)
     has_images = any(parameter.ndim == 4 for parameter in net.parameters())  # weights of convolutions: of anything
     several = ("channels_last", "contiguous") if has_images else ("contiguous",)  # else there is one order alone
     formats = several if train.memory_format == "auto" else (train.memory_format,)
-    return [Setting(*each) for each in product(precisions, formats)]
+    return [ComputeFormat(*each) for each in product(precisions, formats)]
 
 
 def _measure(
@@ -136,9 +136,9 @@ def _measure(
     batch: Batch,
     device: torch.device,
     graphs: Graphs,
-    settings: list[Setting],
+    settings: list[ComputeFormat],
     work: Work,
-) -> dict[Setting, float]:
+) -> dict[ComputeFormat, float]:
     """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
     The settings take turns, so that what else the machine does slows all of them. Leaves net and losses as they were.
@@ -146,13 +146,13 @@ def _measure(
     buffers = KeptBuffers(net, losses)
     net.train(work.trains)
 
-    def batch_of(setting: Setting) -> None:
+    def batch_of(setting: ComputeFormat) -> None:
         if work.trains:
             _step(net, losses, batch, device, graphs, setting)
         else:
             _embed(net, batch, device, setting)
 
-    def seconds_of(setting: Setting, turn: int) -> float | None:
+    def seconds_of(setting: ComputeFormat, turn: int) -> float | None:
         setting.apply(net)
         graphs.forget()
         try:
@@ -167,10 +167,13 @@ def _measure(
 
 
 def _take_turns(
-    seconds_of: Callable[[Setting, int], float | None], settings: list[Setting], device: torch.device, batches: int
-) -> dict[Setting, float]:
+    seconds_of: Callable[[ComputeFormat, int], float | None],
+    settings: list[ComputeFormat],
+    device: torch.device,
+    batches: int,
+) -> dict[ComputeFormat, float]:
     """The least seconds of each setting; nothing where the run is over before the choice would have paid."""
-    least: dict[Setting, float] = {}
+    least: dict[ComputeFormat, float] = {}
     began = perf_counter()
     for turn in range((_ROUNDS if device.type == "cpu" else _ROUNDS_ON_GPU) + 1):
         hopeless = _HOPELESS_COLD if turn == 1 else _HOPELESS
@@ -188,15 +191,17 @@ def _take_turns(
     return least
 
 
-def _hopeful(seconds: Mapping[Setting, float], hopeless: float) -> list[Setting]:
+def _hopeful(seconds: Mapping[ComputeFormat, float], hopeless: float) -> list[ComputeFormat]:
     return [each for each, value in seconds.items() if value <= hopeless * min(seconds.values())]
 
 
-def _cost(setting: Setting, seconds: Mapping[Setting, float]) -> float:
+def _cost(setting: ComputeFormat, seconds: Mapping[ComputeFormat, float]) -> float:
     return seconds[setting] * (_WORTH if setting.precision == "bf16" else 1)
 
 
-def _step(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graphs: Graphs, setting: Setting) -> None:
+def _step(
+    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graphs: Graphs, setting: ComputeFormat
+) -> None:
     def compute(batch: Batch) -> Tensor:
         with setting.autocast(device):
             outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
@@ -213,7 +218,7 @@ def _step(net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graph
 
 
 @torch.no_grad()
-def _embed(net: Net, batch: Batch, device: torch.device, setting: Setting) -> None:
+def _embed(net: Net, batch: Batch, device: torch.device, setting: ComputeFormat) -> None:
     with setting.autocast(device):
         net.pool(net.features(net.input.prepare(batch.inputs)))
     if device.type != "cpu":
@@ -231,7 +236,7 @@ def _seconds(step: Callable[[], None], device: torch.device, turn: int) -> float
     return taken / steps
 
 
-def _key(net: Net, work: Work, batch: Batch, device: torch.device, settings: list[Setting]) -> str:
+def _key(net: Net, work: Work, batch: Batch, device: torch.device, settings: list[ComputeFormat]) -> str:
     """What the choice depends on."""
     parameters = [(name, list(each.shape), each.requires_grad) for name, each in net.named_parameters()]
     what = [
@@ -252,19 +257,19 @@ def _shape(inputs: Any) -> Any:
     return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
 
 
-def _recall(name: str, settings: list[Setting]) -> Setting | None:
+def _recall(name: str, settings: list[ComputeFormat]) -> ComputeFormat | None:
     cache = cachefolder.place()
     if cache is None:
         return None
     try:
         about = json.loads((cache / _SHELF / name).read_text(encoding="utf-8"))
-        setting = Setting(about["precision"], about["memory_format"])
+        setting = ComputeFormat(about["precision"], about["memory_format"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return setting if setting in settings else None
 
 
-def _remember(name: str, chosen: Setting, seconds: Mapping[Setting, float]) -> tuple[Setting, bool]:
+def _remember(name: str, chosen: ComputeFormat, seconds: Mapping[ComputeFormat, float]) -> tuple[ComputeFormat, bool]:
     """Write it down, and give what is to be used: where another run has been quicker, what that one has found."""
     if cachefolder.place() is None:
         return chosen, False

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ftrun import Batch, DataError, Exporter, FtrunError, Run, outputs_by_target
-from ftrun.commands import Catalogue, Opened, Samples, build, console, to_json, writing
+from ftrun.commands import Catalogue, Opened, Samples, build, error_console, to_json, writing
 from ftrun_export import about, files, parity, quantized, script
 from ftrun_export.exportable import Exportable
 
@@ -54,7 +54,7 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
     Raises FtrunError where the file does not say what the run says, and then leaves none; SpecError where a file would
     be overwritten; DataError where the data to compare on is not there.
     """
-    messages = console()
+    messages = error_console()
     writer = build(request.part, "--format")
     file = files.place(run.folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
     keys = [] if request.dataset else ["dataset"]

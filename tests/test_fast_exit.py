@@ -11,7 +11,7 @@ from support import tiny_spec, write_spec
 ENDING = """
 import atexit, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from ftrun.cli.leaving import leave
+from ftrun.cli.exit import fast_exit
 
 class TakenApart:
     def __del__(self):
@@ -23,7 +23,7 @@ idle = ThreadPoolExecutor(1)
 idle.submit(int).result()
 threading.Thread(target=lambda: (time.sleep(0.3), print("thread"))).start()
 print("main")
-leave({code})
+fast_exit({code})
 print("Python's own end")
 """
 

@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST_OF_HEAP = 2**25  # bytes: glibc takes no more
 
 
-def settle() -> None:
+def configure_process() -> None:
     """Let pydantic begin at once; unless FTRUN_ACCEL is 0, let threads wait as long as it pays, and freed memory stay.
 
     What pydantic would begin with is to look through all that is installed for plugins of its own: a tenth of the time
