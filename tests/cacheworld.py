@@ -249,7 +249,7 @@ class World:
         try:
             catalogue = self._catalogue()
             request = session.Request(
-                check_spec(spec, catalogue), "spec", json.dumps(spec), (), catalogue, out, "cpu", with_report=False
+                check_spec(spec, catalogue), "spec", json.dumps(spec), (), catalogue, out, "cpu", with_plugins=False
             )
             results = session.run(request)
         except Exception as error:

@@ -12,7 +12,7 @@ from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins import selection
 from ftrun.plugins.contract import check_options, part_names
 from ftrun.plugins.installed import Broken, Plugin
-from ftrun.plugins.load import frames_of, load_local, load_plugins
+from ftrun.plugins.load import LOADING, frames_of, load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
 
@@ -127,7 +127,8 @@ def installed(local: PartsFile | None = None) -> Catalogue:
 
 def as_found(local: PartsFile | None = None) -> Catalogue:
     """The same, but what is broken is only listed, also where `installed` refuses it."""
-    return Catalogue([*load_plugins(), *([_checked(load_local(local))] if local else [])])
+    with LOADING:
+        return Catalogue([*load_plugins(), *([_checked(load_local(local))] if local else [])])
 
 
 def _checked(plugin: Plugin) -> Plugin:

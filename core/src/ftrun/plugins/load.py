@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
 import pluggy
@@ -19,6 +20,9 @@ from ftrun.plugins.contract import check_hooks, implementations, offered, offere
 from ftrun.plugins.contract import part_names as part_names
 from ftrun.plugins.installed import Broken, Plugin, as_broken, check_api, import_module, records
 from ftrun.plugins.localparts import PartsFile
+
+LOADING = RLock()
+"""Held by the thread that loads plugins: their modules, and Python 3.11's parser, stand one thread at a time."""
 
 # Between a plugin's mistake and ours to catch it.
 _MACHINERY = tuple(

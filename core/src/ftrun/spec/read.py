@@ -9,6 +9,7 @@ from typing import Any
 from ftrun.contracts.errors import Mistake, SpecError
 from ftrun.contracts.paths import expand_path
 from ftrun.plugins.catalogue import Catalogue, installed
+from ftrun.plugins.load import LOADING
 from ftrun.plugins.localparts import PartsFile
 from ftrun.spec.check import InvalidSpec, check_spec
 from ftrun.spec.runspec import RunSpec
@@ -49,8 +50,9 @@ def checked(
         name, title, folder = _IN_MEMORY, _IN_MEMORY, Path()
         text = _as_text(given)
         data = json.loads(text)
-    catalogue = installed(parts or _parts_named(title, folder, data, overrides))
-    return CheckedSpec(name, text, check_spec(data, catalogue, name=title, overrides=overrides), catalogue)
+    with LOADING:
+        catalogue = installed(parts or _parts_named(title, folder, data, overrides))
+        return CheckedSpec(name, text, check_spec(data, catalogue, name=title, overrides=overrides), catalogue)
 
 
 def _as_text(given: Mapping[str, Any]) -> str:
