@@ -153,6 +153,14 @@ def test_two_plugins_that_offer_one_clash(alone, ftrun):
     assert ftrun("check", write_spec(tiny_spec())).exit_code == 0, "a clash that nobody needs stops nothing"
 
 
+def test_a_hook_that_is_not_marked_is_broken_for_the_command_line_as_for_the_listing(alone, ftrun):
+    install_hello(alone, code=HELLO.replace("@ftrun.hookimpl\n", ""))
+    reason = "ftrun_commands is not marked with @ftrun.hookimpl, so it would never be called"
+    assert f"ftrun-hello is broken: {reason}" in " ".join(ftrun("--help").output.split()).replace("- ", "-")
+    assert reason in ftrun("plugins").output
+    assert ftrun("hello", "you").exit_code == 2
+
+
 @pytest.mark.parametrize("name", CORE_COMMANDS)
 def test_a_command_of_the_cores_cannot_be_taken(name, alone, ftrun):
     install_hello(alone, code=offering((name, "Take it.", "ftrun_hello:say")))

@@ -12,7 +12,7 @@ from support import install, tiny_spec
 from test_resume import StopAt, go_on, start
 
 from ftrun.contracts.errors import Interrupted, PluginError, SpecError
-from ftrun.contracts.figures import finite, line_of, shown, to_json
+from ftrun.contracts.numbers import finite, line_of, shown, to_json
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.spec.check import check_spec
 from ftrun.spec.model import json_schema

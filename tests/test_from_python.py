@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(made, tmp_path, site, monkeypat
     class Stop(threading.Thread):
         def run(self) -> None:
             while not (tmp_path / "run" / "metrics.jsonl").exists():
-                pass
+                time.sleep(0.001)
             signal.raise_signal(signal.SIGINT)
 
     spec = tiny_spec(train={"epochs": 200})

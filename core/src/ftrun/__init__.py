@@ -3,6 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from ftrun.contracts.lazy import lazily
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -188,12 +190,6 @@ def run(
     return run_spec(spec, out=out, device=device, overrides=set, init_from=init_from, quiet=quiet)
 
 
-def __getattr__(name: str) -> Any:
-    # A name loads its module with its first use: the command line answers Ctrl-C before pydantic is loaded, and what
-    # needs torch (nets, in a plugin's build()) loads it where it is needed.
-    from importlib import import_module
-
-    for module, names in _HOME.items():
-        if name in names.split():
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'ftrun' has no attribute {name!r}")
+# A name loads its module with its first use: the command line answers Ctrl-C before pydantic is loaded, and what needs
+# torch (nets, in a plugin's build()) loads it where it is needed.
+__getattr__ = lazily(__name__, _HOME)

@@ -3,12 +3,13 @@
 The arguments and options are click decorators, such as `@RUN`; commands of plugins then look and behave as the core's.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftrun.contracts.lazy import lazily
 
 if TYPE_CHECKING:
     from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, SPEC, TRUST, answer, print_json
-    from ftrun.contracts.figures import is_figure, line_of, shown, shown_bytes, to_json
+    from ftrun.contracts.numbers import is_figure, line_of, shown, shown_bytes, to_json
     from ftrun.contracts.printable import cell, printable, printable_lines
     from ftrun.data.files import sync, write_whole, writing
     from ftrun.inference.opened import Opened
@@ -56,7 +57,7 @@ __all__ = [
 
 _HOME = {
     "ftrun.cli.common": "AS_JSON DEVICE OTHER_DATA PATH RUN SPEC TRUST answer print_json",
-    "ftrun.contracts.figures": "is_figure line_of shown shown_bytes to_json",
+    "ftrun.contracts.numbers": "is_figure line_of shown shown_bytes to_json",
     "ftrun.contracts.printable": "cell printable printable_lines",
     "ftrun.data.files": "sync write_whole writing",
     "ftrun.inference.opened": "Opened",
@@ -71,9 +72,4 @@ _HOME = {
 }
 """The public names of each module."""
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names.split():
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'ftrun.commands' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

@@ -3,8 +3,9 @@
 For ftrun-devkit. Plugins that are not about plugins use the names of `ftrun` and `ftrun.commands` alone.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ftrun.contracts.lazy import lazily
 
 if TYPE_CHECKING:
     from ftrun.cli import main
@@ -86,9 +87,4 @@ _HOME = {
 }
 """The names of each module."""
 
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOME.items():
-        if name in names.split():
-            return getattr(import_module(module), name)
-    raise AttributeError(f"module 'ftrun.devtools' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOME)

@@ -40,7 +40,8 @@ class _RunByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help", "-h", "--version"):
             name = args[0]
-            if not _is_word(name) or (name not in _plugins(ctx).offers and not self._is_mistyped(ctx, name)):
+            if not (_is_word(name) and name in _plugins(ctx).offers):
+                self._check_spec(ctx, name)
                 args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -50,10 +51,10 @@ class _RunByDefault(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return self.commands.get(name) or (_plugins(ctx).load(name) if name in _plugins(ctx).offers else None)
 
-    def _is_mistyped(self, ctx: click.Context, name: str) -> bool:
-        """Raise where a word is a command that is not here, or one in other letters; whatever else is a spec."""
-        if _exists(name):
-            return False
+    def _check_spec(self, ctx: click.Context, name: str) -> None:
+        """Raise PluginError where a name is a command that is not installed, SpecError where it is a mistyped one."""
+        if not _is_word(name) or _exists(name):
+            return
         if missing := _plugins(ctx).missing(name):
             raise missing
         known = self.list_commands(ctx)
@@ -61,7 +62,6 @@ class _RunByDefault(click.Group):
         hint = f" Did you mean {ours!r}?" if ours in known else did_you_mean(name, known)
         if hint:
             raise SpecError(f"{name}: no such file or command.{hint}")
-        return False
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, self.commands[name].get_short_help_str(_HELP_COLUMNS)) for name in sorted(self.commands)]
@@ -93,7 +93,7 @@ def _plugins(ctx: click.Context) -> "Commands":
 
 
 def _is_word(name: str) -> bool:
-    """Whether an argument might be a command's name: it is no option, and no file's name."""
+    """Return whether an argument might be a command's name: it is no option, and no file's name."""
     return not name.startswith("-") and not Path(name).suffix
 
 

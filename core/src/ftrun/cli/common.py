@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.contracts.errors import located
-from ftrun.contracts.figures import to_json
+from ftrun.contracts.numbers import to_json
 from ftrun.contracts.paths import expand_path
 from ftrun.contracts.printable import printable_lines
 

@@ -4,6 +4,8 @@ import ctypes
 import os
 import sys
 
+from ftrun.train import accel
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST_OF_HEAP = 2**25  # bytes: glibc takes no more
 
@@ -15,7 +17,7 @@ def configure_process() -> None:
     in which a spec is found wrong.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if os.environ.get("FTRUN_ACCEL") == "0":
+    if not accel.enabled():
         return
     if "OMP_WAIT_POLICY" not in os.environ:
         # OpenMP's threads spin while they wait: libgomp's for 300,000 turns, milliseconds, on cores that somebody else

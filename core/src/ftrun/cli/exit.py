@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import Any
 
+from ftrun.train import accel
+
 
 def fast_exit(code: Any) -> None:
     """End this process with an exit code, without taking its modules apart: with torch's, that takes a second.
@@ -14,12 +16,7 @@ def fast_exit(code: Any) -> None:
     is flushed. Returns where that cannot be, and Python's own end is to follow.
     """
     end_threads, call_registered = getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)
-    if (
-        os.environ.get("FTRUN_ACCEL") == "0"
-        or not isinstance(code, int)
-        or end_threads is None
-        or call_registered is None
-    ):
+    if not accel.enabled() or not isinstance(code, int) or end_threads is None or call_registered is None:
         return
     end_threads()
     call_registered()

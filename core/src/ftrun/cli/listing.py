@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ftrun.contracts.figures import shown_bytes
+from ftrun.contracts.numbers import shown_bytes
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.contract import part_names
 from ftrun.plugins.selection import ONLY

@@ -43,7 +43,7 @@ def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool
 def cache(clear: bool, as_json: bool) -> None:
     """Show what is kept to be quick: samples from files, decoded."""
     from ftrun.cli import listing
-    from ftrun.contracts.figures import shown_bytes
+    from ftrun.contracts.numbers import shown_bytes
     from ftrun.data import cachefolder
 
     if clear:

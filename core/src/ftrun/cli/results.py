@@ -10,7 +10,7 @@ import click
 
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PATH, RUN, TRUST, answer
 from ftrun.contracts.errors import SpecError
-from ftrun.contracts.figures import line_of
+from ftrun.contracts.numbers import line_of
 
 if TYPE_CHECKING:
     from ftrun.runs.folder import RunFolder
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @RUN
 @click.argument("path", metavar="[PATH]", type=PATH, required=False)
 @click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
-@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Judge on this split alone.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Evaluate on this split alone.")
 @OTHER_DATA
 @TRUST
 @DEVICE
@@ -35,11 +35,11 @@ def evaluate(
     device: str | None,
     as_json: bool,
 ) -> None:
-    """Judge the best epoch of RUN again: on its own data, or on other data of the same classes.
+    """Evaluate the best epoch of RUN again: on its own data, or on other data of the same classes.
 
-    On its own data, the figures are those of results.json. PATH is a file or folder like the run's own, --dataset names
+    On its own data, the metrics are those of results.json. PATH is a file or folder like the run's own, --dataset names
     any other data. Every sample counts once, but training samples where data comes in splits; classes are matched by
-    name, and what the run does not know is counted and not judged.
+    name, and samples of classes that the run does not know are counted and left out.
     """
     if path is not None and dataset is not None:
         raise SpecError("give PATH or --dataset, not both.")
@@ -52,7 +52,7 @@ def evaluate(
 @click.command()
 @RUN
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to tell.")
+@click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to show.")
 @click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
 @click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file: a new one.")
 @click.option("--force", is_flag=True, help="Replace the table of an earlier predict that --csv names.")
@@ -60,10 +60,10 @@ def evaluate(
 @DEVICE
 @AS_JSON
 def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked: Any) -> None:
-    """Tell what the best epoch of RUN says of images or texts: files, folders, globs, or - for paths on standard input.
+    """Predict by the best epoch of RUN for images or texts: files, folders, globs, or - for paths on standard input.
 
-    With --lines, of each line of the files; - is standard input itself. What cannot be read is told on standard error,
-    and the rest goes on; exit code 4 at the end.
+    With --lines, for each line of the files; - is standard input itself. What cannot be read is named on standard
+    error, and the rest goes on; exit code 4 at the end.
     """
     if as_json and to_csv:
         raise SpecError("give --json or --csv, not both.")

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TextIO
 import click
 
 from ftrun.contracts.errors import DataError, SpecError
-from ftrun.contracts.figures import to_json
 from ftrun.contracts.filescan import FileScan
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.numbers import to_json
 from ftrun.contracts.printable import cell, printable
 from ftrun.contracts.targets import Classes, Target, Values
 from ftrun.data.filelist import Line, lines, listed

@@ -11,7 +11,7 @@ from ftrun.contracts.errors import PluginError
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins import selection
 from ftrun.plugins.contract import check_options, part_names
-from ftrun.plugins.installed import Broken, Plugin
+from ftrun.plugins.installed import Broken, Plugin, clash
 from ftrun.plugins.load import LOADING, frames_of, load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
@@ -88,14 +88,7 @@ class Catalogue:
         return {key: plugins for key, plugins in offers.items() if len(plugins) > 1}
 
     def _clash(self, role: str, name: str) -> str:
-        first, *_, last = (self.clashes | self.command_clashes)[role, name]  # local parts come last
-        if last.local:
-            way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
-            way_out += f"pip uninstall {first.distribution}."
-        else:
-            way_out = f"Uninstall one of them: pip uninstall {first.distribution}, or "
-            way_out += f"pip uninstall {last.distribution}."
-        return f"{role} {name!r} comes from both {first} and {last}. {way_out}"
+        return clash(role, name, (self.clashes | self.command_clashes)[role, name])
 
     def checked(self) -> "Catalogue":
         """Return the catalogue in which a plugin is broken, too, where options of a part of it cannot be checked."""

@@ -11,6 +11,7 @@ import click
 
 from ftrun.contracts.commands import CORE_COMMANDS, FIRST_PARTY_COMMANDS, Command
 from ftrun.contracts.errors import PluginError
+from ftrun.contracts.markers import PROJECT
 from ftrun.plugins import installed, selection
 from ftrun.plugins.installed import Broken, Plugin, as_broken
 
@@ -66,9 +67,7 @@ class Commands:
         """Import a command. Raises PluginError where plugins clash over it, or it is broken."""
         offers = self.offers[name]
         if len(offers) > 1:
-            plugins = " and ".join(str(plugin) for plugin, _ in offers)
-            ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin, _ in offers)
-            raise PluginError(f"the command {name!r} comes from both {plugins}. Uninstall one of them: {ways}.")
+            raise PluginError(installed.clash("the command", name, [plugin for plugin, _ in offers]))
         ((plugin, command),) = offers
         try:
             return _imported(command)
@@ -114,6 +113,8 @@ def installed_commands() -> Commands:
 
 def _offered(module: Any) -> Iterable[Any]:
     hook = getattr(module, _HOOK, None)
+    if callable(hook) and not hasattr(hook, f"{PROJECT}_impl"):
+        raise Broken(installed.unmarked(_HOOK))
     with as_broken(f"{_HOOK} failed"):
         return tuple(hook()) if callable(hook) else ()
 

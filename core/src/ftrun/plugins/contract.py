@@ -13,7 +13,7 @@ from ftrun.contracts import events, hooks
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.hooks import HOOKS, ROLE_OF_HOOK
 from ftrun.contracts.specs import Exporter, Part
-from ftrun.plugins.installed import Broken, as_broken
+from ftrun.plugins.installed import Broken, as_broken, unmarked
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -33,7 +33,7 @@ def check_hooks(module: ModuleType) -> None:
                 raise Broken(f"{name} belongs on the object that an observer builds, not on a plugin's module")
             raise Broken(f"no hook named {name!r}.{near}")
         if not marked:
-            raise Broken(f"{name} is not marked with @ftrun.hookimpl, so it would never be called")
+            raise Broken(unmarked(name))
         known = inspect.signature(getattr(hooks, name)).parameters
         for argument in inspect.signature(member).parameters.values():
             # pluggy refuses an unknown one without a default, and never passes one that has a default.

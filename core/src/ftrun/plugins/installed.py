@@ -1,6 +1,6 @@
 """The installed plugins as far as they are known before their modules are imported. Loads nothing of theirs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -73,20 +73,44 @@ def records() -> list[tuple[Plugin, EntryPoint]]:
 
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
-    pairs = [(_record(entry_point), entry_point) for entry_point in _entry_points()]
+    pairs = [(_record(*identity, entry_point), entry_point) for identity, entry_point in _entry_points()]
     pairs.sort(key=lambda pair: (pair[0].distribution, pair[0].entry_point))
     chosen = selection.chosen({record.distribution for record, _ in pairs})
     return [(replace(record, left_out=record.distribution not in chosen), each) for record, each in pairs]
 
 
-def _entry_points() -> list[EntryPoint]:
-    """Return those of our group; of a distribution that is there twice, those of the one that Python would take.
+def _entry_points() -> list[tuple[tuple[str, str], EntryPoint]]:
+    """Return those of our group, with name and version of their distribution.
 
-    Of other distributions, hundreds perhaps, the lists are not parsed.
+    Of a distribution that is installed twice, those of the one that Python would take. Of other distributions, hundreds
+    perhaps, the lists are not parsed.
     """
     ours = [each for each in distributions() if f"[{GROUP}]" in (each.read_text("entry_points.txt") or "")]
-    first = {_name_and_version(each)[0]: each for each in reversed(ours)}
-    return [entry for each in ours if each in first.values() for entry in each.entry_points.select(group=GROUP)]
+    identities = [_name_and_version(each) for each in ours]
+    first = {name: each for (name, _), each in reversed([*zip(identities, ours, strict=True)])}
+    return [
+        (identity, entry)
+        for identity, each in zip(identities, ours, strict=True)
+        if first[identity[0]] is each
+        for entry in each.entry_points.select(group=GROUP)
+    ]
+
+
+def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
+    """Return what to say where several plugins offer a part or a command of one name; local parts come last."""
+    first, *_, last = plugins
+    if last.local:
+        way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
+        way_out += f"pip uninstall {first.distribution}."
+    else:
+        ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin in plugins)
+        way_out = f"Uninstall one of them: {ways}."
+    return f"{role} {name!r} comes from both {' and '.join(map(str, plugins))}. {way_out}"
+
+
+def unmarked(hook: str) -> str:
+    """Return what to say of a hook that a plugin's module has without the mark."""
+    return f"{hook} is not marked with @ftrun.hookimpl, so it would never be called"
 
 
 def import_module(entry_point: EntryPoint) -> ModuleType:
@@ -104,8 +128,7 @@ def check_api(record: Plugin) -> None:
         raise Broken(reason)
 
 
-def _record(entry_point: EntryPoint) -> Plugin:
-    distribution, version = _name_and_version(entry_point.dist)
+def _record(distribution: str, version: str, entry_point: EntryPoint) -> Plugin:
     spec = apiversion.module_spec(entry_point.module)
     source = apiversion.source_of(spec)
     return Plugin(
@@ -119,8 +142,8 @@ def _record(entry_point: EntryPoint) -> Plugin:
     )
 
 
-def _name_and_version(dist: Distribution | None) -> tuple[str, str]:
-    text = (dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "") if dist else ""
+def _name_and_version(dist: Distribution) -> tuple[str, str]:
+    text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
     # As mail is written: headers, an empty line, a text. The parser of mail takes longer to load than all plugins.
     headers = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if ": " in line)
     return headers.get("Name", "(unnamed)").strip(), headers.get("Version", "(no version)").strip()

@@ -23,8 +23,8 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
 from ftrun.contracts.errors import FtrunError, PluginError
-from ftrun.contracts.figures import finite, to_json
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.numbers import finite, to_json
 from ftrun.data.filedigests import settled_state
 from ftrun.data.files import put_in_place, sync, writing
 from ftrun.runs.packing import pack, unpack

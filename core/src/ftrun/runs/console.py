@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from ftrun.contracts.errors import CannotWrite
-from ftrun.contracts.figures import line_of
+from ftrun.contracts.numbers import line_of
 from ftrun.contracts.printable import printable_lines
 from ftrun.runs.folder import RunFolder
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
-from ftrun.contracts.figures import to_json
+from ftrun.contracts.numbers import to_json
 from ftrun.data.files import sync, write_whole, writing
 from ftrun.plugins import trust as trust_checks
 from ftrun.plugins.localparts import PartsFile

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.figures import is_figure, shown
+from ftrun.contracts.numbers import is_figure, shown
 from ftrun.contracts.paths import expand_path
 from ftrun.contracts.targets import Target
 from ftrun.runs.folder import RunFolder

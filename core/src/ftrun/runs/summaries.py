@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean
-from ftrun.contracts.figures import is_figure, shown
+from ftrun.contracts.numbers import is_figure, shown
 from ftrun.runs.folder import RunFolder
 
 

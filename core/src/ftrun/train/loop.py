@@ -5,7 +5,7 @@ from functools import partial
 from time import perf_counter
 
 from ftrun.contracts.errors import DataError, DivergedError, Interrupted, WorkerLost
-from ftrun.contracts.figures import is_figure
+from ftrun.contracts.numbers import is_figure
 from ftrun.runs.console import Bar, Console
 from ftrun.runs.progress import Progress
 from ftrun.train.evaluate import evaluate

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.errors import PluginError
-from ftrun.contracts.figures import is_figure
+from ftrun.contracts.numbers import is_figure
 from ftrun.contracts.specs import Metric
 from ftrun.contracts.targets import Classes, Labels, Target
 from ftrun.plugins.building import build, inside

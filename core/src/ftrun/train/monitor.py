@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftrun.contracts.errors import SpecError, did_you_mean
-from ftrun.contracts.figures import is_figure
+from ftrun.contracts.numbers import is_figure
 from ftrun.contracts.targets import Target
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import metricvalues

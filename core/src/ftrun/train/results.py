@@ -4,7 +4,7 @@ from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
-from ftrun.contracts.figures import line_of
+from ftrun.contracts.numbers import line_of
 from ftrun.runs import checkpoint, predictions
 from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
