@@ -83,18 +83,6 @@ def notes_of(targets, **splits):
     return remarks(Splits(**splits, targets=targets))
 
 
-def test_a_class_that_a_split_lacks_is_named():
-    targets = {"label": Classes(names=("a", "b", "c"))}
-    train, val, test = split(label=[0, 0, 1, 2, 2]), split(label=[0, 2]), split(label=[0, -1])
-    assert notes_of(targets, train=train, val=val, test=test) == [
-        "target 'label': no sample in val and test of 'b' (1 in train)",
-        "target 'label': no sample in test of 'c' (2 in train)",
-    ]
-    many = {"label": Classes(names=tuple(f"c{number}" for number in range(9)))}
-    (note,) = notes_of(many, train=split(label=range(9)), val=split(label=[0, 1]))
-    assert note.endswith("'c6' (1 in train) and 2 more")
-
-
 def test_names_that_differ_in_case_and_blanks_alone_are_named():
     names = ("Cat", "New York", "cat", "new_york", "+1", "-1", "C", "C++")
     train = split(label=[*range(8), 2])
@@ -113,11 +101,12 @@ def test_names_that_differ_in_case_and_blanks_alone_are_named():
 
 def test_values_and_labels_that_never_change_are_named():
     values = torch.tensor([[5.0, 1.0], [5.0, 2.0], [math.nan, math.nan]])
-    train = split(size=values, tags=torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]))
-    targets = {"size": Values(names=("w", "h")), "tags": Labels(names=("x", "y"))}
+    train = split(size=values, tags=torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    targets = {"size": Values(names=("w", "h")), "tags": Labels(names=("x", "y", "z"))}
     assert notes_of(targets, train=train) == [
         "target 'size': 'w' is 5 in every training sample: there is nothing to learn",
         "target 'tags': every training sample has label 'x': there is nothing to learn of it",
+        "target 'tags': no training sample has label 'z': there is nothing to learn of it",
     ]
 
 

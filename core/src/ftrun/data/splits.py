@@ -10,9 +10,9 @@ from ftrun.contracts.data import Split, Splits, Subset
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.targets import Classes, Labels, Target
-from ftrun.data import absent
 from ftrun.data.cut import by_class, keep_classes
 from ftrun.data.fingerprint import ask_anew
+from ftrun.data.remarks import absent
 from ftrun.spec.specfile import is_text
 
 
@@ -23,7 +23,7 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     if splits.val is None:
         _check_known(whole)
     whole = _fitted(whole)
-    return whole.with_notes(*absent.notes(whole))
+    return whole.with_notes(*absent(whole))
 
 
 def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:

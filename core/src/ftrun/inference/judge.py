@@ -11,9 +11,9 @@ from torch import Tensor
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DataError, FtrunError, located
 from ftrun.contracts.targets import Classes
-from ftrun.data import absent
 from ftrun.data import splits as split_checks
 from ftrun.data.decoded import Decoder
+from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
 from ftrun.inference.opened import Opened, open_run
 from ftrun.plugins.building import build, inside
@@ -66,7 +66,7 @@ def judge(
     wanted = _wanted(splits, split)
     if dataset is not None and places.same_data(spec, run.resolved):
         console.say("this is the data that the run was trained on: training samples may be among those that are judged")
-    for note in (*splits.notes, *(absent.notes(splits) if dataset is not None else ())):
+    for note in (*splits.notes, *(absent(splits) if dataset is not None else ())):
         console.say(note)
     keep = _to_be_kept(folder, splits, console) if dataset is None and not changed else None
     with _threads(run.resolved.get("threads")):
