@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import at_every_step, go_on, outcome, start
 
-from ftrun.cli.resume_check import ASPECTS, _outcome
 from ftrun.inference.judge import judge
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
@@ -18,6 +17,7 @@ from ftrun.spec.check import check_spec
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.assemble import assemble
 from ftrun.train.guard import Guard
+from ftrun_devkit.resume_check import ASPECTS, _outcome
 
 STATEFUL = (Path(__file__).parent / "distributions" / "ftrun_stateful.py").read_text()
 KINDS: dict[str, dict[str, Any]] = {

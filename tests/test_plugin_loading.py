@@ -323,7 +323,7 @@ def test_strict_refuses_all_that_is_broken_or_clashes(value, alone, ftrun, monke
     assert ftrun("check", write_spec(tiny_spec())).exit_code == 0
     monkeypatch.setenv("FTRUN_STRICT_PLUGINS", value)
     spec = write_spec(tiny_spec())
-    for arguments in (["plugins"], ["plugins", "loss"], ["schema"], ["check", spec], [spec], ["verify-resume", spec]):
+    for arguments in (["plugins"], ["plugins", "loss"], ["schema"], ["check", spec], [spec]):
         result = ftrun(*arguments)
         assert (result.output, result.exit_code) == (
             """\

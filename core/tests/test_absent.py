@@ -45,5 +45,7 @@ def test_labels_and_several_targets():
         "target 'x': val has no sample of 1 of 2 labels, 'q' (0 in train): "
         "their precision, recall and F1 are 0 there, and count in macro metrics"
     )
-    assert notes[1].startswith("target 'z': val has no sample of 19 of 20 classes, '0' (0 in train), '1' (0 in train), ")
+    assert notes[1].startswith(
+        "target 'z': val has no sample of 19 of 20 classes, '0' (0 in train), '1' (0 in train), "
+    )
     assert "and 11 more:" in notes[1]

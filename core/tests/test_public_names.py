@@ -28,8 +28,8 @@ def test_modalities_are_known_to_their_own_modules_alone():
     }
     own = {each for each in naming if each.startswith(("contracts/inputs/",))}
     assert "contracts/inputs/image.py" in own
-    # Public names, and what a backbone takes that does not say.
-    assert naming - own == {"__init__.py", "contracts/specs.py", "spec/model.py"}
+    # What a backbone takes that does not say.
+    assert naming - own == {"contracts/specs.py", "spec/model.py"}
 
 
 @pytest.mark.parametrize("module", [ftrun.commands, ftrun.devtools], ids=lambda module: module.__name__)

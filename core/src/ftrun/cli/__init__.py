@@ -113,7 +113,6 @@ def main() -> None:
 for _command in (
     training.run,
     training.resume,
-    training.verify_resume,
     training.check,
     results.evaluate,
     results.predict,

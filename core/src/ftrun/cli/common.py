@@ -14,6 +14,7 @@ from ftrun.contracts.printable import printable_lines
 
 if TYPE_CHECKING:
     from ftrun.plugins.localparts import PartsFile
+    from ftrun.spec.read import CheckedSpec
 
 
 class _UserPath(click.Path):
@@ -29,6 +30,7 @@ class _UserPath(click.Path):
 PATH = _UserPath()
 SPEC = click.argument("spec", type=PATH)
 RUN = click.argument("run", type=PATH)
+SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
 DEVICE = click.option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, ...; the best one here if not given.")
 PARTS = click.option(
     "--parts",
@@ -54,6 +56,17 @@ def given_parts(parts: Path | None) -> "PartsFile | None":
 
     with located("--parts"):
         return PartsFile.read(parts) if parts is not None else None
+
+
+def checked_spec(spec: Path, overrides: tuple[str, ...], parts: Path | None) -> "CheckedSpec":
+    """Return the spec that a command is given, with what is installed. Raises SpecError with all its mistakes.
+
+    spec, overrides, parts: as the arguments and options SPEC, SET and PARTS give them
+    """
+    from ftrun.spec.read import checked
+
+    group = click.get_current_context().find_root().command
+    return checked(spec, overrides, given_parts(parts), list(getattr(group, "commands", ())))
 
 
 def answer(value: Any, as_text: Callable[[Any], str], as_json: bool) -> None:

@@ -1,9 +1,9 @@
 """What `ftrun plugins` and `ftrun cache` list."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from ftrun.contracts.numbers import shown_bytes
+from ftrun.contracts.printable import columns
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.contract import part_names
 from ftrun.plugins.selection import ONLY
@@ -55,7 +55,7 @@ def plugins_text(listed: dict[str, Any]) -> str:
         lines.append(f"{plugin['distribution']} {plugin['version']}")
         rows = [(part["role"], part["name"], part["summary"]) for part in plugin["parts"]]
         rows += [("command", command["name"], command["summary"]) for command in plugin["commands"]]
-        lines += columns(rows)
+        lines += columns(rows, indent=2)
         lines += _warnings(plugin)
     for plugin in listed["broken"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}: BROKEN")
@@ -77,16 +77,6 @@ def summary(part: type) -> str:
     """Return the first line of what a class says of itself."""
     # inspect.getdoc would find the role's docstring where a part has none of its own.
     return (part.__doc__ or "").strip().partition("\n")[0]
-
-
-def columns(rows: Sequence[tuple[str, ...]], indent: int = 2) -> list[str]:
-    """Rows as aligned lines; the last column runs on."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
-    return [
-        " " * indent
-        + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    ]
 
 
 def cache_text(cache: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
-from ftrun.cli.listing import columns, summary
+from ftrun.cli.listing import summary
 from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.contracts.printable import columns
 from ftrun.contracts.specs import ROLES, Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.runspec import SLOTS

@@ -1,4 +1,4 @@
-"""Commands about a run as it is made: run, resume, check, verify-resume."""
+"""Commands about a run as it is made: run, resume, check."""
 
 import sys
 from pathlib import Path
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SPEC, TRUST, given_parts, print_json
+from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SET, SPEC, TRUST, checked_spec, print_json
 from ftrun.contracts.errors import FtrunError, exit_code
+from ftrun.contracts.printable import columns
 
 if TYPE_CHECKING:
-    from ftrun.spec.read import CheckedSpec
     from ftrun.spec.runspec import RunSpec
 
 _STARTED = perf_counter()
-SET = click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change the spec: optimizer.lr=0.01.")
 
 
 @click.command()
@@ -38,8 +37,8 @@ def run(
     init_from: Path | None,
     parts: Path | None,
 ) -> None:
-    """Train, judge and save the model that SPEC describes."""
-    checked = _checked(spec, overrides, parts)
+    """Train, evaluate and save the model that SPEC describes."""
+    checked = checked_spec(spec, overrides, parts)
     if out is not None:
         from ftrun.runs.folder import check_new
 
@@ -79,36 +78,6 @@ def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device:
     resume_session(folder, catalogue, epochs, device, other_data=other_data)
 
 
-@click.command("verify-resume")
-@SPEC
-@SET
-@DEVICE
-@click.option("--kills", type=click.IntRange(1, 100), default=3, show_default=True, help="How often to kill a run.")
-@PARTS
-def verify_resume(spec: Path, overrides: tuple[str, ...], device: str | None, kills: int, parts: Path | None) -> None:
-    """See whether a killed and resumed run of SPEC ends as one that was not.
-
-    Runs a short copy (two epochs of four steps, no test), straight and with SIGKILLs, and compares digests. Exit code
-    1 if they differ.
-    """
-    checked = _checked(spec, overrides, parts)
-    from ftrun.cli import resume_check
-
-    local = checked.catalogue.local.path if checked.catalogue.local else None
-    trials = resume_check.verify(checked.spec.resolved(), kills, device, local)
-    rows = [["killed after step", "resumed from step", *resume_check.ASPECTS]]
-    for trial in trials:
-        verdicts = ["same" if trial.same[aspect] else "DIFFERENT" for aspect in resume_check.ASPECTS]
-        rows.append([str(trial.killed_after), str(trial.resumed_from), *verdicts])
-    click.echo("\n".join(_columns(rows)))
-    if not all(all(trial.same.values()) for trial in trials):
-        raise FtrunError(
-            "a resumed run of this spec does not end as an uninterrupted one. A part keeps state that is in no "
-            "checkpoint, draws random numbers of its own, or computes on a device that is not exact."
-        )
-    click.echo("a resumed run of this spec ends as an uninterrupted one, to the bit")
-
-
 @click.command()
 @SPEC
 @SET
@@ -119,7 +88,7 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
     from ftrun.spec.check import InvalidSpec
 
     try:
-        checked = _checked(spec, overrides, parts).spec
+        checked = checked_spec(spec, overrides, parts).spec
         plan = _plan(checked)
     except FtrunError as error:
         if not as_json:
@@ -131,14 +100,7 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
     if as_json:
         print_json({"valid": True, "spec": checked.resolved(), "plan": plan})
     else:
-        click.echo("\n".join([f"{click.format_filename(spec)}: valid", *_columns(plan or [])]))
-
-
-def _checked(path: Path, overrides: tuple[str, ...], parts: Path | None) -> "CheckedSpec":
-    from ftrun.spec.read import checked
-
-    group = click.get_current_context().find_root().command
-    return checked(path, overrides, given_parts(parts), list(getattr(group, "commands", ())))
+        click.echo("\n".join([f"{click.format_filename(spec)}: valid", *columns(plan or [])]))
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:
@@ -148,8 +110,3 @@ def _plan(spec: "RunSpec") -> list[list[str]] | None:
     from ftrun.train.phases import table_of
 
     return table_of(spec)
-
-
-def _columns(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 CORE_COMMANDS = (
-    "run", "resume", "evaluate", "predict", "check", "runs", "plugins", "schema", "cache", "verify-resume",
+    "run", "resume", "evaluate", "predict", "check", "runs", "plugins", "schema", "cache",
 )  # fmt: skip
 """The core's own commands: no plugin can take their names."""
 
 FIRST_PARTY_COMMANDS = {
     "report": "ftrun-report", "compare": "ftrun-report", "push": "ftrun-report",
     "export": "ftrun-export",
-    "new-plugin": "ftrun-devkit", "check-plugin": "ftrun-devkit",
+    "new-plugin": "ftrun-devkit", "check-plugin": "ftrun-devkit", "verify-resume": "ftrun-devkit",
 }  # fmt: skip
 """Commands that a distribution of ours brings: what to install is told where one is missing."""
 

@@ -1,20 +1,25 @@
 """Public names whose modules are loaded with their first use, so that importing a package loads nothing."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+_IMPORT = re.compile(r"^from (\S+) import (\w+) as", re.MULTILINE)
 
-def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return what a package has as its `__getattr__`.
 
-    names: by module, the names that it defines, with spaces between them
+def lazily(module: str, file: str) -> tuple[list[str], Callable[[str], Any]]:
+    """Return `__all__` and `__getattr__` of a module whose names its stub, the file `.pyi` beside it, imports.
+
+    Type checkers read the same stub, so that the names stand in one place.
     """
+    stub = Path(file).with_suffix(".pyi").read_text(encoding="utf-8")
+    home = {name: source for source, name in _IMPORT.findall(stub)}
 
     def get(name: str) -> Any:
-        for module, defined in names.items():
-            if name in defined.split():
-                return getattr(import_module(module), name)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name in home:
+            return getattr(import_module(home[name]), name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    return get
+    return sorted(home), get

@@ -1,6 +1,7 @@
 """What is shown of texts that others wrote: names of classes and files, cells of tables."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of what moves the cursor, cannot be encoded, or ends a line."""
@@ -46,3 +47,12 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def columns(rows: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
+    """Return rows of a table as aligned lines; the last column runs on."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        " " * indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

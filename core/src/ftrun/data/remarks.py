@@ -21,7 +21,9 @@ def remarks(splits: Splits) -> list[str]:
     """Return a note for each thing that makes metrics mean less than they seem to, from targets and inputs."""
     train = splits.training.targets
     notes = [
-        f"target {name!r}: {note}" for name, target in splits.targets.items() for note in _of_target(target, train[name])
+        f"target {name!r}: {note}"
+        for name, target in splits.targets.items()
+        for note in _of_target(target, train[name])
     ]
     return [*notes, *_same_inputs(splits)]
 
@@ -72,7 +74,8 @@ def _of_target(target: Target, values: Tensor) -> Iterator[str]:
     if isinstance(target, Labels):
         for name, count, known in zip(target.names, counts, target.known(values).sum(0).tolist(), strict=True):
             if count in (0, known):
-                yield f"{'every' if count else 'no'} training sample has label {name!r}: there is nothing to learn of it"
+                some = "every" if count else "no"
+                yield f"{some} training sample has label {name!r}: there is nothing to learn of it"
 
 
 def _counts(target: Classes | Labels, values: Tensor) -> list[int]:

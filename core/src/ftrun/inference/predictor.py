@@ -115,7 +115,13 @@ class Predictor:
 
 
 def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> Predictor:
-    """See `ftrun.load`."""
+    """Return the best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
+
+    Inputs are read and prepared, and the net computes, as when the run was evaluated. Nothing is fetched.
+
+    run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
+    trust: whether code that the folder has of its net may run although this user has never run it: it can do anything
+    """
     return Predictor(open_run(RunFolder.existing(expand_path(run)), device, trust=trust))
 
 

@@ -166,21 +166,46 @@ class Run(RecordedRun):
         return self
 
 
+def open(run: str | os.PathLike[str], *, trust: bool = False) -> Run:  # noqa: A001  (read as ftrun.open)
+    """Return a run as an object: its spec, status, results, history and net; to predict, evaluate and resume.
+
+    run: the run folder
+    trust: whether code that the folder has may run although this user has never run it: it can do anything
+
+    Raises SpecError where there is no such run folder.
+    """
+    return Run(run, trust=trust)
+
+
 def run(
     spec: str | os.PathLike[str] | Mapping[str, Any],
     *,
     out: str | os.PathLike[str] | None = None,
     device: str | None = None,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    set: Sequence[str] | Mapping[str, Any] = (),  # noqa: A002  (as --set)
     init_from: str | os.PathLike[str] | Run | None = None,
     quiet: bool = False,
 ) -> Run:
-    """See `ftrun.run`."""
+    """Train, evaluate and save the model that a spec describes, as `ftrun SPEC` does; return the run.
+
+    Ctrl-C stops it after the step that is going on, with a checkpoint saved, as on a terminal: `ftrun.FtrunError`.
+    Afterwards torch's generators and number of threads, and the signal handlers, are as before. Runs that several
+    threads start train one after another, since torch's generators are one for all of them.
+
+    spec: the object that a spec file would hold, or the file
+    out: the run folder, a new one; runs/NAME-N if not given, with the file's name, or `spec`
+    device: cpu, cuda, cuda:1, ...; the best one here if not given
+    set: changes of the spec, {"optimizer.lr": 0.01} or ["optimizer.lr=0.01"]
+    init_from: a run whose best epoch's weights to start from, as far as they fit
+    quiet: whether nothing is shown; the run's log.txt has it all
+
+    Raises SpecError with all mistakes of the spec, and what the command line ends with: PluginError, DataError, ...
+    """
     from ftrun.spec.read import checked
 
-    if isinstance(overrides, Mapping):
-        overrides = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
-    changes = tuple(overrides)
+    if isinstance(set, Mapping):
+        set = [f"{key}={json.dumps(value)}" for key, value in set.items()]  # noqa: A001
+    changes = tuple(set)
     given = checked(spec if isinstance(spec, Mapping) else expand_path(spec), changes)
     folder = None if out is None else expand_path(out)
     if folder is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean
 from ftrun.contracts.numbers import is_figure, shown
+from ftrun.contracts.printable import columns
 from ftrun.runs.folder import RunFolder
 
 
@@ -92,10 +93,7 @@ def runs_text(found: list[dict[str, Any]]) -> str:
         epochs = f"{_shown(run['epoch'])}/{_shown(run['epochs'])}"
         parts = [_shown(run[key]) for key in ("backbone", "dataset")]
         rows.append([run["run"], _shown(run["state"]), epochs, best, *parts, _age(run["began"])])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return "\n".join(columns(rows))
 
 
 def _shown(value: Any) -> str:

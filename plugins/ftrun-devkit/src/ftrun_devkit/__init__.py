@@ -35,13 +35,18 @@ _HOME = {
 
 @ftrun.hookimpl
 def ftrun_commands() -> list[ftrun.Command]:
-    """Offer `new-plugin` and `check-plugin`."""
+    """Offer `new-plugin`, `check-plugin` and `verify-resume`."""
     return [
         ftrun.Command(
             "new-plugin", "Make a plugin that works, to be changed into yours.", "ftrun_devkit.commands:new_plugin"
         ),
         ftrun.Command(
             "check-plugin", "Check that a plugin keeps ftrun's contract.", "ftrun_devkit.commands:check_plugin"
+        ),
+        ftrun.Command(
+            "verify-resume",
+            "Check that a killed and resumed run of a spec ends as one that was not.",
+            "ftrun_devkit.commands:verify_resume",
         ),
     ]
 

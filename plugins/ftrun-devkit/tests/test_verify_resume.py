@@ -3,7 +3,7 @@
 import pytest
 from support import ftrun_process, install, tiny_spec, write_spec
 
-from ftrun.cli.resume_check import ASPECTS
+from ftrun_devkit.resume_check import ASPECTS
 
 FORGETFUL = """
 from typing import Literal

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ftrun.contracts.errors import FtrunError
+from ftrun import FtrunError
 
 ASPECTS = ("weights", "best weights", "optimizer", "loss", "history")
 
@@ -69,7 +69,7 @@ def verify(spec: dict[str, Any], kills: int, device: str | None, local: Path | N
 
 
 def shortened(spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec for two epochs, or for one of each of its phases; nothing watches it."""
+    """Return the spec for two epochs, or for one of each of its phases; nothing watches it."""
     phases = [{**phase, "epochs": 1} for phase in spec["train"]["phases"] or ()]
     if len(phases) == 1:
         phases[0]["epochs"] = 2
@@ -79,7 +79,7 @@ def shortened(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kills(kills: int, steps: int) -> list[int]:
-    """The steps to kill after: spread out, and the last in a later epoch than the first.
+    """Return the steps to kill after: spread out, and the last in a later epoch than the first.
 
     In the first epoch a part that counts its calls has counted as little after the kill as before it.
     """
@@ -101,17 +101,17 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 
 def _outcome(folder: Path) -> dict[str, Any]:
-    """What is to be the same, by aspect: digests, and the figures without the times."""
+    """Return what has to be the same, by aspect: digests, and the metrics without the times."""
     digests, losses = {}, []
     for name in ("best", "last"):
-        place = folder / "checkpoints" / name
-        digests[name] = json.loads((place / "manifest.json").read_text(encoding="utf-8"))["sha256"]
-        net = json.loads((place / "net.json").read_text(encoding="utf-8"))
+        checkpoint = folder / "checkpoints" / name
+        digests[name] = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))["sha256"]
+        net = json.loads((checkpoint / "net.json").read_text(encoding="utf-8"))
         losses.append((net["loss"], digests[name].get("net.safetensors")))
     progress = _progress(folder)
     epochs = [
-        {key: value for key, value in figures.items() if not key.startswith("seconds")}
-        for figures in progress["history"]
+        {key: value for key, value in metrics.items() if not key.startswith("seconds")}
+        for metrics in progress["history"]
     ]
     return {
         "weights": digests["last"]["model.safetensors"],
@@ -123,15 +123,10 @@ def _outcome(folder: Path) -> dict[str, Any]:
 
 
 def _do(part: _Part) -> None:
-    from ftrun.plugins.catalogue import installed
-    from ftrun.plugins.localparts import PartsFile
-    from ftrun.runs.folder import RunFolder
-    from ftrun.spec.check import check_spec
-    from ftrun.train.session import Request, resume, run
-    from ftrun.train.signals import Signals
+    from ftrun.devtools import PartsFile, Request, RunFolder, Signals, check_spec, installed, resume, run
 
-    class Fate(Signals):
-        """Asked after each step whether there is anything to heed."""
+    class KillSwitch(Signals):
+        """Asked after each step whether a signal waits; saves and kills at their steps."""
 
         steps = 0
 
@@ -145,12 +140,12 @@ def _do(part: _Part) -> None:
 
     if part.resume:
         folder = RunFolder.existing(Path(part.folder))
-        resume(folder, installed(folder.local_parts(trust=True)), None, part.device, Fate(), short=True)
+        resume(folder, installed(folder.local_parts(trust=True)), None, part.device, KillSwitch(), short=True)
         return
     catalogue = installed(PartsFile.read(Path(part.parts)) if part.parts else None)
     spec = check_spec(part.spec, catalogue, name="spec")
     text = json.dumps(part.spec)
-    run(Request(spec, "short", text, (), catalogue, Path(part.folder), part.device, short=True), Fate())
+    run(Request(spec, "short", text, (), catalogue, Path(part.folder), part.device, short=True), KillSwitch())
 
 
 if __name__ == "__main__":

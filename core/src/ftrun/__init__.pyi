@@ -1,0 +1,61 @@
+"""The public names of ftrun, each from the module that it is loaded from with its first use."""
+
+from ftrun.contracts.commands import Command as Command
+from ftrun.contracts.data import Batch as Batch
+from ftrun.contracts.data import Sample as Sample
+from ftrun.contracts.data import Split as Split
+from ftrun.contracts.data import Splits as Splits
+from ftrun.contracts.data import Subset as Subset
+from ftrun.contracts.data import TensorSplit as TensorSplit
+from ftrun.contracts.data import counted as counted
+from ftrun.contracts.errors import DataError as DataError
+from ftrun.contracts.errors import FtrunError as FtrunError
+from ftrun.contracts.errors import PluginError as PluginError
+from ftrun.contracts.errors import SpecError as SpecError
+from ftrun.contracts.errors import did_you_mean as did_you_mean
+from ftrun.contracts.events import EpochInfo as EpochInfo
+from ftrun.contracts.events import FinishedRun as FinishedRun
+from ftrun.contracts.events import RunInfo as RunInfo
+from ftrun.contracts.filescan import FileScan as FileScan
+from ftrun.contracts.filescan import is_folder as is_folder
+from ftrun.contracts.inputs import ImageInput as ImageInput
+from ftrun.contracts.inputs import InputSpec as InputSpec
+from ftrun.contracts.inputs import TextInput as TextInput
+from ftrun.contracts.libraries import library_errors as library_errors
+from ftrun.contracts.markers import hookimpl as hookimpl
+from ftrun.contracts.net import Heads as Heads
+from ftrun.contracts.net import Net as Net
+from ftrun.contracts.net import outputs_by_target as outputs_by_target
+from ftrun.contracts.paths import expand_path as expand_path
+from ftrun.contracts.randomness import SampleRandom as SampleRandom
+from ftrun.contracts.reasons import suggestions as suggestions
+from ftrun.contracts.specs import Augmentation as Augmentation
+from ftrun.contracts.specs import Backbone as Backbone
+from ftrun.contracts.specs import Dataset as Dataset
+from ftrun.contracts.specs import Exporter as Exporter
+from ftrun.contracts.specs import Hub as Hub
+from ftrun.contracts.specs import Loss as Loss
+from ftrun.contracts.specs import Metric as Metric
+from ftrun.contracts.specs import Modifier as Modifier
+from ftrun.contracts.specs import Observer as Observer
+from ftrun.contracts.specs import Optimizer as Optimizer
+from ftrun.contracts.specs import Part as Part
+from ftrun.contracts.specs import Scheduler as Scheduler
+from ftrun.contracts.targets import Classes as Classes
+from ftrun.contracts.targets import Labels as Labels
+from ftrun.contracts.targets import Target as Target
+from ftrun.contracts.targets import Values as Values
+from ftrun.contracts.weightfiles import weight_file_kind as weight_file_kind
+from ftrun.contracts.weights import read_weights as read_weights
+from ftrun.data.cut import keep_classes as keep_classes
+from ftrun.data.filedigests import files_fingerprint as files_fingerprint
+from ftrun.data.spellings import grouped_spellings as grouped_spellings
+from ftrun.inference.predictor import Prediction as Prediction
+from ftrun.inference.predictor import Predictor as Predictor
+from ftrun.inference.predictor import load as load
+from ftrun.inference.run import Run as Run
+from ftrun.inference.run import open as open  # noqa: A004  (read as ftrun.open)
+from ftrun.inference.run import run as run
+from ftrun.plugins.apiversion import API_VERSION as API_VERSION
+
+__version__: str

@@ -1,0 +1,36 @@
+"""What a plugin with commands of its own builds on; see commands.py."""
+
+from ftrun.cli.common import AS_JSON as AS_JSON
+from ftrun.cli.common import DEVICE as DEVICE
+from ftrun.cli.common import OTHER_DATA as OTHER_DATA
+from ftrun.cli.common import PARTS as PARTS
+from ftrun.cli.common import PATH as PATH
+from ftrun.cli.common import RUN as RUN
+from ftrun.cli.common import SET as SET
+from ftrun.cli.common import SPEC as SPEC
+from ftrun.cli.common import TRUST as TRUST
+from ftrun.cli.common import answer as answer
+from ftrun.cli.common import checked_spec as checked_spec
+from ftrun.cli.common import print_json as print_json
+from ftrun.contracts.numbers import is_figure as is_figure
+from ftrun.contracts.numbers import line_of as line_of
+from ftrun.contracts.numbers import shown as shown
+from ftrun.contracts.numbers import shown_bytes as shown_bytes
+from ftrun.contracts.numbers import to_json as to_json
+from ftrun.contracts.printable import cell as cell
+from ftrun.contracts.printable import columns as columns
+from ftrun.contracts.printable import printable as printable
+from ftrun.contracts.printable import printable_lines as printable_lines
+from ftrun.data.files import sync as sync
+from ftrun.data.files import write_whole as write_whole
+from ftrun.data.files import writing as writing
+from ftrun.inference.opened import Opened as Opened
+from ftrun.inference.samples import Samples as Samples
+from ftrun.plugins.building import build as build
+from ftrun.plugins.catalogue import Catalogue as Catalogue
+from ftrun.runs.console import error_console as error_console
+from ftrun.runs.newfile import check_new as check_new
+from ftrun.runs.newfile import check_no_input as check_no_input
+from ftrun.runs.predictions import Predictions as Predictions
+from ftrun.runs.summaries import part_name as part_name
+from ftrun.spec.options import named_part as named_part

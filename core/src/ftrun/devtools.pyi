@@ -1,0 +1,33 @@
+"""What a test kit for plugins needs of the core; see devtools.py."""
+
+from ftrun.cli import main as main
+from ftrun.contracts.commands import CORE_COMMANDS as CORE_COMMANDS
+from ftrun.contracts.commands import FIRST_PARTY_COMMANDS as FIRST_PARTY_COMMANDS
+from ftrun.contracts.data import get_items as get_items
+from ftrun.contracts.errors import DivergedError as DivergedError
+from ftrun.contracts.errors import Interrupted as Interrupted
+from ftrun.contracts.hooks import ROLE_OF_HOOK as ROLE_OF_HOOK
+from ftrun.contracts.randomness import reseed as reseed
+from ftrun.plugins.catalogue import Catalogue as Catalogue
+from ftrun.plugins.catalogue import as_found as as_found
+from ftrun.plugins.catalogue import installed as installed
+from ftrun.plugins.contract import part_names as part_names
+from ftrun.plugins.heavy import HEAVY as HEAVY
+from ftrun.plugins.installed import Plugin as Plugin
+from ftrun.plugins.load import load_plugins as load_plugins
+from ftrun.plugins.localparts import PartsFile as PartsFile
+from ftrun.runs.checkpoint import load_optimizer as load_optimizer
+from ftrun.runs.checkpoint import optimizer_state as optimizer_state
+from ftrun.runs.folder import RunFolder as RunFolder
+from ftrun.runs.packing import pack as pack
+from ftrun.runs.packing import unpack as unpack
+from ftrun.spec.check import check_spec as check_spec
+from ftrun.spec.runspec import SLOTS as SLOTS
+from ftrun.spec.runspec import RunSpec as RunSpec
+from ftrun.spec.specfile import json_or_text as json_or_text
+from ftrun.train.loss import TotalLoss as TotalLoss
+from ftrun.train.observers import Observers as Observers
+from ftrun.train.session import Request as Request
+from ftrun.train.session import resume as resume
+from ftrun.train.session import run as run
+from ftrun.train.signals import Signals as Signals
