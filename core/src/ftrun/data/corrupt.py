@@ -9,44 +9,43 @@ _SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Corrupt:
-    """A sample that cannot be read."""
+class UnreadableSample:
+    """A sample that cannot be read, by its index in the split."""
 
     split: str
     sample: int
-    """Its index in the split."""
     reason: str
 
 
 class CorruptSamples:
-    """Those found so far in a run, each once. `limit`: how many may be skipped; `say`: told of each."""
+    """The unreadable samples of a run, each once. limit: how many may be skipped; say: shows each one."""
 
     def __init__(self, limit: int, say: Callable[[str], None]) -> None:
         self.limit = limit
-        self._found: dict[tuple[str, int], Corrupt] = {}
+        self._samples: dict[tuple[str, int], UnreadableSample] = {}
         self._say = say
 
     @property
-    def found(self) -> list[Corrupt]:
-        """Those of the run, in the order in which they were found."""
-        return list(self._found.values())
+    def samples(self) -> list[UnreadableSample]:
+        """Those of the run, in the order in which they were met."""
+        return list(self._samples.values())
 
-    @found.setter
-    def found(self, found: Iterable[Corrupt]) -> None:
-        self._found = {(each.split, each.sample): each for each in found}
+    @samples.setter
+    def samples(self, samples: Iterable[UnreadableSample]) -> None:
+        self._samples = {(each.split, each.sample): each for each in samples}
 
     @property
-    def in_order(self) -> list[Corrupt]:
-        """By split and sample: in what order they were found depends on what is cached."""
-        return sorted(self._found.values(), key=lambda each: (_SPLITS.index(each.split), each.sample))
+    def in_order(self) -> list[UnreadableSample]:
+        """By split and sample: in what order they were met depends on what is cached."""
+        return sorted(self.samples, key=lambda each: (_SPLITS.index(each.split), each.sample))
 
     def add(self, split: str, sample: int, reason: str) -> None:
         """Note one that is to be skipped. Raises DataError where that is one too many."""
-        if (split, sample) in self._found:
+        if (split, sample) in self._samples:
             return
-        self._found[split, sample] = Corrupt(split, sample, reason)
-        count = len(self._found)
+        self._samples[split, sample] = UnreadableSample(split, sample, reason)
+        count = len(self._samples)
         if count > self.limit:
-            listed = "\n".join(f"  {each.split} {each.sample}: {each.reason}" for each in self.found)
+            listed = "\n".join(f"  {each.split} {each.sample}: {each.reason}" for each in self.samples)
             raise DataError(f"{count} samples cannot be read, and train.on_corrupt allows for {self.limit}:\n{listed}")
         self._say(f"skipped sample {sample} of {split}, {count} of at most {self.limit}: {reason}")

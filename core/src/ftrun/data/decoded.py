@@ -109,7 +109,7 @@ class Decoder:
         if getattr(split, "fingerprint", None) != source:
             raise _FilesChanged
         self._say(f"{name}: decoded in {perf_counter() - started:.1f} s; from now on read from there")
-        return [sample.sample for sample in corrupt.found]
+        return [sample.sample for sample in corrupt.samples]
 
     def _still_so(self, split: Split, content: Content, key: str) -> bool:
         """Whether some samples all over the split, other ones for another entry, come out as the entry has them."""

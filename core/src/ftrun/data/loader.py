@@ -14,7 +14,7 @@ from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Part
 from ftrun.data.corrupt import CorruptSamples
-from ftrun.data.reader import BatchReader, Collate, Read, Workers, as_it_is
+from ftrun.data.reader import BatchReader, Collate, Read, Workers, identity
 from ftrun.data.resident import resident
 
 Ready: TypeAlias = Callable[[Batch], Batch]
@@ -66,7 +66,7 @@ class Loader:
         self._together = max(1, min(together, _MOST_BATCHES))
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
-            collate = as_it_is
+            collate = identity
         self._reader = BatchReader(split, collate, skip_corrupt=corrupt.limit > 0, dataset=dataset)
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
@@ -96,7 +96,7 @@ class Loader:
         for place in range(len(portions)):
             batch = self._checked(self._read_together([portions[(number + place) % len(portions)]]))
             if batch is not None:
-                return (ready or as_it_is)(batch)
+                return (ready or identity)(batch)
         return None
 
     def _in_order(self) -> list[list[int]]:
@@ -123,7 +123,7 @@ class Loader:
 
     def _read(self, portions: list[list[int]], start: int, ready: Ready | None) -> Iterator[Batch | None]:
         """A batch for each portion from number `start` on, or None where none of its samples can be read."""
-        ready = ready or as_it_is
+        ready = ready or identity
         if self._workers:
             for read in self._workers.read(portions[start:]):
                 batch = self._checked(read)

@@ -78,11 +78,11 @@ class Workers:
     """Processes that read batches ahead; they live on from epoch to epoch."""
 
     def __init__(self, reader: BatchReader, workers: int, *, pin: bool) -> None:
-        self._order = _Order()
+        self._portions: list[list[int]] = []  # the batch sampler, whose content is another one in each epoch
         self._loader: DataLoader[Any] = DataLoader(
             reader,  # type: ignore[arg-type]  # map-style by protocol, not by base class
-            batch_sampler=self._order,
-            collate_fn=as_it_is,
+            batch_sampler=self._portions,
+            collate_fn=identity,
             num_workers=workers,
             worker_init_fn=partial(_set_up_worker, os.getpid()),
             persistent_workers=True,
@@ -91,7 +91,7 @@ class Workers:
 
     def read(self, portions: list[list[int]]) -> Iterator[Read]:
         """Return what the reader gives for each portion. Raises WorkerLost between two of them, if a process died."""
-        self._order.portions = portions
+        self._portions[:] = portions
         with _as_worker_lost(), _own_sigchld():
             batches = iter(self._loader)  # which waits for the workers, from the second time on
         while True:
@@ -119,15 +119,14 @@ def _own_sigchld() -> Iterator[None]:
 
     Whoever asks for the next batch is told too, between two steps, when all that is saved is whole.
     """
-    number = getattr(signal, "SIGCHLD", None)
-    if number is None or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler = signal.getsignal(number)
+    handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield
     finally:
-        signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, handler if handler is not None else signal.SIG_DFL)
 
 
 def _lost(error: Exception) -> WorkerLost | None:
@@ -144,18 +143,6 @@ def _lost(error: Exception) -> WorkerLost | None:
     )
 
 
-class _Order:
-    """The batch sampler that torch's loader, and its workers that live on from epoch to epoch, follow."""
-
-    portions: list[list[int]] = []  # noqa: RUF012  (replaced, never changed)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.portions)
-
-    def __len__(self) -> int:
-        return len(self.portions)
-
-
 def _set_up_worker(run: int, worker: int) -> None:
     """A terminal's Ctrl-C and end, and a batch system's SIGTERM, go to every process of a run: it needs us for a step.
 
@@ -166,10 +153,10 @@ def _set_up_worker(run: int, worker: int) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # tells who sent it; macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        Thread(target=_end_when_told, args=(run,), daemon=True).start()
+        Thread(target=_end_with, args=(run,), daemon=True).start()
 
 
-def _end_when_told(run: int) -> None:
+def _end_with(run: int) -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
         continue
     os._exit(0)  # as torch's own workers do where their parent ends them; it takes any other code for a crash
@@ -189,5 +176,6 @@ def _columns(items: Any, targets: Mapping[str, Tensor]) -> tuple[Any, dict[str, 
     }
 
 
-def as_it_is(batch: Any) -> Any:
+def identity(batch: Any) -> Any:
+    """Return what it is given: torch's loader wants a function that collates, and workers one that can be pickled."""
     return batch

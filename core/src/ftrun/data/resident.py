@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Batch, TensorSplit
-from ftrun.data.reader import BatchReader, as_it_is
+from ftrun.data.reader import BatchReader, identity
 
 _MOST = 0.25  # of the memory that is free: the net needs some too
 _PORTION = 4096  # samples that are copied at once
@@ -46,4 +46,4 @@ def resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
         return None
     targets = {name: values.to(device) for name, values in reader.split.targets.items()}
     split = _Resident(inputs, targets, embedded=reader.embedded)
-    return BatchReader(split, as_it_is, reader.skip_corrupt)
+    return BatchReader(split, identity, reader.skip_corrupt)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from ftrun.data.corrupt import Corrupt
+from ftrun.data.corrupt import UnreadableSample
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Progress:
     """Steps that changed nothing, because their loss or gradient was not finite."""
     micro_batch: Annotated[int, Field(ge=1)] | None = None
     """Samples that fit into memory at once, where a whole batch did not."""
-    corrupt: list[Corrupt] = field(default_factory=list)
+    corrupt: list[UnreadableSample] = field(default_factory=list)
     """Samples that cannot be read."""
 
     def took(self, what: str, began: float) -> None:

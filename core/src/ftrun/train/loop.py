@@ -127,7 +127,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
             save.last(progress)
 
     if not progress.samples:
-        if sum(each.split == "train" for each in job.feed.corrupt.found) == job.feed.loaders["train"].samples:
+        if sum(each.split == "train" for each in job.feed.corrupt.samples) == job.feed.loaders["train"].samples:
             raise DataError("no sample of train can be read.")
         raise DivergedError(f"every step of epoch {epoch} was skipped. Try a lower optimizer.lr, or train.clip.")
     return progress.loss_sum / progress.samples

@@ -100,7 +100,7 @@ class Saver:
 
     def _last(self, progress: Progress) -> dict[str, Any]:
         """What `checkpoint.save` takes, for the present state."""
-        progress.corrupt = self.job.feed.corrupt.found
+        progress.corrupt = self.job.feed.corrupt.samples
         progress.seconds_of["total"] = self.console.seconds
         return {
             "folder": self.folder.checkpoints / "last",
@@ -171,7 +171,7 @@ def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
         else:
             for message in damaged:
                 say(f"{message} Going on from {place}, step {progress.step}.")
-            job.feed.corrupt.found = progress.corrupt
+            job.feed.corrupt.samples = progress.corrupt
             return progress
     if damaged:
         best = folder.checkpoints / "best"
