@@ -11,7 +11,7 @@ from support import tiny_spec, write_spec
 ENDING = """
 import atexit, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from ftrun.cli.exit import fast_exit
+from ftrun.cli.lifecycle import fast_exit
 
 class TakenApart:
     def __del__(self):

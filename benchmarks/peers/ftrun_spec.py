@@ -51,8 +51,7 @@ def spec_of(work: Work) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from ftrun.cli.environment import configure_process
-    from ftrun.cli.exit import fast_exit
+    from ftrun.cli.lifecycle import configure_process, fast_exit
 
     configure_process()  # as the command line does, before the watch loads torch
     contend(run)

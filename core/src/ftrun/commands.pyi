@@ -21,6 +21,8 @@ from ftrun.contracts.printable import cell as cell
 from ftrun.contracts.printable import columns as columns
 from ftrun.contracts.printable import printable as printable
 from ftrun.contracts.printable import printable_lines as printable_lines
+from ftrun.data.files import check_new as check_new
+from ftrun.data.files import check_no_input as check_no_input
 from ftrun.data.files import sync as sync
 from ftrun.data.files import write_whole as write_whole
 from ftrun.data.files import writing as writing
@@ -29,8 +31,6 @@ from ftrun.inference.samples import Samples as Samples
 from ftrun.plugins.building import build as build
 from ftrun.plugins.catalogue import Catalogue as Catalogue
 from ftrun.runs.console import error_console as error_console
-from ftrun.runs.newfile import check_new as check_new
-from ftrun.runs.newfile import check_no_input as check_no_input
 from ftrun.runs.predictions import Predictions as Predictions
 from ftrun.runs.summaries import part_name as part_name
 from ftrun.spec.options import named_part as named_part

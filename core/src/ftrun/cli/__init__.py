@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftrun.cli import output, plugins, results, training
-from ftrun.cli.environment import configure_process
-from ftrun.cli.exit import fast_exit
+from ftrun.cli.lifecycle import configure_process, fast_exit
 from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean, exit_code
 from ftrun.contracts.printable import printable_lines
 from ftrun.contracts.shortage import shortage

@@ -69,8 +69,8 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
         raise SpecError("give --json or --csv, not both.")
     folder = _judgeable(run)
     if to_csv:
+        from ftrun.data.files import check_new, check_no_input
         from ftrun.inference.predicttable import is_table
-        from ftrun.runs.newfile import check_new, check_no_input
 
         made = folder.read_json("resolved.json")
         check_new("--csv", to_csv, force=force, own=lambda path: is_table(path, made.get("targets")))

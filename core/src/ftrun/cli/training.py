@@ -70,9 +70,7 @@ def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device:
     if folder.read_status().get("state") == "finished" and epochs in (None, folder.epochs):
         click.echo(f"{run}: already finished; its results: {run / 'results.json'}. --epochs N extends it.")
         return
-    from ftrun.runs.ownparts import catalogue_of
-
-    catalogue = catalogue_of(folder, trust=trust)
+    catalogue = folder.catalogue(trust=trust)
     from ftrun.train.session import resume as resume_session
 
     resume_session(folder, catalogue, epochs, device, other_data=other_data)

@@ -6,7 +6,8 @@ reader      what the loader reads with, in this process or in workers
 resident    data that stays in the memory of a GPU
 decoded     samples from files, decoded once; `mapped`, the files they are kept in
 corrupt     samples that cannot be read
-remarks     what is odd about the data; `sameinputs`, inputs that are in two splits
-filescan    files of a dataset; `filelist`, `filedigests`, `spellings`, `cut`: helpers for datasets
+remarks     what is odd about the data: names, classes that a split lacks, inputs that are in two splits
+filelist    what `ftrun predict` reads; `filedigests`, `spellings`, `cut`: helpers for datasets
+files       whole writes, syncs, renames, and files that must not exist yet
 cachefolder where caches lie, and their limit
 """

@@ -15,12 +15,11 @@ from ftrun.data import splits as split_checks
 from ftrun.data.decoded import Decoder
 from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
-from ftrun.inference.opened import Opened, open_run
+from ftrun.inference.opened import NET, Opened, open_run
 from ftrun.plugins.building import build, inside
 from ftrun.runs import checkpoint, identity, places, predictions
 from ftrun.runs.console import Console, error_console
 from ftrun.runs.folder import RunFolder
-from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
@@ -52,7 +51,7 @@ def judge(
     console = error_console()
     keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
     named = [("dataset", dataset)] if isinstance(dataset, str) else []
-    catalogue = catalogue_of(folder, (*NET, *keys), named=named, trust=trust)
+    catalogue = folder.catalogue((*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
     for difference in run.not_as_it_was():
         console.say(f"not as it was: {difference}")

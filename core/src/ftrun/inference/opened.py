@@ -18,11 +18,13 @@ from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import checkpoint, environment, record
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.folder import RunFolder
-from ftrun.runs.ownparts import NET, catalogue_of
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.device import choose_device, if_here
 from ftrun.train.nets import build_net, compile_net
 from ftrun.train.tuning import ComputeFormat
+
+NET = ("backbone", "modifiers")
+"""The keys of a spec whose parts a net is built from."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def open_run(
     resolved = folder.read_json("resolved.json")
     described = record.checked(record.Resolved, resolved, folder.path / "resolved.json")
     keys = {*NET, *keys}
-    catalogue = catalogue or catalogue_of(folder, keys, trust=trust)
+    catalogue = catalogue or folder.catalogue(keys, trust=trust)
     with _same_plugins(resolved, catalogue):
         spec = environment.recorded_spec(folder, resolved, catalogue, keys)
     about = checkpoint.load_net(best)

@@ -19,13 +19,12 @@ from ftrun.contracts.numbers import to_json
 from ftrun.contracts.printable import cell, printable
 from ftrun.contracts.targets import Classes, Target, Values
 from ftrun.data.filelist import Line, lines, listed
-from ftrun.data.files import writing
+from ftrun.data.files import check_no_input, writing
 from ftrun.inference.opened import open_run
 from ftrun.inference.predictor import Prediction, Predictor
 from ftrun.inference.predicttable import header, key, named_by_target
 from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
-from ftrun.runs.newfile import check_no_input
 from ftrun.spec.specfile import is_text
 
 _WIDEST = 60  # characters that a file's name is given in the table

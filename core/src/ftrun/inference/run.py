@@ -2,14 +2,16 @@
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.paths import expand_path
-from ftrun.runs.folder import check_new
+from ftrun.runs.folder import check_new, local_keys
 from ftrun.runs.recorded import RecordedRun
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from ftrun.inference.predictor import Predictor
     from ftrun.plugins.catalogue import Catalogue
     from ftrun.spec.runspec import RunSpec
+
+_TRAINING = threading.RLock()
+"""Held by the run that trains: torch has one generator for all threads, and a run's draws have to be its own."""
 
 
 class Run(RecordedRun):
@@ -42,15 +47,11 @@ class Run(RecordedRun):
 
         Raises PluginError where code of the run folder is needed and may not run.
         """
-        from ftrun.runs.ownparts import catalogue_of
-
-        return catalogue_of(self._files, keys, named=named, trust=self._trust)
+        return self._files.catalogue(keys, named=named, trust=self._trust)
 
     @property
     def local_keys(self) -> set[str]:
         """The keys of the spec, such as "metrics", whose parts come from code in the run folder."""
-        from ftrun.runs.ownparts import local_keys
-
         return local_keys(self.resolved)
 
     def checked_spec(self, keys: Collection[str]) -> "RunSpec":
@@ -128,7 +129,6 @@ class Run(RecordedRun):
             own data if not given
         split: the only one to evaluate; allow_other_data: whether the run's own data may have changed since
         """
-        from ftrun.inference.caller import undisturbed
         from ftrun.inference.judge import judge
 
         data: str | Path | None = None
@@ -155,11 +155,9 @@ class Run(RecordedRun):
         """
         if self.finished and epochs in (None, self._files.epochs):
             return self
-        from ftrun.inference.caller import undisturbed
-        from ftrun.runs.ownparts import catalogue_of
         from ftrun.train.session import resume
 
-        catalogue = catalogue_of(self._files, trust=self._trust)
+        catalogue = self._files.catalogue(trust=self._trust)
         self.__dict__.pop("net", None)
         with undisturbed():
             resume(self._files, catalogue, epochs, device, other_data=allow_other_data, quiet=quiet)
@@ -210,7 +208,6 @@ def run(
     folder = None if out is None else expand_path(out)
     if folder is not None:
         check_new(folder)  # before anything heavy loads
-    from ftrun.inference.caller import undisturbed
     from ftrun.train.session import Request, run_in_folder
 
     source = None if init_from is None else expand_path(init_from)
@@ -218,3 +215,20 @@ def run(
     with undisturbed():
         made, _ = run_in_folder(request)
     return Run(made.path)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Wait for the runs of other threads; afterwards, torch's generators and number of threads are as before."""
+    import torch
+
+    with _TRAINING:
+        threads, cpu = torch.get_num_threads(), torch.get_rng_state()
+        gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            torch.set_rng_state(cpu)
+            if gpus:
+                torch.cuda.set_rng_state_all(gpus)
+            torch.set_num_threads(threads)

@@ -16,8 +16,7 @@ from ftrun.contracts.targets import Classes
 from ftrun.plugins import selection
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import places, record
-from ftrun.runs.folder import RunFolder
-from ftrun.runs.ownparts import key_of
+from ftrun.runs.folder import RunFolder, key_of
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 

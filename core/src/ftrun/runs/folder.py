@@ -5,11 +5,11 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.contracts.numbers import to_json
@@ -17,6 +17,10 @@ from ftrun.data.files import sync, write_whole, writing
 from ftrun.plugins import trust as trust_checks
 from ftrun.plugins.localparts import PartsFile
 from ftrun.runs.lock import Lock, is_locked
+from ftrun.spec.specfile import spec_name
+
+if TYPE_CHECKING:
+    from ftrun.plugins.catalogue import Catalogue
 
 PARTS = "parts"
 """The folder with the copy of the local parts."""
@@ -101,6 +105,33 @@ class RunFolder:
         trust_checks.check(file, trust=trust)
         return file
 
+    def catalogue(
+        self,
+        keys: Collection[str] | None = None,
+        *,
+        named: Iterable[tuple[str, str | None]] = (),
+        trust: bool = False,
+    ) -> "Catalogue":
+        """Return what is installed, and the run's local parts where one of the parts that are needed comes from them.
+
+        What needs none of them runs none of their code.
+
+        keys: those of the spec whose parts are needed; all if not given
+        named: role and part, as the command line names it, of those that are needed and are not in the run's spec
+        trust: see `local_parts`
+        """
+        from ftrun.plugins.catalogue import installed
+
+        resolved = self.read_json("resolved.json")
+        local = local_keys(resolved)
+        if not (local if keys is None else local & set(keys)):
+            catalogue = installed()
+            if not _has_parts(resolved) or all(
+                part is None or spec_name(part) in (None, *catalogue.parts(role)) for role, part in named
+            ):
+                return catalogue
+        return installed(self.local_parts(trust=trust))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one process that writes here. Raises FtrunError where another one does."""
@@ -174,6 +205,23 @@ class RunFolder:
             reason = "its process ended without a word: it was killed, or the machine went down"
             return {**status, "state": "interrupted", "reason": reason}
         return status
+
+
+def local_keys(resolved: Mapping[str, Any]) -> set[str]:
+    """Return the keys of the spec at which a part comes from the run's copy of local parts."""
+    plugins = resolved.get("plugins") if _has_parts(resolved) else None
+    listed = [each for each in plugins if isinstance(each, Mapping)] if isinstance(plugins, list) else []
+    return {key_of(each) for each in listed if "sha256" in each}  # others have versions
+
+
+def key_of(plugin: Mapping[str, Any]) -> str:
+    """Return the key of the spec that a part in resolved.json's `plugins` stands at."""
+    return str(plugin.get("part", "")).partition(".")[0]
+
+
+def _has_parts(resolved: Mapping[str, Any]) -> bool:
+    spec = resolved.get("spec")
+    return isinstance(spec, Mapping) and spec.get("parts") is not None
 
 
 def check_new(out: Path) -> None:
