@@ -153,7 +153,7 @@ def deprecated(monkeypatch):
         """Offer optimizers."""
 
     gone = DeprecationWarning("ftrun_optimizers goes in API 2: offer learners instead.")
-    monkeypatch.setattr(hooks, "ftrun_optimizers", hooks.hookspec(ftrun_optimizers, warn_on_impl=gone))
+    monkeypatch.setitem(hooks.HOOKS, "ftrun_optimizers", hooks.hookspec(ftrun_optimizers, warn_on_impl=gone))
 
     def ftrun_after_epoch(run, epoch):
         """An epoch is over."""

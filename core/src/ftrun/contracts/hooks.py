@@ -7,78 +7,31 @@ def ftrun_optimizers():
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from ftrun.contracts import specs
 from ftrun.contracts.commands import Command
 from ftrun.contracts.events import FinishedRun
 from ftrun.contracts.markers import PROJECT as PROJECT
-from ftrun.contracts.markers import hookimpl as hookimpl
 from ftrun.contracts.markers import hookspec
 
-
-@hookspec
-def ftrun_datasets() -> Iterable[type[specs.Dataset]]:
-    """Offer datasets."""
-    return ()
-
-
-@hookspec
-def ftrun_backbones() -> Iterable[type[specs.Backbone]]:
-    """Offer backbones."""
-    return ()
-
-
-@hookspec
-def ftrun_modifiers() -> Iterable[type[specs.Modifier]]:
-    """Offer modifiers."""
-    return ()
+ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
+    "ftrun_datasets": specs.Dataset,
+    "ftrun_backbones": specs.Backbone,
+    "ftrun_modifiers": specs.Modifier,
+    "ftrun_augmentations": specs.Augmentation,
+    "ftrun_losses": specs.Loss,
+    "ftrun_optimizers": specs.Optimizer,
+    "ftrun_schedulers": specs.Scheduler,
+    "ftrun_metrics": specs.Metric,
+    "ftrun_observers": specs.Observer,
+    "ftrun_exporters": specs.Exporter,
+    "ftrun_hubs": specs.Hub,
+}
+"""The hooks that offer parts: each returns classes of one role."""
 
 
-@hookspec
-def ftrun_augmentations() -> Iterable[type[specs.Augmentation]]:
-    """Offer augmentations."""
-    return ()
-
-
-@hookspec
-def ftrun_losses() -> Iterable[type[specs.Loss]]:
-    """Offer losses."""
-    return ()
-
-
-@hookspec
-def ftrun_optimizers() -> Iterable[type[specs.Optimizer]]:
-    """Offer optimizers."""
-    return ()
-
-
-@hookspec
-def ftrun_schedulers() -> Iterable[type[specs.Scheduler]]:
-    """Offer schedulers."""
-    return ()
-
-
-@hookspec
-def ftrun_metrics() -> Iterable[type[specs.Metric]]:
-    """Offer metrics."""
-    return ()
-
-
-@hookspec
-def ftrun_observers() -> Iterable[type[specs.Observer]]:
-    """Offer observers."""
-    return ()
-
-
-@hookspec
-def ftrun_exporters() -> Iterable[type[specs.Exporter]]:
-    """Offer exporters."""
-    return ()
-
-
-@hookspec
-def ftrun_hubs() -> Iterable[type[specs.Hub]]:
-    """Offer hubs."""
+def _offers_parts() -> Iterable[type[specs.Part]]:
     return ()
 
 
@@ -96,20 +49,10 @@ def ftrun_run_finished(run: FinishedRun) -> None:
     """
 
 
-ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
-    "ftrun_datasets": specs.Dataset,
-    "ftrun_backbones": specs.Backbone,
-    "ftrun_modifiers": specs.Modifier,
-    "ftrun_augmentations": specs.Augmentation,
-    "ftrun_losses": specs.Loss,
-    "ftrun_optimizers": specs.Optimizer,
-    "ftrun_schedulers": specs.Scheduler,
-    "ftrun_metrics": specs.Metric,
-    "ftrun_observers": specs.Observer,
-    "ftrun_exporters": specs.Exporter,
-    "ftrun_hubs": specs.Hub,
-}
-
 COMMANDS, RUN_FINISHED = "ftrun_commands", "ftrun_run_finished"
-HOOKS = (*ROLE_OF_HOOK, COMMANDS, RUN_FINISHED)
-"""The names of all hooks of a plugin's module."""
+HOOKS: dict[str, Any] = {
+    **dict.fromkeys(ROLE_OF_HOOK, hookspec(_offers_parts)),
+    COMMANDS: ftrun_commands,
+    RUN_FINISHED: ftrun_run_finished,
+}
+"""All hooks of a plugin's module, by name."""

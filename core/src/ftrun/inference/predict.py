@@ -1,4 +1,4 @@
-"""`ftrun predict`: a line, a JSON object or a row of CSV for each input, told as soon as its batch is done."""
+"""`ftrun predict`: a line, a JSON object or a row of CSV for each input, written as soon as its batch is done."""
 
 import csv
 import sys
@@ -7,8 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -23,7 +22,7 @@ from ftrun.data.files import check_no_input, writing
 from ftrun.inference.opened import open_run
 from ftrun.inference.predictor import Prediction, Predictor
 from ftrun.inference.predicttable import header, key, named_by_target
-from ftrun.runs.console import Console
+from ftrun.runs.console import error_console
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.specfile import is_text
 
@@ -32,26 +31,14 @@ _WIDEST = 60  # characters that a file's name is given in the table
 ByTarget = Mapping[str, Prediction]
 
 
-class Telling(Protocol):
-    """Where predictions go."""
-
-    def prediction(self, file: str, found: ByTarget) -> None:
-        """What was predicted on a file, or on a line of one."""
-        ...
-
-    def unreadable(self, file: str, reason: str) -> None:
-        """That it cannot be read; that is said on standard error in any case."""
-        ...
-
-
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """What the command line asks for.
 
     paths: files, folders, globs; `-` for standard input, whose lines come as `standard_input`
     by_line: whether each line of the files is an input, rather than each file
-    top: how many classes to tell; device: as `--device`
-    as_json, to_csv: where to tell it, if not in a table
+    top: how many classes to show; device: as `--device`; trust: whether code that came with the run may run
+    as_json, to_csv: whether to write JSON, or the file to write a table to
     """
 
     paths: tuple[str, ...]
@@ -60,14 +47,13 @@ class Request:
     top: int = 1
     device: str | None = None
     trust: bool = False
-    """Whether code that came with the run may run."""
     as_json: bool = False
     to_csv: Path | None = None
 
     def inputs(
         self, prepare: InputSpec, say: Callable[[str], None]
     ) -> tuple[list[str], Iterable[Any], Callable[[Any], Any]]:
-        """The inputs' names for people, the inputs, and what reads one of them.
+        """Return the inputs' names for people, the inputs, and what reads one of them.
 
         say: shows what was passed over, and what is to be known of the files
 
@@ -87,10 +73,10 @@ class Request:
                 say(line)
             return files, files, prepare.read
         prepare.of_line("")
-        found = lines(self.paths, self.standard_input)
-        if not found:
+        numbered = lines(self.paths, self.standard_input)
+        if not numbered:
             raise SpecError(f"no lines to predict on in {', '.join(map(click.format_filename, self.paths))}.")
-        return [line.place for line in found], found, partial(_of_line, prepare)
+        return [line.place for line in numbered], numbered, partial(_of_line, prepare)
 
 
 def _of_line(prepare: InputSpec, line: Line) -> Any:
@@ -100,8 +86,8 @@ def _of_line(prepare: InputSpec, line: Line) -> Any:
 
 
 def predict(folder: RunFolder, request: Request) -> None:
-    """Tell what the run predicts on each input. Raises DataError at the end where some could not be read."""
-    console = Console(perf_counter(), err=True)
+    """Write what the run predicts on each input. Raises DataError at the end where some could not be read."""
+    console = error_console()
     run = open_run(folder, request.device, trust=request.trust)
     for difference in run.not_as_it_was():
         console.say(f"not as it was: {difference}")
@@ -111,11 +97,12 @@ def predict(folder: RunFolder, request: Request) -> None:
     unreadable = 0
     with ExitStack() as stack:
         if request.as_json:
-            telling: Telling = stack.enter_context(_json(out, model.targets))
+            writer: _Writer = _Json(out, model.targets)
         elif request.to_csv:
-            telling = stack.enter_context(_csv(request.to_csv, model.targets, request.top))
+            file = stack.enter_context(_new_table(request.to_csv))
+            writer = _Csv(file, model.targets, request.top)
         else:
-            telling = _Table(out, names, model.targets)
+            writer = _Table(out, model.targets, names)
         # Lines that run over the terminal are progress enough; a bar would get in their way.
         shown = not (out.isatty() and request.to_csv is None)
         bar = stack.enter_context(console.progress("predict", len(names))) if shown else None
@@ -123,46 +110,52 @@ def predict(folder: RunFolder, request: Request) -> None:
             if isinstance(answer, DataError):
                 unreadable += 1
                 console.say(str(answer))
-                telling.unreadable(name, str(answer))
+                writer.unreadable(name, str(answer))
             else:
-                telling.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
+                writer.prediction(name, answer if isinstance(answer, dict) else dict.fromkeys(model.targets, answer))
             if bar:
                 bar.advance(1)
+        writer.end()
     if unreadable:
         what = "lines" if request.by_line else "files"
         raise DataError(f"{unreadable} of {len(names)} {what} could not be read.")
 
 
-def _cells(target: Target, found: Prediction) -> list[str]:
-    """For people: names and numbers, values to a hundredth of their deviation."""
-    if not isinstance(target, Values):
-        return [f"{each}  {score:.4f}" for each, score in found.scores.items()]
-    shown = target.shown(list(found.scores.values()))
-    return [f"{each}  {value}" for each, value in zip(target.names, shown, strict=True)]
+class _Writer:
+    """Where predictions go."""
+
+    def prediction(self, file: str, predicted: ByTarget) -> None:
+        raise NotImplementedError
+
+    def unreadable(self, file: str, reason: str) -> None:
+        """Write nothing: standard error has it."""
+
+    def end(self) -> None:
+        """Write nothing more."""
 
 
-class _Table:
+class _Table(_Writer):
     """Lines for people: the file, then names and numbers."""
 
-    def __init__(self, out: TextIO, files: Sequence[str], targets: Mapping[str, Target]) -> None:
+    def __init__(self, out: TextIO, targets: Mapping[str, Target], files: Sequence[str]) -> None:
         self._out = out
         self._targets = targets
         self._width = min(max(len(printable(file)) for file in files), _WIDEST)
 
-    def prediction(self, file: str, found: ByTarget) -> None:
+    def prediction(self, file: str, predicted: ByTarget) -> None:
         cells = [printable(file).ljust(self._width)]
-        for target, each in found.items():
-            cells += (
-                [printable(target)] if len(found) > 1 and not named_by_target(target, self._targets[target]) else []
-            )
-            cells += map(printable, _cells(self._targets[target], each))
-        click.echo("  ".join(cells), file=self._out)
+        for name, each in predicted.items():
+            target = self._targets[name]
+            if len(predicted) > 1 and not named_by_target(name, target):
+                cells.append(name)
+            numbers = list(each.scores.values())
+            # Values are shown to a hundredth of their deviation.
+            texts = target.shown(numbers) if isinstance(target, Values) else [f"{number:.4f}" for number in numbers]
+            cells += ["  ".join(pair) for pair in zip(each.scores, texts, strict=True)]
+        click.echo("  ".join(map(printable, cells)), file=self._out)
 
-    def unreadable(self, file: str, reason: str) -> None:
-        pass
 
-
-class _Json:
+class _Json(_Writer):
     """A JSON array, written as it comes."""
 
     def __init__(self, out: TextIO, targets: Mapping[str, Target]) -> None:
@@ -170,11 +163,12 @@ class _Json:
         self._targets = targets
         self._before = "[\n"
 
-    def prediction(self, file: str, found: ByTarget) -> None:
-        self._write({"file": file, **{key(target): self._told(target, each) for target, each in found.items()}})
-
-    def _told(self, target: str, found: Prediction) -> Any:
-        return found.score if named_by_target(target, self._targets[target]) else dict(found.scores)
+    def prediction(self, file: str, predicted: ByTarget) -> None:
+        answers = {
+            key(name): each.score if named_by_target(name, self._targets[name]) else dict(each.scores)
+            for name, each in predicted.items()
+        }
+        self._write({"file": file, **answers})
 
     def unreadable(self, file: str, reason: str) -> None:
         self._write({"file": file, "error": reason})
@@ -187,14 +181,7 @@ class _Json:
         click.echo("[]" if self._before == "[\n" else "\n]", file=self._out)
 
 
-@contextmanager
-def _json(out: TextIO, targets: Mapping[str, Target]) -> Iterator[Telling]:
-    telling = _Json(out, targets)
-    yield telling
-    telling.end()
-
-
-class _Csv:
+class _Csv(_Writer):
     """A row for each file that can be read: `class`, `probability`, `class_2`, ...; of other targets, their names.
 
     A target that is one value of the same name is a column of that name.
@@ -205,27 +192,24 @@ class _Csv:
         self._rows = csv.writer(file)
         self._rows.writerow(header(targets, top))
 
-    def prediction(self, file: str, found: ByTarget) -> None:
+    def prediction(self, file: str, predicted: ByTarget) -> None:
         row: list[Any] = [cell(file)]
         for name, target in self._targets.items():
-            scores = found[name].scores
+            scores = predicted[name].scores
             if isinstance(target, Classes):
                 row += [each for name, score in scores.items() for each in (cell(name), score)]
             else:
                 row += [scores[each] for each in target.names]
         self._rows.writerow(row)
 
-    def unreadable(self, file: str, reason: str) -> None:
-        pass
-
 
 @contextmanager
-def _csv(path: Path, targets: Mapping[str, Target], top: int) -> Iterator[Telling]:
-    """Where there is an earlier table, it stays until the new one is whole."""
+def _new_table(path: Path) -> Iterator[TextIO]:
+    """Open a file for a table; an earlier one stays until the new one is whole."""
     earlier = path.exists()
-    place = path.with_name(f".{path.name}.new") if earlier else path
+    temporary = path.with_name(f".{path.name}.new") if earlier else path
     with writing(path):
-        with place.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            yield _Csv(file, targets, top)
+        with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            yield file
         if earlier:
-            place.replace(path)
+            temporary.replace(path)

@@ -35,7 +35,7 @@ def build(part: Part, where: str, *arguments: Any, method: str = "build") -> Any
             wanted = list(inspect.signature(getattr(_role(part), method)).parameters)[1:]
             raise misbuilt(part, f"{method}({', '.join(wanted)}) is how it is called, but {error}.") from None
         made = function(*arguments)
-        if fault := fault_of(part, made, arguments):
+        if fault := fault_of(part, made):
             raise misbuilt(part, f"{method}() gives {fault}")
         return made
 

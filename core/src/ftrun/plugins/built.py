@@ -16,17 +16,16 @@ from ftrun.contracts.targets import Classes, Labels, Values
 from ftrun.plugins.building import shown
 
 KINDS = (Classes, Labels, Values)
-_METRIC = ("update", "compute", "reset", "to")
 _OBSERVED = [name for name in vars(events) if name.startswith("ftrun_")]
 
 
-def fault_of(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def fault_of(part: Part, made: Any) -> str:
     """Return what is wrong with what a part has built, or nothing. A role that is not listed may give anything."""
     check = _CHECKS.get(part.role)
-    return check(part, made, arguments) if check else ""
+    return check(part, made) if check else ""
 
 
-def _dataset(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _dataset(part: Part, made: Any) -> str:
     if not isinstance(made, Splits):
         return f"{shown(made)}, but an ftrun.Splits(train=..., targets=...) is needed."
     targets: Mapping[Any, Any] = made.targets
@@ -61,7 +60,7 @@ def _split(name: str, split: Any, splits: Splits) -> str:
     return ""
 
 
-def _net(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _net(part: Part, made: Any) -> str:
     from ftrun.contracts.net import Net
 
     if not isinstance(made, Net):
@@ -75,19 +74,15 @@ def _net(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
     return ""
 
 
-def _modified(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _modified(part: Part, made: Any) -> str:
     from ftrun.contracts.net import Net
 
     if not isinstance(made, Net):
         return f"{shown(made)}, but the changed net is needed, an ftrun.Net: end build() with `return net`."
-    return _net(part, made, arguments)
+    return _net(part, made)
 
 
-def _augmentation(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
-    return "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
-
-
-def _loss(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _loss(part: Part, made: Any) -> str:
     from torch import nn
 
     if isinstance(made, nn.Module):
@@ -95,7 +90,7 @@ def _loss(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
     return f"{shown(made)}, but an nn.Module is needed: put what it computes into a module's forward()."
 
 
-def _optimizer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _optimizer(part: Part, made: Any) -> str:
     import torch
 
     if not isinstance(made, torch.optim.Optimizer):
@@ -105,7 +100,7 @@ def _optimizer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
     return ""
 
 
-def _scheduler(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _scheduler(part: Part, made: Any) -> str:
     import torch
 
     if not callable(made) or isinstance(made, torch.optim.lr_scheduler.LRScheduler):
@@ -117,11 +112,7 @@ def _scheduler(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
     return ""
 
 
-def _metric(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
-    return _with_methods(made, _METRIC)
-
-
-def _observer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
+def _observer(part: Part, made: Any) -> str:
     marked = f"{hooks.PROJECT}_impl"
     names = [name for name in dir(type(made)) if not name.startswith("__")]
     unmarked = [name for name in names if name in _OBSERVED and not hasattr(getattr(type(made), name), marked)]
@@ -136,15 +127,7 @@ def _observer(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
     )
 
 
-def _exporter(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
-    return _with_methods(made, ("write", "open", *(("quantize",) if getattr(part, "quantizes", False) else ())))
-
-
-def _hub(part: Part, made: Any, arguments: tuple[Any, ...]) -> str:
-    return _with_methods(made, ("push",))
-
-
-def _with_methods(made: Any, names: tuple[str, ...]) -> str:
+def _with_methods(made: Any, *names: str) -> str:
     lacking = [f"{name}()" for name in names if not callable(getattr(made, name, None))]
     if not lacking and not isinstance(made, type):
         return ""
@@ -152,16 +135,20 @@ def _with_methods(made: Any, names: tuple[str, ...]) -> str:
     return f"{shown(made)}, but an object with {', '.join(f'{name}()' for name in names)} is needed{missing}."
 
 
-_CHECKS: dict[str, Callable[[Part, Any, tuple[Any, ...]], str]] = {
+_CHECKS: dict[str, Callable[[Part, Any], str]] = {
     "dataset": _dataset,
     "backbone": _net,
     "modifier": _modified,
-    "augmentation": _augmentation,
+    "augmentation": lambda part, made: (
+        "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
+    ),
     "loss": _loss,
     "optimizer": _optimizer,
     "scheduler": _scheduler,
-    "metric": _metric,
+    "metric": lambda part, made: _with_methods(made, "update", "compute", "reset", "to"),
     "observer": _observer,
-    "exporter": _exporter,
-    "hub": _hub,
+    "exporter": lambda part, made: _with_methods(
+        made, "write", "open", *(("quantize",) if getattr(part, "quantizes", False) else ())
+    ),
+    "hub": lambda part, made: _with_methods(made, "push"),
 }

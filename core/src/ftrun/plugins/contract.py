@@ -34,7 +34,7 @@ def check_hooks(module: ModuleType) -> None:
             raise Broken(f"no hook named {name!r}.{near}")
         if not marked:
             raise Broken(unmarked(name))
-        known = inspect.signature(getattr(hooks, name)).parameters
+        known = inspect.signature(HOOKS[name]).parameters
         for argument in inspect.signature(member).parameters.values():
             # pluggy refuses an unknown one without a default, and never passes one that has a default.
             if argument.name not in known or argument.default is not argument.empty:
