@@ -2,6 +2,7 @@
 
 python killing.py WHAT MOST: at most so many kills
 operations  between any two operations on files, and halfway through each write
+folders     the same, once for each file of the run folder and for each folder in it
 fallback    the same where the system cannot exchange two names
 looks       after each step and each batch of val and test
 chains      the run and then its resumed ones, at random operations
@@ -19,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ SPEC = {
     "train": {"epochs": 3, "batch_size": 16, "checkpoint_minutes": 1e-9},
 }
 AVERAGED = {**SPEC, "train": {**SPEC["train"], "ema": 0.9}}
+SHORT = {**SPEC, "train": {**SPEC["train"], "epochs": 2}}
 SELDOM = {**SPEC, "train": {"epochs": 3, "batch_size": 16}}  # a checkpoint at the end of each epoch, and when asked for
 
 Line = tuple[str, ...]
@@ -177,11 +180,14 @@ class Killer:
         self.told, code = forked(self.train, place / "whole", None)
         assert code == 0, code
         self.whole = outcome(place / "whole")
+        for name in self.told.pop()[1:]:  # by each child that is forked off from here on, too
+            import_module(name)
         self.points = [line for line in self.told if line[0] == "at"]
 
     def train(self, pipe: int, folder: Path, die_at: int | None) -> None:
         request = session.Request(self.spec, "spec", json.dumps(SPEC), (), self.catalogue, folder, "cpu")
         session.run(request, self.watched(pipe, die_at))
+        Watched(pipe, None).tell("imported", *(name for name in sys.modules if name.startswith("ftrun")))
 
     def resume(self, pipe: int, folder: Path, die_at: int | None = None) -> None:
         session.resume(RunFolder.existing(folder), self.catalogue, None, None, self.watched(pipe, die_at))
@@ -270,10 +276,30 @@ def chosen(points: list[Line], most: int, draw: random.Random) -> list[int]:
     """Numbers of at most so many points: all if they are few, else one of each kind, at random."""
     if len(points) <= most:
         return list(range(1, len(points) + 1))
-    kinds: dict[Line, list[int]] = {}
+    return one_of_each(points, draw)[:most]
+
+
+def one_of_each(
+    points: list[Line], draw: random.Random, kind: Callable[[Line], object] = lambda line: line
+) -> list[int]:
+    """Numbers of points, one of each kind, at random."""
+    kinds: dict[object, list[int]] = {}
     for number, line in enumerate(points, 1):
-        kinds.setdefault(line, []).append(number)
-    return [draw.choice(numbers) for numbers in kinds.values()][:most]
+        kinds.setdefault(kind(line), []).append(number)
+    return [draw.choice(numbers) for numbers in kinds.values()]
+
+
+NAMING = ("mkdir", "exchange", "rename", "replace", "rmdir")
+
+
+def place_of(line: Line) -> tuple[str, str]:
+    """What gives or takes a name, and where: each file of the run folder, and each checkpoint as a whole.
+
+    A kill while something is written under a name of its own leaves the same, whichever operation was next.
+    """
+    _, what, path, *_ = line
+    file = Path(path)
+    return what if what in NAMING else "", str(file.parent if file.parent.parent.name == "checkpoints" else file)
 
 
 def report(what: str, most: int, place: Path) -> dict[str, Any]:
@@ -283,9 +309,10 @@ def report(what: str, most: int, place: Path) -> dict[str, Any]:
     elif what == "fallback":
         killer = Killer(place, AVERAGED, can_exchange=False)
     else:
-        killer = Killer(place, AVERAGED if what == "chains" else SPEC)
+        killer = Killer(place, {"chains": AVERAGED, "folders": SHORT}.get(what, SPEC))
     draw = random.Random(0)
-    chains = [(point,) for point in chosen(killer.points, most, draw)]
+    points = one_of_each(killer.points, draw, place_of) if what == "folders" else chosen(killer.points, most, draw)
+    chains = [(point,) for point in points]
     if what == "chains":
         half = len(killer.points) // 2
         chains = [tuple(draw.randint(1, half) for _ in range(draw.randint(2, 4))) for _ in range(most)]

@@ -5,7 +5,7 @@ import re
 import runpy
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,18 +53,26 @@ def specs(page: Path) -> Iterator[dict[str, Any]]:
             yield keys
 
 
-def paste(page: Path, ftrun: Callable[..., Result]) -> None:
-    """Make the page's files in the working folder and run its code and its commands, in order."""
+def paste(page: Path, ftrun: Callable[..., Result], changes: Mapping[str, str] | None = None) -> None:
+    """Make the page's files in the working folder and run its code and its commands, in order.
+
+    changes: what in the files is to be another text, such as a number of epochs
+    """
     names: dict[str, Any] = {"__name__": "pasted"}
+    changes = dict(changes or {})
     for block in blocks(page):
         if block.title:
+            text = block.code
+            for old in [each for each in changes if each in text]:
+                text = text.replace(old, changes.pop(old))
             Path(block.title).parent.mkdir(parents=True, exist_ok=True)
-            Path(block.title).write_text(block.code)
+            Path(block.title).write_text(text)
         elif block.pasted and block.language == "python":
             exec(compile(block.code, str(page), "exec"), names)
         elif block.pasted:
             for line in block.code.splitlines():
                 _run(line, ftrun)
+    assert not changes, f"{page} has nothing of {changes}"
 
 
 def _run(line: str, ftrun: Callable[..., Result]) -> None:

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import warm
 from click.testing import CliRunner, Result
 from support import TINY, install
 
-from ftrun.cli import main
+from ftrun.cli import main, resume_check
 from ftrun.plugins.catalogue import Catalogue, installed
 
 
@@ -54,6 +56,13 @@ def ftrun() -> Callable[..., Result]:
         return result
 
     return invoke
+
+
+@pytest.fixture
+def verify_resume(ftrun: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `ftrun verify-resume` with real kills, of processes that begin with torch loaded."""
+    monkeypatch.setattr(resume_check.subprocess, "run", warm.run)
+    return partial(ftrun, "verify-resume")
 
 
 @pytest.fixture(scope="session")

@@ -87,11 +87,9 @@ def test_uncertainty_weights_are_learnt_kept_and_judged_with(run, ftrun):
 
 
 @pytest.mark.parametrize("changes", [{"loss_weights": "uncertainty"}, {}], ids=["uncertainty", "plain"])
-def test_a_resumed_run_ends_as_one_that_was_not_interrupted(run, ftrun, site, changes):
-    spec = tiny_spec(
-        dataset={"name": "several", "missing": True}, loss=LOSSES, metrics=["accuracy"], train={**TRAIN, **changes}
-    )
-    result = ftrun("verify-resume", write_spec(spec), "--kills", "1", "--device", "cpu")
+def test_a_resumed_run_ends_as_one_that_was_not_interrupted(run, verify_resume, changes):
+    spec = tiny_spec(dataset={"name": "several", "missing": True}, loss=LOSSES, train={**TRAIN, **changes})
+    result = verify_resume(write_spec(spec), "--kills", "1", "--device", "cpu")
     assert result.exit_code == 0, result.output
 
 

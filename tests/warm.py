@@ -92,6 +92,16 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
+def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Do what subprocess.run does with `python -m MODULE ARGUMENTS` where output is captured, as text."""
+    python, option, module, *arguments = command
+    assert (python, option) == (sys.executable, "-m")
+    code = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    process = Process(*arguments, code=code)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.wait(), out, err)
+
+
 def _stream(wanted: int) -> tuple[Any, int]:
     """Return where this process reads, if it does, and where the other one writes."""
     if wanted != PIPE:

@@ -44,13 +44,13 @@ def test_an_exact_spec(site, workers):
     assert result.returncode == 0
 
 
-def test_a_part_with_a_memory_of_its_own(site):
+def test_a_part_with_a_memory_of_its_own(site, verify_resume):
     install(site, "ftrun-forgetful", FORGETFUL)
-    result = ftrun_process("verify-resume", write_spec(tiny_spec(augment=["forgetful"])), "--kills", "1")
+    result = verify_resume(write_spec(tiny_spec(augment=["forgetful"])), "--kills", "1")
     row = dict(zip(ASPECTS, result.stdout.splitlines()[1].split()[2:], strict=True))
     assert (row["weights"], row["loss"]) == ("DIFFERENT", "same")  # cross-entropy remembers nothing
     assert result.stderr.startswith("Error: a resumed run of this spec does not end as an uninterrupted one.")
-    assert result.returncode == 1
+    assert result.exit_code == 1
 
 
 def test_a_run_that_fails_by_itself(site):

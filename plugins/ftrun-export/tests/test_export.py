@@ -24,14 +24,18 @@ from ftrun_export import Request, export, files
 from ftrun_export.parts import TorchExport
 
 NAMES = ("ant", "bee", "cat")
+TO_CONV = ["replace-head", "fc-to-conv"]
 NETS = {
+    "resnet after fc-to-conv": {
+        "backbone": {"name": "timm", "model": "test_resnet", "pretrained": False},
+        "modifiers": TO_CONV,
+    },
+    "vit": {"backbone": {"name": "timm", "model": "test_vit", "pretrained": False}},
+}
+MORE_NETS = {
     "resnet": {"backbone": {"name": "timm", "model": "test_resnet", "pretrained": False}},
     "convnext": {"backbone": {"name": "timm", "model": "test_convnext", "pretrained": False}},
-    "vit": {"backbone": {"name": "timm", "model": "test_vit", "pretrained": False}},
-    "efficientnet-lite after fc-to-conv": {
-        "backbone": "efficientnet-lite0",
-        "modifiers": ["replace-head", "fc-to-conv"],
-    },
+    "efficientnet-lite after fc-to-conv": {"backbone": "efficientnet-lite0", "modifiers": TO_CONV},
 }
 
 
@@ -78,7 +82,13 @@ def in_batches(run_batch: Callable[[torch.Tensor], Any], images: torch.Tensor) -
 # What it says is what the run says
 
 
-@pytest.mark.parametrize("changes", NETS.values(), ids=NETS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *(pytest.param(changes, id=name) for name, changes in NETS.items()),
+        *(pytest.param(changes, id=name, marks=pytest.mark.slow) for name, changes in MORE_NETS.items()),
+    ],
+)
 def test_all_say_the_same_of_every_test_image(changes, images, run, ftrun):
     """evaluate, predict, ftrun.load, ONNX and torch.export: class equal, probability within 1e-4."""
     train = {"epochs": 1, "batch_size": 8, "precision": "fp32", "val_fraction": 0.3}

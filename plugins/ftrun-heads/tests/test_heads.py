@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import pytest
@@ -75,11 +73,6 @@ def add_layers(*sizes: int, **options: object) -> AddLayers:
 
 def test_the_plugin_offers_both() -> None:
     assert ftrun_modifiers() == [ReplaceHead, AddLayers]
-
-
-def test_import_is_light() -> None:
-    code = "import ftrun_heads, sys; assert not {'torch', 'torchvision', 'timm', 'numpy'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class TestReplaceHead:
