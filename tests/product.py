@@ -10,8 +10,9 @@ import warm
 from click.testing import CliRunner, Result
 from support import TINY, install
 
-from ftrun.cli import main, resume_check
+from ftrun.cli import main
 from ftrun.plugins.catalogue import Catalogue, installed
+from ftrun_devkit import resume_check
 
 
 @pytest.fixture(scope="session")
