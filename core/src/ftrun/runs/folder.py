@@ -84,7 +84,7 @@ class RunFolder:
         for name, source in file.files.items():
             with writing(self.path / PARTS / name):
                 (self.path / PARTS / name).parent.mkdir(parents=True, exist_ok=True)
-            self.write_bytes(f"{PARTS}/{name}", source)
+            self.write(f"{PARTS}/{name}", source)
 
     def local_parts(self, *, trust: bool = False) -> PartsFile | None:
         """Return the copy of the local parts that the run was started with, if it was; nothing of it runs yet.
@@ -152,17 +152,13 @@ class RunFolder:
         for leftover in self.checkpoints.glob(".*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a file whole: a reader sees the old text or the new one, never a part."""
-        write_whole(self.path / name, text)
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file whole, byte for byte."""
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file whole: a reader sees the old content or the new one, never a part."""
         write_whole(self.path / name, content)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole."""
-        self.write_text(name, to_json(value) + "\n")
+        self.write(name, to_json(value) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """What a JSON file holds. Raises FtrunError where it cannot be read as an object."""
@@ -188,7 +184,7 @@ class RunFolder:
 
     def write_metrics(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write metrics.jsonl anew: a run that goes on from a checkpoint has the epochs until then."""
-        self.write_text("metrics.jsonl", "".join(to_json(metrics, None) + "\n" for metrics in history))
+        self.write("metrics.jsonl", "".join(to_json(metrics, None) + "\n" for metrics in history))
 
     def write_status(self, state: str, *, epoch: int, step: int, reason: str = "") -> None:
         """Say where the run is: running, finished, interrupted, failed or diverged; and who says so."""

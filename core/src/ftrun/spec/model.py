@@ -3,13 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Union
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    create_model,
-)
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, create_model
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ftrun.contracts import specs
@@ -26,20 +20,18 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """
     expanded = dict(data)
     for slot in SLOTS:
-        default = catalogue.default(slot.role.role)
+        value, default = data.get(slot.key), catalogue.default(slot.role.role)
         if slot.key not in data:
             if default is not None and not slot.many:
                 expanded[slot.key] = {"name": default}
         elif slot.many:
-            given = data[slot.key]
-            listed = [given] if isinstance(given, str | dict) else given  # a single part is a list of one
+            listed = [value] if isinstance(value, str | dict) else value
             if isinstance(listed, list):
-                expanded[slot.key] = [_expand_part(value, slot.role, catalogue) for value in listed]
-        elif slot.maps(data[slot.key]):
-            items = data[slot.key].items()
-            expanded[slot.key] = {target: _expand_part(value, slot.role, catalogue) for target, value in items}
+                expanded[slot.key] = [_expand_part(each, slot.role, catalogue) for each in listed]
+        elif isinstance(value, dict) and slot.maps(value):
+            expanded[slot.key] = {target: _expand_part(each, slot.role, catalogue) for target, each in value.items()}
         else:
-            expanded[slot.key] = _expand_part(data[slot.key], slot.role, catalogue)
+            expanded[slot.key] = _expand_part(value, slot.role, catalogue)
     return expanded
 
 
@@ -72,16 +64,9 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
 
 
 def named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
-    """Give slot, place and name of each part in expanded data."""
+    """Yield slot, place and name of each part in expanded data."""
     for slot in SLOTS:
-        value = data.get(slot.key)
-        if slot.many and isinstance(value, list):
-            places = {f"{slot.key}.{index}": each for index, each in enumerate(value)}
-        elif isinstance(value, dict) and slot.maps(value):
-            places = {f"{slot.key}.{target}": each for target, each in value.items()}
-        else:
-            places = {slot.key: value}
-        for where, part in places.items():
+        for where, part in slot.places(data.get(slot.key)):
             if isinstance(part, dict) and isinstance(part.get("name"), str):
                 yield slot, where, part["name"]
 

@@ -1,6 +1,5 @@
 """A part that the command line names, such as `--format NAME`, with options: `--set OPTION=VALUE`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -11,7 +10,7 @@ from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import option_message
-from ftrun.spec.specfile import json_or_text, parse_set, set_value
+from ftrun.spec.specfile import json_or_text, parse_set, set_value, validated
 
 
 def named_part(
@@ -53,23 +52,14 @@ def _to_install(catalogue: Catalogue, name: str, brought_by: Mapping[str, str]) 
 
 
 def _with_options(part: type[Part], name: str, assignments: Sequence[str], example: str) -> Part:
-    """Return the part with these options; `--set comment=5` is the text "5" where text is wanted."""
     values: dict[str, Any] = {"name": name}
-    texts: dict[str, str] = {}
+    raw: dict[tuple[str, ...], str] = {}
     for assignment in assignments:
-        path, raw = parse_set(assignment, example=example)
-        set_value(values, path, json_or_text(raw), where=assignment)
-        if len(path) == 1:
-            texts[path[0]] = raw
+        path, text = parse_set(assignment, example=example)
+        set_value(values, path, json_or_text(text), where=assignment)
+        raw[tuple(path)] = text
     try:
-        return part.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        wrong = {each["loc"][0] for each in error.errors() if each["type"] in ("string_type", "path_type")}
-        as_text = {key: raw for key, raw in texts.items() if key in wrong}
-        if not as_text:
-            raise _mistakes(error, name, part) from None
-    try:
-        return part.model_validate_json(json.dumps({**values, **as_text}))
+        return validated(part, values, raw, lambda error: tuple(map(str, error["loc"])))
     except ValidationError as error:
         raise _mistakes(error, name, part) from None
 

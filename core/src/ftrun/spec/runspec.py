@@ -4,10 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import (
-    BaseModel,
-    Field,
-)
+from pydantic import BaseModel, Field
 
 from ftrun.contracts import specs
 from ftrun.contracts.specs import Part
@@ -48,17 +45,10 @@ class RunSpec(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63, description="Where all randomness starts from.")
 
     def parts(self) -> "Iterator[tuple[str, Part]]":
-        """Every part that the spec names, with its place in the spec: `metrics.0`."""
+        """Yield every part that the spec names, with its place in the spec: `metrics.0`."""
         for slot in SLOTS:
-            value = getattr(self, slot.key)
-            if slot.many:
-                places = {f"{slot.key}.{index}": part for index, part in enumerate(value or ())}
-            elif isinstance(value, Mapping):
-                places = {f"{slot.key}.{target}": part for target, part in value.items()}
-            else:
-                places = {slot.key: value}
             # What is no part is nothing at all, or was left as it is, see `run_spec_model`.
-            yield from ((where, part) for where, part in places.items() if isinstance(part, Part))
+            yield from (each for each in slot.places(getattr(self, slot.key)) if isinstance(each[1], Part))
 
     @property
     def input_overrides(self) -> dict[str, Any]:
@@ -77,10 +67,7 @@ class RunSpec(BaseModel):
     def resolved(self) -> dict[str, Any]:
         """The spec with every default, as JSON values."""
         dump = self.model_dump(mode="json", by_alias=True, serialize_as_any=True, exclude={"schema_", "input"})
-        return {
-            **dump,
-            "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None,
-        }
+        return {**dump, "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None}
 
 
 @dataclass(frozen=True)
@@ -100,8 +87,17 @@ class Slot:
             and isinstance(value, dict)
             and not isinstance(value.get("name"), str)
             and bool(value)
-            and all(isinstance(each, str | dict) for each in value.values())
+            and all(isinstance(each, str | dict | Part) for each in value.values())
         )
+
+    def places(self, value: Any) -> Iterator[tuple[str, Any]]:
+        """Yield what this value of it holds, each part with its place in the spec: `metrics.0`, `loss.label`."""
+        if self.many and isinstance(value, list | tuple):
+            yield from ((f"{self.key}.{index}", part) for index, part in enumerate(value))
+        elif self.maps(value):
+            yield from ((f"{self.key}.{target}", part) for target, part in value.items())
+        else:
+            yield self.key, value
 
     def depth(self, data: dict[str, Any]) -> int:
         """How many steps it is in `data` from the top to a part of it."""

@@ -3,14 +3,18 @@
 import json
 import math
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.spec import notjson
+
+T = TypeVar("T", bound=BaseModel)
 
 _DEEPEST = 50  # levels; the parsers that come after Python's own stop at 200
 _LONGEST = 100  # digits
@@ -175,7 +179,35 @@ def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None
         data[_index(data, last, where)] = value
 
 
-def remove_value(data: Any, path: Sequence[str]) -> bool:
+def validated(
+    model: type[T], data: dict[str, Any], raw: Mapping[tuple[str, ...], str], place: Callable[[Any], tuple[str, ...]]
+) -> T:
+    """Return `data` as a model, in strict JSON mode: "2" is no number, and lists are tuples.
+
+    `--set name=5` is the text "5" where text is wanted, and `--set key=null` leaves out a key that cannot be null.
+
+    raw: the text of each value that `--set` has put into the data, by its path, as `parse_set` gives them
+    place: the path in the data of one of pydantic's errors
+
+    Raises ValidationError.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        wrong = {place(each): each["type"] for each in error.errors()}
+        again = False
+        for path in (path for path in raw if path in wrong):
+            if wrong[path] in ("string_type", "path_type"):
+                set_value(data, path, raw[path], where=".".join(path))
+                again = True
+            elif raw[path].strip() == "null":
+                again = _removed(data, path) or again
+        if not again:
+            raise
+    return model.model_validate_json(json.dumps(data))
+
+
+def _removed(data: Any, path: Sequence[str]) -> bool:
     """Take the key at `path` out of the object that holds it, and return whether it was in one."""
     for step in path[:-1]:
         data = data[int(step)] if isinstance(data, list) else data[step]

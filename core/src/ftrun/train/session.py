@@ -76,7 +76,7 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
         if local:
             folder.keep_parts(local)
             trust.remember(local)
-        folder.write_text("spec.json", request.text)
+        folder.write("spec.json", request.text)
         folder.write_json(
             "resolved.json",
             {
