@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from ftrun.contracts.shortage import shortage
+from ftrun.contracts.failures import shortage
 
 TORCH = "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to"
 

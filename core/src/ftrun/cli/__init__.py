@@ -9,8 +9,8 @@ import click
 from ftrun.cli import output, plugins, results, training
 from ftrun.cli.lifecycle import configure_process, fast_exit
 from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean, exit_code
+from ftrun.contracts.failures import shortage
 from ftrun.contracts.printable import printable_lines
-from ftrun.contracts.shortage import shortage
 from ftrun.spec import othernames
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ftrun.contracts.data import Batch, Split, get_items
 from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
-from ftrun.contracts.shortage import shortage
+from ftrun.contracts.failures import shortage
 from ftrun.contracts.specs import Part
 from ftrun.plugins.building import blame
 from ftrun.plugins.localparts import Carried

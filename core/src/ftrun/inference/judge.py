@@ -17,7 +17,7 @@ from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
 from ftrun.inference.opened import NET, Opened, open_run
 from ftrun.plugins.building import build, inside
-from ftrun.runs import checkpoint, identity, places, predictions
+from ftrun.runs import checkpoint, identity, predictions
 from ftrun.runs.console import Console, error_console
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
@@ -63,7 +63,7 @@ def judge(
         names = [split] if split else ["val", "test"]
         splits, changed = own_splits(run, console.say, names=names, allowed=other_data)
     wanted = _wanted(splits, split)
-    if dataset is not None and places.same_data(spec, run.resolved):
+    if dataset is not None and identity.same_data(spec, run.resolved):
         console.say("this is the data that the run was trained on: training samples may be among those that are judged")
     for note in (*splits.notes, *(absent(splits) if dataset is not None else ())):
         console.say(note)
@@ -106,7 +106,7 @@ def own_splits(
     say: shown what has changed, where that is no error
     names, allowed: see `identity.check`
     """
-    for line in places.not_from_here(run.resolved):
+    for line in identity.not_from_here(run.resolved):
         say(line)
     way_out = "Bring the data back. To judge the run on other data: --dataset."
     splits, changed = own_data(run.spec, run.resolved, way_out, names=names, allowed=allowed)
@@ -127,7 +127,7 @@ def own_data(
 
     names, allowed: see `identity.check`
     """
-    with places.telling_where(resolved), inside(spec.dataset, "dataset"):
+    with identity.explaining_missing(resolved), inside(spec.dataset, "dataset"):
         splits = split_checks.complete(
             build(spec.dataset, "dataset"), val_fraction=spec.train.val_fraction, seed=spec.seed
         )

@@ -15,7 +15,7 @@ from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError, FtrunError, PluginError
 from ftrun.contracts.net import Net
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.runs import checkpoint, environment, record
+from ftrun.runs import checkpoint, environment, recorded
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.runspec import RunSpec
@@ -87,13 +87,13 @@ def open_run(
     """
     best = folder.best()
     resolved = folder.read_json("resolved.json")
-    described = record.checked(record.Resolved, resolved, folder.path / "resolved.json")
+    described = recorded.checked(recorded.Resolved, resolved, folder.path / "resolved.json")
     keys = {*NET, *keys}
     catalogue = catalogue or folder.catalogue(keys, trust=trust)
     with _same_plugins(resolved, catalogue):
         spec = environment.recorded_spec(folder, resolved, catalogue, keys)
     about = checkpoint.load_net(best)
-    needed = record.checked(record.NetRecord, about, best / checkpoint.NET)
+    needed = recorded.checked(recorded.NetRecord, about, best / checkpoint.NET)
     if needed.targets != described.targets:
         raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
@@ -108,7 +108,7 @@ def open_run(
     return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
 
 
-def _built(spec: RunSpec, needed: record.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
+def _built(spec: RunSpec, needed: recorded.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
     try:
         return build_net(spec, needed.targets, about["input"])
     except FtrunError as error:
@@ -135,16 +135,8 @@ def _same_plugins(resolved: Mapping[str, Any], catalogue: Catalogue) -> Iterator
 
 
 def _changed(resolved: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
-    """The plugins of the run that are of another version than they were."""
+    """Return the plugins of the run that are of another version than they were."""
     try:
-        then = [each for each in resolved["plugins"] if each["name"] in catalogue.parts(each["role"])]
-        now = [_as_now(each, catalogue) for each in then]
+        return environment.changed_plugins(resolved["plugins"], environment.plugins_now(resolved["plugins"], catalogue))
     except (KeyError, TypeError):  # resolved.json is damaged, and says so itself
         return []
-    return environment.changed_plugins(then, now)
-
-
-def _as_now(recorded: Mapping[str, str], catalogue: Catalogue) -> dict[str, str]:
-    owner = catalogue.owner(recorded["role"], recorded["name"])
-    now = {"distribution": owner.distribution, "version": owner.version}
-    return now | ({"sha256": owner.local.sha256} if owner.local else {})

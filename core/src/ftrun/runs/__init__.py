@@ -4,11 +4,10 @@ folder      the folder and its files, code of its own among them
 lock        one process at a time
 checkpoint  weights and training state, with digests; `packing`, any state as JSON and tensors
 background  a GPU goes on while they are written
-record      what the files have to hold
 predictions outputs for each sample of the split that was evaluated
 environment what a run was made with, and whether it can go on here
-identity    whether the data is what it was; `places`, where it lies
+identity    whether the data is what it was, and where it lies
 console     progress and log
-recorded    what it all holds, as an object: the part of `ftrun.Run` that computes nothing
+recorded    what the files have to hold, and what they hold, as an object: the part of `ftrun.Run` that computes nothing
 summaries   what `ftrun runs` lists
 """

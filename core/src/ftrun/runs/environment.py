@@ -15,26 +15,33 @@ from ftrun.contracts.errors import FtrunError, PluginError
 from ftrun.contracts.targets import Classes
 from ftrun.plugins import selection
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.runs import places, record
+from ftrun.runs import identity, recorded
 from ftrun.runs.folder import RunFolder, key_of
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 
 
 def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
-    """Each part of the spec, with the distribution that offers it and its version."""
-    owners = [(where, part, catalogue.owner(part.role, part.name)) for where, part in spec.parts()]
+    """Return each part of the spec, with the distribution that offers it and its version."""
     return [
-        {
-            "part": where,
-            "role": part.role,
-            "name": part.name,
-            "distribution": owner.distribution,
-            "version": owner.version,
-            **({"sha256": owner.local.sha256} if owner.local else {}),
-        }
-        for where, part, owner in owners
+        {"part": where, "role": part.role, "name": part.name, **_origin(part.role, part.name, catalogue)}
+        for where, part in spec.parts()
     ]
+
+
+def plugins_now(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> list[dict[str, str]]:
+    """Return the parts that resolved.json lists as they are installed now; those that are not are left out."""
+    return [
+        {**each, **_origin(each["role"], each["name"], catalogue)}
+        for each in recorded
+        if each["name"] in catalogue.parts(each["role"])
+    ]
+
+
+def _origin(role: str, name: str, catalogue: Catalogue) -> dict[str, str]:
+    owner = catalogue.owner(role, name)
+    digest = {"sha256": owner.local.sha256} if owner.local else {}
+    return {"distribution": owner.distribution, "version": owner.version, **digest}
 
 
 def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
@@ -90,9 +97,9 @@ def recorded_spec(
     Raises FtrunError where resolved.json is damaged.
     """
     path = folder.path / "resolved.json"
-    record.checked(record.Resolved, resolved, path)
+    recorded.checked(recorded.Resolved, resolved, path)
     check_plugins([each for each in resolved["plugins"] if keys is None or key_of(each) in keys], catalogue)
-    return places.restored(check_spec(resolved["spec"], catalogue, name=str(path), keys=keys), resolved)
+    return identity.with_recorded_paths(check_spec(resolved["spec"], catalogue, name=str(path), keys=keys), resolved)
 
 
 def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:

@@ -15,7 +15,7 @@ from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, SpecE
 from ftrun.contracts.events import FinishedRun, RunInfo
 from ftrun.plugins import trust
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.runs import checkpoint, environment, identity, places
+from ftrun.runs import checkpoint, environment, identity
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Console
 from ftrun.runs.folder import PARTS, RunFolder
@@ -81,7 +81,7 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
             "resolved.json",
             {
                 "spec": spec.resolved(),
-                "paths": places.recorded(spec),
+                "paths": identity.paths_of(spec),
                 "set": list(request.overrides),
                 "init_from": asdict(job.source) if job.source else None,
                 **_description(job, request.catalogue),
@@ -134,9 +134,9 @@ def resume(
             changed.extend(found)
             return splits
 
-        for line in places.not_from_here(resolved):
+        for line in identity.not_from_here(resolved):
             console.say(line)
-        with places.telling_where(resolved):
+        with identity.explaining_missing(resolved):
             job = assemble(
                 spec,
                 choose_device(device),

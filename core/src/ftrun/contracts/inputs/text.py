@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from ftrun.contracts.errors import DataError, FtrunError, SpecError
+from ftrun.contracts.failures import library_errors
 from ftrun.contracts.inputs.base import InputSpec
-from ftrun.contracts.libraries import library_errors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
