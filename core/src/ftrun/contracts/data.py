@@ -32,7 +32,7 @@ class Batch:
     embedded: bool = False
 
     def to(self, device: "torch.device") -> "Batch":
-        """This batch on `device`; the copy overlaps with computing where the memory is pinned.
+        """Return this batch on `device`; the copy overlaps with computing where the memory is pinned.
 
         Targets in float64 stay where they are if the device has none.
         """
@@ -50,7 +50,7 @@ class Batch:
         )
 
     def pin_memory(self) -> "Batch":
-        """This batch in pinned memory (torch's DataLoader calls it by this name)."""
+        """Return this batch in pinned memory (torch's DataLoader calls it by this name)."""
         return replace(
             self,
             inputs=self.inputs.pin_memory(),
@@ -62,7 +62,7 @@ class Batch:
         return self.ids.size(0)  # a step asks often, and len() of a tensor takes ten times as long
 
     def parts(self, size: int | None) -> "list[Batch]":
-        """This batch in parts of nearly equal length, at most `size` samples each; whole, if no size is given."""
+        """Return this batch in parts of nearly equal length, at most `size` samples each; whole if not given."""
         count = -(-len(self) // size) if size else 1
         if count <= 1:
             return [self]
@@ -70,7 +70,7 @@ class Batch:
         return self.split([end - start for start, end in pairwise(ends)])
 
     def split(self, lengths: Sequence[int]) -> "list[Batch]":
-        """This batch in parts of these lengths, nothing copied."""
+        """Return this batch in parts of these lengths, nothing copied."""
         import torch
 
         lengths = list(lengths)
@@ -130,7 +130,7 @@ class Splits:
         object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))  # names of files are in them
 
     def items(self) -> "list[tuple[str, Split]]":
-        """The splits that there are, by name, in the order train, val, test; or all, of data without splits."""
+        """Return the splits by name, in the order train, val, test; or all, of data without splits."""
         every = (("train", self.train), ("val", self.val), ("test", self.test), ("all", self.all))
         return [(name, split) for name, split in every if split is not None]
 
@@ -147,12 +147,8 @@ class Splits:
         return [path for _, split in self.items() for path in getattr(split, "files", ())]
 
     def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
-        """The same dataset with more said of its targets."""
+        """Return the same dataset with other descriptions of its targets."""
         return replace(self, targets=targets)
-
-    def with_val(self, train: Split, val: Split) -> "Splits":
-        """The same dataset with other train and val splits."""
-        return replace(self, train=train, val=val)
 
     def with_splits(self, splits: Mapping[str, Split]) -> "Splits":
         """Return the same dataset with these splits, by name, and no others."""
@@ -211,7 +207,7 @@ class Subset:
         return self.split[int(self.indices[index])]
 
     def sample_name(self, index: int) -> str | None:
-        """What that sample is called in the whole split."""
+        """Return what that sample is called in the whole split."""
         return sample_name(self.split, int(self.indices[index]))
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
@@ -235,6 +231,6 @@ def sample_name(split: Split, index: int) -> str | None:
 
 
 def get_items(split: Split, indices: Sequence[int]) -> Any:
-    """A list of samples or, where the split offers it, a whole batch at once."""
+    """Return a list of samples or, where the split offers it, a whole batch at once."""
     whole_batch = getattr(split, "__getitems__", None)
     return whole_batch(indices) if whole_batch else [split[index] for index in indices]

@@ -16,7 +16,7 @@ def printable(text: str) -> str:
     """Return a text on one line that a terminal or a log shows as it is: control characters are written \\x1b."""
     if text.isprintable():  # as nearly all are
         return text
-    return "".join(_escape(each) if _is_escaped(each) else each for each in text)
+    return "".join(_escape(each) if each in _TURNS or unicodedata.category(each) in _ESCAPED else each for each in text)
 
 
 def printable_lines(text: str) -> str:
@@ -30,10 +30,6 @@ def cell(text: str) -> str:
     A number stays as it is. (OWASP, "CSV Injection")
     """
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
-
-
-def _is_escaped(character: str) -> bool:
-    return character in _TURNS or unicodedata.category(character) in _ESCAPED
 
 
 def _escape(character: str) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -31,34 +31,37 @@ def code_of(classes: Iterable[type]) -> dict[str, str]:
 
     classes: those of parts; and of what parts make, such as layers of a net, whose libraries count by their version
     """
-    found = {name: library for name in _COMPUTING if (library := _library(name)) is not None}
-    found["python"] = sys.version
+    states = {name: library for name in _COMPUTING if (library := _library(name)) is not None}
+    states["python"] = sys.version
     classes = list(classes)
     modules = {base.__module__.partition(".")[0] for each in classes for base in each.__mro__}
     own = {"ftrun", *(each.__module__.partition(".")[0] for each in classes if hasattr(each, "role"))}
     ahead = modules | own
     while ahead:
         name = ahead.pop()
-        if name in found or name in sys.stdlib_module_names:
+        if name in states or name in sys.stdlib_module_names:
             continue
         library = None if name in own else _library(name)
         if library is None:
             read = sources_of(name)
             files = [] if read else _files_of(name)
-            found[name] = _of_sources(read) if read else _core() if name == "ftrun" else _digest(files)
+            # Of local parts, it is what was read of them that counts, whatever their files hold by now.
+            digests = [[path, hashlib.sha256(source).hexdigest()] for path, source in sorted(read.items())]
+            own_parts = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+            states[name] = own_parts if read else _core() if name == "ftrun" else _digest(files)
             ahead |= set() if name == "ftrun" else _imports(files, read.values())
         else:
-            found[name] = library
-    return {name: state for name, state in sorted(found.items()) if state}
+            states[name] = library
+    return {name: state for name, state in sorted(states.items()) if state}
 
 
 @cache
 def _library(name: str) -> str | None:
-    """The version of an installed library; None where it is none, or one that is installed in place."""
+    """Return the version of an installed library; None where it is none, or one that is installed in place."""
     spec = module_spec(name)
     origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
-    places = {Path(sysconfig.get_path(key)) for key in ("purelib", "platlib")}
-    if origin is None or not places & set(origin.parents):
+    libraries = {Path(sysconfig.get_path(key)) for key in ("purelib", "platlib")}
+    if origin is None or not libraries & set(origin.parents):
         return None
     try:
         return version(_COMPUTING.get(name, name))
@@ -68,18 +71,12 @@ def _library(name: str) -> str | None:
 
 @cache
 def _core() -> str:
-    """The state of ftrun itself, which stays in a process as it was loaded."""
+    """Return the state of ftrun itself, which stays in a process as it was loaded."""
     return _digest(_files_of("ftrun"))
 
 
-def _of_sources(read: Mapping[str, bytes]) -> str:
-    """The state of local parts: what was read of them, whatever their files hold by now."""
-    digests = [[path, hashlib.sha256(source).hexdigest()] for path, source in sorted(read.items())]
-    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-
-
 def _files_of(name: str) -> list[Path]:
-    """The files of a top-level module or package; none where there is none."""
+    """Return the files of a top-level module or package; none where there is none."""
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None) or module_spec(name)
     if spec is None:
@@ -94,20 +91,20 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _digest(files: list[Path]) -> str:
-    """The state of these files, whatever folder they are in; "" where there are none."""
+    """Return the state of these files, whatever folder they are in; "" where there are none."""
     if not files:
         return ""
     return files_fingerprint(files, os.path.commonpath([path.parent for path in files])) or "cannot be read"
 
 
 def _imports(files: list[Path], read: Iterable[bytes]) -> set[str]:
-    """The top-level names that modules import."""
-    found = {name for source in read for name in _imported(source)}
+    """Return the top-level names that modules import."""
+    names = {name for source in read for name in _imported(source)}
     for path in files:
         if path.suffix == ".py":
             with suppress(OSError):
-                found |= set(_imported(path.read_bytes()))
-    return found
+                names |= set(_imported(path.read_bytes()))
+    return names
 
 
 def _imported(source: bytes) -> Iterator[str]:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from time import time
@@ -38,15 +38,15 @@ def files_fingerprint(paths: Iterable[str | os.PathLike[str]], root: str | os.Pa
     """
     files = [os.fspath(path) for path in paths]
     digests = _digests(files)
-    found = hashlib.sha256()
+    whole = hashlib.sha256()
     for path in files:
         digest = digests[path]
         if digest is None:
             return None
-        found.update(digest)
+        whole.update(digest)
         if root is not None:
-            found.update(f"{_name(path, os.fspath(root))}\0".encode(errors="surrogateescape"))
-    return found.hexdigest()
+            whole.update(f"{_name(path, os.fspath(root))}\0".encode(errors="surrogateescape"))
+    return whole.hexdigest()
 
 
 def _name(path: str, root: str) -> str:
@@ -56,33 +56,30 @@ def _name(path: str, root: str) -> str:
 
 
 def _digests(files: Iterable[str]) -> dict[str, bytes | None]:
-    """The SHA-256 of each file; None where it cannot be read."""
+    """Return the SHA-256 of each file; None where it cannot be read."""
     from concurrent.futures import ThreadPoolExecutor  # it is slow to load
 
     by_folder: dict[str, list[str]] = defaultdict(list)
     for path in dict.fromkeys(files):
         by_folder[os.path.dirname(os.path.abspath(path))].append(path)
-    found: dict[str, bytes | None] = {}
+    digests: dict[str, bytes | None] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         for folder, paths in by_folder.items():
             remembered = _Remembered(folder)
-            found |= {path: remembered.digest(path) for path in paths}
-            unknown = [path for path in paths if found[path] is None]
-            some = [unknown[start : start + _AT_ONCE] for start in range(0, len(unknown), _AT_ONCE)]
-            for path, (digest, state) in zip(unknown, chain.from_iterable(threads.map(_read_all, some)), strict=True):
-                found[path] = digest
+            digests |= {path: remembered.digest(path) for path in paths}
+            unknown = [path for path in paths if digests[path] is None]
+            portions = [unknown[start : start + _AT_ONCE] for start in range(0, len(unknown), _AT_ONCE)]
+            reads = threads.map(lambda portion: [_read(path) for path in portion], portions)
+            for path, (digest, state) in zip(unknown, chain.from_iterable(reads), strict=True):
+                digests[path] = digest
                 if digest and state:
                     remembered.add(state, digest)
             remembered.save()
-    return found
-
-
-def _read_all(paths: Sequence[str]) -> list[tuple[bytes | None, bytes | None]]:
-    return [_read(path) for path in paths]
+    return digests
 
 
 def _read(path: str) -> tuple[bytes | None, bytes | None]:
-    """The SHA-256 of a file, and its state where that can be trusted to stand for it."""
+    """Return the SHA-256 of a file, and its state where that can be trusted to stand for it."""
     try:
         if is_special(path):
             return None, None
@@ -124,7 +121,7 @@ class _Remembered:
         self._changed = False
 
     def digest(self, path: str) -> bytes | None:
-        """What was read of a file whose state is the same now, if anything was."""
+        """Return what was read of a file whose state is the same now, if anything was."""
         try:
             state = _state(os.stat(path))
         except (OSError, ValueError):

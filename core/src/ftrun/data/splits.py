@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from ftrun.contracts.data import Split, Splits, Subset
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.targets import Classes, Labels, Target
+from ftrun.contracts.targets import Classes, Labels
 from ftrun.data.cut import by_class, keep_classes
 from ftrun.data.fingerprint import ask_anew
 from ftrun.data.remarks import absent
@@ -17,13 +18,14 @@ from ftrun.spec.specfile import is_text
 
 
 def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
-    """The splits with a val, cut from train where the dataset has none; checked. Values know their mean in train."""
+    """Return the splits with a val, cut from train where they have none; checked. Values know their mean in train."""
     check(ask_anew(splits))
     whole = _with_val(splits, val_fraction, seed)
     if splits.val is None:
         _check_known(whole)
-    whole = _fitted(whole)
-    return whole.with_notes(*absent(whole))
+    train = whole.training.targets
+    fitted = whole.with_targets({name: target.fitted(train[name]) for name, target in whole.targets.items()})
+    return fitted.with_notes(*_notes(fitted), *absent(fitted))
 
 
 def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
@@ -36,13 +38,7 @@ def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
     if not in_val.any():
         raise DataError(f"{len(strata)} training samples are too few to cut a val split from.")
     train, val = (chosen.nonzero().flatten() for chosen in (~in_val, in_val))
-    return splits.with_val(Subset(splits.training, train), Subset(splits.training, val))
-
-
-def _fitted(splits: Splits) -> Splits:
-    targets = {name: target.fitted(splits.training.targets[name]) for name, target in splits.targets.items()}
-    fitted = splits.with_targets(targets)
-    return fitted.with_notes(*_notes(fitted))
+    return replace(splits, train=Subset(splits.training, train), val=Subset(splits.training, val))
 
 
 def _check_known(splits: Splits) -> None:
@@ -52,22 +48,24 @@ def _check_known(splits: Splits) -> None:
             raise DataError(f"no sample of the {split_name} split has target {' or '.join(map(repr, splits.targets))}.")
 
 
-def check_monitored(splits: Splits, figures: Sequence[str]) -> None:
-    """Raise DataError where a figure that decides on the best epoch is of a target that no sample of val has."""
+def check_monitored(splits: Splits, metrics: Sequence[str]) -> None:
+    """Raise DataError where a metric that decides on the best epoch is of a target that no sample of val has."""
     assert splits.val is not None
-    absent = _unknown_in(splits.val, splits)
-    for figure in figures:
-        if (target := figure.removeprefix("val/").rpartition("/")[0]) in absent:
+    unknown = _unknown_in(splits.val, splits)
+    for metric in metrics:
+        if (target := metric.removeprefix("val/").rpartition("/")[0]) in unknown:
             raise DataError(
-                f"no sample of the val split has target {target!r}, but {figure} is to decide which epoch is best. "
-                "Add some, or choose another figure as train.monitor."
+                f"no sample of the val split has target {target!r}, but {metric} is to decide which epoch is best. "
+                "Add some, or choose another metric as train.monitor."
             )
 
 
 def _notes(splits: Splits) -> Iterator[str]:
-    """What to know of fitted targets: where they are not judged, and whose numbers have lost digits."""
+    """Yield notes on fitted targets: where they are not evaluated, and whose numbers have lost digits."""
     for name, target in splits.targets.items():
-        missing = {split_name: _missing(target, split.targets[name]) for split_name, split in splits.items()}
+        missing = {
+            split_name: int((~target.complete(split.targets[name])).sum()) for split_name, split in splits.items()
+        }
         if any(missing.values()):
             counts = ", ".join(
                 f"{count or 'none'} of {len(split):,} {split_name}"
@@ -80,13 +78,8 @@ def _notes(splits: Splits) -> Iterator[str]:
         yield from (f"target {name!r}: {note}" for note in target.notes(splits.training.targets[name]))
 
 
-def _missing(target: Target, values: Tensor) -> int:
-    """Of how many samples not all is known."""
-    return int((~target.complete(values)).sum())
-
-
 def _unknown_in(split: Split, splits: Splits) -> list[str]:
-    """The targets that none of its samples has."""
+    """Return the targets that none of its samples has."""
     return [name for name, target in splits.targets.items() if not target.known(split.targets[name]).any()]
 
 
@@ -101,20 +94,18 @@ def with_missing(splits: Splits) -> set[str]:
 
 
 def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
-    """At most four steps of train, the last one shorter, and two batches of val; spread over the split, no test."""
-    samples = {"train": 3 * accumulate * batch_size + batch_size // 2, "val": 2 * batch_size}
-    chosen = {name: _spread(split, samples[name]) for name, split in splits.items() if name in samples}
+    """Return at most four steps of train, the last one shorter, and two batches of val, spread over them; no test."""
+    most = {"train": 3 * accumulate * batch_size + batch_size // 2, "val": 2 * batch_size}
+    chosen: dict[str, Split] = {}
+    for name, split in splits.items():
+        count = min(most.get(name, 0), len(split))
+        if count:
+            chosen[name] = Subset(split, torch.arange(count) * len(split) // count)
     return splits.with_splits(chosen)
 
 
-def _spread(split: Split, samples: int) -> Split:
-    if samples >= len(split):
-        return split
-    return Subset(split, torch.arange(samples) * len(split) // samples)
-
-
 def _strata(splits: Splits) -> Tensor:
-    """int64 [N], what the val cut keeps the proportions of: the first target with classes, or who has a target."""
+    """Return int64 [N], what the val cut keeps the proportions of: the first classes, or who has the first target."""
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
             return splits.training.targets[name]
@@ -123,7 +114,7 @@ def _strata(splits: Splits) -> Tensor:
 
 
 def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
-    """For each target, training samples and the classes or labels that they have, int64 [M] each."""
+    """Return for each target training samples and the classes or labels that they have, int64 [M] each."""
     members = []
     for name, target in splits.targets.items():
         values = splits.training.targets[name]
@@ -137,7 +128,7 @@ def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
 
 
 def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
-    """bool [N]: a random part of each stratum, `fraction` of it to the nearest sample.
+    """Return bool [N]: a random part of each stratum, `fraction` of it to the nearest sample.
 
     Of a stratum with at least two samples, at least one is chosen and at least one is not.
 
@@ -195,17 +186,13 @@ def check_values(splits: Splits) -> None:
         if len(split) == 0:
             raise DataError(f"the {split_name} split is empty.")
         for name, target in splits.targets.items():
-            values = _values(split, split_name, name)
+            values = split.targets.get(name)
+            if values is None:
+                known = ", ".join(split.targets) or "none"
+                raise DataError(f"the {split_name} split has no target {name!r}; it has {known}.")
+            if len(values) != len(split):
+                raise DataError(
+                    f"the {split_name} split has {len(split)} samples, but {len(values)} values of target {name!r}."
+                )
             target.check(values, f"{split_name}, target {name!r}")
     _check_known(splits)
-
-
-def _values(split: Split, split_name: str, name: str) -> Tensor:
-    values = split.targets.get(name)
-    if values is None:
-        raise DataError(f"the {split_name} split has no target {name!r}; it has {', '.join(split.targets) or 'none'}.")
-    if len(values) != len(split):
-        raise DataError(
-            f"the {split_name} split has {len(split)} samples, but {len(values)} values of target {name!r}."
-        )
-    return values

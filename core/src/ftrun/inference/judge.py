@@ -25,7 +25,6 @@ from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
 from ftrun.train.assemble import build_losses, build_metrics, corrupt_samples, loader
 from ftrun.train.evaluate import Evaluator, evaluate
-from ftrun.train.loss import TotalLoss
 from ftrun.train.memory import Portions
 
 JUDGING = ("loss", "metrics")
@@ -162,12 +161,14 @@ def _judged(
     *,
     own_data: bool,
 ) -> dict[str, Any]:
+    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
+    checkpoint.load_loss(run.folder.best(), losses, run.device)
     evaluator = Evaluator(
         run.net,
         run.spec.seed,
         run.device,
         run.setting,
-        _losses(run, spec, splits),
+        losses,
         build_metrics(spec, run.net.targets, run.device),
         run.ready,
     )
@@ -195,13 +196,6 @@ def _as_json(run: Opened, split: str, figures: dict[str, Any], own_data: bool) -
         with suppress(FtrunError):  # where one may not write
             return predictions.keep_arrays(run.folder, split, figures)
     return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in figures.items()}
-
-
-def _losses(run: Opened, spec: RunSpec, splits: Splits) -> TotalLoss:
-    """The run's loss, in the state of the best epoch."""
-    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
-    checkpoint.load_loss(run.folder.best(), losses, run.device)
-    return losses
 
 
 def _keep(run: Opened, split: str, said: predictions.Collected, console: Console) -> None:

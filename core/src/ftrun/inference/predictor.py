@@ -1,4 +1,4 @@
-"""`ftrun.load`: what a run has learnt, as an object that predicts, in the way that the run was judged."""
+"""`ftrun.load`: a run as an object that predicts, in the way that the run was evaluated."""
 
 import os
 from collections import deque
@@ -26,7 +26,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a net says of one input."""
+    """What a net predicts for one input."""
 
     scores: Mapping[str, float]
     """By name: the probabilities of the likeliest classes, the likeliest first; of each label; or the values."""
@@ -55,23 +55,23 @@ class Predictor:
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
 
     def predict(self, inputs: Any, top: int = 1) -> list[Any]:
-        """A prediction for each input, in order; where the run has several targets, {target: prediction} for each.
+        """Return a prediction for each input, in order; of several targets, {target: prediction} for each.
 
         inputs: one or a list of what the run's input takes. An image is a path, a PIL image, a uint8 tensor [C, H, W]
             or a uint8 array [H, W, C], and several may be one uint8 tensor [B, C, H, W]; a text is a str.
-        top: how many of the likeliest classes to tell
+        top: how many of the likeliest classes to give
 
         Raises DataError for what is no such input, or cannot be read.
         """
-        found: list[Any] = []
+        answers: list[Any] = []
         for batch in _in_batches(_listed(inputs), self._batch_size):
-            found += self._answers([self._prepared(self.input.raw(each)) for each in batch], top)
-        return found
+            answers += self._answers([self._prepared(self.input.raw(each)) for each in batch], top)
+        return answers
 
     def stream(
         self, sources: Iterable[T], top: int = 1, workers: int | None = None, read: Callable[[T], Any] | None = None
     ) -> Iterator[tuple[T, Any]]:
-        """Source and prediction of each input, in order; a DataError in its place where it cannot be read.
+        """Yield source and prediction of each input, in order; a DataError in its place where it cannot be read.
 
         Sources are read ahead by threads, two batches at most, whatever their number.
 
@@ -95,7 +95,7 @@ class Predictor:
                 yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
     def _prepared(self, raw: Any) -> Any:
-        """What of an input has to be kept until its batch is whole: images at the size that the net sees."""
+        """Return what of an input is kept until its batch is whole: images at the size that the net sees."""
         return raw if self.input.collated_shape is None else self.input.collate([raw])
 
     @torch.no_grad()
@@ -126,28 +126,24 @@ def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool 
 
 
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:
-    """What an output [B, outputs] says of each sample."""
+    """Return the prediction for each sample from an output [B, outputs]."""
+    scores = target.scores(output)
     if isinstance(target, Classes):
-        best = target.scores(output).topk(min(top, target.outputs))
-        chosen = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        best = scores.topk(min(top, target.outputs))
         return [
             Prediction({target.names[index]: value for index, value in zip(indices, values, strict=True)})
-            for indices, values in chosen
+            for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
-    if not isinstance(target, Labels):
-        return [Prediction(dict(zip(target.names, values, strict=True))) for values in target.scores(output).tolist()]
-    found = []
-    for values in target.scores(output).tolist():
-        pairs = sorted(zip(target.names, values, strict=True), key=lambda pair: -pair[1])
-        found.append(Prediction(dict(pairs)))
-    return found
+    named = [dict(zip(target.names, values, strict=True)) for values in scores.tolist()]
+    if isinstance(target, Labels):
+        named = [dict(sorted(each.items(), key=lambda pair: -pair[1])) for each in named]
+    return [Prediction(each) for each in named]
 
 
-def _listed(given: Any) -> Iterable[Any]:
-    """The inputs one by one: those of a list or a batch, or the only one."""
-    several = isinstance(given, list | tuple | Iterator) or getattr(given, "ndim", None) == 4
-    inputs: Iterable[Any] = given if several else [given]
-    return inputs
+def _listed(inputs: Any) -> Iterable[Any]:
+    """Return the inputs one by one: those of a list or a batch, or the only one."""
+    several = isinstance(inputs, list | tuple | Iterator) or getattr(inputs, "ndim", None) == 4
+    return inputs if several else [inputs]
 
 
 def _in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -157,7 +153,7 @@ def _in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _ahead(items: Iterable[T], do: Callable[[T], U], workers: int, most: int) -> Iterator[tuple[T, U]]:
-    """Each item and what `do` gives for it, in order; done by threads, `most` items ahead at most."""
+    """Yield each item and what `do` gives for it, in order; done by threads, `most` items ahead at most."""
     waiting: deque[tuple[T, Future[U]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:

@@ -1,7 +1,7 @@
-"""Weights and training state as safetensors and JSON, with digests; written beside, synced, and renamed into place.
+"""Weights and training state as safetensors and JSON, with digests; synced, and renamed into place.
 
 model.safetensors  the net's weights, under their library's names
-net.json           what rebuilds the net, the epoch and step that it is from, its val figures, the state of the losses
+net.json           what rebuilds the net, the epoch and step that it is from, its val metrics, the state of the losses
 net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
 tokenizer.json ... what of the net's input is too large for net.json, which names it in `input_files`
 state.*            optimizer, averaged weights and progress, where they are given
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
@@ -77,21 +77,21 @@ def save(
     input_files: texts that are kept as files beside it, by the name of the file
     previous: where the checkpoint goes that was there; it is removed if not given
     """
-    beside = folder.with_name(f".{folder.name}.new")
-    aside = previous or folder.with_name(f".{folder.name}.old")
+    temporary = folder.with_name(f".{folder.name}.new")
+    backup = previous or folder.with_name(f".{folder.name}.old")
     with writing(folder):
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
         try:
             for name, text in (input_files or {}).items():
-                (beside / name).write_bytes(text.encode())  # its line ends are its own
-            _write(beside, model, description, loss, state)
+                (temporary / name).write_bytes(text.encode())  # its line ends are its own
+            _write(temporary, model, description, loss, state)
         except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
+            shutil.rmtree(temporary, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
             raise
-        put_in_place(beside, folder, aside)
+        put_in_place(temporary, folder, backup)
         if previous is None:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(backup, ignore_errors=True)
 
 
 def _write(
@@ -126,7 +126,7 @@ def _write(
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, each in memory of its own, as safetensors wants them."""
+    """Return the same tensors, each in memory of its own, as safetensors wants them."""
     seen: set[int] = set()
     apart = {}
     for name, tensor in tensors.items():
@@ -137,7 +137,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _synced(files: Sequence[Path]) -> list[str]:
-    """Have the files on the disk, and give their digests: processor and disk are at work at the same time."""
+    """Write the files to the disk, and return their digests: processor and disk are at work at the same time."""
     try:
         with ThreadPoolExecutor(4) as threads:
             synced, digests = threads.map(sync, files), threads.map(digest, files)
@@ -166,7 +166,7 @@ def _digest(path: Path, state: bytes | None) -> str:
 
 
 def verify(folder: Path, *needed: str) -> dict[str, str]:
-    """The digest of each of a checkpoint's files. Raises Damaged where one is missing, or is not as it was written."""
+    """Return the digest of each of a checkpoint's files. Raises Damaged where one is missing or has changed."""
     try:
         digests = _read_json(folder / MANIFEST)["sha256"]
         wanted = {MODEL, NET, *needed}
@@ -185,7 +185,7 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
 
 
 def load_net(folder: Path) -> dict[str, Any]:
-    """What net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged.
+    """Return what net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged.
 
     In `input` are also the fields that are kept in files of their own.
     """
@@ -210,20 +210,14 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     _read(folder / MODEL, lambda path: load_model(model, path, device=device))
 
 
-class HasState(Protocol):
-    """The losses of a run, as far as their state goes."""
-
-    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None: ...
-
-
-def load_loss(folder: Path, losses: HasState, device: torch.device) -> None:
+def load_loss(folder: Path, losses: Any, device: torch.device) -> None:
     """Put a checkpoint's state of the losses into `losses`. Raises Damaged."""
     state = _unpacked(folder, "loss")
     _read(folder / NET, lambda _: losses.load_state(state, device))
 
 
 def load_val(folder: Path) -> dict[str, Any]:
-    """Return a checkpoint's val figures, large arrays as tensors; None for what is undefined. Raises Damaged."""
+    """Return a checkpoint's val metrics, large arrays as tensors; None for what is undefined. Raises Damaged."""
     return _unpacked(folder, "val")
 
 
@@ -235,13 +229,13 @@ def _unpacked(folder: Path, key: str) -> dict[str, Any]:
 
 
 def load_tensors(folder: Path) -> dict[str, Tensor]:
-    """A checkpoint's weights by name, on the CPU. Raises Damaged."""
+    """Return a checkpoint's weights by name, on the CPU. Raises Damaged."""
     verify(folder)
     return _read(folder / MODEL, load_file)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """The state that was saved, its tensors on the CPU. Raises Damaged."""
+    """Return the state that was saved, its tensors on the CPU. Raises Damaged."""
     verify(folder, STATE, STATE_TENSORS)
     tensors = _read(folder / STATE_TENSORS, load_file)
     return _read(folder / STATE, lambda path: dict(unpack(_read_json(path), tensors)))
@@ -269,7 +263,7 @@ def _read_json(path: Path) -> Any:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """The optimizer's state, by names that JSON can hold."""
+    """Return the optimizer's state, by names that JSON can hold."""
     state = optimizer.state_dict()
     return {**state, "state": {str(parameter): values for parameter, values in state["state"].items()}}
 
