@@ -10,7 +10,7 @@ from ftrun.plugins.selection import ONLY
 
 
 def plugins(catalogue: Catalogue) -> dict[str, Any]:
-    """Every plugin with its parts, the broken ones with the reason, the clashes, and what FTRUN_PLUGINS leaves out."""
+    """Return plugins with their parts, the broken ones with the reason, clashes, and what FTRUN_PLUGINS leaves out."""
     return {
         "plugins": [
             {
@@ -49,7 +49,7 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def plugins_text(listed: dict[str, Any]) -> str:
-    """The same for people."""
+    """Return the same for people."""
     lines = []
     for plugin in listed["plugins"]:
         lines.append(f"{plugin['distribution']} {plugin['version']}")
@@ -74,13 +74,13 @@ def _warnings(plugin: dict[str, Any]) -> list[str]:
 
 
 def summary(part: type) -> str:
-    """Return the first line of what a class says of itself."""
+    """Return the first line of a class's own docstring."""
     # inspect.getdoc would find the role's docstring where a part has none of its own.
     return (part.__doc__ or "").strip().partition("\n")[0]
 
 
 def cache_text(cache: dict[str, Any]) -> str:
-    """What the cache holds, a line each, the longest unused first."""
+    """Return what the cache holds, a line each, the longest unused first."""
     entries = cache["entries"]
     lines = [
         f"{shown_bytes(each['bytes']):>9}  {each['name']}: {each['samples']:,} samples of {each['shape']}, "

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
+from pydantic import BaseModel
+
 from ftrun.cli.listing import summary
 from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.contracts.hooks import ROLE_OF_HOOK
 from ftrun.contracts.printable import columns
-from ftrun.contracts.specs import ROLES, Part
+from ftrun.contracts.specs import ROLES
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.runspec import SLOTS
 from ftrun.spec.trainspec import Train
@@ -21,10 +23,11 @@ _KEYS: dict[str, str | None] = {role.role: None for role in ROLES} | {slot.role.
 _ROLE_NAMES = {
     role.role: (role.role, _KEYS[role.role], hook.removeprefix("ftrun_")) for hook, role in ROLE_OF_HOOK.items()
 }
+_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 
 def options(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
-    """The options of a role's parts, of those of one name, or of a key of the spec's own: `train`.
+    """Return the options of a role's parts, of those of one name, or of a key of the spec's own: `train`.
 
     After a dot, one option of them with what it holds: `train.phases`, `csv.targets`.
 
@@ -32,7 +35,9 @@ def options(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     """
     holder, dot, option = what.rpartition(".")
     try:
-        return _own(what) or parts(catalogue, what)
+        if what == "train":
+            return [_described(Train, what, None, what, "ftrun", version("ftrun"))]
+        return parts(catalogue, what)
     except SpecError as error:
         try:
             outer = options(catalogue, holder) if dot else []
@@ -48,27 +53,8 @@ def options(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
         raise SpecError(f"{holder} has no option {option!r}.{near} It has {', '.join(names) or 'none'}.") from None
 
 
-def _own(key: str) -> list[dict[str, Any]]:
-    """A key of the spec that holds no part."""
-    if key != "train":
-        return []
-    schema = Train.model_json_schema()
-    return [
-        {
-            "name": key,
-            "role": None,
-            "key": key,
-            "distribution": "ftrun",
-            "version": version("ftrun"),
-            "summary": summary(Train),
-            "description": inspect.getdoc(Train) or "",
-            "options": _options(schema, schema),
-        }
-    ]
-
-
 def _inner(holder: dict[str, Any], name: str, option: str) -> dict[str, Any] | None:
-    """One option of what `holder` describes, described likewise: itself, where it holds no options of its own."""
+    """Return one option of what `holder` describes, described likewise: itself, where it holds no options."""
     for each in holder["options"]:
         if each["name"] == option:
             rows = each.get("options") or [each]
@@ -77,7 +63,7 @@ def _inner(holder: dict[str, Any], name: str, option: str) -> dict[str, Any] | N
 
 
 def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
-    """The parts of a role, or those of one name, with their options.
+    """Return the parts of a role, or those of one name, with their options.
 
     Raises SpecError where there are none, PluginError where plugins clash over the name.
     """
@@ -97,11 +83,15 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
             f"no role and no part named {what!r}.{near} Roles: {', '.join(_KEYS)}. "
             f"`ftrun plugins` lists all parts.{catalogue.not_here if catalogue.left_out else ''}"
         )
-    return [_describe(catalogue, *each) for each in found]
+    owners = [catalogue.owner(each_role, name) for each_role, name, _ in found]
+    return [
+        _described(part, name, each_role, _KEYS[each_role], owner.distribution, owner.version)
+        for (each_role, name, part), owner in zip(found, owners, strict=True)
+    ]
 
 
 def parts_text(listed: list[dict[str, Any]]) -> str:
-    """The same for people."""
+    """Return the same for people."""
     blocks = []
     for part in listed:
         role = part["role"] or "key of a spec"
@@ -112,29 +102,30 @@ def parts_text(listed: list[dict[str, Any]]) -> str:
 
 
 def _rows(options: list[dict[str, Any]], indent: str = "") -> Iterator[tuple[str, ...]]:
-    """A row for each option, and below it, indented, for each of what it holds."""
+    """Yield a row for each option, and below it, indented, for each of what it holds."""
     for option in options:
         yield indent + option["name"], option["type"], _default_text(option), option["description"]
         yield from _rows(option.get("options", []), indent + "  ")
 
 
-def _describe(catalogue: Catalogue, role: str, name: str, part: type[Part]) -> dict[str, Any]:
-    owner = catalogue.owner(role, name)
-    schema = part.model_json_schema()
+def _described(
+    holder: type[BaseModel], name: str, role: str | None, key: str | None, distribution: str, version: str
+) -> dict[str, Any]:
+    schema = holder.model_json_schema()
     return {
         "name": name,
         "role": role,
-        "key": _KEYS[role],
-        "distribution": owner.distribution,
-        "version": owner.version,
-        "summary": summary(part),
-        "description": inspect.getdoc(part) or "",
+        "key": key,
+        "distribution": distribution,
+        "version": version,
+        "summary": summary(holder),
+        "description": inspect.getdoc(holder) or "",
         "options": _options(schema, schema),
     }
 
 
 def _options(holder: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The options that an object's JSON Schema has, each with what it holds itself, where that is objects too."""
+    """Return the options that an object's JSON Schema has, each with those of the objects that it holds."""
     required = holder.get("required", [])
     described = []
     for option, field in holder["properties"].items():
@@ -155,7 +146,7 @@ def _options(holder: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, A
 
 
 def _held(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
-    """The JSON Schema of the objects that an option holds, one or many; None where it holds none."""
+    """Return the JSON Schema of the objects that an option holds, one or many; None where it holds none."""
     if "$ref" in field:
         field = schema["$defs"][field["$ref"].rpartition("/")[2]]
     if "properties" in field:
@@ -173,7 +164,7 @@ def _default_text(option: dict[str, Any]) -> str:
 
 
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
-    """A JSON Schema type in a few words: `number > 0`, `"macro" or "micro"`, `null or string`."""
+    """Return a JSON Schema type in a few words: `number > 0`, `"macro" or "micro"`, `null or string`."""
     if "$ref" in field:
         return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if branches := field.get("anyOf") or field.get("oneOf"):
@@ -185,14 +176,5 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
         return f"list of {_type(field['items'], schema)}"
     if kind == "object" and isinstance(field.get("additionalProperties"), dict):
         return f"object of {_type(field['additionalProperties'], schema)}"
-    bounds = [
-        f"{sign} {field[key]}"
-        for key, sign in (
-            ("exclusiveMinimum", ">"),
-            ("minimum", ">="),
-            ("exclusiveMaximum", "<"),
-            ("maximum", "<="),
-        )
-        if key in field
-    ]
+    bounds = [f"{sign} {field[key]}" for key, sign in _BOUNDS.items() if key in field]
     return " ".join([kind, " and ".join(bounds)]).strip()

@@ -64,16 +64,13 @@ def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device:
     The spec is the run's own. With --epochs, the learning rate is from here on what it is at this step of a run of N
     epochs; what is done stays as it is.
     """
-    from ftrun.runs.folder import RunFolder
+    from ftrun.inference.run import Run
 
-    folder = RunFolder.existing(run)
-    if folder.read_status().get("state") == "finished" and epochs in (None, folder.epochs):
+    opened = Run(run, trust=trust)
+    if opened.is_complete(epochs):
         click.echo(f"{run}: already finished; its results: {run / 'results.json'}. --epochs N extends it.")
-        return
-    catalogue = folder.catalogue(trust=trust)
-    from ftrun.train.session import resume as resume_session
-
-    resume_session(folder, catalogue, epochs, device, other_data=other_data)
+    else:
+        opened.resume(epochs, device=device, allow_other_data=other_data)
 
 
 @click.command()

@@ -153,7 +153,7 @@ class Run(RecordedRun):
         epochs: how many epochs the run is to have in all, if more than it was for
         quiet: whether nothing is shown
         """
-        if self.finished and epochs in (None, self._files.epochs):
+        if self.is_complete(epochs):
             return self
         from ftrun.train.session import resume
 

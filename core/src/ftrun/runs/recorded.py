@@ -142,6 +142,10 @@ class RecordedRun:
         """Whether the run has finished; one that is being extended has results, but of before."""
         return self.status.get("state") == "finished"
 
+    def is_complete(self, epochs: int | None = None) -> bool:
+        """Return whether the run has finished, and has as many epochs as asked for, if any are."""
+        return self.finished and epochs in (None, self._files.epochs)
+
     @property
     def results(self) -> dict[str, Any] | None:
         """What results.json holds: best_epoch, val, test, samples, seconds; None where the run is not finished."""
