@@ -52,8 +52,8 @@ from ftrun.data.filedigests import files_fingerprint as files_fingerprint
 from ftrun.data.spellings import grouped_spellings as grouped_spellings
 from ftrun.inference.predictor import Prediction as Prediction
 from ftrun.inference.predictor import Predictor as Predictor
-from ftrun.inference.predictor import load as load
 from ftrun.inference.run import Run as Run
+from ftrun.inference.run import load as load
 from ftrun.inference.run import open as open  # noqa: A004  (read as ftrun.open)
 from ftrun.inference.run import run as run
 from ftrun.plugins.apiversion import API_VERSION as API_VERSION

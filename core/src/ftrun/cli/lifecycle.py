@@ -27,7 +27,7 @@ def configure_process() -> None:
         # may need. But one that sleeps has to wait for its turn when it is woken, many times a step, if others are at
         # work too. Two runs of ResNet-18 at 32 px on two cores, ms a step: over 3,000 with 1,000 or 5,000 turns, 320
         # with 100,000, 500 with libgomp's own. (Beside a program that is busy all the time, the latter is quicker: 550
-        # against 1,050.) It has to be told before torch loads.
+        # against 1,050.) It has to be set before torch loads.
         os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     # A tensor of more than 32 MB is taken from the system anew in each step, in pages of 4 KB, each of which has to be
     # faulted in: up to a third of the time of a large batch. With this, torch asks for pages of 2 MB (Linux).

@@ -1,4 +1,4 @@
-"""Standard output and error that tell in one message, or bear, what keeps them from being written."""
+"""Standard output and error that raise one message, or nothing, where they cannot be written."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from ftrun.contracts.errors import CannotWrite
 class Output(TextIOWrapper):
     """A text stream that raises CannotWrite once; what is written later goes nowhere, and a run goes on.
 
-    Where a terminal is gone, nobody is there to be told. A closed pipe's error stays: its reader has read enough.
+    Where a terminal is gone, nobody can read it. A closed pipe's error stays: its reader has read enough.
     """
 
     silent = False
@@ -31,7 +31,7 @@ class Output(TextIOWrapper):
             self._check(error)
 
     def _check(self, error: OSError) -> None:
-        """Raise what is to be told of `error`, if anything is."""
+        """Raise what the user has to know of `error`, if anything."""
         if self.silent or (error.errno == errno.EIO and self.isatty()):
             return
         if error.errno == errno.EPIPE:

@@ -43,10 +43,10 @@ def evaluate(
     """
     if path is not None and dataset is not None:
         raise SpecError("give PATH or --dataset, not both.")
-    folder = _judgeable(run)
+    folder = _with_best_epoch(run)
     from ftrun.inference.judge import judge
 
-    answer(judge(folder, path or dataset, split, device, other_data=other_data, trust=trust), _figures_text, as_json)
+    answer(judge(folder, path or dataset, split, device, other_data=other_data, trust=trust), _metrics_text, as_json)
 
 
 @click.command()
@@ -67,7 +67,7 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
     """
     if as_json and to_csv:
         raise SpecError("give --json or --csv, not both.")
-    folder = _judgeable(run)
+    folder = _with_best_epoch(run)
     if to_csv:
         from ftrun.data.files import check_new, check_no_input
         from ftrun.inference.predicttable import is_table
@@ -85,15 +85,15 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
 @click.argument("folder", metavar="[DIR]", type=PATH, default="runs")
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
-    """List the runs in DIR, `runs` if not given: state, best figure, backbone and age."""
+    """List the runs in DIR, `runs` if not given: state, best metric, backbone and age."""
     from ftrun.runs.summaries import runs as found
     from ftrun.runs.summaries import runs_text
 
     answer(found(folder), runs_text, as_json)
 
 
-def _judgeable(run: Path) -> "RunFolder":
-    """The folder of a run that has a best epoch; told before anything heavy loads."""
+def _with_best_epoch(run: Path) -> "RunFolder":
+    """Return the folder of a run that has a best epoch, before anything heavy loads."""
     from ftrun.runs.folder import RunFolder
 
     folder = RunFolder.existing(run)
@@ -102,7 +102,7 @@ def _judgeable(run: Path) -> "RunFolder":
 
 
 def _standard_input() -> Iterator[str]:
-    """Its lines, once they are asked for; a file's name may be no text."""
+    """Yield its lines, once they are asked for; a file's name may be no text."""
     if sys.stdin is None:
         raise SpecError("-: there is no standard input to read.")
     if isinstance(sys.stdin, TextIOWrapper):
@@ -110,9 +110,9 @@ def _standard_input() -> Iterator[str]:
     yield from sys.stdin
 
 
-def _figures_text(judged: dict[str, Any]) -> str:
-    samples = judged["samples"]
-    lines = [f"{judged['run']}, epoch {judged['epoch']}, on {judged['dataset']['name']}"]
-    for split in samples:
-        lines.append(f"{split}: {line_of(judged[split])}  ({samples[split]:,} samples)")
+def _metrics_text(results: dict[str, Any]) -> str:
+    lines = [f"{results['run']}, epoch {results['epoch']}, on {results['dataset']['name']}"]
+    lines += [
+        f"{split}: {line_of(results[split])}  ({samples:,} samples)" for split, samples in results["samples"].items()
+    ]
     return "\n".join(lines)

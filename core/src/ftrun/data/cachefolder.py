@@ -1,4 +1,4 @@
-"""The folder in which runs keep what is slow to make anew: what is in it, how large it may get. Needs no torch.
+"""The folder in which runs keep what is slow to make again: its content and its limit. Needs no torch.
 
 Whatever is ours in it is a folder with a marker, and nothing else is ever removed: the folder may be somebody's who has
 other things in it.
@@ -72,7 +72,7 @@ def limit() -> int:
 
 
 def entries() -> list[Entry]:
-    """The tensors in it, the longest unused first."""
+    """Return the tensors in it, the longest unused first."""
     found = []
     for path, about in _ours():
         if "samples" not in about or path.suffix == ".new":
@@ -84,7 +84,7 @@ def entries() -> list[Entry]:
 
 
 def as_json() -> dict[str, Any]:
-    """The folder, its limit and what is in it."""
+    """Return the folder, its limit and what is in it."""
     return {
         "folder": str(folder()),
         "limit": limit(),
@@ -135,7 +135,7 @@ def shelf(name: str) -> Path:
 
 
 def make_room(needed: int) -> bool:
-    """Remove what was used longest ago until `needed` more bytes fit, and say whether they do.
+    """Remove what was used longest ago until `needed` more bytes fit; return whether they do.
 
     Nothing is removed where they would not fit even so.
     """
@@ -154,7 +154,7 @@ def make_room(needed: int) -> bool:
 
 
 def clear() -> int:
-    """Remove all that is ours, and give the number of bytes that its tensors took."""
+    """Remove all that is ours; return the number of bytes that its tensors took."""
     size = sum(entry.bytes for entry in entries())
     for path, _ in _ours():
         if not _is_written(path):
@@ -163,7 +163,7 @@ def clear() -> int:
 
 
 def _is_written(path: Path) -> bool:
-    """Whether a process may be at work on it, that has not been killed meanwhile."""
+    """Return whether a process may be at work on it, that has not been killed meanwhile."""
     try:
         return path.suffix == ".new" and time() - (path / MARKER).stat().st_mtime < _LEFTOVER
     except OSError:
@@ -171,7 +171,7 @@ def _is_written(path: Path) -> bool:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a folder has our marker."""
+    """Return whether a folder has our marker."""
     return (path / MARKER).is_file() and not path.is_symlink()
 
 
@@ -188,7 +188,7 @@ def remove(path: Path) -> None:
 
 
 def _ours() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Each folder of ours in it, and what its marker says."""
+    """Yield each folder of ours in it, and what its marker says."""
     with suppress(OSError):
         for path in sorted(folder().iterdir()):
             with suppress(OSError, ValueError):

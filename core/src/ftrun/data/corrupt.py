@@ -1,4 +1,4 @@
-"""Samples that cannot be read: an error or, up to a number that the spec gives, skipped; never silently."""
+"""Samples that cannot be read: an error or, up to a number that the spec gives, skipped, never silently."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a cut of samples into two splits leaves of each class, in both."""
+"""Cutting samples into two splits so that each class stays in both."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,8 +15,8 @@ def keep_classes(
 ) -> "Tensor":
     """Return `chosen`, bool [N], changed where it takes the last samples of a class of any target, or none of them.
 
-    chosen: the samples that are set aside, for val or test
-    draws: int64 [N], random: of the samples of a class, those with the least are the first to be set aside
+    chosen: the samples for val or test
+    draws: int64 [N], random: of the samples of a class, those with the least are the first to be chosen
     left: how many samples of a class stay at least, if it has more; one stays always
     in_both: whether each class of two and more samples is to have one among the chosen too
     """
@@ -59,7 +59,7 @@ def _choose_of_each(chosen: "Tensor", members: Members, draws: "Tensor") -> None
 
 
 def _is_last(sample: "Tensor", chosen: "Tensor", members: Members) -> bool:
-    """Whether a class of this sample has no other one that stays."""
+    """Return whether a class of this sample has no other one that stays."""
     for samples, classes in members:
         staying = ~chosen[samples]
         for which in classes[samples == sample].tolist():

@@ -1,4 +1,4 @@
-"""What `ftrun predict` is asked for: files, by paths, folders, globs, lists on standard input; or lines of files."""
+"""The inputs of `ftrun predict`: files, by paths, folders, globs, lists on standard input; or lines of files."""
 
 import glob
 import os
@@ -19,7 +19,7 @@ class Line(NamedTuple):
 
 
 def lines(arguments: Iterable[str], standard_input: Iterable[str]) -> list[Line]:
-    """Every line of the files, in order, empty ones included; `-` stands for standard input.
+    """Return every line of the files, in order, empty ones included; `-` stands for standard input.
 
     Raises DataError where a file cannot be read.
     """
@@ -44,10 +44,9 @@ def _opened(path: str) -> Iterator[str]:
 
 
 def listed(arguments: Iterable[str], standard_input: Iterable[str], scan: FileScan) -> list[str]:
-    """Every file, in the order asked for; folders and globs in the order of names.
+    """Return every file, in the order asked for; folders and globs in the order of names.
 
-    `-` stands for the paths on standard input, one a line. A path that does not exist stays, to be told of when it is
-    read.
+    `-` stands for the paths on standard input, one a line. A path that does not exist stays: reading it will say so.
 
     scan: takes files from a folder, as it does for training; a file that is named is taken whatever its name
     """

@@ -21,7 +21,7 @@ Ready: TypeAlias = Callable[[Batch], Batch]
 """What makes a batch ready for the net, on its device: each sample on its own, so that batches may go together."""
 
 _CHUNK = 2**20  # bytes that are read and made ready at once: what each operation costs by itself is shared by batches
-_CHUNK_ON_GPU = 2**25  # a GPU is done with more of them in the time that it takes to tell it
+_CHUNK_ON_GPU = 2**25  # a GPU is done with more of them in the time that it takes to start it
 _MOST_BATCHES = 64
 _SORTED_BATCHES = 50
 
@@ -32,7 +32,7 @@ class Loader:
     """Reads a split in whole batches: in order for evaluation, shuffled anew for each epoch of training.
 
     collate: makes a batch of raw inputs, as `InputSpec.collate` does; not used where the split's are collated already
-    corrupt: told of samples that cannot be read; only where it allows for some are they skipped
+    corrupt: counts samples that cannot be read; only where it allows for some are they skipped
     sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
         at once, and on a GPU the split stays in its memory where there is room
     dataset: the part that the split is from: for messages
@@ -71,24 +71,24 @@ class Loader:
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:
-        """Number of optimizer steps in an epoch of training, each of `accumulate` batches."""
+        """Return the number of optimizer steps in an epoch of training, each of `accumulate` batches."""
         return -(-len(_starts(self.samples, self._batch_size, lone_last=False)) // accumulate)
 
     def sample(self) -> Batch | None:
-        """One whole batch, to try things on; None where there is none, or it cannot be read."""
+        """Return one whole batch, to try things on; None where there is none, or it cannot be read."""
         if self.samples < self._batch_size:
             return None
         batch, _ = self._reader.__getitems__(range(self._batch_size))
         return batch if isinstance(batch, Batch) else None
 
     def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:
-        """Every sample once, in the split's own order, or by their lengths; without those that cannot be read."""
+        """Yield every sample once, in the split's own order, or by their lengths; without those that cannot be read."""
         for batch in self._read(self._in_order(), 0, ready):
             if batch is not None:
                 yield batch
 
     def one_in_order(self, number: int, ready: Ready | None = None) -> Batch | None:
-        """One batch of those that `in_order` gives, counted on from the start where there are fewer.
+        """Return one batch of those that `in_order` gives, counted on from the start where there are fewer.
 
         Where none of its samples can be read, it is the next one that has some; None where no batch has any.
         """
@@ -106,7 +106,7 @@ class Loader:
     def shuffled(
         self, seed: int, epoch: int, ready: Ready | None = None, *, accumulate: int = 1, start: int = 0
     ) -> Iterator[list[Batch]]:
-        """Every sample once, in an order that depends on (seed, epoch) alone: for each step, its batches.
+        """Yield every sample once, in an order that depends on (seed, epoch) alone: for each step, its batches.
 
         A lone last sample joins the batch before it: batch normalisation cannot learn from one.
 
@@ -122,7 +122,7 @@ class Loader:
             yield [batch for batch in step if batch is not None]
 
     def _read(self, portions: list[list[int]], start: int, ready: Ready | None) -> Iterator[Batch | None]:
-        """A batch for each portion from number `start` on, or None where none of its samples can be read."""
+        """Yield a batch for each portion from number `start` on, or None where none of its samples can be read."""
         ready = ready or identity
         if self._workers:
             for read in self._workers.read(portions[start:]):
@@ -150,7 +150,7 @@ class Loader:
         return batch.pin_memory() if self._pin and isinstance(batch, Batch) else batch, unreadable
 
     def _made_ready(self, portions: list[list[int]], read: Read, ready: Ready) -> list[Batch | None]:
-        """A batch for each portion, from what was read of all of them."""
+        """Return a batch for each portion, from what was read of all of them."""
         batch, unreadable = read
         if len(portions) > 1 and (unreadable or not isinstance(batch, Batch)):  # find out which it is
             return [self._made_ready([portion], self._read_together([portion]), ready)[0] for portion in portions]
@@ -161,7 +161,7 @@ class Loader:
         return list(batch.split([len(portion) for portion in portions])) if len(portions) > 1 else [batch]
 
     def _checked(self, read: Read) -> Batch | None:
-        """The batch; raises what was raised where it was read."""
+        """Return the batch; raise what was raised where it was read."""
         batch, unreadable = read
         for index, reason in unreadable:
             self._corrupt.add(self.name, index, reason)
@@ -171,7 +171,7 @@ class Loader:
 
 
 def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """`order` [N], so changed that each `size` samples in a row have similar lengths.
+    """Return `order` [N], changed so that each `size` samples in a row have similar lengths.
 
     Some batches' worth of samples are sorted at a time, and their batches shuffled, so that what is learnt together
     stays random from epoch to epoch. A last short batch stays the last.
@@ -190,13 +190,13 @@ def _portions(order: Sequence[int], size: int, *, lone_last: bool) -> list[list[
 
 
 def _starts(samples: int, size: int, *, lone_last: bool) -> range:
-    """Where batches begin; unless `lone_last`, a last one of a single sample is a part of the one before it."""
+    """Return where batches begin; unless `lone_last`, a last one of a single sample is a part of the one before it."""
     is_lone = size > 1 and samples > size and samples % size == 1
     return range(0, samples - 1 if is_lone and not lone_last else samples, size)
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:
-    """The same values; while one of them is made use of, a thread gets the next."""
+    """Yield the same values; while one of them is used, a thread gets the next."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, values, end)

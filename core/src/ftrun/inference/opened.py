@@ -1,4 +1,4 @@
-"""A run, opened again: the net that was judged with the weights of its best epoch, as it was built and as it computed.
+"""A run, opened again: the net with the weights of its best epoch, as it was built and as it computed.
 
 Whatever uses a run after its training goes through here: `ftrun evaluate`, `ftrun predict`, `ftrun.load`.
 """
@@ -55,7 +55,7 @@ class Opened:
         return replace(batch, inputs=self.net.input.prepare(batch.inputs))
 
     def not_as_it_was(self) -> list[str]:
-        """What is another one than in the run, and might change a last digit: versions, device."""
+        """Return what is another one than in the run, and might change a last digit: versions, device."""
         now = {
             "device": str(self.device),
             "threads": self.resolved.get("threads"),
@@ -79,7 +79,7 @@ def open_run(
     device: as `--device`; that of the run, if it is here, or the best one here if not given
     compiled: whether to compile the net where the run did
     catalogue: where its parts come from; what is installed, loaded afresh, and the run's own, if not given
-    keys: those of the parts that are wanted beside the net's; `spec` has the others as plain JSON
+    keys: those of the parts that are wanted besides the net's; `spec` has the others as plain JSON
     trust: whether local parts in the folder may run although this user has never run them
 
     Raises SpecError where there is no best epoch yet, PluginError where a plugin is gone or has become another one,
@@ -119,7 +119,7 @@ def _built(spec: RunSpec, needed: recorded.NetRecord, about: Mapping[str, Any], 
 
 @contextmanager
 def _same_plugins(resolved: Mapping[str, Any], catalogue: Catalogue) -> Iterator[None]:
-    """Whatever goes wrong inside is put down to plugins of another version, if there are any."""
+    """Raise PluginError for whatever goes wrong inside, if plugins of another version are here."""
     try:
         yield
     except (PluginError, DataError):

@@ -14,10 +14,8 @@ from torch import Tensor
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.net import outputs_by_target
-from ftrun.contracts.paths import expand_path
 from ftrun.contracts.targets import Classes, Labels, Target
-from ftrun.inference.opened import Opened, open_run
-from ftrun.runs.folder import RunFolder
+from ftrun.inference.opened import Opened
 from ftrun.train.memory import Portions
 
 T = TypeVar("T")
@@ -112,17 +110,6 @@ class Predictor:
         inputs = self.input.prepare(batch.inputs.to(run.device))
         with run.setting.autocast(run.device):
             return dict(outputs_by_target(run.net, run.net(inputs)))
-
-
-def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> Predictor:
-    """Return the best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
-
-    Inputs are read and prepared, and the net computes, as when the run was evaluated. Nothing is fetched.
-
-    run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
-    trust: whether code that the folder has of its net may run although this user has never run it: it can do anything
-    """
-    return Predictor(open_run(RunFolder.existing(expand_path(run)), device, trust=trust))
 
 
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:

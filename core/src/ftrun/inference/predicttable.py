@@ -1,4 +1,4 @@
-"""The columns of a table of `ftrun predict --csv`, which also tell such a table from any other. Loads nothing heavy."""
+"""The columns of a table of `ftrun predict --csv`, by which such a table is known again. Loads nothing heavy."""
 
 import csv
 from collections.abc import Mapping

@@ -103,7 +103,7 @@ class Run(RecordedRun):
 
         device: the run's, if it is available, or the best one here, if not given
         catalogue: where its parts come from; what is installed, and the run's own, if not given
-        keys: those of the spec whose parts are wanted as objects too, such as "dataset", beside the net's
+        keys: those of the spec whose parts are wanted as objects too, such as "dataset", besides the net's
         """
         from ftrun.inference.opened import open_run
 
@@ -162,6 +162,17 @@ class Run(RecordedRun):
         with undisturbed():
             resume(self._files, catalogue, epochs, device, other_data=allow_other_data, quiet=quiet)
         return self
+
+
+def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> "Predictor":
+    """Return the best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
+
+    Inputs are read and prepared, and the net computes, as when the run was evaluated. Nothing is fetched.
+
+    run: the run folder; device: cpu, cuda, cuda:1, ...; the run's own, if it is here, if not given
+    trust: whether code that the folder has of its net may run although this user has never run it: it can do anything
+    """
+    return Run(run, trust=trust).predictor(device)
 
 
 def open(run: str | os.PathLike[str], *, trust: bool = False) -> Run:  # noqa: A001  (read as ftrun.open)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftrun.contracts.errors import FtrunError, PluginError
-from ftrun.contracts.specs import Part
+from ftrun.contracts.specs import ROLES, Part
 
 _NOTE = "in "
 
@@ -32,7 +32,8 @@ def build(part: Part, where: str, *arguments: Any, method: str = "build") -> Any
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:
-            wanted = list(inspect.signature(getattr(_role(part), method)).parameters)[1:]
+            role = next(role for role in ROLES if isinstance(part, role))
+            wanted = list(inspect.signature(getattr(role, method)).parameters)[1:]
             raise misbuilt(part, f"{method}({', '.join(wanted)}) is how it is called, but {error}.") from None
         made = function(*arguments)
         if fault := fault_of(part, made):
@@ -120,12 +121,6 @@ def _origin(part: type[Part]) -> str:
             return f"{distribution.name} {distribution.version}" if distribution else module
     file = getattr(sys.modules.get(module), "__file__", None)  # local parts
     return Path(file).name if file else module
-
-
-def _role(part: Part) -> type[Part]:
-    from ftrun.contracts.specs import ROLES
-
-    return next(role for role in ROLES if isinstance(part, role))
 
 
 def shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from time import monotonic, perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,15 +19,15 @@ _SHOWN_EVERY = 0.05  # seconds
 _LOSS_EVERY = 0.5  # seconds; reading the loss waits for the device
 
 
-class Bar(Protocol):
-    """How far an epoch is."""
+class Bar:
+    """How far an epoch is; shows nothing itself."""
 
     def advance(self, samples: int, loss: Tensor | None = None) -> None:
-        """`samples` more are done; `loss` of their batch, a scalar on any device, read only when it is shown."""
+        """Count `samples` more; `loss` of their batch, a scalar on any device, is read only when it is shown."""
 
 
 class Console:
-    """Where a run's lines go. Lines said before there is a folder are logged once there is one.
+    """Where a run's lines go. Those shown before there is a folder are logged once there is one.
 
     started: when the command was given, by perf_counter
     err: whether it all goes to standard error, because the command's answer goes to standard output
@@ -70,17 +70,17 @@ class Console:
         else:
             self._waiting.append(stamped)
 
-    def epoch(self, epoch: str, figures: Mapping[str, float], is_best: bool) -> None:
-        """One epoch's line."""
-        shown = {name: value for name, value in figures.items() if name.startswith(("train/", "val/"))}
-        seconds = figures["seconds/train"] + figures["seconds/eval"]
+    def epoch(self, epoch: str, metrics: Mapping[str, float], is_best: bool) -> None:
+        """Show one epoch's line."""
+        shown = {name: value for name, value in metrics.items() if name.startswith(("train/", "val/"))}
+        seconds = metrics["seconds/train"] + metrics["seconds/eval"]
         self.say(f"{epoch}  {line_of(shown)}  {seconds:.1f} s{'  best' if is_best else ''}")
 
     @contextmanager
     def progress(self, what: str, samples: int) -> Iterator[Bar]:
         """Show a progress bar over some samples, on a terminal and in a notebook; elsewhere, nothing."""
         if self._console.quiet or not (self._console.is_terminal or self._console.is_jupyter):
-            yield _NoBar()
+            yield Bar()
             return
         columns = (
             TextColumn("{task.description}"),
@@ -99,12 +99,7 @@ def error_console() -> Console:
     return Console(perf_counter(), err=True)
 
 
-class _NoBar:
-    def advance(self, samples: int, loss: Tensor | None = None) -> None:
-        pass
-
-
-class _LiveBar:
+class _LiveBar(Bar):
     def __init__(self, display: Progress, what: str, samples: int) -> None:
         self._display = display
         self._task = display.add_task(what, total=samples, rate="", loss="")

@@ -45,7 +45,7 @@ def _origin(role: str, name: str, catalogue: Catalogue) -> dict[str, str]:
 
 
 def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
-    """Training samples of each class, by target and name: what a loss may weigh classes by."""
+    """Return the training samples of each class, by target and name: what a loss may weigh classes by."""
     counts = {}
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
@@ -56,13 +56,13 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
 
 
 def machine(device: torch.device) -> dict[str, str | int | None]:
-    """What the run computes on, beside the versions of what it computes with."""
+    """Return what the run computes on; `versions` has what it computes with."""
     gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return {"processor": processor(), "cores": os.cpu_count(), **gpu, "system": platform.platform()}
 
 
 def processor() -> str:
-    """Its name, as far as the system knows it."""
+    """Return the processor's name, as far as the system knows it."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -71,7 +71,7 @@ def processor() -> str:
 
 
 def arithmetic(device: torch.device) -> list[str | int]:
-    """What decides the last bits of what a net computes, whatever the net is."""
+    """Return what decides the last bits of what a net computes, whatever the net is."""
     return [
         device.type,
         torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
@@ -83,7 +83,7 @@ def arithmetic(device: torch.device) -> list[str | int]:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides how numbers come out."""
+    """Return the versions of what decides how numbers come out."""
     return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}
 
 
@@ -137,7 +137,7 @@ def check_torch(recorded: str) -> None:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as it was: versions, plugins, device, threads. None of it matters enough to refuse."""
+    """Return what is not as it was: versions, plugins, device, threads. None of it matters enough to refuse."""
     found = changed_plugins(then["plugins"], now["plugins"])
     found += [
         f"{name} was {then['versions'].get(name)}, is {version}"
@@ -150,7 +150,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def changed_plugins(then: Iterable[Mapping[str, str]], now: Iterable[Mapping[str, str]]) -> list[str]:
-    """`ftrun-x was 1.0, is 2.0`, for each plugin that is of another version than it was."""
+    """Return `ftrun-x was 1.0, is 2.0` for each plugin that is of another version than it was."""
     before = {each["distribution"]: _state(each) for each in then}
     after = {each["distribution"]: _state(each) for each in now}
     return [
@@ -159,5 +159,5 @@ def changed_plugins(then: Iterable[Mapping[str, str]], now: Iterable[Mapping[str
 
 
 def _state(plugin: Mapping[str, str]) -> str:
-    """A plugin's version, or what tells one state of local parts from another."""
+    """Return a plugin's version, or the digest of local parts."""
     return f"the file of SHA-256 {plugin['sha256'][:12]}..." if "sha256" in plugin else plugin["version"]

@@ -36,7 +36,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path | None, name: str) -> "RunFolder":
-        """A new folder: `out`, which must not exist, or the next free `runs/<name>-<n>`."""
+        """Make a new folder: `out`, which must not exist, or the next free `runs/<name>-<n>`."""
         folder = cls(_new(out, name))
         with writing(folder.path):
             folder.checkpoints.mkdir()
@@ -45,7 +45,7 @@ class RunFolder:
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
-        """The folder of a run that was started. Raises SpecError where there is none."""
+        """Return the folder of a run that was started. Raises SpecError where there is none."""
         if (path / "resolved.json").is_file():
             return cls(path)
         if holder := next((each for each in path.absolute().parents if (each / "resolved.json").is_file()), None):
@@ -62,7 +62,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def best(self) -> Path:
-        """The checkpoint of the best epoch. Raises SpecError where there is none yet."""
+        """Return the checkpoint of the best epoch. Raises SpecError where there is none yet."""
         best = self.checkpoints / "best"
         if not best.is_dir():
             status = self.read_status()
@@ -80,7 +80,7 @@ class RunFolder:
         return train.get("epochs")
 
     def keep_parts(self, file: PartsFile) -> None:
-        """Copy local parts into the folder, with what they import from beside them."""
+        """Copy local parts into the folder, with what they import from their own folder."""
         for name, source in file.files.items():
             with writing(self.path / PARTS / name):
                 (self.path / PARTS / name).parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class RunFolder:
         self.write(name, to_json(value) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """What a JSON file holds. Raises FtrunError where it cannot be read as an object."""
+        """Return what a JSON file holds. Raises FtrunError where it cannot be read as an object."""
         path = self.path / name
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -187,12 +187,12 @@ class RunFolder:
         self.write("metrics.jsonl", "".join(to_json(metrics, None) + "\n" for metrics in history))
 
     def write_status(self, state: str, *, epoch: int, step: int, reason: str = "") -> None:
-        """Say where the run is: running, finished, interrupted, failed or diverged; and who says so."""
+        """Write where the run is: running, finished, interrupted, failed or diverged; and who says so."""
         who = {"pid": os.getpid(), "host": platform.node(), "started": _STARTED}
         self.write_json("status.json", {"state": state, "epoch": epoch, "step": step, "reason": reason, **who})
 
     def read_status(self) -> dict[str, Any]:
-        """The truth about the run, also where its last word is not: a run whose process was killed is interrupted."""
+        """Return the state of the run: where its process was killed, `interrupted`, whatever was written last."""
         try:
             status = self.read_json("status.json")
         except FtrunError as error:

@@ -23,7 +23,7 @@ ALLOW = "--allow-other-data"
 
 
 def fingerprints(splits: Splits, names: Collection[str] | None = None) -> dict[str, dict[str, str | None]]:
-    """Return by split what tells its content from any other: {"inputs": .., "targets": ..}.
+    """Return by split fingerprints of its content: {"inputs": .., "targets": ..}.
 
     `targets` is the SHA-256 of all targets. `inputs` is null where a split has no fingerprint; `sample` is then the
     digest of a few inputs, spread over the split, or null where they cannot be read or are others each time.
@@ -50,7 +50,7 @@ def check(
 ) -> tuple[Splits, list[str]]:
     """Compare a run's data with what resolved.json says of it; return it in the run's terms, and what has changed.
 
-    In the run's terms: values keep the mean and deviation that the net has learnt with.
+    In the run's terms: values keep the mean and deviation that the net was trained with.
 
     names: the splits whose inputs are of interest; all if not given
     allowed: whether other content is no error; another number of samples, or other classes, always are
@@ -76,7 +76,7 @@ def check(
 
 
 def _kinds(targets: Mapping[str, Target]) -> dict[str, Any]:
-    """Return what each target is, without what is learnt from the training samples."""
+    """Return what each target is, without what was fitted to the training samples."""
     return {name: {"kind": target.kind, "names": list(target.names)} for name, target in targets.items()}
 
 
@@ -103,7 +103,7 @@ def best_is_of_other_data(resolved: Mapping[str, Any], progress: Progress) -> bo
 
 
 def changes(then: Any, now: Mapping[str, Mapping[str, str | None]]) -> list[str]:
-    """Return what differs, such as "train: other inputs and targets", as far as both sides tell."""
+    """Return what differs, such as "train: other inputs and targets", as far as both sides know."""
     found = []
     for name, here in now.items():
         before = then.get(name) if isinstance(then, Mapping) else None

@@ -1,4 +1,4 @@
-"""What a run's net said of each sample that it was judged on, kept in the run folder: predictions/<split>.safetensors.
+"""The net's outputs for each sample that a run was evaluated on, kept in it: predictions/<split>.safetensors.
 
 ids                int64 [N], each sample's index in its split
 outputs/<target>   [N, outputs]: logits of classes and labels, float32, or values in the dataset's terms, float64
@@ -53,17 +53,17 @@ class Collected:
     truth: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, batch: Batch, outputs: Mapping[str, Tensor]) -> None:
-        """Take what the net gave for a batch, by target, as `Target.decode` has it."""
+        """Add what the net gave for a batch, by target, as `Target.decode` has it."""
         self.ids.append(batch.ids.cpu())
         for name, output in outputs.items():
             self.outputs.setdefault(name, []).append(output.cpu())
             self.truth.setdefault(name, []).append(batch.targets[name].cpu())
 
     def all(self) -> Predictions:
-        """What was taken so far, in the split's own order."""
+        """Return what was added so far, in the split's own order."""
         ids, order = torch.cat(self.ids).sort()
         outputs, truth = (
-            {name: torch.cat(each)[order] for name, each in taken.items()} for taken in (self.outputs, self.truth)
+            {name: torch.cat(each)[order] for name, each in parts.items()} for parts in (self.outputs, self.truth)
         )
         return Predictions(ids, outputs, truth)
 
@@ -87,26 +87,26 @@ def _write(path: Path, content: bytes) -> None:
     write_whole(path, content)
 
 
-def keep_arrays(folder: RunFolder, split: str, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the figures that are tensors to predictions/<split>-metrics.safetensors, by their names.
+def keep_arrays(folder: RunFolder, split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the metrics that are tensors to predictions/<split>-metrics.safetensors, by their names.
 
-    Returns the figures as JSON has them: in the place of a tensor are its file and its shape. Raises FtrunError where
+    Returns the metrics as JSON has them: in the place of a tensor are its file and its shape. Raises FtrunError where
     the file cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
-    arrays = {name: value for name, value in figures.items() if isinstance(value, Tensor)}
+    arrays = {name: value for name, value in metrics.items() if isinstance(value, Tensor)}
     if not arrays:
-        return dict(figures)
+        return dict(metrics)
     file = f"{FOLDER}/{split}-metrics.safetensors"
     _write(folder.path / file, to_bytes({name: array.contiguous() for name, array in arrays.items()}))
     return {
-        name: {"file": file, "shape": list(value.shape)} if name in arrays else value for name, value in figures.items()
+        name: {"file": file, "shape": list(value.shape)} if name in arrays else value for name, value in metrics.items()
     }
 
 
 def load(folder: RunFolder, split: str) -> Predictions | None:
-    """A split's predictions, or None where none were kept. Raises FtrunError where the file is damaged."""
+    """Return a split's predictions, or None where none were kept. Raises FtrunError where the file is damaged."""
     path = path_of(folder, split)
     if not path.is_file():
         return None
@@ -126,8 +126,8 @@ def load(folder: RunFolder, split: str) -> Predictions | None:
     return Predictions(ids, named["outputs"], named["truth"], about)
 
 
-def judged(folder: RunFolder, split: str, targets: Mapping[str, Target]) -> dict[str, int]:
-    """Return how many samples of a split judged each target; empty where no predictions were kept."""
+def evaluated_samples(folder: RunFolder, split: str, targets: Mapping[str, Target]) -> dict[str, int]:
+    """Return how many samples of a split have each target; empty where no predictions were kept."""
     path = path_of(folder, split)
     if not path.is_file():
         return {}
@@ -136,12 +136,12 @@ def judged(folder: RunFolder, split: str, targets: Mapping[str, Target]) -> dict
 
 
 def of_best(folder: RunFolder, split: str) -> Predictions | None:
-    """The same, but None too where they are of an epoch that is no longer the best one. Raises FtrunError."""
-    found = load(folder, split)
+    """Return the same, but None too where they are of an epoch that is no longer the best one. Raises FtrunError."""
+    kept = load(folder, split)
     best = folder.read_json(f"checkpoints/{folder.best().name}/net.json").get("epoch")
-    return found if found and found.about.get("epoch") == str(best) else None
+    return kept if kept and kept.about.get("epoch") == str(best) else None
 
 
 def path_of(folder: RunFolder, split: str) -> Path:
-    """Where a split's predictions are."""
+    """Return where a split's predictions are."""
     return folder.path / FOLDER / f"{split}.safetensors"

@@ -25,7 +25,7 @@ class Progress:
     loss_sum: float = 0.0
     """Of the epoch that is going on: the sum over its samples so far; up to date where the run is saved."""
     samples: Annotated[int, Field(ge=0)] = 0
-    """Of the epoch that is going on: samples that it has learnt from."""
+    """Of the epoch that is going on: samples that it has trained on."""
     seconds: float = 0.0
     """Of the epoch that is going on: time that its training took in processes that have ended."""
 
@@ -39,13 +39,13 @@ class Progress:
     """The last epoch in which what is monitored got better: what patience counts from. An epoch that is kept for its
     smaller loss alone is none."""
     undefined: bool = False
-    """Whether what is monitored was undefined in some epoch, and this was said."""
+    """Whether what is monitored was undefined in some epoch, and the user knows."""
     stopped: str = ""
     """Why no epoch comes after these, although the spec has more; empty while nothing has ended the run."""
     stopped_by: str = ""
     """What gave that reason: train.patience, or an observer."""
     history: list[dict[str, int | float]] = field(default_factory=list)
-    """Each epoch's figures: the lines of metrics.jsonl."""
+    """Each epoch's metrics: the lines of metrics.jsonl."""
 
     rate_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on every learning rate: less than 1 once the run went back from where it diverged."""

@@ -94,8 +94,8 @@ def checked(kind: type[T], value: Mapping[str, Any], path: Path) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
-        what = f"{place}: {said[:1].lower()}{said[1:]}" if place else said
+        message = first["msg"].removeprefix("Value error, ")
+        what = f"{place}: {message[:1].lower()}{message[1:]}" if place else message
         raise FtrunError(f"{path}: is damaged: it does not describe a run: {what}.") from None
 
 
@@ -221,7 +221,7 @@ class RecordedRun:
         """Return how many samples of that split have each target; empty where no predictions were kept."""
         from ftrun.runs import predictions
 
-        return predictions.judged(self._files, self.split, self.targets)
+        return predictions.evaluated_samples(self._files, self.split, self.targets)
 
     def check_weights(self) -> None:
         """Raise FtrunError where the weights of the best epoch, or what belongs to them, are not what was saved."""

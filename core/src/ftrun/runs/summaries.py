@@ -1,4 +1,4 @@
-"""`ftrun runs`: the runs in a folder, told from their run folders alone. Needs no torch."""
+"""`ftrun runs`: the runs in a folder, read from their run folders alone. Needs no torch."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from ftrun.runs.folder import RunFolder
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    """Each run in `folder`, the oldest first; what its files do not say is null.
+    """Return each run in `folder`, the oldest first; what its files do not say is null.
 
     Raises SpecError where there is no such folder.
     """
@@ -49,14 +49,14 @@ def _run(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _mean(figures: Iterable[Any]) -> float | None:
-    """Of the figures that decide; nothing where one is missing."""
-    given = list(figures)
-    return fmean(given) if given and all(map(is_figure, given)) else None
+def _mean(metrics: Iterable[Any]) -> float | None:
+    """Return the mean of the metrics that decide; None where one is missing."""
+    values = list(metrics)
+    return fmean(values) if values and all(map(is_figure, values)) else None
 
 
 def _read(folder: RunFolder, name: str) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it is missing or damaged, since the other runs are to be told of."""
+    """Return what a JSON file holds; nothing where it is missing or damaged: the other runs are listed all the same."""
     try:
         return folder.read_json(name)
     except FtrunError:
@@ -77,18 +77,18 @@ def part_name(part: Any) -> str | None:
 
 
 def _began(folder: RunFolder) -> str:
-    """When spec.json was written, which nothing changes later: ISO 8601."""
-    given = folder.path / "spec.json"
-    written = (given if given.exists() else folder.path).stat().st_mtime
+    """Return when spec.json was written, which nothing changes later: ISO 8601."""
+    spec = folder.path / "spec.json"
+    written = (spec if spec.exists() else folder.path).stat().st_mtime
     return datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds")
 
 
-def runs_text(found: list[dict[str, Any]]) -> str:
-    """The same for people: a line for each run."""
-    if not found:
+def runs_text(listed: list[dict[str, Any]]) -> str:
+    """Return the same for people: a line for each run."""
+    if not listed:
         return "no runs here"
     rows = [["run", "state", "epochs", "best", "backbone", "dataset", "age"]]
-    for run in found:
+    for run in listed:
         best = f"{run['monitor']} {shown(run['best'])}" if is_figure(run["best"]) else "-"
         epochs = f"{_shown(run['epoch'])}/{_shown(run['epochs'])}"
         parts = [_shown(run[key]) for key in ("backbone", "dataset")]

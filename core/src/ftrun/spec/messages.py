@@ -19,7 +19,7 @@ from ftrun.spec.trainspec import Phase, Train
 def mistakes_of(
     error: ValidationError, data: dict[str, Any], model: type[RunSpec], catalogue: Catalogue
 ) -> Iterator[Mistake]:
-    """pydantic's errors in our words, one for each place."""
+    """Yield pydantic's errors in our words, one for each place."""
     by_place: dict[tuple[str, ...], list[str]] = {}
     for each in error.errors():
         place = place_of(each, data)
@@ -38,7 +38,7 @@ def _dotted(place: tuple[str, ...]) -> str:
 
 
 def _either(messages: list[str]) -> str:
-    """One sentence out of what each branch of a union says: `must be 'auto' or an object, but it is 7.`"""
+    """Return one sentence out of what each branch of a union says: `must be 'auto' or an object, but it is 7.`"""
     heads = [message.split(", but it is ")[0] for message in messages]
     if len(messages) > 1 and all(head.startswith("must be ") for head in heads):
         wanted = " or ".join(head.removeprefix("must be ") for head in heads)
@@ -47,7 +47,7 @@ def _either(messages: list[str]) -> str:
 
 
 def place_of(error: ErrorDetails, data: Any) -> tuple[str, ...]:
-    """Where in the data an error is: pydantic's location without the names of the unions' branches."""
+    """Return where in the data an error is: pydantic's location without the names of the unions' branches."""
     place: list[str] = []
     slot = next((slot for slot in SLOTS if error["loc"][:1] == (slot.key,)), None)
     depth = slot.depth(data) if slot else 0
@@ -83,12 +83,12 @@ def _message(
         unknown = _unknown_key(place, _options(place, data, model, catalogue))
         return unknown + (_of_a_target_called_name(place, data, slot, catalogue) if slot else "")
     if kind == "missing":
-        return _missing(place, slot, catalogue)
+        return f"is required. {_installed(slot, catalogue)}" if slot and len(place) == 1 else "is required."
     return _wrong_value(error)
 
 
 def _of_a_target_called_name(place: tuple[str, ...], data: dict[str, Any], slot: Slot, catalogue: Catalogue) -> str:
-    """What to do where one part is taken for what may be a part for each target, one of which is called `name`."""
+    """Return what to do where a part for each target, one of which is called `name`, is taken for one part."""
     value = _at(data, place)
     named = value.get("name") if isinstance(value, dict) else value
     is_part = isinstance(named, str) and named in catalogue.parts(slot.role.role)
@@ -99,9 +99,8 @@ def _of_a_target_called_name(place: tuple[str, ...], data: dict[str, Any], slot:
 
 
 def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
-    role = slot.role.role
+    role, listed = slot.role.role, _installed(slot, catalogue)
     names = catalogue.parts(role)
-    listed = f"Installed: {', '.join(names)}." if names else _none_installed(role)
     if not isinstance(value, dict):
         return f'must be a name or an object such as {{"name": ...}}, but it is {_shown(value)}. {listed}'
     if "name" not in value:
@@ -123,14 +122,17 @@ def _of_families(name: str, parts: Mapping[str, type[Part]]) -> str:
     return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
-def _none_installed(role: str) -> str:
+def _installed(slot: Slot, catalogue: Catalogue) -> str:
+    role = slot.role.role
+    if names := catalogue.parts(role):
+        return f"Installed: {', '.join(names)}."
     return f'No {role} is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
 
 
 def _options(
     place: tuple[str, ...], data: dict[str, Any], model: type[RunSpec], catalogue: Catalogue
 ) -> tuple[str, list[str]]:
-    """What the object that holds `place` is called, and the keys that it takes."""
+    """Return what the object that holds `place` is called, and the keys that it takes."""
     if len(place) == 1:
         return "Keys of a spec", [info.alias or name for name, info in model.model_fields.items()]
     if place[:2] == ("train", "phases"):
@@ -159,21 +161,10 @@ def _unknown_key(place: tuple[str, ...], options: tuple[str, list[str]]) -> str:
 
 
 def option_message(error: ErrorDetails, name: str, options: Sequence[str]) -> str:
-    """What is wrong with an option of the part `name`, which is no part of a spec."""
+    """Return what is wrong with an option of the part `name`, which is no part of a spec."""
     if error["type"] == "extra_forbidden":
         return _unknown_key((name, str(error["loc"][-1])), (f"Options of {name}", list(options)))
     return "is required." if error["type"] == "missing" else _wrong_value(error)
-
-
-def _missing(place: tuple[str, ...], slot: Slot | None, catalogue: Catalogue) -> str:
-    if slot and len(place) == 1:
-        names = catalogue.parts(slot.role.role)
-        return (
-            f"is required. Installed: {', '.join(names)}."
-            if names
-            else f"is required. {_none_installed(slot.role.role)}"
-        )
-    return "is required."
 
 
 _WANTED = {
