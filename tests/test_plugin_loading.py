@@ -307,7 +307,7 @@ def test_a_run_that_needs_what_is_left_out_is_not_resumed(three, ftrun, monkeypa
     result = ftrun("resume", "runs/spec-1", "--epochs", "3")
     assert (result.output, result.exit_code) == (
         "Error: this run's optimizer 'slow' comes from ftrun-slow 1.0, which FTRUN_PLUGINS leaves out. "
-        "Add it there: FTRUN_PLUGINS=...,ftrun-slow\n",
+        "Add it: FTRUN_PLUGINS=...,ftrun-slow\n",
         3,
     )
 

@@ -12,7 +12,7 @@ import click
 from ftrun.contracts.commands import CORE_COMMANDS, FIRST_PARTY_COMMANDS, Command
 from ftrun.contracts.errors import PluginError
 from ftrun.contracts.markers import PROJECT
-from ftrun.plugins import installed, selection
+from ftrun.plugins import installed
 from ftrun.plugins.installed import Broken, Plugin, as_broken
 
 _HOOK = "ftrun_commands"
@@ -79,16 +79,8 @@ class Commands:
         distribution = FIRST_PARTY_COMMANDS.get(name)
         if distribution is None:
             return None
-        if reason := next((each.error for each in self.broken if each.distribution == distribution), None):
-            return PluginError(f"the command {name!r} comes from {distribution}, which is broken: {reason}")
-        if any(each.distribution == distribution for each in self.left_out):
-            only = selection.ONLY
-            return PluginError(
-                f"the command {name!r} comes from {distribution}, which {only} leaves out. "
-                f"Add it: {only}=...,{distribution}"
-            )
-        return PluginError(
-            f"the command {name!r} comes from {distribution}, which is not installed. Run: pip install {distribution}"
+        return installed.unusable(
+            f"the command {name!r} comes from {distribution}", distribution, self.broken, self.left_out
         )
 
 

@@ -1,6 +1,6 @@
 """The installed plugins as far as they are known before their modules are imported. Loads nothing of theirs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.commands import Command
+from ftrun.contracts.errors import PluginError
 from ftrun.plugins import apiversion, selection
 
 if TYPE_CHECKING:
@@ -106,6 +107,19 @@ def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
         ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin in plugins)
         way_out = f"Uninstall one of them: {ways}."
     return f"{role} {name!r} comes from both {' and '.join(map(str, plugins))}. {way_out}"
+
+
+def unusable(what: str, distribution: str, broken: Iterable[Plugin], left_out: Iterable[Plugin]) -> PluginError:
+    """Return the error for what comes from a distribution that is broken, left out by FTRUN_PLUGINS or not installed.
+
+    what: such as "the command 'report' comes from ftrun-report"
+    """
+    if reason := next((plugin.error for plugin in broken if plugin.distribution == distribution), None):
+        return PluginError(f"{what}, which is broken: {reason}")
+    if any(plugin.distribution == distribution for plugin in left_out):
+        only = selection.ONLY
+        return PluginError(f"{what}, which {only} leaves out. Add it: {only}=...,{distribution}")
+    return PluginError(f"{what}, which is not installed. Run: pip install {distribution}")
 
 
 def unmarked(hook: str) -> str:

@@ -13,8 +13,8 @@ import torch
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import FtrunError, PluginError
 from ftrun.contracts.targets import Classes
-from ftrun.plugins import selection
 from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.installed import unusable
 from ftrun.runs import identity, recorded
 from ftrun.runs.folder import RunFolder, key_of
 from ftrun.spec.check import check_spec
@@ -114,16 +114,8 @@ def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -
                 f"this run's {each['role']} {each['name']!r} comes from {distribution}, and {catalogue.local.path} "
                 "does not offer it any more."
             )
-        if any(plugin.distribution == distribution for plugin in catalogue.left_out):
-            raise PluginError(
-                f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
-                f"{selection.ONLY} leaves out. Add it there: {selection.ONLY}=...,{distribution}"
-            )
-        reasons = [plugin.error for plugin in catalogue.broken if plugin.distribution == distribution]
-        raise PluginError(
-            f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}, which "
-            + (f"is broken: {reasons[0]}" if reasons else f"is not installed. Run: pip install {distribution}")
-        )
+        what = f"this run's {each['role']} {each['name']!r} comes from {distribution} {each['version']}"
+        raise unusable(what, distribution, catalogue.broken, catalogue.left_out)
 
 
 def check_torch(recorded: str) -> None:
