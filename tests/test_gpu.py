@@ -12,7 +12,7 @@ from support import install, tiny_spec, write_spec
 
 from ftrun.contracts.data import TensorSplit
 from ftrun.contracts.errors import SpecError
-from ftrun.data import resident
+from ftrun.data import loader
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.plugins.catalogue import installed
@@ -181,7 +181,7 @@ def test_a_resumed_run_is_the_same(site, ftrun):
 
 @pytest.mark.parametrize("share", [0.25, 0.0])
 def test_data_comes_the_same_from_anywhere(monkeypatch, share):
-    monkeypatch.setattr(resident, "_MOST", share)
+    monkeypatch.setattr(loader, "_MOST_RESIDENT", share)
     images = torch.randint(0, 256, (5000, 3, 4, 4), dtype=torch.uint8)
     split = TensorSplit(images, {"label": torch.arange(5000)})
     devices = [torch.device("cpu"), torch.device("cuda")]

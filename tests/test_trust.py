@@ -102,7 +102,7 @@ def test_ones_own_runs_need_no_word(alone, ftrun):
 
 def test_without_a_folder_to_know_it_by_it_is_asked_for_each_time(made, ftrun, monkeypatch):
     made("backbone", "TinyBackbone", backbone="mine")
-    monkeypatch.setattr("ftrun.plugins.trust.folder", lambda: None)
+    monkeypatch.setattr("ftrun.plugins.localparts.known_parts", lambda: None)
     for _ in range(2):
         assert ftrun("evaluate", "run", "--trust").exit_code == 0
         assert "no home folder" in ftrun("evaluate", "run").output

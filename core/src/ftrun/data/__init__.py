@@ -1,9 +1,8 @@
 """From a dataset's splits to batches.
 
 splits      the val split, and the checks of the data
-loader      batches of a split, in an order that is a function of (seed, epoch)
+loader      batches of a split, in an order that is a function of (seed, epoch); on a GPU, in its memory where it can be
 reader      what the loader reads with, in this process or in workers
-resident    data that stays in the memory of a GPU
 decoded     samples from files, decoded once; `mapped`, the files they are kept in
 corrupt     samples that cannot be read
 remarks     what is odd about the data: names, classes that a split lacks, inputs that are in two splits

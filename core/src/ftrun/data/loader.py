@@ -9,13 +9,12 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split
+from ftrun.contracts.data import Batch, Split, TensorSplit
 from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Part
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.reader import BatchReader, Collate, Read, Workers, identity
-from ftrun.data.resident import resident
 
 Ready: TypeAlias = Callable[[Batch], Batch]
 """What makes a batch ready for the net, on its device: each sample on its own, so that batches may go together."""
@@ -24,6 +23,8 @@ _CHUNK = 2**20  # bytes that are read and made ready at once: what each operatio
 _CHUNK_ON_GPU = 2**25  # a GPU is done with more of them in the time that it takes to start it
 _MOST_BATCHES = 64
 _SORTED_BATCHES = 50
+_MOST_RESIDENT = 0.25  # of a GPU's memory that is free: the net needs some too
+_COPIED = 4096  # samples that are copied to it at once
 
 T = TypeVar("T")
 
@@ -141,7 +142,7 @@ class Loader:
     def _stay(self) -> None:
         """Put the split into the device's memory, if there is room for it."""
         self._may_stay = False
-        staying = resident(self._reader, self._device)
+        staying = _resident(self._reader, self._device)
         if staying:
             self._reader, self._pin = staying, False
 
@@ -203,3 +204,40 @@ def _ahead(values: Iterator[T]) -> Iterator[T]:
         while (value := coming.result()) is not end:
             coming = thread.submit(next, values, end)
             yield value  # type: ignore[misc]
+
+
+class _Resident(TensorSplit):
+    """Inputs, [N, ...], and targets on a device."""
+
+    collated = True
+
+    def __init__(self, inputs: Tensor, targets: dict[str, Tensor], *, embedded: bool) -> None:
+        super().__init__(inputs, targets)
+        self.embedded = embedded
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = torch.as_tensor(indices, device=self.inputs.device)
+        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
+
+
+def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
+    """Return what gives the samples of `reader`, all of one size, from the memory of `device`, so that no step waits.
+
+    None where there is no room for them, or one of them cannot be read.
+    """
+    inputs: Tensor | None = None
+    for start in range(0, len(reader), _COPIED):
+        batch, unreadable = reader.__getitems__(range(start, min(start + _COPIED, len(reader))))
+        if unreadable or not isinstance(batch, Batch):
+            return None
+        if inputs is None:
+            shape = (len(reader), *batch.inputs.shape[1:])
+            if batch.inputs[0].nbytes * len(reader) > _MOST_RESIDENT * torch.cuda.mem_get_info(device)[0]:
+                return None
+            inputs = torch.empty(shape, dtype=batch.inputs.dtype, device=device)
+        inputs[start : start + len(batch)] = batch.inputs
+    if inputs is None:
+        return None
+    targets = {name: values.to(device) for name, values in reader.split.targets.items()}
+    split = _Resident(inputs, targets, embedded=reader.embedded)
+    return BatchReader(split, identity, reader.skip_corrupt)

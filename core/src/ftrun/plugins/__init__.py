@@ -6,8 +6,6 @@ apiversion which API a plugin was written for
 catalogue  parts by role and name, who offers them, who clashes
 selection  FTRUN_PLUGINS and FTRUN_STRICT_PLUGINS
 heavy      what must not be imported with a plugin
-localparts a file of parts without a distribution; `neighbours`, what it imports from its own folder
-trust      which of these files this user has run before
+localparts a file of parts without a distribution, and whether it may run; `neighbours`, what it imports from its folder
 building   calling a part's build(); `built`, the checks of what it returns
-code       the identity of a part's code, for cache keys
 """

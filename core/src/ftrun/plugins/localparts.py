@@ -5,8 +5,10 @@ imports from beside it is read with it, and runs as it was read.
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec
 from keyword import iskeyword
@@ -14,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ftrun.contracts.errors import SpecError, did_you_mean
+from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
+from ftrun.contracts.paths import expand_path, home
 from ftrun.plugins.apiversion import module_spec
 from ftrun.plugins.neighbours import AsRead, Neighbours, neighbours
 
@@ -82,6 +85,28 @@ class PartsFile:
         lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
         return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
+    def remember(self) -> None:
+        """Note that this user runs this code; where nothing can be written, it is asked for again."""
+        known = known_parts()
+        if known is not None:
+            with suppress(OSError):
+                known.mkdir(parents=True, exist_ok=True, mode=0o700)
+                (known / self.sha256).touch()
+
+    def check_trusted(self, *, trust: bool) -> None:
+        """Raise PluginError for code that this user has not run before, unless it is trusted; then, remember it."""
+        known = known_parts()
+        if trust:
+            self.remember()
+        elif known is None or not (known / self.sha256).is_file():
+            listed = "".join(f"\n  {digest}  {self.path.parent / name}" for name, digest in self.digests.items())
+            nowhere = "" if known else " (There is no home folder in which ftrun could know what you have run.)"
+            raise PluginError(
+                f"{self.path}: is code that came with this run, and that you have not run here before. It could do "
+                "anything that you may do, so it is not run. Read it; if you trust it, say --trust (in Python: "
+                f"trust=True).{nowhere}\nSHA-256:{listed}"
+            )
+
     def load(self) -> ModuleType:
         """Import it, in place of local parts that were loaded before. Raises whatever it raises."""
         _forget()
@@ -101,6 +126,16 @@ class PartsFile:
             _forget()
             raise
         return module
+
+
+def known_parts() -> Path | None:
+    """Return the folder of the user's own, no cache, with an empty file for the SHA-256 of each code that was run.
+
+    It is in $XDG_DATA_HOME or ~/.local/share; None where there is neither.
+    """
+    given, own = os.environ.get("XDG_DATA_HOME"), home()
+    data = expand_path(given) if given else own / ".local" / "share" if own else None
+    return data / "ftrun" / "known-parts" if data else None
 
 
 _LOADED: list[tuple[PartsFile, Neighbours, str | None]] = []

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.contracts.numbers import to_json
 from ftrun.data.files import sync, write_whole, writing
-from ftrun.plugins import trust as trust_checks
 from ftrun.plugins.localparts import PartsFile
 from ftrun.runs.lock import Lock, is_locked
 from ftrun.spec.specfile import spec_name
@@ -102,7 +101,7 @@ class RunFolder:
         if not (self.path / name).exists():
             raise PluginError(f"{self.path / name}: is missing, and this run has parts from it. Bring it back.")
         file = PartsFile.read(self.path / name, copied=True)
-        trust_checks.check(file, trust=trust)
+        file.check_trusted(trust=trust)
         return file
 
     def catalogue(

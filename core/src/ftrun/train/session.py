@@ -13,7 +13,6 @@ import torch
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
 from ftrun.contracts.events import FinishedRun, RunInfo
-from ftrun.plugins import trust
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import checkpoint, environment, identity
 from ftrun.runs.checkpoint import Damaged
@@ -75,7 +74,7 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
     with folder.locked():
         if local:
             folder.keep_parts(local)
-            trust.remember(local)
+            local.remember()
         folder.write("spec.json", request.text)
         folder.write_json(
             "resolved.json",
