@@ -98,7 +98,7 @@ def _about(plugin: Plugin, kind: str, parts: list[dict[str, Any]], commands: lis
 def _block(about: dict[str, Any]) -> str:
     title = f"{about['distribution']} {about['version']}: {about['state']}"
     if about["kind"] != "plugin":
-        (offered,) = (*about["parts"], *about["commands"])
+        offered = [*about["parts"], *about["commands"]][0]
         title = f"{offered['name']} ({offered.get('role', 'command')}), from {title}"
     rows = [
         ("reason", about["reason"]),

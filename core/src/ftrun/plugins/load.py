@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import RLock
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pluggy
 import pydantic
@@ -55,7 +55,7 @@ def load_local(file: PartsFile) -> Plugin:
 
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(SimpleNamespace(**hooks.HOOKS))
+    manager.add_hookspecs(type("Hooks", (), hooks.HOOKS))
     return manager
 
 
