@@ -135,8 +135,7 @@ def process() -> None:
             code = exit_code(error)
     except OSError:  # nobody reads any more
         pass
-    if "torch" in sys.modules:
-        fast_exit(code)
+    fast_exit(code)
     sys.exit(code)
 
 

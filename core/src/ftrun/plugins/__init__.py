@@ -1,5 +1,6 @@
 """Finding and loading plugins: by entry point, one by one, each failure kept with its cause.
 
+entrypoints what is installed, read from its metadata
 load       installed plugins, and a project's own file of parts
 contract   what a plugin's module has to be
 apiversion which API a plugin was written for

@@ -7,12 +7,12 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from ftrun.contracts.errors import FtrunError, PluginError
 from ftrun.contracts.specs import ROLES, Part
+from ftrun.plugins.entrypoints import entry_points
 
 _NOTE = "in "
 
@@ -115,10 +115,9 @@ def named(part: Part) -> str:
 
 def _origin(part: type[Part]) -> str:
     module = part.__module__
-    for entry_point in entry_points(group="ftrun"):
-        if module == entry_point.module or module.startswith(f"{entry_point.module}."):
-            distribution = entry_point.dist
-            return f"{distribution.name} {distribution.version}" if distribution else module
+    for entry_point in entry_points():
+        if module == entry_point.value or module.startswith(f"{entry_point.value}."):
+            return f"{entry_point.distribution} {entry_point.version}"
     file = getattr(sys.modules.get(module), "__file__", None)  # local parts
     return Path(file).name if file else module
 

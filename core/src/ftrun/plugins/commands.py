@@ -88,14 +88,14 @@ def installed_commands() -> Commands:
     """Find the commands of the installed plugins. Imports only those plugins whose source names the hook."""
     offers: dict[str, list[tuple[Plugin, Command]]] = defaultdict(list)
     broken, left_out = [], []
-    for record, entry_point in installed.records():
+    for record in installed.records():
         if record.left_out:
             left_out.append(record)
         elif _HOOK in record.source:
             try:
                 installed.check_api(record)
                 with as_broken("failed to import"):
-                    module = installed.import_module(entry_point)
+                    module = installed.imported(record)
                 for command in checked(_offered(module)):
                     offers[command.name].append((record, command))
             except Broken as error:

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from importlib.metadata import Distribution, EntryPoint, distributions
+from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.commands import Command
 from ftrun.contracts.errors import PluginError
 from ftrun.plugins import apiversion, selection
+from ftrun.plugins.entrypoints import EntryPoint, entry_points
 
 if TYPE_CHECKING:
     from ftrun.contracts.specs import Part
     from ftrun.plugins.localparts import PartsFile
-
-GROUP = "ftrun"
 
 
 class Broken(Exception):
@@ -69,32 +68,14 @@ class Plugin:
         return f"{self.distribution} {self.version}"
 
 
-def records() -> list[tuple[Plugin, EntryPoint]]:
-    """Return every installed plugin, by distribution, with its entry point; `left_out` as FTRUN_PLUGINS says.
+def records() -> list[Plugin]:
+    """Return every installed plugin, by distribution; `left_out` as FTRUN_PLUGINS says.
 
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
-    pairs = [(_record(*identity, entry_point), entry_point) for identity, entry_point in _entry_points()]
-    pairs.sort(key=lambda pair: (pair[0].distribution, pair[0].entry_point))
-    chosen = selection.chosen({record.distribution for record, _ in pairs})
-    return [(replace(record, left_out=record.distribution not in chosen), each) for record, each in pairs]
-
-
-def _entry_points() -> list[tuple[tuple[str, str], EntryPoint]]:
-    """Return those of our group, with name and version of their distribution.
-
-    Of a distribution that is installed twice, those of the one that Python would take. Of other distributions, hundreds
-    perhaps, the lists are not parsed.
-    """
-    ours = [each for each in distributions() if f"[{GROUP}]" in (each.read_text("entry_points.txt") or "")]
-    identities = [_name_and_version(each) for each in ours]
-    first = {name: each for (name, _), each in reversed([*zip(identities, ours, strict=True)])}
-    return [
-        (identity, entry)
-        for identity, each in zip(identities, ours, strict=True)
-        if first[identity[0]] is each
-        for entry in each.entry_points.select(group=GROUP)
-    ]
+    found = entry_points()
+    chosen = selection.chosen({each.distribution for each in found})
+    return [_record(each, left_out=each.distribution not in chosen) for each in found]
 
 
 def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
@@ -127,12 +108,15 @@ def unmarked(hook: str) -> str:
     return f"{hook} is not marked with @ftrun.hookimpl, so it would never be called"
 
 
-def import_module(entry_point: EntryPoint) -> ModuleType:
+def imported(plugin: Plugin) -> ModuleType:
     """Import a plugin's module. Raises Broken where the entry point names something else."""
-    module = entry_point.load()
-    if not isinstance(module, ModuleType):
-        raise Broken(f"its entry point must name a module, but {entry_point.value!r} is something else")
-    return module
+    module, *attributes = plugin.module.split(":")
+    found: Any = import_module(module)
+    for name in attributes:
+        found = getattr(found, name)
+    if not isinstance(found, ModuleType):
+        raise Broken(f"its entry point must name a module, but {plugin.module!r} is something else")
+    return found
 
 
 def check_api(record: Plugin) -> None:
@@ -142,22 +126,16 @@ def check_api(record: Plugin) -> None:
         raise Broken(reason)
 
 
-def _record(distribution: str, version: str, entry_point: EntryPoint) -> Plugin:
-    spec = apiversion.module_spec(entry_point.module)
+def _record(entry_point: EntryPoint, *, left_out: bool) -> Plugin:
+    spec = apiversion.module_spec(entry_point.value.partition(":")[0])
     source = apiversion.source_of(spec)
     return Plugin(
-        distribution,
-        version,
+        entry_point.distribution,
+        entry_point.version,
         entry_point.name,
         entry_point.value,
         file=(spec.origin or "") if spec and spec.has_location else "",
         source=source,
         api=apiversion.stated_in(source),
+        left_out=left_out,
     )
-
-
-def _name_and_version(dist: Distribution) -> tuple[str, str]:
-    text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
-    # As mail is written: headers, an empty line, a text. The parser of mail takes longer to load than all plugins.
-    headers = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if ": " in line)
-    return headers.get("Name", "(unnamed)").strip(), headers.get("Version", "(no version)").strip()

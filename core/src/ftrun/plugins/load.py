@@ -18,7 +18,7 @@ from ftrun.plugins import apiversion, heavy
 from ftrun.plugins.commands import checked
 from ftrun.plugins.contract import check_hooks, implementations, offered, offered_by, register
 from ftrun.plugins.contract import part_names as part_names
-from ftrun.plugins.installed import Broken, Plugin, as_broken, check_api, import_module, records
+from ftrun.plugins.installed import Broken, Plugin, as_broken, check_api, imported, records
 from ftrun.plugins.localparts import PartsFile
 
 LOADING = RLock()
@@ -37,10 +37,7 @@ def load_plugins() -> list[Plugin]:
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
     manager = _manager()
-    return [
-        record if record.left_out else _loaded(manager, record, partial(import_module, entry_point))
-        for record, entry_point in records()
-    ]
+    return [record if record.left_out else _loaded(manager, record, partial(imported, record)) for record in records()]
 
 
 def load_local(file: PartsFile) -> Plugin:
@@ -59,13 +56,13 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _loaded(manager: pluggy.PluginManager, record: Plugin, imported: Callable[[], ModuleType]) -> Plugin:
+def _loaded(manager: pluggy.PluginManager, record: Plugin, load: Callable[[], ModuleType]) -> Plugin:
     """The record of a plugin with its parts or, if it is broken, with the reason."""
     before = heavy.loaded()
     try:
         check_api(record)  # before the import: what is written for another API may do anything
         with as_broken("failed to import"):
-            module = imported()
+            module = load()
         if record.api is None:  # it may be said in a way that only running it tells
             record = replace(record, api=vars(module).get(apiversion.STATED))
             check_api(record)

@@ -1,9 +1,11 @@
 """The run spec's model with what is installed put into it, and its JSON Schema."""
 
 from collections.abc import Collection, Iterator
+from math import isfinite
 from typing import Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, create_model
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ftrun.contracts import specs
@@ -77,7 +79,7 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
     overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
-    schema = _model(catalogue, overrides, None).model_json_schema()
+    schema = _model(catalogue, overrides, None).model_json_schema(schema_generator=_Schema)
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
     schema["required"] = [key for key in schema["required"] if key not in optional]
     schema["title"] = "ftrun spec"
@@ -124,6 +126,18 @@ def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
     info = RunSpec.model_fields[key]
     default = ... if info.is_required() else info.default
     return annotation, Field(default, description=info.description)
+
+
+_PLAIN = (type(None), bool, int, str)
+
+
+class _Schema(GenerateJsonSchema):
+    """pydantic's own, with defaults that are plain values as they are: it builds a serializer for each of them."""
+
+    def encode_default(self, dft: Any) -> Any:
+        if type(dft) is tuple:
+            return [self.encode_default(each) for each in dft]
+        return dft if type(dft) in _PLAIN or (type(dft) is float and isfinite(dft)) else super().encode_default(dft)
 
 
 class _Shorthand:
