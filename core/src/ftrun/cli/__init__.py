@@ -87,8 +87,8 @@ def _plugins(ctx: click.Context) -> "Commands":
         from ftrun.plugins.commands import installed_commands
 
         ctx.meta[_PLUGINS] = installed_commands()
-    found: Commands = ctx.meta[_PLUGINS]
-    return found
+    commands: Commands = ctx.meta[_PLUGINS]
+    return commands
 
 
 def _is_word(name: str) -> bool:

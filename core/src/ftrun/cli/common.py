@@ -51,7 +51,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def given_parts(parts: Path | None) -> "PartsFile | None":
-    """The file that --parts names."""
+    """Return the file that --parts names."""
     from ftrun.plugins.localparts import PartsFile
 
     with located("--parts"):

@@ -44,8 +44,8 @@ def options(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
         except SpecError:
             raise error from None
         inner = [_inner(each, what, option) for each in outer]
-        if found := [each for each in inner if each]:
-            return found
+        if known := [each for each in inner if each]:
+            return known
         if not outer:
             raise
         names = [known["name"] for each in outer for known in each["options"]]
@@ -70,23 +70,23 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     for each_role in _KEYS:
         catalogue.check_clash(each_role, what)
     role = next((role for role, names in _ROLE_NAMES.items() if what in names), None)
-    found = [
+    named = [
         (each_role, name, part)
         for each_role in _KEYS
         for name, part in catalogue.parts(each_role).items()
         if each_role == role or name == what
     ]
-    if not found and role is None:
+    if not named and role is None:
         names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]
         near = did_you_mean(what, [*_KEYS, *names, "train"])
         raise SpecError(
             f"no role and no part named {what!r}.{near} Roles: {', '.join(_KEYS)}. "
             f"`ftrun plugins` lists all parts.{catalogue.not_here if catalogue.left_out else ''}"
         )
-    owners = [catalogue.owner(each_role, name) for each_role, name, _ in found]
+    owners = [catalogue.owner(each_role, name) for each_role, name, _ in named]
     return [
         _described(part, name, each_role, _KEYS[each_role], owner.distribution, owner.version)
-        for (each_role, name, part), owner in zip(found, owners, strict=True)
+        for (each_role, name, part), owner in zip(named, owners, strict=True)
     ]
 
 

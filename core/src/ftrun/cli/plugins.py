@@ -64,7 +64,7 @@ def schema(parts: Path | None, as_json: bool) -> None:
 
     catalogue = installed(given_parts(parts))
     try:
-        found = json_schema(catalogue)
+        printed = json_schema(catalogue)
     except Exception:  # of a part whose options cannot be checked: its plugin is as good as not installed
-        found = json_schema(catalogue.checked())
-    click.echo(to_json(found, indent=2))  # a third of the time of Python's own, where lines are indented
+        printed = json_schema(catalogue.checked())
+    click.echo(to_json(printed, indent=2))  # a third of the time of Python's own, where lines are indented

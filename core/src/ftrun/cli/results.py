@@ -86,10 +86,9 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
 @AS_JSON
 def runs(folder: Path, as_json: bool) -> None:
     """List the runs in DIR, `runs` if not given: state, best metric, backbone and age."""
-    from ftrun.runs.summaries import runs as found
-    from ftrun.runs.summaries import runs_text
+    from ftrun.runs import summaries
 
-    answer(found(folder), runs_text, as_json)
+    answer(summaries.runs(folder), summaries.runs_text, as_json)
 
 
 def _with_best_epoch(run: Path) -> "RunFolder":

@@ -99,7 +99,7 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:
-    """What learns when: it is the net that knows its stages, so this loads torch, if there are phases."""
+    """Return what learns when: it is the net that knows its stages, so this loads torch, if there are phases."""
     if spec.train.phases is None:
         return None
     from ftrun.train.phases import table_of

@@ -35,9 +35,9 @@ def why(catalogue: Catalogue, name: str) -> list[dict[str, Any]]:
     return [*about, *named]
 
 
-def why_text(found: list[dict[str, Any]]) -> str:
+def why_text(about: list[dict[str, Any]]) -> str:
     """Return the same for people."""
-    return "\n\n".join(_block(each) for each in found)
+    return "\n\n".join(_block(each) for each in about)
 
 
 def _parts(catalogue: Catalogue, plugin: Plugin) -> list[dict[str, Any]]:

@@ -99,12 +99,12 @@ def located(where: str) -> Iterator[None]:
 
 
 def exit_code(error: FtrunError) -> int:
-    """The process's exit code for `error`: 128 + the signal's number after a signal, as shells have it."""
+    """Return the process's exit code for `error`: 128 + the signal's number after a signal, as shells have it."""
     return 128 + error.signal_number if isinstance(error, Interrupted) else error.exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'momentum'?`, or nothing where no known name is near."""
+    """Return ` Did you mean 'momentum'?`, or nothing where no known name is near."""
     by_lower = {each.lower(): each for each in known}
     wanted = name.lower()
     near = get_close_matches(wanted, by_lower, n=1) or [each for each in by_lower if wanted and each.startswith(wanted)]

@@ -78,14 +78,14 @@ class Net(nn.Module):
         raise NotImplementedError
 
     def pool(self, features: Tensor) -> Tensor:
-        """What `features` gave -> embedding [B, num_features]."""
+        """Return what `features` gave -> embedding [B, num_features]."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Any:
         return self.head(self.pool(self.features(x)))
 
     def merged(self) -> Self:
-        """A net that computes the same, without what was added for training alone, such as adapters: for exporters.
+        """Return a net that computes the same, without what was added for training alone, such as adapters.
 
         It is this net itself where there is nothing of the kind, else a copy, and this one stays as it is.
         """
@@ -106,7 +106,7 @@ class Net(nn.Module):
         tensors: Mapping[str, Tensor],
         input: Mapping[str, Any],  # noqa: A002
     ) -> tuple[dict[str, Tensor], list[str]]:
-        """The weights of another run's net, by name, as they fit this one; and what a user should know of it.
+        """Return the weights of another run's net, by name, as they fit this one; and what a user should know of it.
 
         A net whose weights depend on its input, as on a vocabulary, puts in order here what is of another one.
 
@@ -134,25 +134,25 @@ class Net(nn.Module):
         self.replace_head(self.output_layer(self.num_features))
 
     def output_layer(self, in_features: int) -> nn.Module:
-        """A fresh last layer for this net's targets, on [B, in_features]; for several targets, one for each."""
+        """Return a fresh last layer for this net's targets, on [B, in_features]; for several targets, one for each."""
         layers = {name: self.new_output(in_features, target.outputs) for name, target in self.targets.items()}
         return next(iter(layers.values())) if len(layers) == 1 else Heads(layers)
 
     def new_output(self, in_features: int, outputs: int) -> nn.Module:
-        """A fresh layer [B, in_features] -> [B, outputs]; a net whose head is not linear says here what it is."""
+        """Return a fresh layer [B, in_features] -> [B, outputs]: linear; a net with another head overrides this."""
         return nn.Linear(in_features, outputs)
 
     @property
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Ordered, input to output: {stage: names of its parameters in `model`}. Each parameter is in exactly one."""
-        found: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
+        by_stage: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
         stage_of = self._stage_finder()
         for parameter, _ in self.model.named_parameters():
             stage = stage_of(parameter)
             if stage is None:
                 raise ValueError(f"parameter {parameter!r} belongs to no stage of {type(self).__name__}")
-            found[stage].append(parameter)
-        return {name: tuple(parameters) for name, parameters in found.items() if parameters}
+            by_stage[stage].append(parameter)
+        return {name: tuple(parameters) for name, parameters in by_stage.items() if parameters}
 
     def _stage_finder(self) -> Callable[[str], str | None]:
         """Return what finds the stage of a parameter or module of `model`; None for a module that has several in it."""
@@ -202,7 +202,7 @@ class Net(nn.Module):
 
 
 def has_statistics(module: nn.Module) -> bool:
-    """Whether it normalises by a batch's statistics in training, and by running ones in evaluation mode."""
+    """Return whether it normalises by a batch's statistics in training, and by running ones in evaluation mode."""
     return isinstance(getattr(module, "running_mean", None), Tensor)
 
 
@@ -232,7 +232,7 @@ class Heads(nn.ModuleDict):
         return map(unquote, self._modules)
 
     def keys(self) -> KeysView[str]:
-        """The targets' names."""
+        """Return the targets' names."""
         return dict(self.items()).keys()
 
     def items(self) -> ItemsView[str, nn.Module]:

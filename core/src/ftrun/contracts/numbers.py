@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 
 def is_figure(value: Any) -> TypeGuard[int | float]:
-    """Whether it is one number: a fraction, a count; NaN and the infinities are numbers too, truth values are not."""
+    """Return whether it is one number: a fraction, a count, NaN or infinite; truth values are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1024)
 def seed_of(seed: int, *path: int | str) -> int:
-    """A seed, 0 to 2^63 - 1, for one place: `seed_of(0, "order", epoch)`."""
+    """Return a seed, 0 to 2^63 - 1, for one place: `seed_of(0, "order", epoch)`."""
     digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
@@ -71,7 +71,7 @@ class SampleRandom:
 
 
 def _signed(value: int) -> int:
-    """An unsigned 64-bit constant as the int64 with the same bits."""
+    """Return an unsigned 64-bit constant as the int64 with the same bits."""
     return value - 2**64 if value >= 2**63 else value
 
 

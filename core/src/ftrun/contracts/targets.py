@@ -132,7 +132,7 @@ class Labels(_Target):
     names: tuple[str, ...] = Field(min_length=1)
 
     def filled(self, output: "Tensor", values: "Tensor") -> "tuple[Tensor, Tensor]":
-        """A label that is not known does not hold, and the output is very sure of that."""
+        """Fill in, for a label that is not known, that it does not hold, with an output that is very sure of that."""
         known = self.known(values)
         return output.where(known, -100.0), values.where(known, 0.0)
 
@@ -207,7 +207,7 @@ class Values(_Target):
         return ((values.double() - mean) / std).float()
 
     def filled(self, output: "Tensor", values: "Tensor") -> "tuple[Tensor, Tensor]":
-        """Where a value is not known, both are 0."""
+        """Fill in 0 for both where a value is not known."""
         known = self.known(values)
         return output.where(known, 0.0), values.where(known, 0.0)
 
@@ -249,7 +249,7 @@ class Values(_Target):
 
 
 def _mean_and_std(values: "Tensor") -> tuple[float, float]:
-    """Of float64 [N]; a constant's standard deviation is 1, and so is that of nothing, whose mean is 0."""
+    """Return both for float64 [N]; a constant's deviation is 1, and so is that of nothing, whose mean is 0."""
     numbers = values.tolist()
     if not numbers:
         return 0.0, 1.0

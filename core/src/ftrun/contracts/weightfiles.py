@@ -123,7 +123,7 @@ def _check_zip(path: Path) -> None:
 
 
 def _other(path: Path, start: bytes) -> str:
-    """What a file is that is neither a zip archive nor of safetensors; nothing, if it may be torch's."""
+    """Return what a file is that is neither a zip archive nor of safetensors; nothing, if it may be torch's."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
         return (

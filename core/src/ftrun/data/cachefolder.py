@@ -73,14 +73,14 @@ def limit() -> int:
 
 def entries() -> list[Entry]:
     """Return the tensors in it, the longest unused first."""
-    found = []
+    listed = []
     for path, about in _ours():
         if "samples" not in about or path.suffix == ".new":
             continue
         with suppress(OSError):  # another process removes it just now
             size = sum(file.stat().st_size for file in path.iterdir())
-            found.append(Entry(path, about, size, (path / MARKER).stat().st_mtime))
-    return sorted(found, key=lambda entry: entry.used)
+            listed.append(Entry(path, about, size, (path / MARKER).stat().st_mtime))
+    return sorted(listed, key=lambda entry: entry.used)
 
 
 def as_json() -> dict[str, Any]:

@@ -23,11 +23,11 @@ def lines(arguments: Iterable[str], standard_input: Iterable[str]) -> list[Line]
 
     Raises DataError where a file cannot be read.
     """
-    found: list[Line] = []
+    numbered: list[Line] = []
     for argument in arguments:
-        numbered = enumerate(standard_input if argument == "-" else _opened(_path(argument)), 1)
-        found += [Line(f"{argument}:{number}", line.rstrip("\r\n")) for number, line in numbered]
-    return found
+        lines_of = enumerate(standard_input if argument == "-" else _opened(_path(argument)), 1)
+        numbered += [Line(f"{argument}:{number}", line.rstrip("\r\n")) for number, line in lines_of]
+    return numbered
 
 
 def _path(argument: str) -> str:
@@ -50,12 +50,12 @@ def listed(arguments: Iterable[str], standard_input: Iterable[str], scan: FileSc
 
     scan: takes files from a folder, as it does for training; a file that is named is taken whatever its name
     """
-    found: list[str] = []
+    files: list[str] = []
     for argument in arguments:
         paths = (line.rstrip("\r\n") for line in standard_input) if argument == "-" else [_path(argument)]
         for path in filter(None, paths):
-            found += _files(path, scan)
-    return found
+            files += _files(path, scan)
+    return files
 
 
 def _files(path: str, scan: FileScan) -> Iterator[str]:

@@ -58,7 +58,7 @@ class BatchReader:
             raise
 
     def _readable(self, indices: Sequence[int]) -> Read:
-        """The batch of those samples that can be read, and the index and the reason of each other one."""
+        """Return the batch of those samples that can be read, and the index and the reason of each other one."""
         good, unreadable = [], []
         for index in indices:
             try:
@@ -144,9 +144,9 @@ def _lost(error: Exception) -> WorkerLost | None:
 
 
 def _set_up_worker(run: int, worker: int) -> None:
-    """A terminal's Ctrl-C and end, and a batch system's SIGTERM, go to every process of a run: it needs us for a step.
+    """Ignore a terminal's Ctrl-C and end, and a batch system's SIGTERM: the run needs its workers for a last step.
 
-    run: its process, which alone may end us
+    run: its process, which alone may end a worker
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -18,7 +18,7 @@ def grouped_spellings(names: Iterable[str]) -> list[list[str]]:
 
 
 def _key(name: str, bits: bool) -> str:
-    """Equal for spellings of one name. bits: whether true and false are 1 and 0."""
+    """Return what is equal for spellings of one name. bits: whether true and false are 1 and 0."""
     if whole := _WHOLE.fullmatch(name):
         return whole[1]
     lower = name.lower()

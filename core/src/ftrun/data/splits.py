@@ -168,7 +168,7 @@ def check(splits: Splits) -> None:
 
 
 def _check_names(splits: Splits) -> None:
-    """Whatever is kept of a run is by name, in JSON."""
+    """Raise DataError for names that cannot be told apart, or kept in JSON."""
     if "" in splits.targets:
         raise DataError("a target has no name. Give it one, a text that is not empty.")
     for target, kind in splits.targets.items():

@@ -23,14 +23,14 @@ class AlignedSplit:
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the inputs, which are the same."""
+        """The fingerprint of the inputs, which are the same."""
         return getattr(self.split, "fingerprint", None)
 
     def __len__(self) -> int:
         return len(self.split)
 
     def sample_name(self, index: int) -> str | None:
-        """What that sample is called."""
+        """Return what that sample is called."""
         return sample_name(self.split, index)
 
     def __getitem__(self, index: int, /) -> Sample:
@@ -44,9 +44,9 @@ class AlignedSplit:
 
 
 def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
-    """The splits with `targets` as their targets; a note says how many samples have names that these do not know.
+    """Return the splits with `targets` as their targets; a note counts samples whose names these do not know.
 
-    Such a class is no class, and such a label is left out: neither is judged.
+    Such a class is no class, and such a label is left out: neither is evaluated.
 
     Raises DataError where they lack a target, or nothing that it knows is in them. Fewer classes are fine.
     """

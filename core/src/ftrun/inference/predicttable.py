@@ -48,7 +48,7 @@ def is_table(path: Path, recorded: Any) -> bool:
     try:
         targets: dict[str, Target] = TypeAdapter(dict[str, Target]).validate_python(recorded)
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            found = next(csv.reader(file), [])
+            columns = next(csv.reader(file), [])
     except (OSError, csv.Error, ValidationError):
         return False
-    return any(found == header(targets, top) for top in range(1, len(found) + 1))
+    return any(columns == header(targets, top) for top in range(1, len(columns) + 1))

@@ -15,7 +15,7 @@ STATED = "FTRUN_API"
 
 
 def module_spec(module: str) -> ModuleSpec | None:
-    """Where a module is. Unlike importlib's own find_spec, it does not import the packages that the module is in."""
+    """Return where a module is. Unlike importlib's find_spec, it does not import the packages that the module is in."""
     name, *inner = module.split(".")
     try:
         spec = find_spec(name)
@@ -30,12 +30,12 @@ def module_spec(module: str) -> ModuleSpec | None:
 def _inside(package: ModuleSpec, name: str) -> ModuleSpec | None:
     if package.submodule_search_locations is None:
         return None
-    found = (finder.find_spec(name, package.submodule_search_locations) for finder in sys.meta_path)
-    return next((spec for spec in found if spec), None)
+    specs = (finder.find_spec(name, package.submodule_search_locations) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec), None)
 
 
 def source_of(spec: ModuleSpec | None) -> str:
-    """A module's source text; none where it has none, or none that can be read."""
+    """Return a module's source text; none where it has none, or none that can be read."""
     get_source = getattr(spec.loader, "get_source", None) if spec else None
     try:
         return (get_source(spec.name) if spec and get_source else None) or ""
@@ -44,7 +44,7 @@ def source_of(spec: ModuleSpec | None) -> str:
 
 
 def stated_in(source: str) -> object:
-    """What FTRUN_API is in a module's source; None where it says nothing, or not in so many words."""
+    """Return what FTRUN_API is in a module's source; None where it says nothing, or not in so many words."""
     if STATED not in source:
         return None
     stated = None
@@ -72,7 +72,7 @@ def _assigned(statement: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def mismatch(stated: object, older: str) -> str:
-    """Why a plugin that states this API cannot be used here; nothing where it can.
+    """Return why a plugin that states this API cannot be used here; nothing where it can.
 
     older: what to do about a plugin for an older API
     """

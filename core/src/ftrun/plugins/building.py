@@ -65,7 +65,7 @@ def blame(error: Exception, part: Part, where: str) -> None:
 
 
 def blame_all(error: Exception, parts: Iterable[tuple[str, Part]]) -> None:
-    """The same where several parts made together what raised."""
+    """Add a note with the names of several parts that made together what raised."""
     listed = [f"{where}, {named(part)}" for where, part in parts]
     if listed and not isinstance(error, FtrunError) and not getattr(error, "__notes__", ()):
         error.add_note(f"{_NOTE}{'; '.join(listed)}")

@@ -39,15 +39,15 @@ class Catalogue:
                 self._owners[role, name], self._parts[role][name] = offered[0]
 
     def parts(self, role: str) -> dict[str, type[Part]]:
-        """{name: part} of one role, by name."""
+        """Return {name: part} of one role, by name."""
         return self._parts[role]
 
     def owner(self, role: str, name: str) -> Plugin:
-        """The plugin that offers a part."""
+        """Return the plugin that offers a part."""
         return self._owners[role, name]
 
     def default(self, role: str) -> str | None:
-        """The name of the part that is taken where a spec leaves the role out, if exactly one says it is."""
+        """Return the name of the part that is taken where a spec leaves the role out, if exactly one says it is."""
         names = [name for name, part in self.parts(role).items() if part.default]
         return names[0] if len(names) == 1 else None
 
@@ -104,7 +104,7 @@ class Catalogue:
 
 
 def installed(local: PartsFile | None = None) -> Catalogue:
-    """The catalogue of what is installed, loaded afresh, and of a file of local parts.
+    """Return the catalogue of what is installed, loaded afresh, and of a file of local parts.
 
     Raises PluginError where the local parts are broken, and where FTRUN_STRICT_PLUGINS is set and anything is.
     """
@@ -119,7 +119,7 @@ def installed(local: PartsFile | None = None) -> Catalogue:
 
 
 def as_found(local: PartsFile | None = None) -> Catalogue:
-    """The same, but what is broken is only listed, also where `installed` refuses it."""
+    """Return the same, but what is broken is only listed, also where `installed` refuses it."""
     with LOADING:
         return Catalogue([*load_plugins(), *([_checked(load_local(local))] if local else [])])
 
@@ -135,6 +135,6 @@ def _checked(plugin: Plugin) -> Plugin:
 
 
 def _line(plugin: Plugin) -> str:
-    """`:12`, where a line of local parts raised what broke them."""
+    """Return `:12`, where a line of local parts raised what broke them."""
     lines = re.findall(rf'File ".*{re.escape(plugin.distribution)}", line (\d+)', plugin.traceback)
     return f":{lines[-1]}" if lines else ""

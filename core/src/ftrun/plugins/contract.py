@@ -60,11 +60,11 @@ def implementations(manager: pluggy.PluginManager, module: ModuleType) -> dict[s
     }
 
 
-def offered(found: Mapping[str, Callable[..., Any]]) -> Iterator[type[Part]]:
+def offered(implemented: Mapping[str, Callable[..., Any]]) -> Iterator[type[Part]]:
     """Give the parts that a module's hooks offer. Raises Broken where one of them is none."""
     names: set[tuple[str, str]] = set()
     for hook in ROLE_OF_HOOK:
-        parts: list[Any] = offered_by(found, hook)
+        parts: list[Any] = offered_by(implemented, hook)
         for part in parts:
             check_part(hook, part)
             for name in part_names(part):
@@ -74,10 +74,10 @@ def offered(found: Mapping[str, Callable[..., Any]]) -> Iterator[type[Part]]:
             yield part
 
 
-def offered_by(found: Mapping[str, Callable[..., Any]], hook: str) -> list[Any]:
+def offered_by(implemented: Mapping[str, Callable[..., Any]], hook: str) -> list[Any]:
     """Return what one of a module's hooks returns, as a list; empty where it has no such hook. Raises Broken."""
     with as_broken(f"{hook} failed"):
-        return list(found[hook]()) if hook in found else []
+        return list(implemented[hook]()) if hook in implemented else []
 
 
 def check_part(hook: str, part: Any) -> None:
@@ -112,5 +112,5 @@ def check_options(part: type[Part]) -> None:
 
 
 def part_names(part: type[Part]) -> tuple[str, ...]:
-    """The names that a part is known by: what its `name: Literal[...]` holds."""
+    """Return the names that a part is known by: what its `name: Literal[...]` holds."""
     return get_args(part.model_fields["name"].annotation)

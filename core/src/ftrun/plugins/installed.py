@@ -23,7 +23,7 @@ class Broken(Exception):
 
 @contextmanager
 def as_broken(what: str) -> Iterator[None]:
-    """Whatever a plugin's own code raises is a fault of the plugin, with its cause."""
+    """Raise Broken for whatever a plugin's own code raises, with its cause."""
     try:
         yield
     except Broken:

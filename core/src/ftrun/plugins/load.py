@@ -32,7 +32,7 @@ _MACHINERY = tuple(
 
 
 def load_plugins() -> list[Plugin]:
-    """Every installed plugin, by distribution; the broken ones too, and those that FTRUN_PLUGINS leaves out.
+    """Return every installed plugin, by distribution; the broken ones too, and those that FTRUN_PLUGINS leaves out.
 
     Raises PluginError where FTRUN_PLUGINS names one that is not installed.
     """
@@ -41,7 +41,7 @@ def load_plugins() -> list[Plugin]:
 
 
 def load_local(file: PartsFile) -> Plugin:
-    """The parts of a project's own file, under the same contract as an installed plugin's."""
+    """Return the parts of a project's own file, under the same contract as an installed plugin's."""
     text = file.source.decode(errors="replace")
     stated = apiversion.stated_in(text)
     record = Plugin(
@@ -57,7 +57,7 @@ def _manager() -> pluggy.PluginManager:
 
 
 def _loaded(manager: pluggy.PluginManager, record: Plugin, load: Callable[[], ModuleType]) -> Plugin:
-    """The record of a plugin with its parts or, if it is broken, with the reason."""
+    """Return the record of a plugin with its parts or, if it is broken, with the reason."""
     before = heavy.loaded()
     try:
         check_api(record)  # before the import: what is written for another API may do anything
@@ -73,19 +73,19 @@ def _loaded(manager: pluggy.PluginManager, record: Plugin, load: Callable[[], Mo
             # pluggy drops a second plugin of the same name without a word, so the distribution is part of the name.
             deprecated = register(manager, module, f"{record.distribution}:{record.entry_point}")
         record = replace(record, warnings=(*deprecated, *heavy.warning(before, record.source)))
-        found = implementations(manager, module)
+        implemented = implementations(manager, module)
         return replace(
             record,
-            parts=tuple(offered(found)),
-            commands=checked(offered_by(found, hooks.COMMANDS)),
-            run_finished=found.get(hooks.RUN_FINISHED),
+            parts=tuple(offered(implemented)),
+            commands=checked(offered_by(implemented, hooks.COMMANDS)),
+            run_finished=implemented.get(hooks.RUN_FINISHED),
         )
     except Broken as broken:
         return replace(record, error=str(broken), traceback=frames_of(broken.__cause__))
 
 
 def frames_of(error: BaseException | None) -> str:
-    """The traceback of what a plugin raised: its own frames, not those that led to them."""
+    """Return the traceback of what a plugin raised: its own frames, not those that led to them."""
     if error is None:
         return ""
     told = traceback.TracebackException.from_exception(error)

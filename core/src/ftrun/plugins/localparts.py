@@ -191,8 +191,8 @@ def _check_free(file: PartsFile) -> None:
     """Raise SpecError where the module's name is taken: whoever imports that one would get this file."""
     if any(loaded.module == file.module for loaded, *_ in _LOADED):
         return  # it takes that one's place
-    found = module_spec(file.module)
-    origin = found.origin if found else None
+    spec = module_spec(file.module)
+    origin = spec.origin if spec else None
     # What stands in the project's own folders is the project's, whether or not these happen to be on the path.
     ours = origin is not None and Path(origin).resolve().parent in (file.path.resolve().parent, Path.cwd())
     if file.module in sys.modules or (origin and not ours):

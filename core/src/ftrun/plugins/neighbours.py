@@ -77,16 +77,16 @@ def neighbours(path: Path, source: bytes, *, whole_folder: bool) -> dict[str, by
     """
     if whole_folder:
         return {name: (path.parent / name).read_bytes() for name in _modules(path.parent, "") if name != path.name}
-    found: dict[str, bytes] = {}
+    sources: dict[str, bytes] = {}
     waiting, seen = [source], {path.stem}
     while waiting:
         for name in sorted(_imported(waiting.pop()) - seen):
             seen.add(name)
             files = _files_of(path.parent, name)
             if files and not _elsewhere(name, path.parent):
-                found |= {file: (path.parent / file).read_bytes() for file in files}
-                waiting += [found[file] for file in files]
-    return found
+                sources |= {file: (path.parent / file).read_bytes() for file in files}
+                waiting += [sources[file] for file in files]
+    return sources
 
 
 def _imported(source: bytes) -> set[str]:
@@ -127,7 +127,7 @@ def _modules(folder: Path, inside: str) -> Iterator[str]:
 
 
 def _elsewhere(name: str, folder: Path) -> bool:
-    """Whether an import finds another module of that name, in no project's own folder."""
+    """Return whether an import finds another module of that name, in no project's own folder."""
     spec = module_spec(name)
     if spec is None or isinstance(spec.loader, AsRead):  # of local parts that are loaded now, and go
         return False

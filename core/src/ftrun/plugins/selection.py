@@ -13,33 +13,33 @@ _ON, _OFF = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 def chosen(distributions: Collection[str]) -> set[str]:
-    """Those of the installed distributions that are to be loaded: all of them, or those that FTRUN_PLUGINS names.
+    """Return the installed distributions to load: all of them, or those that FTRUN_PLUGINS names.
 
     Raises PluginError where it names one that is not installed.
     """
     if ONLY not in os.environ:
         return set(distributions)
     named = [each.strip() for each in os.environ[ONLY].split(",") if each.strip()]
-    found = {name: [each for each in distributions if is_called(each, name)] for name in named}
-    if missing := [name for name, those in found.items() if not those]:
+    by_name = {name: [each for each in distributions if is_called(each, name)] for name in named}
+    if missing := [name for name, those in by_name.items() if not those]:
         installed = ", ".join(sorted(set(distributions))) or "none"
         unknown = " ".join(f"no plugin named {name!r} is installed.{_nearest(name, distributions)}" for name in missing)
         raise PluginError(f"{unknown} Installed: {installed}.", where=ONLY)
-    return {each for those in found.values() for each in those}
+    return {each for those in by_name.values() for each in those}
 
 
 def is_called(distribution: str, name: str) -> bool:
-    """Whether a distribution goes by this name: its own, or that without the prefix `ftrun-`, as pip takes names."""
+    """Return whether a distribution goes by this name: its own, with or without the prefix `ftrun-`."""
     return _normal(distribution) in (_normal(name), _PREFIX + _normal(name))
 
 
 def short(distribution: str) -> str:
-    """A distribution's name without the prefix `ftrun-`."""
+    """Return a distribution's name without the prefix `ftrun-`."""
     return _normal(distribution).removeprefix(_PREFIX)
 
 
 def is_strict() -> bool:
-    """Whether anything that is broken or clashes is an error, needed or not."""
+    """Return whether anything that is broken or clashes is an error, needed or not."""
     value = os.environ.get(STRICT, "").strip().lower()
     if value not in _ON + _OFF:
         raise SpecError(f"must be 1 or 0, but it is {value!r}.", where=STRICT)
@@ -51,5 +51,5 @@ def _nearest(name: str, distributions: Collection[str]) -> str:
 
 
 def _normal(name: str) -> str:
-    """A name as packaging compares names: `-`, `_` and `.` are one, and so is case."""
+    """Return a name as packaging compares names: `-`, `_` and `.` are one, and so is case."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -45,7 +45,7 @@ class _Copied(nn.Module):
 
 
 def pays(device: torch.device, value: Any) -> bool:
-    """Whether to copy all tensors in modules, lists and dicts costs less than to wait: on a GPU, where they are small.
+    """Return whether copying all tensors in modules, lists and dicts costs less than waiting: small ones on a GPU.
 
     On a CPU, training and the thread would share processor and memory.
     """
@@ -55,7 +55,7 @@ def pays(device: torch.device, value: Any) -> bool:
 
 
 def copied(value: Any) -> Any:
-    """Lists and dicts of modules, tensors and whatever else, as they are now: in the CPU's memory, unchanged by steps.
+    """Return lists and dicts of modules, tensors and others as they are now, in the CPU's memory, unchanged by steps.
 
     What is there under several names is so in the copy: tied weights are saved once. A copied module is good for its
     `state_dict` alone.

@@ -43,7 +43,7 @@ class Damaged(FtrunError):
 
 
 def may_be_kept(name: str) -> bool:
-    """Whether a checkpoint may have a file of that name for its net's input: within it, not hidden, and not ours."""
+    """Return whether a checkpoint may have a file of that name for its net's input: not hidden, and not ours."""
     inside = bool(name) and not name.startswith(".") and not re.search(r"[/\\\0]", name) and is_text(name)
     return inside and name.casefold() not in _OURS and not name.casefold().endswith(".safetensors")
 
@@ -280,7 +280,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 def _as_saved(loaded: Any, saved: Any, parameter: Tensor) -> Any:
-    """`loaded` with the tensors that were saved, each on the device to which torch has brought it."""
+    """Return `loaded` with the tensors that were saved, each on the device to which torch has brought it."""
     if isinstance(saved, Mapping):
         return {key: _as_saved(loaded[key], value, parameter) for key, value in saved.items()}
     if isinstance(saved, list):

@@ -50,8 +50,8 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     for name, target in splits.targets.items():
         if isinstance(target, Classes):
             labels = splits.training.targets[name]
-            found = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
-            counts[name] = dict(zip(target.names, found, strict=True))
+            by_class = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
+            counts[name] = dict(zip(target.names, by_class, strict=True))
     return counts
 
 
@@ -130,13 +130,13 @@ def check_torch(recorded: str) -> None:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what is not as it was: versions, plugins, device, threads. None of it matters enough to refuse."""
-    found = changed_plugins(then["plugins"], now["plugins"])
-    found += [
+    changed = changed_plugins(then["plugins"], now["plugins"])
+    changed += [
         f"{name} was {then['versions'].get(name)}, is {version}"
         for name, version in now["versions"].items()
         if then["versions"].get(name) != version
     ]
-    return found + [
+    return changed + [
         f"{what} was {then.get(what)}, is {now[what]}" for what in ("device", "threads") if then.get(what) != now[what]
     ]
 

@@ -30,14 +30,14 @@ def fingerprints(splits: Splits, names: Collection[str] | None = None) -> dict[s
 
     names: the splits whose inputs are of interest; `inputs` of others is left out
     """
-    found: dict[str, dict[str, str | None]] = {}
+    by_split: dict[str, dict[str, str | None]] = {}
     for name, split in splits.items():
-        found[name] = {"targets": fingerprint.of_targets(split)}
+        by_split[name] = {"targets": fingerprint.of_targets(split)}
         if names is None or name in names:
-            found[name]["inputs"] = fingerprint.of_inputs(split)
-            if found[name]["inputs"] is None:
-                found[name]["sample"] = fingerprint.of_sample(split)
-    return found
+            by_split[name]["inputs"] = fingerprint.of_inputs(split)
+            if by_split[name]["inputs"] is None:
+                by_split[name]["sample"] = fingerprint.of_sample(split)
+    return by_split
 
 
 def check(
@@ -104,7 +104,7 @@ def best_is_of_other_data(resolved: Mapping[str, Any], progress: Progress) -> bo
 
 def changes(then: Any, now: Mapping[str, Mapping[str, str | None]]) -> list[str]:
     """Return what differs, such as "train: other inputs and targets", as far as both sides know."""
-    found = []
+    changed = []
     for name, here in now.items():
         before = then.get(name) if isinstance(then, Mapping) else None
         if not isinstance(before, Mapping):
@@ -116,8 +116,8 @@ def changes(then: Any, now: Mapping[str, Mapping[str, str | None]]) -> list[str]
         ]
         what = " and ".join(dict.fromkeys("inputs" if each == "sample" else each for each in differing))
         if what:
-            found.append(f"{name} has other {what}")
-    return found
+            changed.append(f"{name} has other {what}")
+    return changed
 
 
 def _origin(resolved: Mapping[str, Any]) -> str:
@@ -170,7 +170,7 @@ def explaining_missing(resolved: Mapping[str, Any]) -> Iterator[None]:
 
 
 def same_data(spec: RunSpec, resolved: Mapping[str, Any]) -> bool:
-    """Whether the spec's dataset reads what the run was trained on: the same part, and the same paths if it has any."""
+    """Return whether the spec's dataset is the one that the run was trained on: the same part and paths."""
     then = {str(path) for path in of_data(resolved)}
     now = {str(path.absolute()) for path in spec.dataset.paths().values()}
     named = (resolved["spec"].get("dataset") or {}).get("name")

@@ -31,7 +31,7 @@ class Lock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock on `path`."""
+    """Return whether some process holds the lock on `path`."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -9,7 +9,7 @@ from ftrun.contracts.errors import FtrunError
 
 
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON. Its tensors go to `tensors`, named by their place: `optimizer.state.0.exp_avg`.
+    """Return `value` as JSON. Its tensors go to `tensors`, named by their place: `optimizer.state.0.exp_avg`.
 
     A tensor becomes {"$tensor": its name}, and a float that JSON has no word for {"$float": "nan"}; a key that begins
     with $ gets another one. Tuples come back as lists. Raises FtrunError for what is none of this.
@@ -36,7 +36,7 @@ def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """What `pack` was given. Raises KeyError for a tensor that is not there."""
+    """Return what `pack` was given. Raises KeyError for a tensor that is not there."""
     if isinstance(value, list):
         return [unpack(each, tensors) for each in value]
     if not isinstance(value, dict):

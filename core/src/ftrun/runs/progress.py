@@ -63,7 +63,7 @@ class Progress:
         self.seconds_of[what] = self.seconds_of.get(what, 0.0) + perf_counter() - began
 
     def timed(self, what: str, items: Iterable[T]) -> Iterator[T]:
-        """The items; the time that it takes to get them is counted as spent on `what`."""
+        """Yield the items; the time that it takes to get them is counted as spent on `what`."""
         iterator = iter(items)
         while True:
             began = perf_counter()

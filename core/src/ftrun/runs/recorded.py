@@ -88,7 +88,7 @@ class NetRecord(BaseModel):
 
 
 def checked(kind: type[T], value: Mapping[str, Any], path: Path) -> T:
-    """`value`, as the file at `path` holds it. Raises FtrunError, with the first place that is wrong."""
+    """Return `value`, which the file at `path` holds, as a model. Raises FtrunError, with the first mistake."""
     try:
         return kind.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:

@@ -69,7 +69,7 @@ def _part(of: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def part_name(part: Any) -> str | None:
-    """What a part of a resolved spec is called, `family/member` where it has a model; None for what is no part."""
+    """Return the name of a part of a resolved spec, `family/member` where it has a model; None for what is no part."""
     if not isinstance(part, Mapping) or not isinstance(part.get("name"), str):
         return None
     name, model = part["name"], part.get("model")
@@ -101,7 +101,7 @@ def _shown(value: Any) -> str:
 
 
 def _age(began: str) -> str:
-    """`3 min`, `2 h`, `5 days`."""
+    """Return `3 min`, `2 h`, `5 days`."""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds()
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= (2 if unit == "days" else 1) * length:

@@ -36,7 +36,7 @@ def check_spec(
     overrides: Sequence[str] = (),
     keys: Collection[str] | None = None,
 ) -> RunSpec:
-    """The checked spec. Raises InvalidSpec, or PluginError where a part's plugin is broken or clashes.
+    """Return the checked spec. Raises InvalidSpec, or PluginError where a part's plugin is broken or clashes.
 
     data: what the file holds; overrides: `--set` assignments, applied in order; name: how messages call the spec
     keys: those of the parts that are wanted, of a spec that was checked when its run began; others stay plain JSON
@@ -78,7 +78,7 @@ def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:
 
 
 def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalogue) -> PluginError | None:
-    """The same mistakes as a fault of what is installed: a role without parts, a part of a plugin not loaded."""
+    """Return the same mistakes as a fault of what is installed: a role without parts, a part of a plugin not loaded."""
     required = [slot for slot in SLOTS if RunSpec.model_fields[slot.key].is_required()]
     needed = [slot for slot in SLOTS if data.get(slot.key) or slot in required]
     unknown = [(slot, name) for slot, _, name in named_parts(data) if name not in catalogue.parts(slot.role.role)]
@@ -95,7 +95,7 @@ def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalog
 
 
 def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
-    """What no single field can tell."""
+    """Yield what no single field can tell."""
     monitors = spec.monitors
     given = spec.train.monitor or ()
     for name in (given,) if isinstance(given, str) else given:
@@ -140,7 +140,7 @@ def _fitting(title: str, kind: str, role: str, catalogue: Catalogue) -> str:
 
 
 def _kinds(part: Any) -> tuple[str, ...]:
-    """The kinds that a part says it is for, whichever its role."""
+    """Return the kinds that a part says it is for, whichever its role."""
     if hasattr(part, "input_type"):
         return (part.input_type.raw_kind,)
     if hasattr(part, "input_kinds"):

@@ -118,8 +118,8 @@ def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
 
 
 def _of_families(name: str, parts: Mapping[str, type[Part]]) -> str:
-    found = [f"{family}/{name}" for family, part in parts.items() if part.family and part.has_member(name)]
-    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+    members = [f"{family}/{name}" for family, part in parts.items() if part.family and part.has_member(name)]
+    return f" Did you mean {' or '.join(map(repr, members))}?" if members else ""
 
 
 def _installed(slot: Slot, catalogue: Catalogue) -> str:

@@ -16,7 +16,7 @@ from ftrun.spec.runspec import SLOTS, RunSpec, Slot
 
 
 def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    """`data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part.
+    """Return `data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part.
 
     Where several parts may be, a single one is a list of one.
     """
@@ -122,7 +122,7 @@ def _model(
 
 
 def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
-    """A field of RunSpec with another type. The field itself would bring its old type along, so it is made anew."""
+    """Return a field of RunSpec with another type, made anew: the field itself would bring its old type along."""
     info = RunSpec.model_fields[key]
     default = ... if info.is_required() else info.default
     return annotation, Field(default, description=info.description)

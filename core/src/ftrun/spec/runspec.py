@@ -61,11 +61,11 @@ class RunSpec(BaseModel):
         return [*(f"val/{metric.key}" for metric in self.metrics if metric.higher_is_better is not None), "val/loss"]
 
     def loss_of(self, target: str) -> specs.Loss:
-        """The loss of one of the dataset's targets."""
+        """Return the loss of one of the dataset's targets."""
         return self.loss[target] if isinstance(self.loss, Mapping) else self.loss
 
     def resolved(self) -> dict[str, Any]:
-        """The spec with every default, as JSON values."""
+        """Return the spec with every default, as JSON values."""
         dump = self.model_dump(mode="json", by_alias=True, serialize_as_any=True, exclude={"schema_", "input"})
         return {**dump, "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None}
 
@@ -81,7 +81,7 @@ class Slot:
     """Whether it may hold a part for each target, by name."""
 
     def maps(self, value: Any) -> bool:
-        """Whether this value of it is such a mapping, and not one part."""
+        """Return whether this value of it is such a mapping, and not one part."""
         return (
             self.by_target
             and isinstance(value, dict)
@@ -100,7 +100,7 @@ class Slot:
             yield self.key, value
 
     def depth(self, data: dict[str, Any]) -> int:
-        """How many steps it is in `data` from the top to a part of it."""
+        """Return how many steps it is in `data` from the top to a part of it."""
         return 2 if self.many or self.maps(data.get(self.key)) else 1
 
 

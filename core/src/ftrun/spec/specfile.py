@@ -23,7 +23,7 @@ _TOO_DEEP = f"more than {_DEEPEST} objects and lists stand inside each other"
 
 
 def read_spec(path: Path, commands: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
-    """A spec file's text and the object in it. Raises SpecError with line and column where it is not JSON.
+    """Return a spec file's text and the object in it. Raises SpecError with line and column where it is not JSON.
 
     commands: names that might have been meant where there is no such file
     """
@@ -64,7 +64,7 @@ def _read_text(path: Path, commands: Sequence[str]) -> str:
 
 
 def _parse(text: str) -> Any:
-    """A JSON text's value. Raises ValueError for what is not JSON, and for what a spec has no use for.
+    """Return a JSON text's value. Raises ValueError for what is not JSON, and for what a spec has no use for.
 
     Python takes more than others do: repeated keys, NaN, halves of surrogate pairs, thousands of digits.
     """
@@ -92,7 +92,7 @@ def _check_depth_and_text(value: Any, levels: int) -> None:
 
 
 def is_text(value: str) -> bool:
-    """Whether all of it is Unicode text: neither half a surrogate pair nor a byte that the terminal could not read."""
+    """Return whether all of it is Unicode text: no half of a surrogate pair, no byte that a terminal could not read."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -124,7 +124,7 @@ def _kind(value: Any) -> str:
 
 
 def parse_set(assignment: str, *, example: str = "optimizer.lr=0.01") -> tuple[list[str], str]:
-    """`a.b=value` as its path and its raw value; example: what an error shows."""
+    """Return the path and the raw value of `a.b=value`; example: what an error shows."""
     key, equals, raw = assignment.partition("=")
     path = key.strip().split(".")
     if not equals or not all(path):
@@ -135,7 +135,7 @@ def parse_set(assignment: str, *, example: str = "optimizer.lr=0.01") -> tuple[l
 
 
 def parts_named(data: dict[str, Any], overrides: Sequence[str]) -> str | None:
-    """The file of local parts that a spec names, `--set` included; None also for what is no name, as a check tells."""
+    """Return the file of local parts that a spec names, `--set` included; None for what is no name: a check says so."""
     named = data.get("parts")
     for assignment in overrides:
         path, raw = parse_set(assignment)

@@ -145,7 +145,7 @@ class Train(BaseModel):
         return 1.0
 
     def extended(self, epochs: int) -> Self:
-        """The same for `epochs` in all, at least as many; the last phase grows."""
+        """Return the same for `epochs` in all, at least as many; the last phase grows."""
         phases = self.phases
         if phases:
             last = phases[-1]
