@@ -39,7 +39,7 @@ def plugins(catalogue: Catalogue) -> dict[str, Any]:
         ],
         "clashes": [
             {"role": role, "name": name, "plugins": [str(plugin) for plugin in clashing]}
-            for (role, name), clashing in [*catalogue.clashes.items(), *catalogue.command_clashes.items()]
+            for (role, name), clashing in catalogue.clashes.items()
         ],
         "left_out": [
             {"distribution": plugin.distribution, "version": plugin.version, "module": plugin.module}

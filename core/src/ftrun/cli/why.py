@@ -59,7 +59,7 @@ def _commands(catalogue: Catalogue, plugin: Plugin) -> list[dict[str, Any]]:
         {
             "name": command.name,
             "target": command.target,
-            "clashes_with": _others(catalogue.command_clashes.get(("command", command.name), []), plugin),
+            "clashes_with": _others(catalogue.clashes.get(("command", command.name), []), plugin),
         }
         for command in plugin.commands
     ]

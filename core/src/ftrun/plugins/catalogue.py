@@ -19,6 +19,7 @@ from ftrun.plugins.localparts import PartsFile
 class Catalogue:
     """The parts of some plugins. A name that two of them offer for one role is left out, and kept in `clashes`.
 
+    clashes: the plugins by role and name; commands have the role "command"
     left_out: those that FTRUN_PLUGINS leaves out, which are not among `plugins`
     """
 
@@ -26,17 +27,24 @@ class Catalogue:
         given = tuple(plugins)
         self.plugins = tuple(plugin for plugin in given if not plugin.left_out)
         self.left_out = tuple(plugin for plugin in given if plugin.left_out)
-        offers: dict[tuple[str, str], list[tuple[Plugin, type[Part]]]] = defaultdict(list)
+        parts = [
+            (part.role, name, plugin, part)
+            for plugin in self.plugins
+            for part in plugin.parts
+            for name in part_names(part)
+        ]
+        offers: dict[tuple[str, str], list[Plugin]] = defaultdict(list)
+        for role, name, plugin, _ in parts:
+            offers[role, name].append(plugin)
         for plugin in self.plugins:
-            for part in plugin.parts:
-                for name in part_names(part):
-                    offers[part.role, name].append((plugin, part))
-        self.clashes = {key: [plugin for plugin, _ in offered] for key, offered in offers.items() if len(offered) > 1}
+            for command in plugin.commands:
+                offers["command", command.name].append(plugin)
+        self.clashes = {key: plugins for key, plugins in offers.items() if len(plugins) > 1}
         self._parts: dict[str, dict[str, type[Part]]] = {role.role: {} for role in ROLES}
         self._owners: dict[tuple[str, str], Plugin] = {}
-        for (role, name), offered in sorted(offers.items()):
-            if len(offered) == 1:
-                self._owners[role, name], self._parts[role][name] = offered[0]
+        for role, name, plugin, part in sorted(parts, key=lambda offer: offer[:2]):
+            if (role, name) not in self.clashes:
+                self._owners[role, name], self._parts[role][name] = plugin, part
 
     def parts(self, role: str) -> dict[str, type[Part]]:
         """Return {name: part} of one role, by name."""
@@ -74,21 +82,9 @@ class Catalogue:
         return lines
 
     def check_clash(self, role: str, name: str) -> None:
-        """Raise PluginError where two plugins offer this part; role "command" is for commands."""
-        if (role, name) in self.clashes | self.command_clashes:
-            raise PluginError(self._clash(role, name))
-
-    @cached_property
-    def command_clashes(self) -> dict[tuple[str, str], list[Plugin]]:
-        """The plugins of each command that several of them offer, by ("command", name)."""
-        offers: dict[tuple[str, str], list[Plugin]] = defaultdict(list)
-        for plugin in self.plugins:
-            for command in plugin.commands:
-                offers["command", command.name].append(plugin)
-        return {key: plugins for key, plugins in offers.items() if len(plugins) > 1}
-
-    def _clash(self, role: str, name: str) -> str:
-        return clash(role, name, (self.clashes | self.command_clashes)[role, name])
+        """Raise PluginError where two plugins offer this part."""
+        if (role, name) in self.clashes:
+            raise PluginError(clash(role, name, self.clashes[role, name]))
 
     def checked(self) -> "Catalogue":
         """Return the catalogue in which a plugin is broken, too, where options of a part of it cannot be checked."""
@@ -97,7 +93,7 @@ class Catalogue:
     def check_all(self) -> None:
         """Raise PluginError where anything is broken or clashes, whether or not it is needed."""
         faults = [f"{plugin}: {plugin.error}" for plugin in self.broken]
-        faults += [self._clash(role, name) for role, name in (*self.clashes, *self.command_clashes)]
+        faults += [clash(role, name, plugins) for (role, name), plugins in self.clashes.items()]
         if faults:
             listed = "".join(f"\n  {fault}" for fault in faults)
             raise PluginError(f"{selection.STRICT} refuses what is broken or clashes:{listed}")
