@@ -20,7 +20,7 @@ from ftrun.plugins.installed import Plugin
 from ftrun.plugins.load import _loaded, _manager, load_local
 from ftrun.plugins.localparts import PartsFile
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 
 PARTS = '''
 from typing import Literal
@@ -248,10 +248,10 @@ class World:
         self.runs += 1
         try:
             catalogue = self._catalogue()
-            request = session.Request(
+            request = begin.Request(
                 check_spec(spec, catalogue), "spec", json.dumps(spec), (), catalogue, out, "cpu", with_plugins=False
             )
-            results = session.run(request)
+            results = begin.run(request)
         except Exception as error:
             return {"error": f"{type(error).__name__}: {error}".replace(str(out), "")}
         tensors = {

@@ -35,7 +35,7 @@ from ftrun.runs import checkpoint
 from ftrun.runs.checkpoint import STATE, STATE_TENSORS, Damaged
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.signals import Signals
 
 SPEC = {
@@ -185,12 +185,12 @@ class Killer:
         self.points = [line for line in self.told if line[0] == "at"]
 
     def train(self, pipe: int, folder: Path, die_at: int | None) -> None:
-        request = session.Request(self.spec, "spec", json.dumps(SPEC), (), self.catalogue, folder, "cpu")
-        session.run(request, self.watched(pipe, die_at))
+        request = begin.Request(self.spec, "spec", json.dumps(SPEC), (), self.catalogue, folder, "cpu")
+        begin.run(request, self.watched(pipe, die_at))
         Watched(pipe, None).tell("imported", *(name for name in sys.modules if name.startswith("ftrun")))
 
     def resume(self, pipe: int, folder: Path, die_at: int | None = None) -> None:
-        session.resume(RunFolder.existing(folder), self.catalogue, None, None, self.watched(pipe, die_at))
+        begin.resume(RunFolder.existing(folder), self.catalogue, None, None, self.watched(pipe, die_at))
 
     def watched(self, pipe: int, die_at: int | None) -> Signals | None:
         watched = Watched(pipe, die_at)

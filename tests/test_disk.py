@@ -18,7 +18,7 @@ from ftrun.contracts.errors import FtrunError
 from ftrun.plugins.catalogue import installed
 from ftrun.runs import checkpoint
 from ftrun.runs.folder import RunFolder
-from ftrun.train import session
+from ftrun.train import begin
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_FSIZE, /dev/full and mounts")
 
@@ -195,6 +195,6 @@ def test_a_disk_that_is_full_stays_so_for_a_resumed_run_without_harm(mount, whol
     check_message(result.exit_code, message(result), folder)
     for _ in range(3):
         with pytest.raises(FtrunError, match="No space left"):
-            session.resume(RunFolder.existing(folder), installed(), None, None)
+            begin.resume(RunFolder.existing(folder), installed(), None, None)
     mount("size=16m")
     check_resumes(ftrun, whole, folder)

@@ -22,7 +22,7 @@ from ftrun.inference.judge import judge
 from ftrun.runs import predictions
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.assemble import assemble
 from ftrun.train.job import Job
 from ftrun.train.signals import Signals
@@ -51,7 +51,7 @@ def frozen_spec(phases: Any = FROZEN, *, dataset: Any = None, train: Any = None,
 
 def start(spec: dict[str, Any], out: str, catalogue: Any, signals: Signals | None = None) -> Path:
     checked = check_spec(spec, catalogue)
-    session.run(session.Request(checked, "spec", json.dumps(spec), (), catalogue, Path(out), "cpu"), signals)
+    begin.run(begin.Request(checked, "spec", json.dumps(spec), (), catalogue, Path(out), "cpu"), signals)
     return Path(out)
 
 
@@ -156,7 +156,7 @@ def assembled(spec: dict[str, Any], catalogue: Any) -> Job:
 
 
 def images(job: Job, epoch: int) -> torch.Tensor:
-    batches = job.feed.loaders["train"].in_order(lambda each: job.feed.ready(each, epoch))
+    batches = job.feed.loaders["train"].in_order(lambda each: job.feed.ready(each, job.learner.plan.draw(epoch)))
     return torch.cat([batch.inputs for batch in batches])
 
 
@@ -190,7 +190,7 @@ def test_what_learns_later_learns_with_every_optimizer(optimizer, catalogue):
     assert len(list(copies.iterdir())) >= 3
     for copy in copies.iterdir():
         shutil.rmtree(cachefolder.folder())
-        session.resume(RunFolder.existing(copy), catalogue, None, None)
+        begin.resume(RunFolder.existing(copy), catalogue, None, None)
         assert outcome(copy) == outcome(whole)
 
 
@@ -262,7 +262,7 @@ def test_a_signal_while_embeddings_are_computed_leaves_nothing_half_made(catalog
         start(frozen_spec(), "run", catalogue, StopWhileEmbedding())
     assert entries() == []
     assert not list(cachefolder.folder().glob("*.new"))
-    session.resume(RunFolder.existing(Path("run")), catalogue, None, None)
+    begin.resume(RunFolder.existing(Path("run")), catalogue, None, None)
     assert outcome(Path("run")) == whole
 
 

@@ -18,7 +18,7 @@ import ftrun as ftrun_package
 from ftrun.plugins.catalogue import installed
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.assemble import assemble
 from ftrun.train.signals import Signals
 
@@ -169,10 +169,10 @@ def at_every_step(signals: type[EveryStep | AsKilled] = EveryStep, **changes: An
     """A straight run, and its folder as it was after each step."""
     spec, catalogue = tiny_spec(**changes), installed()
     Path("copies").mkdir()
-    request = session.Request(
+    request = begin.Request(
         check_spec(spec, catalogue), "spec", json.dumps(spec), (), catalogue, Path("straight"), "cpu"
     )
-    session.run(request, signals(Path("straight"), Path("copies")))
+    begin.run(request, signals(Path("straight"), Path("copies")))
     return Path("straight"), sorted(Path("copies").iterdir(), key=lambda each: int(each.name))
 
 
@@ -180,7 +180,7 @@ def resumed_at_every_step_is_equal(signals: type[EveryStep | AsKilled] = EverySt
     folder, copies = at_every_step(signals, **changes)
     catalogue = installed()
     for copy in copies:
-        session.resume(RunFolder(copy), catalogue, None, None)
+        begin.resume(RunFolder(copy), catalogue, None, None)
         assert outcome(copy) == outcome(folder), f"from checkpoint {copy.name}"
     return folder
 
@@ -450,16 +450,16 @@ from pathlib import Path
 import torch
 from ftrun.plugins.catalogue import installed
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.spec.specfile import read_spec
 
 torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(8, 3, 3, 3))
 catalogue = installed()
 text, data = read_spec(Path("spec.json"), [])
-request = session.Request(check_spec(data, catalogue), "spec", text, (), catalogue, Path("run"), "cpu")
+request = begin.Request(check_spec(data, catalogue), "spec", text, (), catalogue, Path("run"), "cpu")
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 600 * 2**20,) * 2)
-session.run(request)
+begin.run(request)
 """
 
 

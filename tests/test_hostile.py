@@ -21,7 +21,7 @@ from ftrun import load
 from ftrun.contracts.errors import FtrunError, Interrupted
 from ftrun.plugins.catalogue import installed
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.signals import Signals
 
 SPEC = tiny_spec(
@@ -61,9 +61,9 @@ def prepared(site, ftrun):
     """A whole run, and the same one broken off after five of its six steps."""
     assert ftrun(write_spec(SPEC), "--out", WHOLE).exit_code == 0
     catalogue = installed()
-    request = session.Request(check_spec(SPEC, catalogue), "spec", json.dumps(SPEC), (), catalogue, PREPARED, "cpu")
+    request = begin.Request(check_spec(SPEC, catalogue), "spec", json.dumps(SPEC), (), catalogue, PREPARED, "cpu")
     with pytest.raises(Interrupted):
-        session.run(request, StopAfter(5))
+        begin.run(request, StopAfter(5))
     return outcome(WHOLE)
 
 

@@ -16,7 +16,7 @@ from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import installed
 from ftrun.plugins.localparts import PartsFile
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.signals import Signals
 
 HOOKS = """
@@ -300,7 +300,7 @@ def test_a_run_keeps_the_file_and_says_what_it_was(local, ftrun):
 def start(spec, out, signals=None):
     catalogue = installed(PartsFile.read(Path(spec["parts"])))
     checked = check_spec(spec, catalogue)
-    session.run(session.Request(checked, "spec", json.dumps(spec), (), catalogue, out, "cpu"), signals)
+    begin.run(begin.Request(checked, "spec", json.dumps(spec), (), catalogue, out, "cpu"), signals)
 
 
 @pytest.mark.parametrize("moved", [False, True])

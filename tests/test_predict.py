@@ -27,7 +27,7 @@ from ftrun.contracts.targets import Labels, Values
 from ftrun.inference.judge import JUDGING
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
-from ftrun.train.assemble import corrupt_samples, loader
+from ftrun.train.feed import corrupt_samples, loader
 
 NAMES = ("ant", "bee", "cat")
 

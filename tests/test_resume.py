@@ -19,7 +19,7 @@ from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
-from ftrun.train import session
+from ftrun.train import begin
 from ftrun.train.assemble import assemble
 from ftrun.train.signals import Signals
 
@@ -97,13 +97,13 @@ def start(
     spec: dict[str, Any], out: Path, catalogue: Catalogue, signals: Signals | None = None, **options: Any
 ) -> Path:
     checked = check_spec(spec, catalogue)
-    request = session.Request(checked, "spec", json.dumps(spec), (), catalogue, out, "cpu", **options)
-    session.run(request, signals)
+    request = begin.Request(checked, "spec", json.dumps(spec), (), catalogue, out, "cpu", **options)
+    begin.run(request, signals)
     return out
 
 
 def go_on(folder: Path, catalogue: Catalogue, epochs: int | None = None, signals: Signals | None = None) -> Path:
-    session.resume(RunFolder.existing(folder), catalogue, epochs, None, signals)
+    begin.resume(RunFolder.existing(folder), catalogue, epochs, None, signals)
     return folder
 
 

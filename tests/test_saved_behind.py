@@ -16,7 +16,7 @@ from ftrun.contracts.errors import FtrunError
 from ftrun.plugins.catalogue import installed
 from ftrun.runs import checkpoint
 from ftrun.spec.check import check_spec
-from ftrun.train import saver, session
+from ftrun.train import begin, saver
 
 SPEC = {
     "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
@@ -118,8 +118,8 @@ def test_who_asks_is_answered_when_it_is_written(site, behind):
         if last.exists():
             seen.append(json.loads((last / "net.json").read_text())["step"])
 
-    request = session.Request(check_spec(spec, catalogue), "spec", "{}", (), catalogue, Path("run"), "cpu")
-    session.run(request, Asking(look))
+    request = begin.Request(check_spec(spec, catalogue), "spec", "{}", (), catalogue, Path("run"), "cpu")
+    begin.run(request, Asking(look))
     assert seen == [1, 2, 3, 3, 4, 5, 6, 6]  # the end of an epoch is saved, too
     told = re.findall(r"saved at step (\d+), as SIGUSR1 asks", Path("run/log.txt").read_text())
     assert [int(step) for step in told] == seen

@@ -14,6 +14,8 @@ from ftrun.spec.trainspec import Train
 from ftrun.train import tuning
 from ftrun.train.assemble import assemble
 from ftrun.train.job import Job
+from ftrun.train.prepare import choose_precision
+from ftrun.train.signals import Signals
 from ftrun.train.tuning import ComputeFormat
 
 CPU = torch.device("cpu")
@@ -26,7 +28,9 @@ def own_cache(tmp_path, monkeypatch):
 
 def assembled(catalogue: Catalogue, said: list[str], **train: object) -> Job:
     spec = tiny_spec(dataset={"name": "tiny", "samples": 200}, train={"epochs": 15, "batch_size": 10, **train})
-    return assemble(check_spec(spec, catalogue), CPU, said.append)
+    job = assemble(check_spec(spec, catalogue), CPU, said.append)
+    choose_precision(job, said.append, Signals())
+    return job
 
 
 def remembered() -> list[Path]:
@@ -181,7 +185,7 @@ def test_work_counts_in_batches_of_what_takes_the_most_time():
 def test_a_net_without_images_has_one_memory_format():
     train = Train()
     linear, conv = torch.nn.Linear(2, 2), torch.nn.Conv2d(1, 1, 1)
-    assert {each.memory_format for each in tuning._allowed(train, linear)} == {"contiguous"}
-    assert {each.memory_format for each in tuning._allowed(train, conv)} == {"contiguous", "channels_last"}
+    assert {each.memory_format for each in tuning.allowed(train, linear)} == {"contiguous"}
+    assert {each.memory_format for each in tuning.allowed(train, conv)} == {"contiguous", "channels_last"}
     forced = Train(memory_format="channels_last")
-    assert {each.memory_format for each in tuning._allowed(forced, linear)} == {"channels_last"}
+    assert {each.memory_format for each in tuning.allowed(forced, linear)} == {"channels_last"}

@@ -55,8 +55,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     taken: dict[ComputeFormat, list[float]] = {}
     for number in range(rounds + 1):
         for setting in (ComputeFormat(*each) for each in product(("fp32", "bf16"), ("channels_last", "contiguous"))):
-            setting.apply(job.learner.net)
-            job.engine.setting = setting
+            job.compute_in(setting)
             job.learner.optimizer.state.clear()  # it has the memory format that the weights had
             seconds = epochs.seconds()
             if number:  # the first round warms up

@@ -33,7 +33,7 @@ def ftrun(work: Work) -> dict[str, Any]:
     assembling = time.perf_counter() - began
     first, *later = (epoch(batches.shuffled(0, number)) for number in range(EPOCHS))
 
-    prepared = min(epoch(batches.shuffled(0, each, partial(job.feed.ready, epoch=each))) for each in range(1, EPOCHS))
+    prepared = min(epoch(batches.shuffled(0, each, partial(job.feed.ready, draw=each))) for each in range(1, EPOCHS))
     return {
         "images_per_second": batches.samples / min(later),
         "ready_per_second": batches.samples / prepared,

@@ -24,13 +24,21 @@ def install(distribution: str, code: str) -> None:
 
 
 def assembled(spec: Mapping[str, Any], device: str = "cpu") -> "Job":
-    """A job as `ftrun run` would make it of `spec`."""
+    """A job as `ftrun run` would make it of `spec`, before its first step."""
     import torch
     from ftrun.plugins.catalogue import installed
+    from ftrun.runs.console import Console
     from ftrun.spec.check import check_spec
+    from ftrun.train import prepare
     from ftrun.train.assemble import assemble
+    from ftrun.train.signals import Signals
 
-    return assemble(check_spec(dict(spec), installed()), torch.device(device), print)
+    console, signals = Console(time.perf_counter()), Signals()
+    job = assemble(check_spec(dict(spec), installed()), torch.device(device), console.say)
+    prepare.decode(job, console, signals)
+    prepare.choose_precision(job, console.say, signals)
+    prepare.compile_nets(job)
+    return job
 
 
 class Epochs:

@@ -1,12 +1,14 @@
 """Samples that are decoded once: what comes out is what went in, for as long as the files are the same."""
 
 import json
+from contextlib import contextmanager
 from typing import Literal
 
 import pytest
 import torch
 
 from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset, TensorSplit
+from ftrun.contracts.errors import Interrupted
 from ftrun.data import cachefolder
 from ftrun.data.decoded import Decoder
 from ftrun.data.mapped import MappedSplit
@@ -56,6 +58,11 @@ def folder(tmp_path, monkeypatch):
 
 def entries(folder):
     return list(folder.glob("?" * 32))
+
+
+def tensors(folder):
+    """Whatever holds samples, or is to hold them."""
+    return [path for path in folder.iterdir() if path.name != "digests"]
 
 
 def through(split, prepare=INPUT, skip=False):
@@ -281,3 +288,65 @@ def test_files_that_change_meanwhile_are_not_kept(folder):
     assert split is files
     assert "files have changed while they were decoded" in lines[-1]
     assert entries(folder) == []
+
+
+class After:
+    """Interrupts once so many samples are decoded, and counts what a progress bar is shown."""
+
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.shown: list[int] = []
+        self.titles: list[tuple[str, int]] = []
+
+    @contextmanager
+    def progress(self, title, samples):
+        self.titles.append((title, samples))
+        yield self
+
+    def advance(self, samples):
+        self.shown.append(samples)
+
+    def check(self):
+        if sum(self.shown) >= self.samples:
+            raise Interrupted(2)
+
+    def through(self, split, skip=False):
+        splits = Splits(train=split, targets={"label": Classes(names=("a", "b", "c"))})
+        part = FilesDataset(name="files")
+        decoder = Decoder(
+            INPUT, dataset=part, workers=0, skip=skip, say=print, progress=self.progress, check=self.check
+        )
+        return decoder.splits(splits).train
+
+
+def test_decoding_that_is_interrupted_is_taken_up(folder):
+    files = Files(torn=(3, 66, 140))
+    first = After(100)
+    with pytest.raises(Interrupted):
+        first.through(files, skip=True)
+    assert first.shown == [63, 63]  # portions of 64
+    second = After(1000)
+    split = second.through(files, skip=True)
+    assert second.titles == [("decoding", 150 - 128)]
+    assert second.shown == [21]
+    assert split.unreadable == {3, 66, 140}
+    readable = [index for index in range(150) if index not in split.unreadable]
+    assert torch.equal(split.__getitems__(readable)[0], INPUT.collate([files[index][0] for index in readable]))
+    assert [path.name for path in tensors(folder)] == [split.fingerprint]
+
+
+def test_what_does_not_come_out_as_it_was_left_is_decoded_anew(folder):
+    with pytest.raises(Interrupted):
+        After(100).through(Files())
+    (part,) = tensors(folder)
+    (part / "data").write_bytes(bytes(150 * 3 * 4 * 6))
+    files, second = Files(), After(1000)
+    split = second.through(files)
+    assert second.titles == [("decoding", 150)]
+    assert torch.equal(split[5][0], INPUT.collate([files[5][0]])[0])
+
+
+def test_nothing_is_taken_up_of_files_that_changed_before_the_interrupt(folder):
+    with pytest.raises(Interrupted):
+        After(100).through(Changing())
+    assert tensors(folder) == []

@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 
+from ftrun.contracts.errors import Interrupted
 from ftrun.data import cachefolder
 from ftrun.data.mapped import Entry
 
@@ -21,10 +22,10 @@ def entry() -> Entry:
 
 
 def filled(value: float, unread: tuple[int, ...] = (), during=lambda: None):
-    def fill(inputs):
-        inputs.fill_(value)
+    def fill(inputs, done):
+        inputs[done.samples :] = value
+        done.samples, done.unread = 6, [*done.unread, *unread]
         during()
-        return unread
 
     return fill
 
@@ -99,8 +100,60 @@ def test_one_that_is_whole_goes_only_where_it_is_to():
 
 def test_an_error_while_it_is_filled_leaves_nothing(folder):
     with pytest.raises(ZeroDivisionError):
-        entry().write(lambda inputs: 1 // 0)
+        entry().write(filled(1, during=lambda: 1 // 0))
     assert folders(folder) == []
+
+
+def interrupted(samples, unread=()):
+    def fill(inputs, done):
+        inputs[:samples] = 7
+        done.samples, done.unread = samples, list(unread)
+        raise Interrupted(2)
+
+    return fill
+
+
+def test_what_an_interrupt_leaves_is_where_the_next_one_begins(folder):
+    with pytest.raises(Interrupted):
+        entry().write(interrupted(4, unread=(3,)))
+    assert entry().read() is None
+    assert [each.about["name"] for each in cachefolder.entries()] == ["a name, the first 4"]
+    content = entry().write(filled(1, unread=(5,)))
+    assert content.inputs[:, 0].tolist() == [7, 7, 7, 7, 1, 1]
+    assert content.unread == [3, 5]
+    assert folders(folder) == [entry().key]
+
+
+def test_an_interrupt_before_anything_is_done_leaves_nothing(folder):
+    with pytest.raises(Interrupted):
+        entry().write(interrupted(0))
+    assert folders(folder) == []
+
+
+@pytest.mark.parametrize("damage", ["size", "done", "marker", "foreign"])
+def test_what_is_left_and_damaged_is_not_taken(damage, folder):
+    with pytest.raises(Interrupted):
+        entry().write(interrupted(4))
+    part = folder / f"{entry().key}.part"
+    marker = part / cachefolder.MARKER
+    if damage == "size":
+        os.truncate(part / cachefolder.DATA, 71)
+    elif damage == "marker":
+        marker.write_text("{")
+    elif damage == "done":
+        marker.write_text(marker.read_text().replace('"done": 4', '"done": 40'))
+    else:
+        marker.unlink()
+    assert entry().write(filled(1)).inputs.unique() == 1
+
+
+def test_of_two_that_begin_anew_one_takes_what_is_left():
+    with pytest.raises(Interrupted):
+        entry().write(interrupted(4))
+    second = []
+    first = entry().write(filled(1, during=lambda: second.append(entry().write(filled(2)))))
+    assert first.inputs[:, 0].tolist() == [7, 7, 7, 7, 1, 1]
+    assert second[0].inputs.unique() == 2
 
 
 def test_a_folder_of_somebody_in_its_place_stays(folder):

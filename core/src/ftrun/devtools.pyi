@@ -25,9 +25,9 @@ from ftrun.spec.check import check_spec as check_spec
 from ftrun.spec.runspec import SLOTS as SLOTS
 from ftrun.spec.runspec import RunSpec as RunSpec
 from ftrun.spec.specfile import json_or_text as json_or_text
+from ftrun.train.begin import Request as Request
+from ftrun.train.begin import resume as resume
+from ftrun.train.begin import run as run
 from ftrun.train.loss import TotalLoss as TotalLoss
 from ftrun.train.observers import Observers as Observers
-from ftrun.train.session import Request as Request
-from ftrun.train.session import resume as resume
-from ftrun.train.session import run as run
 from ftrun.train.signals import Signals as Signals

@@ -43,8 +43,8 @@ def run(
         from ftrun.runs.folder import check_new
 
         check_new(out)  # before anything heavy loads
-    from ftrun.train.session import Request
-    from ftrun.train.session import run as run_session
+    from ftrun.train.begin import Request
+    from ftrun.train.begin import run as run_session
 
     request = Request(
         checked.spec, checked.name, checked.text, overrides, checked.catalogue, out, device, init_from, started=_STARTED

@@ -1,6 +1,8 @@
 """Samples from files, decoded once: uint8 in a mapped file, at the size that the net works at, shared by runs."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -16,7 +18,7 @@ from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
-from ftrun.data.mapped import Content, Entry, MappedSplit, options_of, same_bits
+from ftrun.data.mapped import Content, Done, Entry, MappedSplit, options_of, same_bits
 from ftrun.data.reader import BatchReader, Read
 
 _PORTION = 64
@@ -28,16 +30,28 @@ class Decoder:
 
     dataset: the part that made the splits; workers: as the spec has them
     skip: whether samples that cannot be read are no error yet
+    say: shows a line; progress: shows how much of a split is decoded, as `Console.progress` does
+    check: called between batches; raises what is to end the decoding
     """
 
     def __init__(
-        self, prepare: InputSpec, *, dataset: Dataset, workers: int | None, skip: bool, say: Callable[[str], None]
+        self,
+        prepare: InputSpec,
+        *,
+        dataset: Dataset,
+        workers: int | None,
+        skip: bool,
+        say: Callable[[str], None],
+        progress: Callable[[str, int], AbstractContextManager[Any]] = lambda title, samples: nullcontext(),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._prepare = prepare
         self._dataset = dataset
         self._workers = workers
         self._skip = skip
         self._say = say
+        self._progress = progress
+        self._check = check
         self._ready: dict[int, Split] = {}  # train and a val that is cut from it share one
 
     def splits(self, splits: Splits) -> Splits:
@@ -63,7 +77,7 @@ class Decoder:
             if stale:
                 self._say(f"{name}: what the cache holds is not what is decoded now, so it is decoded anew")
             if content is None or stale:
-                content = entry.write(lambda inputs: self._fill(split, source, inputs, name), replace=stale)
+                content = entry.write(partial(self._fill, split, source, entry.key, name), replace=stale)
         except OSError as error:
             reason = error.strerror or error
             self._say(f"{name}: decoded anew in each epoch, because the cache {entry.path.parent} fails: {reason}")
@@ -87,33 +101,50 @@ class Decoder:
             code_of([type(self._dataset), type(split), type(self._prepare)]),
         ]
 
-    def _fill(self, split: Split, source: str, inputs: Tensor, name: str) -> list[int]:
-        """Decode all of a split into `inputs`, and give the indices of what cannot be read.
+    def _fill(self, split: Split, source: str, key: str, name: str, inputs: Tensor, done: Done) -> None:
+        """Decode what is not done yet of a split into `inputs`.
 
         source: its fingerprint, as the entry's key has it
         """
         started = perf_counter()
-        self._say(f"{name}: decoding {len(split):,} samples, once, into {cachefolder.folder()}")
+        if done.samples and not self._still_so(split, Content(inputs[: done.samples], done.unread), key):
+            done.samples, done.unread = 0, []
+        begun = f", the last {len(split) - done.samples:,} of them now" if done.samples else ""
+        self._say(f"{name}: decoding {len(split):,} samples, once, into {cachefolder.folder()}{begun}")
         corrupt = CorruptSamples(len(split) if self._skip else 0, lambda line: None)
+        first = done.samples
         loader = Loader(
             name,
-            split,
+            Subset(split, torch.arange(first, len(split))) if first else split,
             self._prepare.collate,
             corrupt,
             batch_size=_PORTION,
             workers=self._workers,
             device=torch.device("cpu"),
         )
-        for batch in loader.in_order():
-            inputs[batch.ids] = batch.inputs
-        if getattr(split, "fingerprint", None) != source:
+        kept = list(done.unread)
+        try:
+            with self._progress("decoding", loader.samples) as bar:
+                for batch in loader.in_order():
+                    inputs[batch.ids + first] = batch.inputs
+                    done.samples = first + int(batch.ids[-1]) + 1
+                    if bar:
+                        bar.advance(len(batch))
+                    self._check()
+            done.samples = len(split)
+        finally:
+            unread = [first + each.sample for each in corrupt.samples]
+            done.unread = kept + [index for index in unread if index < done.samples]
+            if getattr(split, "fingerprint", None) != source:
+                done.samples = 0  # what is decoded is of no one state of the files
+        if not done.samples:
             raise _FilesChanged
         self._say(f"{name}: decoded in {perf_counter() - started:.1f} s; from now on read from there")
-        return [sample.sample for sample in corrupt.samples]
 
     def _still_so(self, split: Split, content: Content, key: str) -> bool:
-        """Whether some samples all over the split, other ones for another entry, come out as the entry has them."""
-        indices = sorted(Random(key).sample(range(len(split)), min(_PROBED, len(split))))
+        """Return whether some samples all over what is decoded, others for another entry, come out as they are kept."""
+        size = len(content.inputs)
+        indices = sorted(Random(key).sample(range(size), min(_PROBED, size)))
         indices = [index for index in indices if index not in content.unread]
         if not indices:
             return True

@@ -12,7 +12,7 @@ import mmap
 import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Split
+from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
 from ftrun.data import cachefolder
 from ftrun.data.files import sync
 
 _FORMAT = 3  # of an entry
+_PART = ".part"  # of an entry, whose making was interrupted
 
 ReadAnew = Callable[[int], Tensor]
 """Reads a sample, by its index, as it would be without a cache. Raises DataError where it cannot be read."""
@@ -36,6 +38,14 @@ class Content:
 
     inputs: Tensor
     unread: Collection[int]
+
+
+@dataclass
+class Done:
+    """How much of an entry is written: the first `samples`, but for those of them that could not be read."""
+
+    samples: int = 0
+    unread: list[int] = field(default_factory=list)
 
 
 class MappedSplit:
@@ -117,29 +127,66 @@ class Entry:
             os.utime(self.path / cachefolder.MARKER)  # what is used is not removed first
         return Content(inputs, unread)
 
-    def write(self, fill: Callable[[Tensor], Collection[int]], *, replace: bool = False) -> Content | None:
+    def write(self, fill: Callable[[Tensor, Done], None], *, replace: bool = False) -> Content | None:
         """Have `fill` put the content into the tensor, and keep it; None where there is no room for it.
 
-        What is returned is what was written, whatever another process does to the entry meanwhile.
+        What is returned is what was written, whatever another process does to the entry meanwhile. Where `fill` is
+        interrupted, what it says is done is kept, and is where the next one begins.
 
-        fill: gives the indices of what it could not read
+        fill: says as it goes on what is done, and what of it could not be read
         replace: whether an entry that is there and whole is to go
 
         Raises OSError where the cache cannot be written to, and what `fill` raises.
         """
-        if not cachefolder.make_room(self.bytes):
-            return None
-        new = cachefolder.new_folder(self.key, self._about)
+        new, done = self._begun() or (None, Done())
+        if new is None:
+            if not cachefolder.make_room(self.bytes):
+                return None
+            new = cachefolder.new_folder(self.key, self._about)
         try:
-            self._allocate(new / cachefolder.DATA)
-            unread = sorted(fill(self._map(new / cachefolder.DATA, write=True)))
+            if not done.samples:
+                self._allocate(new / cachefolder.DATA)
+            fill(self._map(new / cachefolder.DATA, write=True), done)
+            unread = sorted(done.unread)
             (new / cachefolder.MARKER).write_text(json.dumps({**self._about, "unread": unread}), encoding="utf-8")
             sync(new / cachefolder.DATA)
             content = Content(self._map(new / cachefolder.DATA, write=False), unread)
             self._put_in_place(new, replace=replace)
+        except Interrupted:
+            if done.samples:
+                self._put_aside(new, done)
+            raise
         finally:
             cachefolder.remove(new)
         return content
+
+    def _put_aside(self, new: Path, done: Done) -> None:
+        """Keep what is done of an entry, in the place of what was done before, for `_begun`."""
+        part = self.path.with_suffix(_PART)
+        name = f"{self._about['name']}, the first {done.samples:,}"
+        about = {**self._about, "name": name, "done": done.samples, "unread": done.unread}
+        with suppress(OSError):
+            sync(new / cachefolder.DATA)
+            (new / cachefolder.MARKER).write_text(json.dumps(about), encoding="utf-8")
+            cachefolder.remove(part)
+            new.rename(part)
+
+    def _begun(self) -> tuple[Path, Done] | None:
+        """Take what an interrupted process has done of this entry: no other one takes it too."""
+        new = cachefolder.folder() / cachefolder.new_name(self.key)
+        try:
+            self.path.with_suffix(_PART).rename(new)
+            os.utime(new / cachefolder.MARKER)  # it is being written to
+            about = json.loads((new / cachefolder.MARKER).read_text(encoding="utf-8"))
+            done = Done(int(about["done"]), [int(index) for index in about["unread"]])
+            self._map(new / cachefolder.DATA, write=True)
+        except (OSError, ValueError, KeyError, TypeError):
+            cachefolder.remove(new)
+            return None
+        if not 0 < done.samples <= self.shape[0]:
+            cachefolder.remove(new)
+            return None
+        return new, done
 
     def _put_in_place(self, new: Path, *, replace: bool) -> None:
         """Rename `new` to its place, if it can be. Another run may have been quicker, and its entry is as good."""

@@ -23,8 +23,9 @@ from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
-from ftrun.train.assemble import build_losses, build_metrics, corrupt_samples, loader
+from ftrun.train.assemble import build_losses, build_metrics
 from ftrun.train.evaluate import Evaluator, evaluate
+from ftrun.train.feed import corrupt_samples, loader
 from ftrun.train.memory import Portions
 
 JUDGING = ("loss", "metrics")
@@ -173,7 +174,14 @@ def _judged(
         run.ready,
     )
     skip = spec.train.on_corrupt != "error"
-    decoder = Decoder(run.net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=console.say)
+    decoder = Decoder(
+        run.net.input,
+        dataset=spec.dataset,
+        workers=spec.train.workers,
+        skip=skip,
+        say=console.say,
+        progress=console.progress,
+    )
     corrupt = corrupt_samples(spec, console.say)
     portions = Portions(run.device, run.micro_batch, console.say)
     figures = {}

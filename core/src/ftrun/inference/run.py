@@ -155,7 +155,7 @@ class Run(RecordedRun):
         """
         if self.is_complete(epochs):
             return self
-        from ftrun.train.session import resume
+        from ftrun.train.begin import resume
 
         catalogue = self._files.catalogue(trust=self._trust)
         self.__dict__.pop("net", None)
@@ -219,7 +219,7 @@ def run(
     folder = None if out is None else expand_path(out)
     if folder is not None:
         check_new(folder)  # before anything heavy loads
-    from ftrun.train.session import Request, run_in_folder
+    from ftrun.train.begin import Request, run_in_folder
 
     source = None if init_from is None else expand_path(init_from)
     request = Request(given.spec, given.name, given.text, changes, given.catalogue, folder, device, source, quiet=quiet)

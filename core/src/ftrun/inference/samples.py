@@ -11,7 +11,7 @@ from ftrun.data.decoded import Decoder
 from ftrun.inference.judge import other_splits, own_splits, spec_with
 from ftrun.inference.opened import Opened
 from ftrun.spec.runspec import RunSpec
-from ftrun.train.assemble import corrupt_samples, loader
+from ftrun.train.feed import corrupt_samples, loader
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """One run, from a checked spec to a run folder: assemble the parts, train, evaluate, save. Needs torch.
 
-session     a whole run, and one that goes on after a break
+begin       how a run begins: anew, or after a break
+session     a run in its folder, from its live objects to its results
 assemble    the live objects of a run, built from the parts of the spec
+prepare     before the first step: inputs decoded, the precision chosen
   device      what it computes on
   checks      nets, losses and augmentations, tried on a batch before training
   trial       a step that is tried and undone

@@ -1,6 +1,5 @@
 """From a checked spec to the live objects of a run."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,26 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Splits
+from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import SpecError, did_you_mean, located
-from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Augmentation, Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
-from ftrun.data.corrupt import CorruptSamples
-from ftrun.data.decoded import Decoder
-from ftrun.data.loader import Loader
-from ftrun.data.remarks import remarks
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
 from ftrun.spec.runspec import RunSpec
-from ftrun.train import init_from, norm, tuning
+from ftrun.train import init_from, norm
 from ftrun.train.accel.graphs import Graphs
 from ftrun.train.average import Average
 from ftrun.train.checks import check_sample, fault_of_augmented
 from ftrun.train.device import warming_up
-from ftrun.train.embedded import Embeddings
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
@@ -35,11 +28,11 @@ from ftrun.train.job import Job
 from ftrun.train.learner import Learner
 from ftrun.train.loss import TotalLoss
 from ftrun.train.monitor import monitor_of
-from ftrun.train.nets import build_net, compile_net
+from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.phases import Plan
 from ftrun.train.trial import try_out
-from ftrun.train.tuning import ComputeFormat
+from ftrun.train.tuning import ComputeFormat, allowed
 
 
 def assemble(
@@ -54,15 +47,17 @@ def assemble(
     short: bool = False,
     inspect: Callable[[Splits], Splits] = lambda splits: splits,
 ) -> Job:
-    """Build every part of `spec`. Raises SpecError, DataError or PluginError with the part's place in the spec.
+    """Build every part of `spec`; no sample but the first is read, and no step taken.
 
-    say: told what the user should know of as the run goes on
+    say: shows a line to the user, now and as the run goes on
     weights: the checkpoint whose weights the net starts from
     saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
-    setting: precision and memory format that the run had before; chosen if not given
+    setting: precision and memory format that the run had before; the first that the spec allows if not given
     norms: what batch normalisation did in each phase of the run before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
-    inspect: given the splits before any input is decoded; gives those to take, or raises what is wrong with them
+    inspect: given the splits; gives those to take, or raises what is wrong with them
+
+    Raises SpecError, DataError or PluginError with the part's place in the spec.
     """
     with warming_up(device):
         given = build(spec.dataset, "dataset")
@@ -88,50 +83,22 @@ def assemble(
     net = net.to(device)
     if saved_input is None:
         try_out(net)
-    skip = spec.train.on_corrupt != "error"
-    if not short:
-        decoder = Decoder(net.input, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=say)
-        splits = decoder.splits(splits)
-        noticed = remarks(splits)
-        splits = splits.with_notes(*noticed)
-        for note in noticed:
-            say(note)
     losses = build_losses(spec, splits, splits.training.targets, device)
     metrics = build_metrics(spec, splits.targets, device)
-    corrupt = corrupt_samples(spec, say)
-    loaders = {name: loader(spec, name, split, net.input, corrupt, device) for name, split in splits.items()}
+    if spec.train.compile:
+        check_compiler(device)
+    augmentations = [
+        Blaming(build(part, where), part, where, fault_of_augmented)
+        for where, part in spec.parts()
+        if isinstance(part, Augmentation)
+    ]
+    feed = Feed(spec, device, splits, net.input, augmentations, say)
     if norms is None:
-        norms = norm.choose(net, spec.train, loaders["train"].steps(spec.train.accumulate))
-    decays_vectors = spec.optimizer.decays_vectors
-    plan = Plan(net, spec.train, list(losses.parameters()), norms, decays_vectors=decays_vectors)
-    graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
-    if setting is None:
-        plan.begin(net, plan.widest_phase)
-        batches = [loaders[name].steps(1) for name in ("train", "val")]
-        work = plan.work(*batches, augmented=bool(spec.augment))
-        setting = tuning.choose(spec.train, net, losses, work, loaders["train"].sample, device, graphs, say)
+        norms = norm.choose(net, spec.train, feed.steps_per_epoch)
+    plan = Plan(net, spec.train, list(losses.parameters()), norms, decays_vectors=spec.optimizer.decays_vectors)
+    setting = setting or allowed(spec.train, net)[0]
     setting.apply(net)
     optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
-    average = Average(net, spec.train.ema) if spec.train.ema is not None else None
-    if spec.train.compile:
-        for each in (net, average.net) if average else (net,):
-            compile_net(each, device)
-    feed = Feed(
-        seed=spec.seed,
-        device=device,
-        splits=splits,
-        input=net.input,
-        augmentations=[
-            Blaming(build(part, where), part, where, fault_of_augmented)
-            for where, part in spec.parts()
-            if isinstance(part, Augmentation)
-        ],
-        draw=plan.draw,
-        loaders=loaders,
-        accumulate=spec.train.accumulate,
-        embeddings=Embeddings(say),
-        corrupt=corrupt,
-    )
     learner = Learner(
         net=net,
         losses=losses,
@@ -139,8 +106,9 @@ def assemble(
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
         schedule=build_schedule(spec),
-        average=average,
+        average=Average(net, spec.train.ema) if spec.train.ema is not None else None,
     )
+    graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
     return Job(
         spec=spec,
         feed=feed,
@@ -201,29 +169,6 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
 def _decoding(target: Target, device: torch.device) -> torch.device:
     """Where a target's outputs are once they are decoded: the CPU, where that takes more than the device has."""
     return target.decode(torch.empty(0, target.outputs, device=device)).device
-
-
-def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:
-    """None yet; as many may be skipped as the spec allows."""
-    on_corrupt = spec.train.on_corrupt
-    return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
-
-
-def loader(
-    spec: RunSpec, name: str, split: Split, prepare: InputSpec, corrupt: CorruptSamples, device: torch.device
-) -> Loader:
-    """What reads a split in the spec's batches."""
-    return Loader(
-        name,
-        split,
-        prepare.collate,
-        corrupt,
-        batch_size=spec.train.batch_size,
-        workers=spec.train.workers,
-        device=device,
-        sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
-        dataset=spec.dataset,
-    )
 
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:

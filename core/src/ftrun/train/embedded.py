@@ -20,7 +20,7 @@ from ftrun.contracts.net import Net
 from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
 from ftrun.data.loader import Loader
-from ftrun.data.mapped import Content, Entry, MappedSplit, key_of, options_of, same_bits
+from ftrun.data.mapped import Content, Done, Entry, MappedSplit, key_of, options_of, same_bits
 from ftrun.plugins.building import blame_all
 from ftrun.runs import environment
 from ftrun.train import memory
@@ -170,7 +170,7 @@ class _Embedding:
                         f"{self.name}: the cache holds other embeddings than are computed now, so they are made anew"
                     )
                 if content is None or stale:
-                    content = entry.write(lambda inputs: self._fill(inputs, "kept"), replace=stale)
+                    content = entry.write(self._keep, replace=stale)
                 if content is not None:
                     return content
                 self.say(f"{self.name}: no room in the cache for the embeddings of {entry.shape[0]:,} samples")
@@ -188,6 +188,9 @@ class _Embedding:
         return same_bits(content.inputs[ids], example) and len(_unreadable(self._split, content.unread)) == len(
             content.unread
         )
+
+    def _keep(self, inputs: Tensor, done: Done) -> None:
+        done.unread = self._fill(inputs, "kept")
 
     def _fill(self, inputs: Tensor, where: str) -> list[int]:
         """Run the backbone on each sample, and give the indices of those that cannot be read."""
@@ -211,7 +214,7 @@ class _Embedding:
         return dict(self.job.feed.splits.items())[self.name]
 
     def _ready(self, batch: Batch) -> Batch:
-        return self.job.feed.ready(batch, self.epoch)
+        return self.job.feed.ready(batch, None if self.epoch is None else self.job.learner.plan.draw(self.epoch))
 
     def _embed(self, batch: Batch) -> Tensor:
         size = self.portions.size

@@ -1,15 +1,17 @@
 """What feeds the net: the data, as it is augmented, prepared and read in batches."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from ftrun.contracts.data import Batch, Splits
+from ftrun.contracts.data import Batch, Split, Splits
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom, seed_of
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
+from ftrun.spec.runspec import RunSpec
 from ftrun.train.embedded import Embeddings
 
 
@@ -17,39 +19,72 @@ from ftrun.train.embedded import Embeddings
 class Feed:
     """Samples, from the dataset to batches that the net takes. Nothing of it learns."""
 
-    seed: int
+    spec: RunSpec
     device: torch.device
     splits: Splits
     input: InputSpec
-    augmentations: list[Callable[[Batch, SampleRandom], Batch]]
-    draw: Callable[[int], int]
-    """Which of its augmentations a sample gets in an epoch (from 1): with `views`, epochs share them in turn."""
-    loaders: Mapping[str, Loader]
-    accumulate: int
-    """Batches of an optimizer step."""
-    embeddings: Embeddings
-    corrupt: CorruptSamples
+    augmentations: Sequence[Callable[[Batch, SampleRandom], Batch]]
+    say: Callable[[str], None]
+    loaders: Mapping[str, Loader] = field(init=False)
+    """Of each split, by its name."""
+
+    def __post_init__(self) -> None:
+        self.corrupt = corrupt_samples(self.spec, self.say)
+        self.embeddings = Embeddings(self.say)
+        self.read(self.splits)
+
+    def read(self, splits: Splits) -> None:
+        """Take the samples from `splits`: the same ones, decoded."""
+        self.splits = splits
+        self.loaders = {
+            name: loader(self.spec, name, split, self.input, self.corrupt, self.device)
+            for name, split in splits.items()
+        }
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in an epoch."""
-        return self.loaders["train"].steps(self.accumulate)
+        return self.loaders["train"].steps(self.spec.train.accumulate)
 
     @property
     def samples(self) -> dict[str, int]:
         """Number of samples in each split."""
         return {name: len(split) for name, split in self.splits.items()}
 
-    def ready(self, batch: Batch, epoch: int | None = None) -> Batch:
-        """Return a batch as the net takes it, on its device: augmented as drawn for an epoch (from 1) if one is given.
+    def ready(self, batch: Batch, draw: int | None = None) -> Batch:
+        """Return a batch as the net takes it, on its device; augmented if a draw is given.
 
-        What a sample draws depends on (seed, epoch, sample) alone.
+        draw: which of its augmentations each sample gets, `Plan.draw` of an epoch. What a sample gets depends on
+            (seed, draw, sample) alone.
         """
         batch = batch.to(self.device)
         if batch.embedded:
             return batch
-        if epoch is not None:
-            draw = self.draw(epoch)
+        if draw is not None:
             for position, augmentation in enumerate(self.augmentations):
-                batch = augmentation(batch, SampleRandom(seed_of(self.seed, "augment", draw, position), batch.ids))
+                random = SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids)
+                batch = augmentation(batch, random)
         return replace(batch, inputs=self.input.prepare(batch.inputs))
+
+
+def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:
+    """Return the record of samples that cannot be read: none yet; as many may be skipped as the spec allows."""
+    on_corrupt = spec.train.on_corrupt
+    return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
+
+
+def loader(
+    spec: RunSpec, name: str, split: Split, prepare: InputSpec, corrupt: CorruptSamples, device: torch.device
+) -> Loader:
+    """Return what reads a split in the spec's batches."""
+    return Loader(
+        name,
+        split,
+        prepare.collate,
+        corrupt,
+        batch_size=spec.train.batch_size,
+        workers=spec.train.workers,
+        device=device,
+        sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
+        dataset=spec.dataset,
+    )

@@ -1,6 +1,6 @@
 """The live objects of a run, by what changes them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.engine import Engine
@@ -9,6 +9,7 @@ from ftrun.train.feed import Feed
 from ftrun.train.init_from import Source
 from ftrun.train.learner import Learner
 from ftrun.train.monitor import Monitor
+from ftrun.train.tuning import ComputeFormat
 
 
 @dataclass
@@ -25,3 +26,10 @@ class Job:
     """Of the weights that the run starts from, where the command line names some."""
     val_was_cut: bool
     """Whether val was cut from train, since the dataset has none."""
+
+    def compute_in(self, setting: ComputeFormat) -> None:
+        """Train and evaluate in another precision and memory format from now on."""
+        self.engine.setting = setting
+        self.evaluator = replace(self.evaluator, setting=setting)
+        for net in {self.learner.net, self.learner.evaluated_net}:
+            setting.apply(net)

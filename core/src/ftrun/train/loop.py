@@ -1,10 +1,12 @@
 """Training, from top to bottom in the order in which things happen."""
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
 
 from ftrun.contracts.errors import DataError, DivergedError, Interrupted, WorkerLost
+from ftrun.contracts.events import EpochInfo
 from ftrun.contracts.numbers import is_figure
 from ftrun.runs.console import Bar, Console
 from ftrun.runs.progress import Progress
@@ -15,21 +17,20 @@ from ftrun.train.saver import Saver
 from ftrun.train.signals import Signals
 
 
-def fit(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> None:
-    """Train for the spec's epochs, or until an observer stops it; keeps the best checkpoint and the last."""
+def fit(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> Iterator[EpochInfo]:
+    """Train and evaluate epoch by epoch; yield each, to be saved, until all are done or `progress.stopped` is set."""
     if job.spec.train.on_nonfinite == "back" and progress.step == 0:
         save.last(progress)  # there has to be something to go back to
-    try:
-        while not is_over(job, progress):
-            try:
-                run_epoch(job, progress, save, console, signals)
-            except GoBack as reason:
-                save.go_back(progress, str(reason))
-    except (Interrupted, WorkerLost):  # come between two steps or two batches of val: all that is saved is whole
-        save.last(progress)
-        raise
-    if progress.epoch < job.spec.train.epochs:
-        console.say(f"stopped early: {progress.stopped}")
+    while not is_over(job, progress):
+        try:
+            epoch = run_epoch(job, progress, save, console, signals)
+        except GoBack as reason:
+            save.go_back(progress, str(reason))
+        except (Interrupted, WorkerLost):  # come between two steps or two batches of val: all that is saved is whole
+            save.last(progress)
+            raise
+        else:
+            yield epoch
 
 
 def is_over(job: Job, progress: Progress) -> bool:
@@ -37,8 +38,8 @@ def is_over(job: Job, progress: Progress) -> bool:
     return progress.epoch >= job.spec.train.epochs or bool(progress.stopped)
 
 
-def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> None:
-    """Train one epoch, or what is left of it, evaluate on val, save."""
+def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> EpochInfo:
+    """Train one epoch, or what is left of it, and evaluate on val."""
     epoch = progress.epoch + 1
     title = f"epoch {epoch}/{job.spec.train.epochs}"
 
@@ -74,8 +75,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
     progress.epoch = epoch
     progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
     progress.history.append(figures)
-    save.epoch(progress, is_best)
-    console.epoch(title, figures, is_best)
+    return EpochInfo(epoch, progress.step, figures, is_best, progress.improved_epoch)
 
 
 def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar: Bar, signals: Signals) -> float:
@@ -95,7 +95,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
     progress.micro_batch = portions.size
     learner.net.train()
     engine.graphs.begin()
-    ready = partial(feed.ready, epoch=epoch)  # augments and normalises
+    ready = partial(feed.ready, draw=learner.plan.draw(epoch))  # augments and normalises
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
 
     for batches in progress.timed("data", steps):

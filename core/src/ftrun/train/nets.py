@@ -60,11 +60,11 @@ def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
 
 def compile_net(net: Net, device: torch.device) -> None:
     """Compile it in place: names of weights stay. Raises SpecError where there is no compiler."""
-    _check_compiler(device)
+    check_compiler(device)
     net.compile()
 
 
-def _check_compiler(device: torch.device) -> None:
+def check_compiler(device: torch.device) -> None:
     """Raise SpecError where torch.compile would find no C++ compiler."""
     known = (os.environ.get("CXX") or "g++", "clang++", "c++", "cl")
     if device.type == "cpu" and not any(shutil.which(each) for each in known):

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from ftrun.contracts.events import EpochInfo, RunInfo
+from ftrun.contracts.events import EpochInfo
 from ftrun.runs import checkpoint
 from ftrun.runs.background import Background, copied, pays
 from ftrun.runs.checkpoint import Damaged
@@ -20,20 +20,15 @@ from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.train.guard import may_go_back
 from ftrun.train.job import Job
-from ftrun.train.observers import Observers
 from ftrun.train.signals import Signals
 
 
 class Saver:
-    """Keeps a run folder up to date, and tells the observers."""
+    """Keeps a run folder up to date."""
 
-    def __init__(
-        self, job: Job, folder: RunFolder, run: RunInfo, observers: Observers, console: Console, signals: Signals
-    ) -> None:
+    def __init__(self, job: Job, folder: RunFolder, console: Console, signals: Signals) -> None:
         self.job = job
         self.folder = folder
-        self.run = run
-        self.observers = observers
         self.console = console
         self.signals = signals
         self._background = Background()
@@ -53,18 +48,14 @@ class Saver:
         with suppress(Exception) if error else nullcontext():  # one error is enough
             self._background.wait()
 
-    def epoch(self, progress: Progress, is_best: bool) -> None:
-        """An epoch is complete: save it, as the best one too if it is.
+    def epoch(self, progress: Progress, epoch: EpochInfo) -> None:
+        """Save a complete epoch, as the best one too if it is.
 
         On a GPU this takes a copy, if it is not too large, and a thread writes that while the next epoch is trained.
         """
-        figures = progress.history[-1]
-        self.folder.append_metrics(figures)
-        info = EpochInfo(progress.epoch, progress.step, figures, is_best, progress.improved_epoch)
-        progress.stopped, progress.stopped_by = self.observers.reason_to_stop(self.run, info)
         began = perf_counter()
         self._background.wait()
-        saves = [self._best(progress), self._last(progress)] if is_best else [self._last(progress)]
+        saves = [self._best(progress), self._last(progress)] if epoch.best else [self._last(progress)]
         if pays(self.job.engine.device, saves):
             self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
         else:
@@ -72,7 +63,6 @@ class Saver:
         if self.job.spec.observers or self.signals.save_asked:
             self._background.wait()  # somebody wants to look at it
         self._end_save(progress, began)
-        self.observers.call("ftrun_after_epoch", run=self.run, epoch=info)
 
     def last(self, progress: Progress) -> None:
         """Save the present state as `last`; the one before stays, as `previous`."""

@@ -1,209 +1,92 @@
-"""A whole run, from a checked spec to its results; and one that goes on after a break."""
+"""A run, from its live objects to its results, in its folder."""
 
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import torch
-
-from ftrun.contracts.data import Splits
-from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, SpecError, WorkerLost
+from ftrun.contracts.errors import DivergedError, FtrunError, Interrupted, WorkerLost
 from ftrun.contracts.events import FinishedRun, RunInfo
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.runs import checkpoint, environment, identity
+from ftrun.runs import checkpoint, identity
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Console
-from ftrun.runs.folder import PARTS, RunFolder
+from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
-from ftrun.spec.runspec import RunSpec
-from ftrun.train import init_from, norm
-from ftrun.train.assemble import assemble
-from ftrun.train.device import choose_device, if_here
+from ftrun.train import norm, prepare
 from ftrun.train.finished import call_plugins
 from ftrun.train.job import Job
-from ftrun.train.loop import fit, is_over
+from ftrun.train.loop import fit
 from ftrun.train.observers import Observers
-from ftrun.train.patience import patience_of
 from ftrun.train.results import write_results
-from ftrun.train.saver import Saver, restore, saved, saved_input_of
+from ftrun.train.saver import Saver, saved
 from ftrun.train.signals import Signals
-from ftrun.train.tuning import ComputeFormat
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for: the spec as given and as checked, and the command line's options."""
+@dataclass
+class Session:
+    """A run that is going on in its folder."""
 
-    spec: RunSpec
-    name: str
-    text: str
-    overrides: Sequence[str]
-    catalogue: Catalogue
-    out: Path | None
-    device: str | None
-    init_from: Path | None = None
-    short: bool = False
-    """Whether a few batches of the data are enough."""
-    with_plugins: bool = True
-    """Whether plugins are called with the finished run, which write its report, say."""
-    quiet: bool = False
-    """Whether nothing is shown; the log has it all."""
-    started: float = field(default_factory=perf_counter)
-    """When the command was given, by perf_counter: before torch was loaded."""
+    job: Job
+    progress: Progress
+    folder: RunFolder
+    resolved: dict[str, Any]
+    """What resolved.json holds. It has fingerprints of the data once that is decoded and the precision chosen."""
+    observers: Observers
+    console: Console
+    signals: Signals
+    plugins: Catalogue | None
+    """Whose hooks are called with the finished run."""
+    short: bool
 
+    def carry_out(self) -> dict[str, Any]:
+        """Train from where `progress` is, evaluate, write the results, and call the plugins with the finished run."""
+        job, progress, folder, console, signals = self.job, self.progress, self.folder, self.console, self.signals
+        info = _run_info(job, progress, folder)
+        with signals:
+            try:
+                console.log_to(folder)
+                _say_start(job, console, folder)
+                self._prepare()
+                self.observers.call("ftrun_before_run", run=info)
+                with Saver(job, folder, console, signals) as save:
+                    self._train(info, save)
+                results = write_results(job, progress, folder, console, signals)
+            except BaseException as error:
+                _write_failure(folder, progress, error, console)
+                self.observers.call("ftrun_on_error", run=info, error=error)
+                raise
+            if self.plugins:  # the run is over, and its status says so: nothing that happens here changes that
+                log = partial(folder.append_line, "log.txt")
+                splits, net = job.feed.splits, job.learner.net
+                call_plugins(self.plugins, FinishedRun(folder.path, job.spec, splits, net, console.say, log))
+            self.observers.call("ftrun_after_run", run=info, results=results)
+            return results
 
-def run(request: Request, signals: Signals | None = None) -> dict[str, Any]:
-    """Do the run and give what results.json holds. Every way out of it leaves a truthful status.json."""
-    return run_in_folder(request, signals)[1]
+    def _prepare(self) -> None:
+        """Decode the data and choose the precision; a run that goes on computes in the precision that it had."""
+        job = self.job
+        if not self.short:
+            prepare.decode(job, self.console, self.signals)
+        if "data" not in self.resolved:
+            prepare.choose_precision(job, self.console.say, self.signals)
+            self.resolved |= asdict(job.engine.setting)
+            self.resolved["data"] = identity.fingerprints(job.feed.splits)
+        self.resolved["notes"] = [*dict.fromkeys([*self.resolved["notes"], *job.feed.splits.notes])]
+        self.folder.write_json("resolved.json", self.resolved)
+        prepare.compile_nets(job)
 
-
-def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[RunFolder, dict[str, Any]]:
-    """Do the same, and return the run folder too."""
-    console = Console(request.started, quiet=request.quiet)
-    weights = init_from.find(request.init_from) if request.init_from else None
-    local = request.catalogue.local
-    # From here on, the local parts are the copy in the run folder.
-    spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
-    job = assemble(spec, choose_device(request.device), console.say, weights=weights, short=request.short)
-    observers = Observers(spec, console.say, patience_of(spec, job.monitor))
-    folder = RunFolder.create(request.out, request.name)
-    with folder.locked():
-        if local:
-            folder.keep_parts(local)
-            local.remember()
-        folder.write("spec.json", request.text)
-        folder.write_json(
-            "resolved.json",
-            {
-                "spec": spec.resolved(),
-                "paths": identity.paths_of(spec),
-                "set": list(request.overrides),
-                "init_from": asdict(job.source) if job.source else None,
-                **_description(job, request.catalogue),
-            },
-        )
-        folder.write_status("running", epoch=0, step=0)
-        plugins = request.catalogue if request.with_plugins and not request.short else None
-        return folder, _carry_out(job, Progress(), folder, observers, console, signals or Signals(), plugins)
-
-
-def resume(
-    folder: RunFolder,
-    catalogue: Catalogue,
-    epochs: int | None,
-    device: str | None,
-    signals: Signals | None = None,
-    *,
-    short: bool = False,
-    with_plugins: bool = True,
-    other_data: bool = False,
-    quiet: bool = False,
-) -> dict[str, Any]:
-    """Go on from the run's last checkpoint, with the spec that it was started with, and give its results.
-
-    epochs: how long the run is to be in all, if longer than it was
-    short: whether it was started with a few batches of the data; then, or without with_plugins, no plugin is called
-        with the finished run
-    other_data: whether to go on although the content of the data is not what it was
-    quiet: whether nothing is shown; the log has it all
-
-    Raises FtrunError where the environment, the data or the checkpoints do not allow it.
-    """
-    started = perf_counter()
-    resolved = folder.read_json("resolved.json")
-    spec = environment.recorded_spec(folder, resolved, catalogue)
-    environment.check_torch(resolved["versions"]["torch"])
-    if epochs is not None:
-        if epochs < spec.train.epochs:
-            raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
-        spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
-    with folder.locked():
-        console = Console(started, quiet=quiet)
-        device = device or if_here(resolved["device"])
-        saved_input = saved_input_of(folder, resolved)
-        changed: list[str] = []
-
-        def inspect(splits: Splits) -> Splits:
-            way_out = "Bring the data back, or start a new run from its weights: ftrun run SPEC --init-from RUN."
-            splits, found = identity.check(resolved, splits, way_out, allowed=other_data)
-            changed.extend(found)
-            return splits
-
-        for line in identity.not_from_here(resolved):
-            console.say(line)
-        with identity.explaining_missing(resolved):
-            job = assemble(
-                spec,
-                choose_device(device),
-                console.say,
-                saved_input=saved_input,
-                setting=ComputeFormat(resolved["precision"], resolved["memory_format"]),
-                norms=resolved["norms"],
-                short=short,
-                inspect=inspect,
-            )
-        observers = Observers(spec, console.say, patience_of(spec, job.monitor))
-        now = _description(job, catalogue)
-        if resolved.get("init_from") and not saved(folder):
-            init_from.again(job.learner.net, resolved["init_from"])
-            if job.learner.average:
-                job.learner.average.start()
-        progress = restore(job, folder, console.say)
-        console.began_earlier(progress.seconds_of.get("total", 0.0))
-        if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
-            raise SpecError(f"--epochs {epochs}: this run was stopped by {progress.stopped_by}, and would be again.")
-        folder.remove_leftovers()
-        resolved["spec"]["train"] = spec.resolved()["train"]
-        resolved |= identity.replaced(resolved, now, changed, progress.step)
-        folder.write_json("resolved.json", resolved)
-        if identity.best_is_of_other_data(resolved, progress):
-            progress.best_val = {}  # no figure of other data is better or worse than one of this
-            console.say("val is other data than the best epoch was chosen on: it is chosen anew, from here on")
-        folder.write_metrics(progress.history)
-        folder.write_status("running", epoch=progress.epoch, step=progress.step)
-        console.log_to(folder)
-        console.say(f"resumed at step {progress.step}, epoch {progress.epoch + 1}")
-        for difference in environment.differences(resolved, now):
-            console.say(f"not as it was: {difference}")
-        for change in changed:
-            console.say(f"the data is not what this run began with: {change}")
-        plugins = catalogue if with_plugins and not short else None
-        return _carry_out(job, progress, folder, observers, console, signals or Signals(), plugins)
-
-
-def _carry_out(
-    job: Job,
-    progress: Progress,
-    folder: RunFolder,
-    observers: Observers,
-    console: Console,
-    signals: Signals,
-    plugins: Catalogue | None,
-) -> dict[str, Any]:
-    """Train from where `progress` is, evaluate, write the results, and call the plugins with the finished run."""
-    info = _run_info(job, progress, folder)
-    with signals:
-        try:
-            console.log_to(folder)
-            _say_start(job, console, folder)
-            observers.call("ftrun_before_run", run=info)
-            with Saver(job, folder, info, observers, console, signals) as save:
-                fit(job, progress, save, console, signals)
-            results = write_results(job, progress, folder, console, signals)
-        except BaseException as error:
-            _write_failure(folder, progress, error, console)
-            observers.call("ftrun_on_error", run=info, error=error)
-            raise
-        if plugins:  # the run is over, and its status says so: nothing that happens here changes that
-            log = partial(folder.append_line, "log.txt")
-            splits, net = job.feed.splits, job.learner.net
-            call_plugins(plugins, FinishedRun(folder.path, job.spec, splits, net, console.say, log))
-        observers.call("ftrun_after_run", run=info, results=results)
-        return results
+    def _train(self, info: RunInfo, save: Saver) -> None:
+        """Train epoch by epoch; the observers see each, and may end the run with it."""
+        progress = self.progress
+        for epoch in fit(self.job, progress, save, self.console, self.signals):
+            self.folder.append_metrics(epoch.metrics)
+            progress.stopped, progress.stopped_by = self.observers.reason_to_stop(info, epoch)
+            save.epoch(progress, epoch)
+            self.observers.call("ftrun_after_epoch", run=info, epoch=epoch)
+            self.console.epoch(f"epoch {epoch.epoch}/{info.epochs}", epoch.metrics, epoch.best)
+        if progress.epoch < info.epochs:
+            self.console.say(f"stopped early: {progress.stopped}")
 
 
 def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
@@ -217,27 +100,6 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
         steps_per_epoch=job.feed.steps_per_epoch,
         epochs_done=progress.epoch,
     )
-
-
-def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
-    """What resolved.json says of a run beside its spec."""
-    return {
-        "monitor": job.monitor.as_json,
-        "input": job.learner.net.input.model_dump(mode="json"),
-        "targets": {name: target.model_dump(mode="json") for name, target in job.learner.net.targets.items()},
-        "samples": job.feed.samples,
-        "notes": list(job.feed.splits.notes),
-        "class_counts": environment.class_counts(job.feed.splits),
-        "data": identity.fingerprints(job.feed.splits),
-        "seed": job.spec.seed,
-        "device": str(job.engine.device),
-        "threads": torch.get_num_threads(),
-        **asdict(job.engine.setting),
-        "norms": job.learner.plan.norms,
-        "plugins": environment.plugins_of(job.spec, catalogue),
-        "versions": environment.versions(),
-        "machine": environment.machine(job.engine.device),
-    }
 
 
 def _say_start(job: Job, console: Console, folder: RunFolder) -> None:
@@ -263,10 +125,11 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
         state = "interrupted"
     with suppress(FtrunError):  # the disk may be what failed; the error itself says so
         folder.write_status(state, epoch=progress.epoch, step=progress.step, reason=str(error) or type(error).__name__)
-        if isinstance(error, Interrupted | WorkerLost):
+        if isinstance(error, Interrupted | WorkerLost) and saved(folder):
             console.say(f"saved at step {progress.step}; to go on: ftrun resume {folder.path}")
         elif state == "interrupted":
-            console.say(f"stopped at once, at step {progress.step}; {_saved_step(folder)}")
+            at_once = "" if isinstance(error, Interrupted) else " at once"
+            console.say(f"stopped{at_once}, at step {progress.step}; {_saved_step(folder)}")
 
 
 def _saved_step(folder: RunFolder) -> str:

@@ -95,12 +95,14 @@ def choose(
     device: torch.device,
     graphs: Graphs,
     say: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
 ) -> ComputeFormat:
     """The setting for a run of so much work: what the spec fixes, and for the rest what is fastest.
 
     net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
+    check: called between two measurements; raises what is to end them
     """
-    settings = _allowed(train, net)
+    settings = allowed(train, net)
     if len(settings) == 1 or work.batches < _FEWEST_BATCHES or (batch := first()) is None:
         return settings[0]
     name = f"{_key(net, work, batch, device, settings)}.json"
@@ -109,7 +111,7 @@ def choose(
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, work)
+    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, work, check)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -121,8 +123,8 @@ def choose(
     return chosen
 
 
-def _allowed(train: Train, net: Net) -> list[ComputeFormat]:
-    """What the spec allows; first what a run takes that does not measure."""
+def allowed(train: Train, net: Net) -> list[ComputeFormat]:
+    """Return what the spec allows; first what a run takes that does not measure."""
     precisions = ("fp32", "bf16") if train.precision == "auto" else (train.precision,)
     has_images = any(parameter.ndim == 4 for parameter in net.parameters())  # weights of convolutions: of anything
     several = ("channels_last", "contiguous") if has_images else ("contiguous",)  # else there is one order alone
@@ -138,6 +140,7 @@ def _measure(
     graphs: Graphs,
     settings: list[ComputeFormat],
     work: Work,
+    check: Callable[[], None],
 ) -> dict[ComputeFormat, float]:
     """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
@@ -153,6 +156,7 @@ def _measure(
             _embed(net, batch, device, setting)
 
     def seconds_of(setting: ComputeFormat, turn: int) -> float | None:
+        check()
         setting.apply(net)
         graphs.forget()
         try:
@@ -160,10 +164,11 @@ def _measure(
         except (RuntimeError, SpecError):  # no kernel in this precision, or no memory: the run itself says so
             return None
 
-    least = _take_turns(seconds_of, settings, device, work.batches)
-    graphs.forget()
-    buffers.restore()
-    return least
+    try:
+        return _take_turns(seconds_of, settings, device, work.batches)
+    finally:
+        graphs.forget()
+        buffers.restore()
 
 
 def _take_turns(

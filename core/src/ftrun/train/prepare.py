@@ -1,0 +1,51 @@
+"""What a run does before its first step: it decodes its inputs, and finds the precision that is the fastest here."""
+
+from collections.abc import Callable
+
+from ftrun.data.decoded import Decoder
+from ftrun.data.remarks import remarks
+from ftrun.runs.console import Console
+from ftrun.train import tuning
+from ftrun.train.job import Job
+from ftrun.train.nets import compile_net
+from ftrun.train.signals import Signals
+
+
+def decode(job: Job, console: Console, signals: Signals) -> None:
+    """Decode what can be kept decoded, and note what a user has to know of the samples."""
+    train, feed = job.spec.train, job.feed
+    decoder = Decoder(
+        feed.input,
+        dataset=job.spec.dataset,
+        workers=train.workers,
+        skip=train.on_corrupt != "error",
+        say=console.say,
+        progress=console.progress,
+        check=signals.check,
+    )
+    splits = decoder.splits(feed.splits)
+    notes = remarks(splits)
+    feed.read(splits.with_notes(*notes))
+    for note in notes:
+        console.say(note)
+
+
+def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> None:
+    """Have the job compute in the precision and memory format that are the fastest, of those that the spec allows."""
+    learner, feed, engine = job.learner, job.feed, job.engine
+    learner.plan.begin(learner.net, learner.plan.widest_phase)
+    train, val = (feed.loaders[name].steps(1) for name in ("train", "val"))
+    work = learner.plan.work(train, val, augmented=bool(feed.augmentations))
+    first = feed.loaders["train"].sample
+    job.compute_in(
+        tuning.choose(
+            job.spec.train, learner.net, learner.losses, work, first, engine.device, engine.graphs, say, signals.check
+        )
+    )
+
+
+def compile_nets(job: Job) -> None:
+    """Compile the net, and the average of its weights, if the spec asks for it: in the precision that was chosen."""
+    if job.spec.train.compile:
+        for net in {job.learner.net, job.learner.evaluated_net}:
+            compile_net(net, job.engine.device)
