@@ -60,9 +60,9 @@ def assemble(
     Raises SpecError, DataError or PluginError with the part's place in the spec.
     """
     with warming_up(device):
-        given = build(spec.dataset, "dataset")
+        built = build(spec.dataset, "dataset")
         with inside(spec.dataset, "dataset"):
-            splits = split_checks.complete(given, val_fraction=spec.train.val_fraction, seed=spec.seed)
+            splits = split_checks.complete(built, val_fraction=spec.train.val_fraction, seed=spec.seed)
         for note in splits.notes:
             say(note)
         if short:
@@ -75,7 +75,7 @@ def assemble(
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, saved_input, splits.training)
         if saved_input is None:
-            splits = splits.with_notes(*_look_at(given.files, net, say))
+            splits = splits.with_notes(*_look_at(built.files, net, say))
     for note in net.notes:
         say(note)
     check_sample(spec, splits.training, net.input)
@@ -117,7 +117,7 @@ def assemble(
         evaluator=Evaluator(learner.evaluated_net, spec.seed, device, setting, losses, metrics, feed.ready),
         monitor=monitor,
         source=source,
-        val_was_cut=given.val is None,
+        val_was_cut=built.val is None,
     )
 
 
@@ -174,8 +174,8 @@ def _decoding(target: Target, device: torch.device) -> torch.device:
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
     """Raise SpecError where a loss or a metric does not work on what the dataset asks for."""
     by_name = {"loss": spec.loss, "train.loss_weights": spec.train.loss_weights}
-    for where, given in by_name.items():
-        unknown = [name for name in given if name not in targets] if isinstance(given, Mapping) else []
+    for where, value in by_name.items():
+        unknown = [name for name in value if name not in targets] if isinstance(value, Mapping) else []
         if unknown:
             near = did_you_mean(unknown[0], targets)
             raise SpecError(

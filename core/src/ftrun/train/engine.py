@@ -83,8 +83,8 @@ class Engine:
             parts = [part for batch in batches for part in batch.parts(progress.micro_batch)]
         losses = []
         for position, part in enumerate(parts):
-            place = progress.step * 2**16 + position
-            reseed(self.device, (seed_of(self.seed, "step") + place) % 2**63)  # for dropout and the like
+            draw = progress.step * 2**16 + position
+            reseed(self.device, (seed_of(self.seed, "step") + draw) % 2**63)  # for dropout and the like
             if len(parts) == 1:
                 return self.graphs.run(partial(self._forward_backward, learner), part)
             losses.append(self._forward_backward(learner, part, len(part) / samples))

@@ -51,7 +51,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """{"loss": .., "accuracy": .., ...} on what `loader` reads, net and losses in evaluation mode.
 
-    What draws random numbers draws the same ones each time: a run's figures are had again by whoever evaluates it.
+    What draws random numbers draws the same ones each time: whoever evaluates a run again gets its metrics.
 
     With several targets the names are such as "color/accuracy". A figure is a float; a metric that is not one figure
     (a confusion matrix) gives nested lists, one that nothing was known for NaN.
@@ -63,7 +63,7 @@ def evaluate(
     net.eval()
     loss_sum, samples = torch.zeros((), device=evaluator.device), 0
     sums = torch.zeros(len(evaluator.losses.targets), device=evaluator.device)
-    judged: set[tuple[str, str | None]] = set()
+    evaluated: set[tuple[str, str | None]] = set()
     draws = seed_of(evaluator.seed, "evaluate")
 
     def forward(batch: Batch) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ def evaluate(
             decoded = {name: target.decode(outputs[name].float()) for name, target in evaluator.losses.targets.items()}
             if keep:
                 keep.add(batch, decoded)
-            judged |= _update(evaluator, decoded, batch.targets)
+            evaluated |= _update(evaluator, decoded, batch.targets)
             samples += len(batch)
             if bar:
                 bar.advance(len(batch))
@@ -88,31 +88,31 @@ def evaluate(
                 signals.check()
     if not samples:
         raise DataError(f"no sample of {loader.name} can be read.")
-    figures: dict[str, Any] = {"loss": float(loss_sum) / samples}
+    results: dict[str, Any] = {"loss": float(loss_sum) / samples}
     for target, metrics in evaluator.metrics.items():
         prefix = f"{target}/" if len(evaluator.metrics) > 1 else ""
         if prefix:
             loss = float(sums[list(evaluator.losses.targets).index(target)]) / samples
-            figures[f"{prefix}loss"] = loss if (target, None) in judged else math.nan
+            results[f"{prefix}loss"] = loss if (target, None) in evaluated else math.nan
         for key, metric in metrics.items():
-            known = (target, key) in judged
-            figures |= values_of(prefix + key, metric.compute()) if known else {prefix + key: math.nan}
+            known = (target, key) in evaluated
+            results |= values_of(prefix + key, metric.compute()) if known else {prefix + key: math.nan}
             metric.reset()
-    return figures
+    return results
 
 
 def _update(
     evaluator: Evaluator, decoded: Mapping[str, Tensor], truth: Mapping[str, Tensor]
 ) -> set[tuple[str, str | None]]:
     """Have the metrics take a batch; return (target, key) of those that had something to take, and (target, None)."""
-    judged: set[tuple[str, str | None]] = set()
+    evaluated: set[tuple[str, str | None]] = set()
     for name, metrics in evaluator.metrics.items():
         values = truth[name].to(decoded[name].device)
         gaps = evaluator.losses.targets[name] if name in evaluator.losses.missing else None
         if gaps is None or gaps.present(values).any():
-            judged.add((name, None))
-        judged |= {(name, key) for key, metric in metrics.items() if update(metric, decoded[name], values, gaps)}
-    return judged
+            evaluated.add((name, None))
+        evaluated |= {(name, key) for key, metric in metrics.items() if update(metric, decoded[name], values, gaps)}
+    return evaluated
 
 
 def update(metric: Any, output: Tensor, values: Tensor, gaps: Target | None) -> bool:

@@ -40,8 +40,10 @@ class Guard:
         self._finite = Finite(device)
         self._make_step = Blaming(plain_step(learner.optimizer), spec.optimizer, "optimizer")
         fused = getattr(learner.optimizer, "_step_supports_amp_scaling", False) and self.clip is None
-        self._may_be_told = device.type == "cuda" and fused and accel.enabled()
-        self._is_told = False  # not in the first step, which sets up the optimizer's state: it would be left undefined
+        self._may_skip_by_itself = device.type == "cuda" and fused and accel.enabled()
+        self._skips_by_itself = (
+            False  # not in the first step, which sets up the optimizer's state: it would be left undefined
+        )
 
     def before_step(self) -> None:
         """Keep what the forward pass changes, such as batch normalisation's statistics, for a step to be skipped."""
@@ -61,7 +63,7 @@ class Guard:
         """
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
         self._finite.look([loss, *gradients])
-        if self._is_told:
+        if self._skips_by_itself:
             value, found = self._read_during_step(loss)
         elif self._waits:  # once for both
             value, found = torch.stack([loss.float(), self._finite.flag]).tolist()
@@ -70,23 +72,23 @@ class Guard:
         if found:
             self._refuse(value, learning, step, batches)
             return None
-        if not self._is_told:
+        if not self._skips_by_itself:
             if self.clip is not None:
                 clip_grads_with_norm_(learning, self.clip, gradient_norm(learning))
             self._make_step()
-            self._is_told = self._may_be_told
+            self._skips_by_itself = self._may_skip_by_itself
         return value
 
     def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
         """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
         optimizer: Any = self.learner.optimizer
         seen = torch.stack([loss.float(), self._finite.flag]).to("cpu", non_blocking=True)
-        there = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        there.record()
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        copied.record()
         optimizer.found_inf = self._finite.flag
         self._make_step()
         del optimizer.found_inf
-        there.synchronize()
+        copied.synchronize()
         value, found = seen.tolist()
         return value, found
 

@@ -41,14 +41,14 @@ def find(path: Path) -> Path:
     raise SpecError(f"--init-from {path}: this run has saved no weights yet.")
 
 
-def initialise(net: Net, place: Path, say: Callable[[str], None] = lambda line: None) -> Source:
+def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line: None) -> Source:
     """Put those of a checkpoint's weights into `net` that fit it, by name and shape, and say which.
 
     A head is taken only where it is for the same classes in the same order, whatever its shape. Raises Damaged, and
     SpecError where nothing fits.
     """
-    saved = checkpoint.load_net(place)
-    tensors, notes = net.adapted(checkpoint.load_tensors(place), saved.get("input") or {})
+    saved = checkpoint.load_net(folder)
+    tensors, notes = net.adapted(checkpoint.load_tensors(folder), saved.get("input") or {})
     targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
     head = f"{net.head_path}." if saved.get("targets") != targets else None
     own = net.model.state_dict()
@@ -69,12 +69,12 @@ def initialise(net: Net, place: Path, say: Callable[[str], None] = lambda line: 
     if not any(name in loaded for name, _ in net.model.named_parameters()):
         backbone = saved.get("backbone") or {}
         raise SpecError(
-            f"--init-from {place}: none of its {len(tensors)} tensors fits this net. It is of the backbone "
+            f"--init-from {folder}: none of its {len(tensors)} tensors fits this net. It is of the backbone "
             f"{backbone.get('model') or backbone.get('name')!r}."
         )
     skipped = [name for name in tensors if name not in own]
-    source = Source(str(place.absolute()), saved.get("epoch", 0), checkpoint.digest(place / checkpoint.MODEL))
-    lines = [f"weights from {place}, epoch {source.epoch}: {len(loaded)} of {len(own)} tensors loaded"]
+    source = Source(str(folder.absolute()), saved.get("epoch", 0), checkpoint.digest(folder / checkpoint.MODEL))
+    lines = [f"weights from {folder}, epoch {source.epoch}: {len(loaded)} of {len(own)} tensors loaded"]
     lines += [f"  {note}" for note in notes]
     lines += _listed("newly initialised", [f"{name} ({why})" for name, why in new.items()])
     lines += _listed("skipped, not in this net", skipped)
@@ -90,10 +90,10 @@ def _listed(what: str, names: list[str]) -> list[str]:
 
 def again(net: Net, source: Mapping[str, Any]) -> None:
     """Do it once more, for a run that ended before its first checkpoint. Raises SpecError for other weights."""
-    place = Path(source["checkpoint"])
-    if not place.is_dir() or checkpoint.verify(place)[checkpoint.MODEL] != source["sha256"]:
+    folder = Path(source["checkpoint"])
+    if not folder.is_dir() or checkpoint.verify(folder)[checkpoint.MODEL] != source["sha256"]:
         raise SpecError(
-            f"this run starts from the weights of {place}, which are no longer there, and it has no checkpoint of "
+            f"this run starts from the weights of {folder}, which are no longer there, and it has no checkpoint of "
             "its own yet. Start a new run."
         )
-    initialise(net, place)
+    initialise(net, folder)

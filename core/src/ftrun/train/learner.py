@@ -36,7 +36,7 @@ class Learner:
 
         The rates are factors on the learning rates, one for each parameter group.
         """
-        rates = self.plan.begin(self.net, epoch)
+        rates = self.plan.enter_epoch(self.net, epoch)
         parts = (self.net, self.losses)
         return rates, [each for part in parts for each in part.parameters() if each.requires_grad]
 

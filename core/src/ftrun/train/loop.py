@@ -52,7 +52,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
         val = evaluate(job.evaluator, loader, bar, signals, portions=portions)
         progress.micro_batch = portions.size
 
-    figures = {
+    metrics = {
         "epoch": epoch,
         "step": progress.step,
         "lr": max(group["lr"] for group in job.learner.optimizer.param_groups),
@@ -74,8 +74,8 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
         )
     progress.epoch = epoch
     progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
-    progress.history.append(figures)
-    return EpochInfo(epoch, progress.step, figures, is_best, progress.improved_epoch)
+    progress.history.append(metrics)
+    return EpochInfo(epoch, progress.step, metrics, is_best, progress.improved_epoch)
 
 
 def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar: Bar, signals: Signals) -> float:

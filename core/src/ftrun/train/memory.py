@@ -26,8 +26,8 @@ def is_small(size: int) -> bool:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether this is the device's or the processor's way of saying that memory is short."""
-    said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or said.strip() == _ONEDNN
+    message = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in message or message.strip() == _ONEDNN
 
 
 def halved(micro_batch: int | None, batch: Batch) -> int | None:

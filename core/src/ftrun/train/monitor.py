@@ -21,10 +21,10 @@ class Monitor:
     higher_is_better: bool
 
     def value(self, val: Mapping[str, Any]) -> float:
-        """Return what it is of what `evaluate` gave for val: NaN where one of its figures is not finite, or missing."""
-        figures = [val.get(name.removeprefix("val/")) for name in self.names]
-        finite = [float(each) for each in figures if is_figure(each) and math.isfinite(each)]
-        return sum(finite) / len(finite) if len(finite) == len(figures) else math.nan
+        """Return what it is of what `evaluate` gave for val: NaN where one of its values is not finite, or missing."""
+        values = [val.get(name.removeprefix("val/")) for name in self.names]
+        finite = [float(each) for each in values if is_figure(each) and math.isfinite(each)]
+        return sum(finite) / len(finite) if len(finite) == len(values) else math.nan
 
     def improves(self, val: Mapping[str, Any], best: Mapping[str, Any]) -> bool:
         """Whether `val` is better than the best so far, if there is one; what is undefined is worse than any number."""
@@ -60,8 +60,8 @@ def monitor_of(spec: RunSpec, targets: Mapping[str, Target]) -> Monitor:
     Raises SpecError where there will be no such figure.
     """
     known = _figures(spec, targets)
-    given = spec.train.monitor or (next(iter(known)) if len(targets) == 1 else "val/loss")
-    names = (given,) if isinstance(given, str) else given
+    named = spec.train.monitor or (next(iter(known)) if len(targets) == 1 else "val/loss")
+    names = (named,) if isinstance(named, str) else named
     for name in names:
         if name not in known:
             raise SpecError(

@@ -81,10 +81,10 @@ def _register(manager: pluggy.PluginManager, observer: object, key: str) -> list
         if getattr(member, f"{hooks.PROJECT}_impl", None) is not None:
             if name not in known:
                 raise PluginError(f"the observer has no hook named {name!r}.{did_you_mean(name, known)}")
-            given = list(inspect.signature(getattr(events, name)).parameters)
+            arguments = list(inspect.signature(getattr(events, name)).parameters)
             for argument in list(inspect.signature(member).parameters.values())[1:]:
-                if argument.name not in given:
-                    raise PluginError(f"{name} has no argument {argument.name!r}; it has {', '.join(given)}.")
+                if argument.name not in arguments:
+                    raise PluginError(f"{name} has no argument {argument.name!r}; it has {', '.join(arguments)}.")
                 if argument.default is not argument.empty:
                     raise PluginError(f"{name}: argument {argument.name!r} has a default, so it would never be passed.")
     return register(manager, observer, key)

@@ -28,9 +28,9 @@ class Plan:
 
     Stages that always learn alike share a parameter group of the optimizer: one group, if there is one phase with no
     decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
-    Where weight decay is not for vectors, these have a group beside the one of the matrices that learn alike.
+    Where weight decay is not for vectors, these have a group extra_parameters the one of the matrices that learn alike.
 
-    beside: parameters that are not the net's, such as a loss's own: a last group, never frozen
+    extra_parameters: parameters that are not the net's, such as a loss's own: a last group, never frozen
     norms: whether batch normalisation is in training mode or frozen, by phase: what auto has come to
     decays_vectors: as `Optimizer` has it
     """
@@ -39,12 +39,12 @@ class Plan:
         self,
         net: Net,
         train: Train,
-        beside: Sequence[Any] = (),
+        extra_parameters: Sequence[Any] = (),
         norms: Sequence[str] | None = None,
         *,
         decays_vectors: bool = True,
     ) -> None:
-        self._beside = list(beside)
+        self._extra = list(extra_parameters)
         self._train = train
         phases = train.each_phase
         self.norms = list(norms or (phase.norm for phase in phases))
@@ -67,7 +67,7 @@ class Plan:
             {"params": [net.model.get_parameter(name) for name in names], **({"weight_decay": 0.0} if spared else {})}
             for (_, spared), names in self._groups.items()
         ]
-        return groups + ([{"params": self._beside, "weight_decay": 0.0}] if self._beside else [])
+        return groups + ([{"params": self._extra, "weight_decay": 0.0}] if self._extra else [])
 
     @property
     def widest_phase(self) -> int:
@@ -75,12 +75,12 @@ class Plan:
         frozen = [sum(stage.frozen for stage in phase.values()) for phase in self.phases]
         return self.ends[frozen.index(min(frozen))]
 
-    def begin(self, net: Net, epoch: int) -> list[float]:
+    def enter_epoch(self, net: Net, epoch: int) -> list[float]:
         """Freeze what is frozen in `epoch` (from 1), and give the factor on the learning rate of each group."""
         number = self.number(epoch)
         frozen = [name for name, stage in self.phases[number].items() if stage.frozen]
         net.freeze(frozen, statistics=self.norms[number] == "frozen")
-        return [*(course[number].rate for course, _ in self._groups), *([1.0] if self._beside else [])]
+        return [*(course[number].rate for course, _ in self._groups), *([1.0] if self._extra else [])]
 
     def only_head(self, epoch: int) -> bool:
         """Whether every stage but the head is frozen."""

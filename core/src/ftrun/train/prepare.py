@@ -33,7 +33,7 @@ def decode(job: Job, console: Console, signals: Signals) -> None:
 def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> None:
     """Have the job compute in the precision and memory format that are the fastest, of those that the spec allows."""
     learner, feed, engine = job.learner, job.feed, job.engine
-    learner.plan.begin(learner.net, learner.plan.widest_phase)
+    learner.plan.enter_epoch(learner.net, learner.plan.widest_phase)
     train, val = (feed.loaders[name].steps(1) for name in ("train", "val"))
     work = learner.plan.work(train, val, augmented=bool(feed.augmentations))
     first = feed.loaders["train"].sample

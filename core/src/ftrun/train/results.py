@@ -24,20 +24,20 @@ def write_results(
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     checkpoint.load_loss(best, job.learner.losses, job.engine.device)
     began = perf_counter()
-    judged = {"val": checkpoint.load_val(best)}
-    # What it says of each sample is kept too. Where there is no test, val's figures stay those of its epoch.
-    split, said = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
+    metrics = {"val": checkpoint.load_val(best)}
+    # What it says of each sample is kept too. Where there is no test, val's values stay those of its epoch.
+    split, outputs = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
     portions = job.engine.portions(progress.micro_batch)
     loader = job.feed.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.feed.loaders[split]
     with console.progress(split, loader.samples) as bar:
-        figures = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=said)
-    judged.setdefault(split, figures)
-    judged = {name: predictions.keep_arrays(folder, name, each) for name, each in judged.items()}
-    predictions.save(folder, split, said.all(), {"split": split, "epoch": saved_with["epoch"]})
+        values = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=outputs)
+    metrics.setdefault(split, values)
+    metrics = {name: predictions.keep_arrays(folder, name, each) for name, each in metrics.items()}
+    predictions.save(folder, split, outputs.all(), {"split": split, "epoch": saved_with["epoch"]})
     results = {
         "best_epoch": saved_with["epoch"],
-        "val": judged["val"],
-        "test": judged.get("test"),
+        "val": metrics["val"],
+        "test": metrics.get("test"),
         "samples": job.feed.samples,
         "corrupt": [asdict(each) for each in job.feed.corrupt.in_order],
         "skipped_steps": progress.skipped,
@@ -45,8 +45,8 @@ def write_results(
         "seconds": {
             "first_step": _rounded(progress.seconds_of.get("first_step", 0.0)),
             "data": _rounded(progress.seconds_of.get("data", 0.0)),
-            "train": _rounded(sum(figures["seconds/train"] for figures in progress.history)),
-            "eval": _rounded(sum(figures["seconds/eval"] for figures in progress.history) + perf_counter() - began),
+            "train": _rounded(sum(values["seconds/train"] for values in progress.history)),
+            "eval": _rounded(sum(values["seconds/eval"] for values in progress.history) + perf_counter() - began),
             "checkpoint": _rounded(progress.seconds_of.get("checkpoint", 0.0)),
             "total": _rounded(console.seconds),
         },
@@ -55,8 +55,8 @@ def write_results(
     early = progress.epoch < job.spec.train.epochs
     reason = f"stopped early: {progress.stopped}" if early else ""
     folder.write_status("finished", epoch=progress.epoch, step=progress.step, reason=reason)
-    for split, figures in judged.items():
-        console.say(f"{split} of best epoch {results['best_epoch']}: {line_of(figures)}")
+    for split, values in metrics.items():
+        console.say(f"{split} of best epoch {results['best_epoch']}: {line_of(values)}")
     for line in results["advice"]:
         console.say(line)
     took = "  ".join(f"{what} {seconds:.1f} s" for what, seconds in results["seconds"].items())

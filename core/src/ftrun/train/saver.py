@@ -153,14 +153,14 @@ def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
     Raises Damaged where neither is good, and gives progress at 0 where there is none at all.
     """
     damaged = []
-    for place in saved(folder):
+    for path in saved(folder):
         try:
-            progress = _restore(job, place)
+            progress = _restore(job, path)
         except Damaged as error:
             damaged.append(str(error))
         else:
             for message in damaged:
-                say(f"{message} Going on from {place}, step {progress.step}.")
+                say(f"{message} Going on from {path}, step {progress.step}.")
             job.feed.corrupt.samples = progress.corrupt
             return progress
     if damaged:
@@ -171,31 +171,31 @@ def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
 
 def saved(folder: RunFolder) -> list[Path]:
     """The checkpoints that a run may go on from, the newest first."""
-    places = (folder.checkpoints / "last", folder.checkpoints / "previous")
-    return [place for place in places if place.exists()]
+    folders = (folder.checkpoints / "last", folder.checkpoints / "previous")
+    return [path for path in folders if path.exists()]
 
 
 def saved_input_of(folder: RunFolder, resolved: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The input of a run's checkpoints, whose files are with them; None where there is no checkpoint."""
-    places = saved(folder)
-    for place in places:
+    folders = saved(folder)
+    for path in folders:
         with suppress(Damaged):
-            return dict(checkpoint.load_net(place)["input"])
-    return resolved["input"] if places else None  # `restore` will say what is damaged
+            return dict(checkpoint.load_net(path)["input"])
+    return resolved["input"] if folders else None  # `restore` will say what is damaged
 
 
-def _restore(job: Job, place: Path) -> Progress:
-    state = checkpoint.load_state(place)
+def _restore(job: Job, path: Path) -> Progress:
+    state = checkpoint.load_state(path)
     try:
         progress = TypeAdapter(Progress).validate_python(state["progress"])
-        checkpoint.load_weights(place, job.learner.net.model)
+        checkpoint.load_weights(path, job.learner.net.model)
         checkpoint.load_optimizer(job.learner.optimizer, state["optimizer"])
         if job.learner.average:
             job.learner.average.load_state(state["average"])
-        checkpoint.load_loss(place, job.learner.losses, job.engine.device)
+        checkpoint.load_loss(path, job.learner.losses, job.engine.device)
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise Damaged(f"{place / checkpoint.STATE}: is not the state of this run: {what}") from None
+        raise Damaged(f"{path / checkpoint.STATE}: is not the state of this run: {what}") from None
     return progress

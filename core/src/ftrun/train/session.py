@@ -134,7 +134,7 @@ def _write_failure(folder: RunFolder, progress: Progress, error: BaseException, 
 
 def _saved_step(folder: RunFolder) -> str:
     """Return what of a run that was stopped at once is saved, and how to go on."""
-    for place in saved(folder):
+    for path in saved(folder):
         with suppress(Damaged):
-            return f"saved is step {checkpoint.load_net(place)['step']}; to go on: ftrun resume {folder.path}"
+            return f"saved is step {checkpoint.load_net(path)['step']}; to go on: ftrun resume {folder.path}"
     return f"nothing is saved yet; ftrun resume {folder.path} begins anew"

@@ -280,11 +280,11 @@ def _remember(name: str, chosen: ComputeFormat, seconds: Mapping[ComputeFormat, 
         return chosen, False
     about = {**asdict(chosen), "seconds": {str(each): value for each, value in seconds.items()}}
     try:
-        shelf = cachefolder.shelf(_SHELF)
-        new = shelf / cachefolder.new_name(name)
+        folder = cachefolder.shelf(_SHELF)
+        new = folder / cachefolder.new_name(name)
         new.write_text(json.dumps(about), encoding="utf-8")
         with suppress(FileExistsError):
-            os.link(new, shelf / name)
+            os.link(new, folder / name)
         new.unlink()
     except OSError:
         return chosen, False
