@@ -26,6 +26,7 @@ PARTS = '''
 from typing import Literal
 from pydantic import Field
 import ftrun
+import ftrun_inputs
 
 GAIN = {gain}
 
@@ -39,6 +40,7 @@ class Net(ftrun.Net):
 class Backbone(ftrun.Backbone):
     """A convolution."""
     name: Literal["mine"]
+    input_type = ftrun_inputs.ImageInput
     power: float = Field(1.0, description="Exponent of the embedding.")
     def build(self, overrides):
         from torch import nn
@@ -51,7 +53,7 @@ class Backbone(ftrun.Backbone):
         model = nn.Sequential()
         model.add_module("features", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), Power(self.power)))
         model.add_module("head", nn.Linear(4, 2))
-        given = ftrun.ImageInput(size=(8, 8)).changed(**overrides)
+        given = ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides)
         return Net(model, input=given, num_features=4, head_path="head", stages={{"all": ["features"]}})
 
 class Scale(ftrun.Modifier):
@@ -123,7 +125,7 @@ class Split:
     def __len__(self):
         return len(self.paths)
     def __getitem__(self, index):
-        image = ftrun.ImageInput.read(self.paths[index]) // DARKER
+        image = ftrun_inputs.ImageInput.read(self.paths[index]) // DARKER
         return image.flip(2) if self.flipped else image, {{"label": self.targets["label"][index]}}
 
 class Pictures(ftrun.Dataset):

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, field_serializer
 from torch import nn
 
 import ftrun
+import ftrun_inputs
 from ftrun_devkit import tiny
 from ftrun_devkit.scaffold.templates import (
     augmentation,
@@ -269,7 +270,7 @@ class RepeatedTexts(_TextsOnly):
 
 
 def _net(kind: type[ftrun.Net], overrides: Mapping[str, Any], **changes: Any) -> ftrun.Net:
-    right = tiny_net(8, 0.0, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
+    right = tiny_net(8, 0.0, ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides))
     given = {
         "input": right.input,
         "num_features": 8,
@@ -394,7 +395,7 @@ net_mutant("exports", _Branching)
 net_mutant("several-targets", _OneHead)
 net_mutant("head-replaced", _FixedHead)
 net_mutant("any-size", _OneSize)
-net_mutant("overrides-applied", input=ftrun.ImageInput(size=(8, 8)))
+net_mutant("overrides-applied", input=ftrun_inputs.ImageInput(size=(8, 8)))
 
 
 @breaks("input-spec")
@@ -403,7 +404,7 @@ class OtherInput(tiny.TinyNet):
 
     name: Literal["tiny-net"]
 
-    class Other(ftrun.ImageInput):
+    class Other(ftrun_inputs.ImageInput):
         """Another one."""
 
     input_type = Other

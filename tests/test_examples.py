@@ -44,8 +44,8 @@ def test_quickstart_reaches_its_accuracy(run):
 def test_plain_timm_repeats_what_quickstart_computes(run):
     import timm
 
-    from ftrun import ImageInput
     from ftrun_digits import Digits
+    from ftrun_inputs import ImageInput
 
     results = run("quickstart", *QUICK)
     net = timm.create_model("tf_efficientnet_lite0", num_classes=10)

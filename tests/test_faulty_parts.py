@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from support import tiny_spec, write_spec
 
+from ftrun_inputs import ImageInput, TextInput
+
 HEAD = """
 from typing import Literal
 import torch
 from torch import nn
 import ftrun
+import ftrun_inputs
 """
 BAD = (
     HEAD
@@ -19,6 +22,7 @@ BAD = (
 class Bad(ftrun.{role}):
     '''Bad.'''
     name: Literal["bad"]
+    {takes}
     {body}
 
 @ftrun.hookimpl
@@ -88,8 +92,8 @@ WRONG = {
     ),
     "backbone: no features": (
         "Backbone",
-        "def build(self, overrides): return ftrun.Net(nn.Sequential(nn.Linear(1, 1)), input=ftrun.ImageInput(size=8), "
-        "num_features=1, head_path='0', stages={})",
+        "def build(self, overrides): return ftrun.Net(nn.Sequential(nn.Linear(1, 1)), "
+        "input=ftrun_inputs.ImageInput(size=8), num_features=1, head_path='0', stages={})",
         "build() gives a Net that does not define features and pool.",
     ),
     "modifier: None": (
@@ -164,7 +168,8 @@ WRONG = {
 def spec(site):
     def make(role, body):
         hook, changes, where = KEYS[role]
-        Path("bad_parts.py").write_text(BAD.format(role=role, hook=hook, body=body))
+        takes = "input_type = ftrun_inputs.ImageInput" if role == "Backbone" else ""
+        Path("bad_parts.py").write_text(BAD.format(role=role, hook=hook, takes=takes, body=body))
         return write_spec(tiny_spec(**changes, parts="bad_parts.py", train={"epochs": 1, "batch_size": 16})), where
 
     return make
@@ -302,10 +307,8 @@ def test_parts_that_do_not_go_together_are_mistakes_of_the_spec(site, ftrun, cha
 
 
 def test_a_kind_of_input_comes_from_the_class_right_below_the_contract():
-    import ftrun
-
-    class Special(ftrun.TextInput):
+    class Special(TextInput):
         kind: str = "special"
 
-    assert (ftrun.ImageInput.raw_kind, ftrun.TextInput.raw_kind, Special.raw_kind) == ("image", "text", "text")
-    assert json.loads(ftrun.ImageInput(size=8).model_dump_json()).keys() >= {"kind", "size"}
+    assert (ImageInput.raw_kind, TextInput.raw_kind, Special.raw_kind) == ("image", "text", "text")
+    assert json.loads(ImageInput(size=8).model_dump_json()).keys() >= {"kind", "size"}

@@ -120,6 +120,10 @@ BROKEN = {
         changed("ftrun.Optimizer", "ftrun.Exporter").replace("ftrun_optimizers", "ftrun_exporters"),
         'Slow does not say how its files end: give it `suffix = ".bin"`',
     ),
+    "a backbone that takes nothing": (
+        changed("ftrun.Optimizer", "ftrun.Backbone").replace("ftrun_optimizers", "ftrun_backbones"),
+        "Slow does not say what its nets take: give it `input_type`, an ftrun.InputSpec class",
+    ),
     "no build": (changed("def build", "def built"), "Slow does not define build()"),
     "the same name twice": (changed("[Slow]", "[Slow, Slow]"), "ftrun_optimizers offers 'slow' twice"),
 }

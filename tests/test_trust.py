@@ -12,6 +12,7 @@ from support import TINY, tiny_spec, write_spec
 
 import ftrun as api
 from ftrun.plugins.localparts import PartsFile
+from ftrun_inputs import ImageInput
 
 RAN = "\nimport builtins\nbuiltins.ftrun_code_ran = True\n"
 HOOKS = "\n@ftrun.hookimpl\ndef ftrun_{role}s():\n    return [{name}]\n"
@@ -81,7 +82,7 @@ def test_what_needs_no_code_of_the_runs_own_runs_none(made, ftrun):
     """Its dataset alone is the run's own: the net predicts without it, and the report has no pictures."""
     made("dataset", "TinyDataset", dataset="mine")
     refused(ftrun(*NEEDING["evaluate"]))
-    assert api.load("run").predict(api.ImageInput(size=(8, 8)).example(2))
+    assert api.load("run").predict(ImageInput(size=(8, 8)).example(2))
     assert not ran()
     result = ftrun("report", "run")
     assert (result.exit_code, "left out is what needs its dataset: run/parts/own_parts.py" in result.output) == (

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ftrun import Classes, ImageInput, Net
+from ftrun import Classes, Net
 from ftrun.train.average import Average
+from ftrun_inputs import ImageInput
 
 
 class Small(Net):

@@ -51,6 +51,7 @@ class Family(ftrun.Backbone):
     """A family."""
 
     name: Literal["fam.ily"]
+    input_type = ftrun.InputSpec
     family: ClassVar[str | None] = "model"
     model: Literal["resnet", "swin"] = Field(description="Which one.")
 

@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ftrun import Classes, ImageInput, Net, PluginError
+from ftrun import Classes, Net, PluginError
 from ftrun.data import filedigests
 from ftrun.runs import checkpoint
+from ftrun_inputs import ImageInput
 
 OPTIMIZERS = {
     "sgd": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),

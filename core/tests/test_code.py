@@ -2,11 +2,14 @@
 
 import importlib
 import sys
+import sysconfig
+from importlib.metadata import version
 
 import pytest
 import torch
 
-import ftrun
+import ftrun_inputs
+from ftrun.data import code
 from ftrun.data.code import code_of
 from ftrun.plugins import localparts
 
@@ -64,18 +67,35 @@ def test_libraries_count_by_their_version_and_the_core_by_its_files(project):
     found = state()
     assert found["torch"] == torch.__version__.partition("+")[0] or found["torch"] == torch.__version__
     assert len(found["ftrun"]) == 64
-    assert set(found) == {
-        *("PIL", "numpy", "tokenizers", "torch", "python", "ftrun"),
-        *("code_part", "code_neighbour", "code_package"),
-    }
+    assert set(found) == {"torch", "python", "ftrun", "code_part", "code_neighbour", "code_package"}
 
 
 def test_a_folder_of_data_is_no_code(project):
     assert "pictures" not in state()
 
 
-def test_a_part_of_an_installed_plugin_counts_by_its_files():
-    class Mine(ftrun.ImageInput):
-        pass
+def test_a_part_of_an_installed_plugin_counts_by_its_files_and_by_the_libraries_that_they_import():
+    found = code_of([ftrun_inputs.ImageInput])
+    assert len(found["ftrun_inputs"]) == 64
+    assert found["tokenizers"] == version("tokenizers")
+    assert len(found["PIL"]) == 64  # whose distribution has another name
 
-    assert len(code_of([Mine])[__name__.partition(".")[0]]) == 64
+
+def test_what_builds_on_ftrun_counts_by_its_files_where_it_is_installed_too(tmp_path, monkeypatch):
+    """A library that reads images for a dataset, say: what it reads them with has to count."""
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "code_reader.py").write_text("import tokenizers\nclass Reader: ...\n")
+    (tmp_path / "code_reader-1.0.dist-info").mkdir()
+    metadata = tmp_path / "code_reader-1.0.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: code-reader\nVersion: 1.0\n")
+    importlib.invalidate_caches()
+    reader = importlib.import_module("code_reader").Reader
+    code._library.cache_clear()
+    assert code_of([reader])["code_reader"] == "1.0"
+    metadata.write_text(metadata.read_text() + "Requires-Dist: ftrun\n")
+    code._library.cache_clear()
+    found = code_of([reader])
+    assert len(found["code_reader"]) == 64
+    assert "tokenizers" in found
+    code._library.cache_clear()

@@ -7,13 +7,14 @@ from typing import Literal
 import pytest
 import torch
 
-from ftrun import Classes, DataError, Dataset, ImageInput, Splits, Subset, TensorSplit
+from ftrun import Classes, DataError, Dataset, Splits, Subset, TensorSplit
 from ftrun.contracts.errors import Interrupted
 from ftrun.data import cachefolder
 from ftrun.data.decoded import Decoder
 from ftrun.data.mapped import MappedSplit
 from ftrun.data.splits import complete
 from ftrun.runs.identity import fingerprints
+from ftrun_inputs import ImageInput
 
 INPUT = ImageInput(size=(4, 6))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ftrun import DataError, FileScan, ImageInput
+from ftrun import DataError, FileScan
 from ftrun.contracts.filescan import is_clutter
 from ftrun.data.filelist import listed
+from ftrun_inputs import ImageInput
 
 OURS = ["a.jpg", "B.JPG", "c.TiF", "d.gif", "in/e.png", "~f/g.jfif"]
 SYSTEMS = [

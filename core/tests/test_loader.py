@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from ftrun import Batch, DataError, ImageInput, TensorSplit
+from ftrun import Batch, DataError, TensorSplit
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
+from ftrun_inputs import ImageInput
 
 CPU = torch.device("cpu")
 INPUT = ImageInput(size=(4, 4))

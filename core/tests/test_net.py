@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ftrun import Classes, Heads, ImageInput, Net, Values
+from ftrun import Classes, Heads, Net, Values
 from ftrun.contracts.net import outputs_by_target
+from ftrun_inputs import ImageInput
 
 
 class Small(Net):

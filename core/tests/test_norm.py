@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from ftrun import Batch, Classes, ImageInput, Net, SpecError
+from ftrun import Batch, Classes, Net, SpecError
 from ftrun.spec.trainspec import Phase, Train
 from ftrun.train.norm import FEWEST_STEPS, SMALLEST_BATCH, LoneSamples, choose, reason
+from ftrun_inputs import ImageInput
 
 
 class Normed(Net):

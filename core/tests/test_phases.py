@@ -3,9 +3,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ftrun import Classes, ImageInput, Net, SpecError
+from ftrun import Classes, Net, SpecError
 from ftrun.spec.trainspec import Phase, Train
 from ftrun.train.phases import Plan
+from ftrun_inputs import ImageInput
 
 
 class Deep(Net):

@@ -18,20 +18,6 @@ def test_an_unknown_name_is_an_attribute_error():
     assert not hasattr(ftrun, "Nte")
 
 
-def test_modalities_are_known_to_their_own_modules_alone():
-    """A new modality is a class in `contracts/inputs/`, not a change of the run, the export or the card."""
-    core = Path(ftrun.__file__).parent
-    naming = {
-        path.relative_to(core).as_posix()
-        for path in core.rglob("*.py")
-        if re.search(r"\b(ImageInput|TextInput)\b", path.read_text(encoding="utf-8"))
-    }
-    own = {each for each in naming if each.startswith(("contracts/inputs/",))}
-    assert "contracts/inputs/image.py" in own
-    # What a backbone takes that does not say.
-    assert naming - own == {"contracts/specs.py", "spec/model.py"}
-
-
 @pytest.mark.parametrize("module", [ftrun.commands, ftrun.devtools], ids=lambda module: module.__name__)
 def test_names_for_plugins_about_runs_and_plugins_are_importable(module):
     for name in module.__all__:

@@ -1,6 +1,7 @@
 """The core's packages import in one direction."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_modules_import_each_other_in_no_circle() -> None:
 
     for name in names:
         follow(name, ())
+
+
+def test_the_core_names_nothing_that_plugins_bring() -> None:
+    """No kind of input, file format, page, statistic, hub or exporter: a new one is a plugin, not a change here."""
+    inputs = r"ImageInput|TextInput|ftrun_inputs|tokenizers?|PIL|Pillow"
+    formats = r"PNG|JPE?G|GIF|BMP|TIFF?|WebP|GGUF|PDF|SVG|ONNX|TorchScript|TFLite"
+    pages = r"(?:an?|the|its) report|ftrun-report|charts?|model cards?|matplotlib|jinja2?|TensorBoard"
+    hubs = r"Hugging ?Face|huggingface_hub"
+    naming = {
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path in ROOT.rglob("*.py")
+        if (found := re.search(rf"\b({inputs}|{formats}|{pages}|{hubs})\b", path.read_text(), re.IGNORECASE))
+    }
+    assert naming == {
+        "contracts/commands.py: ftrun-report",  # what to install for it
+        "plugins/heavy.py: PIL",  # what no plugin is to load at its top
+    }
 
 
 def name_of(path: Path) -> str:

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ftrun import Classes, ImageInput, Net, SpecError
+from ftrun import Classes, Net, SpecError
 from ftrun.train.trial import try_out
+from ftrun_inputs import ImageInput
 
 
 class Convolutions(Net):

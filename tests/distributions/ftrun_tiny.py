@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 import ftrun
+import ftrun_inputs
 
 
 class TinyDataset(ftrun.Dataset):
@@ -57,6 +58,7 @@ class TinyBackbone(ftrun.Backbone):
     """One convolution with batch normalisation."""
 
     name: Literal["tiny"]
+    input_type = ftrun_inputs.ImageInput
     width: int = Field(8, ge=1, description="Channels of the convolution.")
     norm: bool = Field(True, description="Whether there is batch normalisation.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the embedding.")
@@ -86,7 +88,7 @@ class TinyBackbone(ftrun.Backbone):
 
         return TinyNet(
             model,
-            input=ftrun.ImageInput(size=(8, 8)).changed(**overrides),
+            input=ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides),
             num_features=self.width,
             head_path="6",
             stages={"stem": ["0", "1"]},

@@ -20,9 +20,9 @@ from ftrun.contracts.failures import library_errors as library_errors
 from ftrun.contracts.failures import suggestions as suggestions
 from ftrun.contracts.filescan import FileScan as FileScan
 from ftrun.contracts.filescan import is_folder as is_folder
-from ftrun.contracts.inputs import ImageInput as ImageInput
+from ftrun.contracts.filescan import is_special as is_special
 from ftrun.contracts.inputs import InputSpec as InputSpec
-from ftrun.contracts.inputs import TextInput as TextInput
+from ftrun.contracts.inputs import PlainCode as PlainCode
 from ftrun.contracts.markers import hookimpl as hookimpl
 from ftrun.contracts.net import Heads as Heads
 from ftrun.contracts.net import Net as Net
@@ -45,8 +45,6 @@ from ftrun.contracts.targets import Classes as Classes
 from ftrun.contracts.targets import Labels as Labels
 from ftrun.contracts.targets import Target as Target
 from ftrun.contracts.targets import Values as Values
-from ftrun.contracts.weightfiles import weight_file_kind as weight_file_kind
-from ftrun.contracts.weights import read_weights as read_weights
 from ftrun.data.cut import keep_classes as keep_classes
 from ftrun.data.filedigests import files_fingerprint as files_fingerprint
 from ftrun.data.spellings import grouped_spellings as grouped_spellings

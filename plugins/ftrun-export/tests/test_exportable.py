@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 import ftrun
+import ftrun_inputs
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.inputs import image
 from ftrun_devkit.tinynet import tiny_net
 from ftrun_export import Exportable
 from ftrun_export.parity import Parity, difference, in_sizes
 from ftrun_export.quantized import quality
+from ftrun_inputs import image
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))
@@ -23,7 +24,7 @@ SCALED = ftrun.Values(names=("u", "v"), mean=(0.0, 0.0), std=(1000.0, 1.0))
 
 
 def exportable(**targets: ftrun.Target) -> Exportable:
-    net = tiny_net(4, 0.0, ftrun.ImageInput(size=(8, 8), mean=(0.1, 0.2, 0.3)))
+    net = tiny_net(4, 0.0, ftrun_inputs.ImageInput(size=(8, 8), mean=(0.1, 0.2, 0.3)))
     net.set_targets(targets)
     return Exportable(net.eval().requires_grad_(False))
 
@@ -223,7 +224,7 @@ class Paired(Branching):
     ],
 )
 def test_what_torch_export_suggests_is_kept(kind, first, others, capfd):
-    net = kind(Model(), input=ftrun.ImageInput(size=(4, 4)), num_features=3, head_path="fc", stages={})
+    net = kind(Model(), input=ftrun_inputs.ImageInput(size=(4, 4)), num_features=3, head_path="fc", stages={})
     net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
     with pytest.raises(ftrun.FtrunError) as caught:
         _ = Exportable(net.eval()).program

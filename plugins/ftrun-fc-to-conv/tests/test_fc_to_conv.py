@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.convnext import LayerNorm2d
 
 import ftrun
+import ftrun_inputs
 from ftrun_fc_to_conv import FcToConv, ftrun_modifiers
 from ftrun_heads import AddLayers, ReplaceHead
 from ftrun_timm import Timm
@@ -47,7 +48,7 @@ def net_of(
     stages = {name: (name,) for name, _ in model.named_children()}
     net = Plain(
         model,
-        input=ftrun.ImageInput(size=size),
+        input=ftrun_inputs.ImageInput(size=size),
         num_features=num_features,
         head_path=head_path,
         stages=stages,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18, vgg11
 
 import ftrun
+import ftrun_inputs
 from ftrun_heads import AddLayers, ReplaceHead, ftrun_modifiers
 
 ONE = {"label": ftrun.Classes(names=("cat", "dog", "owl"))}
@@ -30,7 +31,7 @@ def resnet(targets: dict[str, ftrun.Target] = ONE) -> ResNetLike:
     }
     net = ResNetLike(
         resnet18(weights=None),
-        input=ftrun.ImageInput(size=(32, 32)),
+        input=ftrun_inputs.ImageInput(size=(32, 32)),
         num_features=512,
         head_path="fc",
         stages=stages,
@@ -53,7 +54,7 @@ class Small(ftrun.Net):
 def small(targets: dict[str, ftrun.Target] = ONE, *, cls: type[Small] = Small, embeds: bool = True) -> Small:
     net = cls(
         nn.ModuleDict({"fc": nn.Identity()}),
-        input=ftrun.ImageInput(size=(1, 1)),
+        input=ftrun_inputs.ImageInput(size=(1, 1)),
         num_features=6,
         head_path="fc",
         stages={},
@@ -204,7 +205,7 @@ class TestAddLayers:
             model = vgg11(weights=None)
         net = Small(
             model,
-            input=ftrun.ImageInput(size=(224, 224)),
+            input=ftrun_inputs.ImageInput(size=(224, 224)),
             num_features=4096,
             head_path="classifier.6",
             stages={"features": ("features",), "fc": ("classifier",)},

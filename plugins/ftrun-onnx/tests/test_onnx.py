@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import ftrun
+import ftrun_inputs
 from ftrun_devkit import check_plugin
 from ftrun_devkit.tinynet import tiny_net
 from ftrun_export import Exportable
@@ -19,7 +20,7 @@ test_contract = check_plugin("ftrun_onnx")
 
 def model(width=8, **targets):
     torch.manual_seed(0)
-    net = tiny_net(width, 0.0, ftrun.ImageInput(size=(8, 8)))
+    net = tiny_net(width, 0.0, ftrun_inputs.ImageInput(size=(8, 8)))
     net.set_targets(targets)
     metadata = {"input": net.input.model_dump_json(), "run": "some run"}
     return Exportable(net.eval().requires_grad_(False), metadata=metadata)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import ftrun
+import ftrun_inputs
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
 from ftrun_devkit.tiny import TinyNet
@@ -98,10 +99,10 @@ def test_merged_it_is_a_plain_net_that_computes_the_same(net: ftrun.Net):
 
 
 def test_the_pattern_chooses_the_layers(net: ftrun.Net):
-    pattern = r"query|value" if isinstance(net.input, ftrun.TextInput) else r"blocks\.[01]\.attn\.qkv"
+    pattern = r"query|value" if isinstance(net.input, ftrun_inputs.TextInput) else r"blocks\.[01]\.attn\.qkv"
     lora(net, layers=pattern)
     adapted = [name for name, module in net.model.named_modules() if hasattr(module, "lora_A")]
-    assert len(adapted) == (4 if isinstance(net.input, ftrun.TextInput) else 2)
+    assert len(adapted) == (4 if isinstance(net.input, ftrun_inputs.TextInput) else 2)
     assert all(isinstance(net.model.get_submodule(name).get_base_layer(), nn.Linear) for name in adapted)
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftrun import Classes, DataError, ImageInput, InputSpec, TensorSplit, Values
+from ftrun import Classes, DataError, InputSpec, TensorSplit, Values
+from ftrun_inputs import ImageInput
 from ftrun_report.report import confusion, history, per_class, plots
 from ftrun_report.report.calibration import calibration
 from ftrun_report.report.examples import Example, Pictures, same_samples

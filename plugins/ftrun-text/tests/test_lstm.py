@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import ftrun
+import ftrun_inputs
 from ftrun.cli import main
 from ftrun_devkit import tiny_run
 from ftrun_devkit.properties.net import expect_same
@@ -101,13 +102,13 @@ def test_stages_are_the_embedding_and_each_layer() -> None:
 
 def test_the_most_frequent_words_are_learnt_in_lower_case() -> None:
     texts = [["The red, the RED!", "the green [PAD]"], ["blue; the [PAD]", "Ünder u\u0308nder red"]]
-    made = ftrun.TextInput(length=9, tokenizer=learnt(texts, 20, 2))
+    made = ftrun_inputs.TextInput(length=9, tokenizer=learnt(texts, 20, 2))
     assert sorted(made.tokens.get_vocab(), key=made.tokens.get_vocab().get) == [
         "[PAD]", "[UNK]", "the", "red", "[", "]", "pad", "ünder"
     ]  # fmt: skip
     assert made.collate(["THE [PAD] UNSEEN"]).tolist() == [[2, 4, 6, 5, 1]]  # no text has the token of padding
-    assert ftrun.TextInput(length=9, tokenizer=learnt(texts, 4, 1)).vocabulary_size == 4
-    assert ftrun.TextInput(length=9, tokenizer=learnt(texts, 2, 1)).vocabulary_size == 2
+    assert ftrun_inputs.TextInput(length=9, tokenizer=learnt(texts, 4, 1)).vocabulary_size == 4
+    assert ftrun_inputs.TextInput(length=9, tokenizer=learnt(texts, 2, 1)).vocabulary_size == 2
 
 
 def test_words_are_learnt_from_the_training_texts() -> None:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 import ftrun
+import ftrun_inputs
+import ftrun_weights
 from ftrun_torchvision import Torchvision
 from ftrun_torchvision.families import net_of
 from ftrun_torchvision.weights import load
@@ -161,7 +163,7 @@ def test_stages_group_layers_between_blocks_and_poolings():
     assert [*build("resnet18", 32).stages] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
     names = ["stem", "features.3", "features.6", "features.11", "features.16", "classifier.0", "head"]
     with torch.device("meta"):
-        vgg = net_of(models.vgg11(weights=None), ftrun.ImageInput(size=(32, 32)))
+        vgg = net_of(models.vgg11(weights=None), ftrun_inputs.ImageInput(size=(32, 32)))
     assert [*vgg.stages] == names
     last = build("densenet121", 32).stages["features.denseblock4"]
     assert "features.norm5.weight" in last  # a norm belongs to the block before it
@@ -289,7 +291,7 @@ class TestWeights:
             model = models.VisionTransformer(
                 image_size=side, patch_size=8, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8
             )
-            return net_of(model, ftrun.ImageInput(size=(side, side)))
+            return net_of(model, ftrun_inputs.ImageInput(size=(side, side)))
 
         small, large = tiny(16), tiny(32)
         state = small.model.state_dict()
@@ -304,7 +306,7 @@ class TestWeights:
         net = build("mnasnet0_5", 32)
         save_file(net.model.state_dict(), tmp_path / "net.safetensors")
         other = build("mnasnet0_5", 32)
-        other.model.load_state_dict(ftrun.read_weights(tmp_path / "net.safetensors").tensors)
+        other.model.load_state_dict(ftrun_weights.read_weights(tmp_path / "net.safetensors").tensors)
         assert torch.equal(other.head.weight, net.head.weight)
 
     def test_no_network(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

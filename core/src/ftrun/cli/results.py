@@ -53,14 +53,14 @@ def evaluate(
 @RUN
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, help="How many classes to show.")
-@click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input: of texts.")
+@click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input, such as a text.")
 @click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file: a new one.")
 @click.option("--force", is_flag=True, help="Replace the table of an earlier predict that --csv names.")
 @TRUST
 @DEVICE
 @AS_JSON
 def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked: Any) -> None:
-    """Predict by the best epoch of RUN for images or texts: files, folders, globs, or - for paths on standard input.
+    """Predict by the best epoch of RUN for files, those in folders, globs, or - for paths on standard input.
 
     With --lines, for each line of the files; - is standard input itself. What cannot be read is named on standard
     error, and the rest goes on; exit code 4 at the end.

@@ -4,7 +4,7 @@ specs      the roles: a part is a class of one of them, its fields are its optio
 hooks      what a plugin may offer, one hook for each role
 targets    what is predicted: classes, labels, values
 data       samples, splits and batches
-inputs     how raw inputs become tensors, for images and texts
+inputs     how raw inputs become tensors
 net        a network with named outputs
 events     what observers are called with
 randomness random numbers as functions of (seed, epoch, sample)

@@ -20,7 +20,7 @@ Sample: TypeAlias = tuple[Any, Mapping[str, Any]]
 class Batch:
     """Some samples on their way through the net.
 
-    inputs: what `InputSpec.collate` gave: for images uint8 [B, C, H, W]
+    inputs: what `InputSpec.collate` gave
     targets: by target's name, each [B, ...]
     ids: int64 [B], each sample's index in its split
     embedded: whether the inputs are embeddings, which only the head has to see
@@ -85,15 +85,15 @@ class Batch:
 class Split(Protocol):
     """One split: a map-style dataset in torch's sense that also knows all its targets.
 
-    `split[i]` is (raw input, {target's name: value}). A raw image is a uint8 tensor [C, H, W] with C 1 or 3, a
-    raw text is a str; nothing is normalised or augmented. A split may also have
-    `__getitems__(indices)`, torch's own protocol, and return from it either a list of samples or, faster, a
-    whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it may have `fingerprint`, a str that is
-    another one whenever its inputs or their order are, wherever they lie (None where that is unknown): then they are
-    decoded once, and shared by runs. And `lengths`, int64 [N], where inputs differ in length and are padded: batches
-    are then of similar length. And `digests`, int64 [N], equal for equal inputs and hardly ever for others: by them the
-    core says how many test samples are in train too, also where inputs are neither in memory nor in the cache. And
-    `files`, the path of each sample's file, where inputs are read from files by the `read` of an InputSpec.
+    `split[i]` is (raw input, {target's name: value}); the raw input is what `InputSpec.collate` takes, neither
+    normalised nor augmented. A split may also have `__getitems__(indices)`, torch's own protocol, and return from it
+    either a list of samples or, faster, a whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it
+    may have `fingerprint`, a str that is another one whenever its inputs or their order are, wherever they lie (None
+    where that is unknown): then they are decoded once, and shared by runs. And `lengths`, int64 [N], where inputs
+    differ in length and are padded: batches are then of similar length. And `digests`, int64 [N], equal for equal
+    inputs and hardly ever for others: by them the core says how many test samples are in train too, also where inputs
+    are neither in memory nor in the cache. And `files`, the path of each sample's file, where inputs are read from
+    files by the `read` of an InputSpec.
     """
 
     @property
@@ -113,7 +113,7 @@ class Splits:
     train: what is learnt from; None in data that a trained net is evaluated on, if it has none
     targets: what each target is, in all splits alike: classes are aligned by name, never by position
     notes: what a user has to know of this data, such as what was left out of it and how much (see `counted`): a
-        sentence each, in one line. It is shown before training, and kept in resolved.json, model card and report.
+        sentence each, in one line. It is shown before training, and kept in resolved.json.
     all: every sample of data that does not come in splits, from `Dataset.evaluation`; the other splits are None then
     """
 
@@ -162,7 +162,7 @@ class Splits:
 class TensorSplit:
     """A split that lies in memory as tensors: the quickest there is.
 
-    inputs: raw inputs, [N, ...] (images: uint8 [N, C, H, W]); targets: {name: [N, ...]}
+    inputs: raw inputs, [N, ...]; targets: {name: [N, ...]}
     """
 
     in_memory = True  # no workers are needed to read it
@@ -217,7 +217,7 @@ class Subset:
 
 
 def counted(counts: Mapping[str, int], most: int = 8) -> str:
-    """Return `.tif 90, .jfif 12`: what there is of each, the most frequent first; of many, the first `most`."""
+    """Return `.wav 90, .aif 12`: what there is of each, the most frequent first; of many, the first `most`."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(count for _, count in ordered[most:])
     shown = [f"{name} {count:,}" for name, count in ordered[:most]]

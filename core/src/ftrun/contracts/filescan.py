@@ -24,7 +24,7 @@ _SYSTEMS_OWN = frozenset(
 
 
 def is_clutter(name: str) -> bool:
-    """Return whether a file or folder is hidden (`.git`, `._1.jpg`) or a system's own (`@eaDir`), by its name."""
+    """Return whether a file or folder is hidden (`.git`, `._1`) or a system's own (`@eaDir`), by its name."""
     return name.startswith(".") or name.casefold() in _SYSTEMS_OWN
 
 

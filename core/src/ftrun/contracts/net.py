@@ -98,7 +98,7 @@ class Net(nn.Module):
         return net
 
     def set_input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
-        """Prepare inputs so from now on. A net whose weights depend on it, as on a vocabulary, changes them here."""
+        """Prepare inputs so from now on. A net whose weights depend on it, as rows of tokens do, changes them here."""
         self.input = input
 
     def adapted(
@@ -108,7 +108,7 @@ class Net(nn.Module):
     ) -> tuple[dict[str, Tensor], list[str]]:
         """Return the weights of another run's net, by name, as they fit this one; and what a user should know of it.
 
-        A net whose weights depend on its input, as on a vocabulary, puts in order here what is of another one.
+        A net whose weights depend on its input, as rows of tokens do, puts in order here what is of another one.
 
         input: the other net's, as its net.json has it
         """

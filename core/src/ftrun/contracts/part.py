@@ -56,6 +56,5 @@ class Fittable(Part):
     def fit(self, net: "Net", train: "Split") -> None:
         """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
 
-        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved. A vocabulary
-        of one's own is made here.
+        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved.
         """

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ftrun.contracts.data import Batch, Splits
 from ftrun.contracts.errors import SpecError
-from ftrun.contracts.inputs import ImageInput, InputSpec
+from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.part import Fittable
 from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Dataset(Part):
     """Raw samples to learn from and to be judged on.
 
-    input_kind: what its raw inputs are, `image` or `text` (see `InputSpec.raw_kind`), so that a spec that has them go
-        through a net for others is refused before anything is loaded; None where that is known once it is built
+    input_kind: what its raw inputs are, by the word of `InputSpec.raw_kind`, so that a spec that has them go through a
+        net for others is refused before anything is loaded; None where that is known once it is built
     """
 
     role = "dataset"
@@ -67,13 +67,14 @@ class Dataset(Part):
 
 
 class Backbone(Fittable):
-    """A pretrained network. `input_type` is the kind of input that its nets take.
+    """A pretrained network.
 
-    any_size: whether all its nets take images of any size, such that are not square too
+    input_type: the class of its nets' `input`: whose fields a spec's `input` may change, and which reads a saved one
+    any_size: whether all its nets take inputs of any size, such as maps that are not square
     """
 
     role = "backbone"
-    input_type: ClassVar[type[InputSpec]] = ImageInput
+    input_type: ClassVar[type[InputSpec]]
     any_size: ClassVar[bool] = False
 
     @abstractmethod
@@ -92,7 +93,7 @@ class Backbone(Fittable):
 
     @property
     def base_model(self) -> str | None:
-        """The Hugging Face Hub's name of the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
+        """What a model hub calls the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
         return None
 
     def library_code(self, net: "Net") -> str | None:
@@ -108,7 +109,7 @@ class Backbone(Fittable):
     def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
         """The net of a run that goes on or is opened again, with whatever weights.
 
-        A part whose architecture is in the saved input, beside the tokenizer, builds it from it, and fetches nothing.
+        A part whose architecture is in the saved input builds it from it, and fetches nothing.
 
         saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
 
@@ -146,7 +147,7 @@ class Augmentation(Part):
     def build(self) -> Callable[[Batch, SampleRandom], Batch]:
         """A function that gives a changed batch and leaves the one it is given alone.
 
-        Images are uint8 [B, C, H, W] and stay so. All randomness comes from the SampleRandom.
+        The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
         """
 
 
@@ -247,7 +248,7 @@ class Exporter(Part):
         """An object with these methods; `model` is an `ftrun_export.Exportable`.
 
         write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
-            empty folder, under names that begin as the file's does; the dict goes into the report
+            empty folder, under names that begin as the file's does; the dict is what is to be known of it
         open(model, file): open that file from disk, as somebody without the run would, and give a function: a batch as
             `model.module` takes it, on the CPU, any number of samples -> {target: output}, float32 on the CPU. `model`
             says what the file is of; all that is computed with comes from the file
@@ -256,7 +257,7 @@ class Exporter(Part):
 
         code(model) -> (imports, code), if a few lines of Python can compute with the file: import statements, and code
             that defines `compute(batch)`, an array as `model.module` takes it -> {target: array [1, outputs]}; `FILE`
-            is the file's path and `TARGETS` a dict by target. For files of images, ftrun adds how they are prepared
+            is the file's path and `TARGETS` a dict by target. Where the net's input has `plain_code`, that is added
 
         Raises PluginError where a package is missing.
         """

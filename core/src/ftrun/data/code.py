@@ -1,8 +1,9 @@
 """What tells one state of the code that computes something from another: for keys of the cache. Needs no torch.
 
 Of the packages of parts and of ftrun, and of whatever they import that is no installed library, such as a project's own
-modules and what is installed in place (`pip install -e`), it is the content of their files: while a plugin is being
-developed, its version stays. Of a library, it is the version.
+modules and what is installed in place (`pip install -e`), it is the content of their files, and so of what builds on
+ftrun: while a plugin is being developed, its version stays. Of a library, it is the version or, where its distribution
+has another name, its files.
 """
 
 import hashlib
@@ -14,16 +15,16 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.part import Part
 from ftrun.data.filedigests import files_fingerprint
 from ftrun.plugins.apiversion import module_spec
 from ftrun.plugins.localparts import sources_of
 
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([\w., \t]+)", re.MULTILINE)  # docstrings may look so: no harm
-_COMPUTING = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "tokenizers": "tokenizers"}
-"""Libraries that the core itself computes with, and what their distributions are called."""
 
 
 def code_of(classes: Iterable[type]) -> dict[str, str]:
@@ -31,11 +32,10 @@ def code_of(classes: Iterable[type]) -> dict[str, str]:
 
     classes: those of parts; and of what parts make, such as layers of a net, whose libraries count by their version
     """
-    states = {name: library for name in _COMPUTING if (library := _library(name)) is not None}
-    states["python"] = sys.version
+    states = {"python": sys.version, "torch": version("torch")}
     classes = list(classes)
     modules = {base.__module__.partition(".")[0] for each in classes for base in each.__mro__}
-    own = {"ftrun", *(each.__module__.partition(".")[0] for each in classes if hasattr(each, "role"))}
+    own = {"ftrun", *(each.__module__.partition(".")[0] for each in classes if issubclass(each, Part | InputSpec))}
     ahead = modules | own
     while ahead:
         name = ahead.pop()
@@ -57,16 +57,17 @@ def code_of(classes: Iterable[type]) -> dict[str, str]:
 
 @cache
 def _library(name: str) -> str | None:
-    """Return the version of an installed library; None where it is none, or one that is installed in place."""
+    """Return the state of an installed library; None where it is none, is installed in place, or builds on ftrun."""
     spec = module_spec(name)
     origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
     libraries = {Path(sysconfig.get_path(key)) for key in ("purelib", "platlib")}
     if origin is None or not libraries & set(origin.parents):
         return None
     try:
-        return version(_COMPUTING.get(name, name))
-    except PackageNotFoundError:  # its distribution has another name: then its files tell
-        return None
+        installed = distribution(name)
+    except PackageNotFoundError:  # its distribution has another name
+        return _digest(_files_of(name))
+    return None if any(each.startswith("ftrun") for each in installed.requires or ()) else installed.version
 
 
 @cache

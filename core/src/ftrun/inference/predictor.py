@@ -55,8 +55,7 @@ class Predictor:
     def predict(self, inputs: Any, top: int = 1) -> list[Any]:
         """Return a prediction for each input, in order; of several targets, {target: prediction} for each.
 
-        inputs: one or a list of what the run's input takes. An image is a path, a PIL image, a uint8 tensor [C, H, W]
-            or a uint8 array [H, W, C], and several may be one uint8 tensor [B, C, H, W]; a text is a str.
+        inputs: one or a list of what the run's input takes (its `raw`), such as paths; or a batch of them, one tensor
         top: how many of the likeliest classes to give
 
         Raises DataError for what is no such input, or cannot be read.
@@ -93,7 +92,7 @@ class Predictor:
                 yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
     def _prepared(self, raw: Any) -> Any:
-        """Return what of an input is kept until its batch is whole: images at the size that the net sees."""
+        """Return what of an input is kept until its batch is whole: what the net sees, where that is of one shape."""
         return raw if self.input.collated_shape is None else self.input.collate([raw])
 
     @torch.no_grad()

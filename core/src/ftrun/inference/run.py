@@ -110,7 +110,7 @@ class Run(RecordedRun):
         return open_run(self._files, device, catalogue=catalogue, keys=keys, trust=self._trust)
 
     def predictor(self, device: str | None = None) -> "Predictor":
-        """Return the best epoch as an object that predicts: `run.predictor().predict("a.jpg")`."""
+        """Return the best epoch as an object that predicts: `run.predictor().predict(path)`."""
         from ftrun.inference.predictor import Predictor
 
         return Predictor(self.open(device))
@@ -165,7 +165,7 @@ class Run(RecordedRun):
 
 
 def load(run: str | os.PathLike[str], device: str | None = None, *, trust: bool = False) -> "Predictor":
-    """Return the best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict("a.jpg")`.
+    """Return the best epoch of a run, to predict with: `ftrun.load("runs/quickstart-1").predict(path)`.
 
     Inputs are read and prepared, and the net computes, as when the run was evaluated. Nothing is fetched.
 

@@ -12,7 +12,7 @@ import pluggy
 from ftrun.contracts import events, hooks
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.hooks import HOOKS, ROLE_OF_HOOK
-from ftrun.contracts.specs import Exporter, Part
+from ftrun.contracts.specs import Backbone, Exporter, Part
 from ftrun.plugins.installed import Broken, as_broken, unmarked
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -97,6 +97,8 @@ def check_part(hook: str, part: Any) -> None:
         raise Broken(f"{part.__name__}: a name is lower-case letters, digits, '-', '_' and '.', unlike {names[0]!r}")
     if part.family is not None and part.family not in part.model_fields:
         raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
+    if issubclass(part, Backbone) and not hasattr(part, "input_type"):
+        raise Broken(f"{part.__name__} does not say what its nets take: give it `input_type`, an ftrun.InputSpec class")
     if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
         raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".bin"`')
 

@@ -93,7 +93,7 @@ def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
 def unusable(what: str, distribution: str, broken: Iterable[Plugin], left_out: Iterable[Plugin]) -> PluginError:
     """Return the error for what comes from a distribution that is broken, left out by FTRUN_PLUGINS or not installed.
 
-    what: such as "the command 'report' comes from ftrun-report"
+    what: such as "the command 'x' comes from ftrun-x"
     """
     if reason := next((plugin.error for plugin in broken if plugin.distribution == distribution), None):
         return PluginError(f"{what}, which is broken: {reason}")

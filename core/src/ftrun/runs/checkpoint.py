@@ -3,7 +3,7 @@
 model.safetensors  the net's weights, under their library's names
 net.json           what rebuilds the net, the epoch and step that it is from, its val metrics, the state of the losses
 net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
-tokenizer.json ... what of the net's input is too large for net.json, which names it in `input_files`
+*.json, ...        what of the net's input is too large for net.json, which names it in `input_files`
 state.*            optimizer, averaged weights and progress, where they are given
 manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
 """

@@ -89,7 +89,7 @@ def replaced(resolved: Mapping[str, Any], now: Mapping[str, Any], changed: list[
         return {}
     earlier = [*(resolved.get("other_data") or []), {"until_step": step, "data": resolved.get("data")}]
     change = f"From step {step} on, the data is not what it was before: {'; '.join(changed)}."
-    notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], change])]  # card and report state them
+    notes = [*dict.fromkeys([*(resolved.get("notes") or []), *now["notes"], change])]
     return {"data": now["data"], "class_counts": now["class_counts"], "other_data": earlier, "notes": notes}
 
 

@@ -1,6 +1,6 @@
 """The run spec's model with what is installed put into it, and its JSON Schema."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 from typing import Annotated, Any, Union
 
@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from ftrun.contracts import specs
-from ftrun.contracts.inputs import ImageInput, InputSpec
+from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.runspec import SLOTS, RunSpec, Slot
@@ -54,13 +54,12 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
 
     Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
-    inputs = _input_types(catalogue)
     backbone = data.get("backbone")
     name = backbone.get("name") if isinstance(backbone, dict) else None
-    part = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
-    chosen = getattr(part, "input_type", inputs[0])
+    part: Any = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
+    overrides = _overrides([part.input_type] if part else _input_types(catalogue)[:1])
     mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
-    model = _model(catalogue, chosen.overrides(), mapped, keys, {name for *_, name in named_parts(data)})
+    model = _model(catalogue, overrides, mapped, keys, {name for *_, name in named_parts(data)})
     model.model_rebuild()
     return model
 
@@ -78,8 +77,7 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
 
     Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
-    overrides: Any = Union[tuple(each.overrides() for each in _input_types(catalogue))]  # noqa: UP007
-    schema = _model(catalogue, overrides, None).model_json_schema(schema_generator=_Schema)
+    schema = _model(catalogue, _overrides(_input_types(catalogue)), None).model_json_schema(schema_generator=_Schema)
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
     schema["required"] = [key for key in schema["required"] if key not in optional]
     schema["title"] = "ftrun spec"
@@ -88,7 +86,12 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
 
 def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
     types = (part.input_type for part in catalogue.parts("backbone").values() if issubclass(part, specs.Backbone))
-    return list(dict.fromkeys(types)) or [ImageInput]
+    return list(dict.fromkeys(types))
+
+
+def _overrides(types: Sequence[type[InputSpec]]) -> Any:
+    """Return the type of a spec's `input`, for nets that take one of these; anything will do where none is known."""
+    return Union[tuple(each.overrides() for each in types)] if types else Any  # noqa: UP007
 
 
 def _model(

@@ -80,7 +80,7 @@ class Train(BaseModel):
         "auto takes what is fastest here.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
-        "auto", description="Order of an image's values in memory. auto takes what is fastest here."
+        "auto", description="Order of a feature map's values in memory. auto takes what is fastest here."
     )
     compile: bool = Field(
         False, description="Compile the net (torch.compile): a minute before the first step, faster steps after it."

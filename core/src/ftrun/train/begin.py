@@ -44,7 +44,7 @@ class Request:
     short: bool = False
     """Whether a few batches of the data are enough."""
     with_plugins: bool = True
-    """Whether plugins are called with the finished run, which write its report, say."""
+    """Whether plugins are called with the finished run, which may write something about it."""
     quiet: bool = False
     """Whether nothing is shown; the log has it all."""
     started: float = field(default_factory=perf_counter)

@@ -44,7 +44,7 @@ _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, afte
 
 @dataclass(frozen=True)
 class ComputeFormat:
-    """How a net computes: number format of the forward pass, and order of an image's values in memory."""
+    """How a net computes: number format of the forward pass, and order of a feature map's values in memory."""
 
     precision: str = "fp32"
     """fp32 or bf16."""

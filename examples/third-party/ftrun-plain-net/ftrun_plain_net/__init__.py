@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +22,7 @@ class PlainNetBackbone(ftrun.Backbone):
     """Three stages of convolutions with batch normalisation, each half the size of the one before; any image size."""
 
     name: Literal["plain-net"]
+    input_type = ftrun_inputs.ImageInput
     any_size = True
     widths: tuple[
         Annotated[int, Field(ge=1)],
@@ -41,7 +43,8 @@ class PlainNetBackbone(ftrun.Backbone):
         """
         from ftrun_plain_net.net import PlainNet, PlainNetParts
 
-        images = ftrun.ImageInput(size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)).changed(**overrides)
+        images = ftrun_inputs.ImageInput(size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        images = images.changed(**overrides)
         model = PlainNet(channels=len(images.mean), widths=self.widths, depth=self.depth)
         if self.weights is not None:
             _load(model, self.weights)

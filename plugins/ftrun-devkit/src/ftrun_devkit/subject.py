@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Classes, Command, ImageInput, InputSpec, Labels, Modifier, Part, Target, TextInput, Values
+from ftrun import Backbone, Classes, Command, InputSpec, Labels, Modifier, Part, Target, Values
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_names
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
+from ftrun_inputs import ImageInput, TextInput
 
 if TYPE_CHECKING:
     from torch import Tensor

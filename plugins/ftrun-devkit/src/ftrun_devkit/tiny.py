@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -103,13 +104,14 @@ class TinyNet(ftrun.Backbone):
     width: int = Field(8, ge=1, description="Channels of the convolution.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Part of the embedding that is zeroed at random in training.")
 
+    input_type = ftrun_inputs.ImageInput
     any_size = True
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net on images of 8 pixels, with embeddings [B, width]."""
         from ftrun_devkit.tinynet import tiny_net
 
-        return tiny_net(self.width, self.dropout, ftrun.ImageInput(size=(8, 8)).changed(**overrides))
+        return tiny_net(self.width, self.dropout, ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides))
 
 
 class TinyTextNet(ftrun.Backbone):
@@ -118,7 +120,7 @@ class TinyTextNet(ftrun.Backbone):
     name: Literal["tiny-text-net"]
     width: int = Field(8, ge=1, description="Length of an embedding.")
 
-    input_type = ftrun.TextInput
+    input_type = ftrun_inputs.TextInput
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net on texts of at most 32 words, with embeddings [B, width]."""
@@ -126,7 +128,7 @@ class TinyTextNet(ftrun.Backbone):
 
         words = {word: None for texts in _WORDS.values() for text in texts for word in text.split()}
         return tiny_text_net(
-            self.width, ftrun.TextInput(length=32, tokenizer=tiny_tokenizer(words)).changed(**overrides)
+            self.width, ftrun_inputs.TextInput(length=32, tokenizer=tiny_tokenizer(words)).changed(**overrides)
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 import ftrun
+import ftrun_inputs
 
 
 class _TinyNet(ftrun.Net):
@@ -15,7 +16,7 @@ class _TinyNet(ftrun.Net):
         return self.model.get_submodule("pool")(features)
 
 
-def tiny_net(width: int, dropout: float, input: ftrun.ImageInput) -> ftrun.Net:  # noqa: A002  (the contract's word)
+def tiny_net(width: int, dropout: float, input: ftrun_inputs.ImageInput) -> ftrun.Net:  # noqa: A002  (the contract's word)
     """Convolution, batch normalisation, mean over the image, dropout, linear head."""
     model = nn.Sequential()
     model.add_module(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 import ftrun
+import ftrun_inputs
 
 
 class _TinyTextNet(ftrun.Net):
@@ -18,7 +19,7 @@ class _TinyTextNet(ftrun.Net):
         return features.sum(dim=1) / words.clamp(min=1)
 
 
-def tiny_text_net(width: int, input: ftrun.TextInput) -> ftrun.Net:  # noqa: A002  (the contract's word)
+def tiny_text_net(width: int, input: ftrun_inputs.TextInput) -> ftrun.Net:  # noqa: A002  (the contract's word)
     """Embedding, mean over the words, linear head."""
     model = nn.Sequential()
     model.add_module("embedding", nn.Embedding(input.vocabulary_size, width, padding_idx=input.pad_id))

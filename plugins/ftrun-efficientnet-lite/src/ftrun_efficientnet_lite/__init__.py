@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from ftrun import Net
@@ -14,6 +15,7 @@ FTRUN_API = "1.0"
 class EfficientNetLite(ftrun.Backbone):
     """What the three have in common; `number` tells them apart."""
 
+    input_type = ftrun_inputs.ImageInput
     number: ClassVar[int]
 
     def build(self, overrides: Mapping[str, Any]) -> "Net":

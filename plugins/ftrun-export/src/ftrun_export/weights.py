@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-import ftrun
 from ftrun_export.exportable import Exportable
 from ftrun_export.weights_script import script
 
@@ -36,7 +35,7 @@ class WeightsWriter:
         """Write the weights with the metadata and a Python file that loads them without ftrun, where that works."""
         save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
         script_file = file.with_suffix(".py")
-        if model.library_code is not None and isinstance(model.net.input, ftrun.ImageInput):
+        if model.library_code is not None and model.net.input.raw_kind == "image":
             script_file.write_text(script(model, file.name), encoding="utf-8")
             if not _loads(script_file):
                 script_file.unlink()

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ftrun
+import ftrun_inputs
 from ftrun_fc_to_conv.layers import FullyConvolutional, MapNorm, ScoreMap
 
 AFFINE = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.Dropout)
@@ -88,7 +89,7 @@ def _flat(layers: list[Named]) -> Iterator[Named]:
 
 def _feature_shape(net: ftrun.Net) -> tuple[int, Shape]:
     """Channels, and height and width of the features at the net's own input size."""
-    if not isinstance(net.input, ftrun.ImageInput):
+    if not isinstance(net.input, ftrun_inputs.ImageInput):
         raise ftrun.SpecError(f"this net does not take images. {WORKS_ON}")
     parameter = next(net.parameters())
     features = net.features(parameter.new_zeros(1, len(net.input.mean), *net.input.size))

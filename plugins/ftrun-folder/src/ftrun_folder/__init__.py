@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import ftrun
+import ftrun_inputs
 from ftrun_folder import layout
 
 FTRUN_API = "1.0"
@@ -47,7 +48,7 @@ class ImageFolder(ftrun.Dataset):
         Raises DataError where the folders are not as they should be, and SpecError where `split` does not apply.
         """
         path = str(self.path.absolute())
-        scan = ftrun.FileScan(ftrun.ImageInput.suffixes)
+        scan = ftrun.FileScan(ftrun_inputs.ImageInput.suffixes)
         split = layout.is_split(path, scan)
         if split:
             if self.split is not None:
@@ -63,7 +64,7 @@ class ImageFolder(ftrun.Dataset):
     def evaluation(self) -> ftrun.Splits:
         """What there is in train/, val/ and test/; or every image of class folders that are not in them, uncut."""
         path = str(self.path.absolute())
-        scan = ftrun.FileScan(ftrun.ImageInput.suffixes)
+        scan = ftrun.FileScan(ftrun_inputs.ImageInput.suffixes)
         trees = layout.read_whole(path, scan)
         return self._splits(trees, path, scan, split="all" not in trees)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 import ftrun
+import ftrun_inputs
 from ftrun_folder.layout import Tree
 
 
@@ -35,4 +36,4 @@ class ImageFiles:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun.ImageInput.read(self.files[index]), {"label": self.targets["label"][index]}
+        return ftrun_inputs.ImageInput.read(self.files[index]), {"label": self.targets["label"][index]}

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import ftrun
+import ftrun_inputs
 from ftrun_tables import Rows
 
 
@@ -30,7 +31,8 @@ class ListedImages:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun.ImageInput.read(self.path(index)), {name: values[index] for name, values in self.targets.items()}
+        image = ftrun_inputs.ImageInput.read(self.path(index))
+        return image, {name: values[index] for name, values in self.targets.items()}
 
     def sample_name(self, index: int) -> str:
         """The path as the table has it."""

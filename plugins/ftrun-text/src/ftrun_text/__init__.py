@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 import ftrun
+import ftrun_inputs
 from ftrun_tables import CsvTable, JsonlTable
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Lstm(ftrun.Backbone):
     )
     min_count: int = Field(2, ge=1, description="How often a word stands in the training texts at least, to be known.")
 
-    input_type = ftrun.TextInput
+    input_type = ftrun_inputs.TextInput
 
     def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
         """A net with random weights that knows no word yet."""
@@ -83,7 +84,7 @@ class Lstm(ftrun.Backbone):
         from ftrun_text.vocabulary import made_of
 
         net: ftrun.Net = lstm_net(
-            ftrun.TextInput(length=LENGTH, tokenizer=made_of([])).changed(**overrides),
+            ftrun_inputs.TextInput(length=LENGTH, tokenizer=made_of([])).changed(**overrides),
             **self.model_dump(include={"width", "embedding", "layers", "bidirectional", "dropout"}),
         )
         return net

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import ftrun
+import ftrun_inputs
 from ftrun_text.vocabulary import learnt
 
 _PORTION = 1000  # texts that are read at once
@@ -100,7 +101,7 @@ class LstmNet(ftrun.Net):
 
     def set_input(self, input: ftrun.InputSpec) -> None:  # noqa: A002  (the contract's word)
         """Take another vocabulary: words that both have keep their row of the embedding, others get a fresh one."""
-        assert isinstance(input, ftrun.TextInput)
+        assert isinstance(input, ftrun_inputs.TextInput)
         before, after = _words(self.input), _words(input)
         old = self.model.embedding
         if before != after:
@@ -128,7 +129,7 @@ class LstmNet(ftrun.Net):
 
 
 def lstm_net(
-    input: ftrun.TextInput,  # noqa: A002
+    input: ftrun_inputs.TextInput,  # noqa: A002
     *,
     embedding: int,
     width: int,
@@ -162,7 +163,7 @@ def _words(input: Any) -> dict[str, int]:  # noqa: A002
 def _words_of(saved: Mapping[str, Any]) -> dict[str, int] | None:
     """The vocabulary in what net.json says of an input; None where it is not of texts."""
     try:
-        return _words(ftrun.TextInput.restored(saved))
+        return _words(ftrun_inputs.TextInput.restored(saved))
     except ftrun.FtrunError:
         return None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, Strict
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from ftrun import Net
@@ -20,6 +21,7 @@ class Timm(ftrun.Backbone):
 
     name: Literal["timm"]
     family = "model"
+    input_type = ftrun_inputs.ImageInput
 
     model: str = Field(description="The model and the tag of its weights, by timm's names: resnet18.a1_in1k.")
     pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")

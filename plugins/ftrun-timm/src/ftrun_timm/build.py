@@ -15,6 +15,8 @@ from timm.models.dla import DLA
 from torch import Tensor, nn
 
 import ftrun
+import ftrun_inputs
+import ftrun_weights
 from ftrun_timm.net import MISFIT, TimmNet
 
 State = dict[str, Tensor]
@@ -43,7 +45,7 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
         net = TimmNet(model, prepare)
     if checkpoint is None:
         return net
-    read = ftrun.read_weights(checkpoint, net.model.state_dict(), head=net.head_path)
+    read = ftrun_weights.read_weights(checkpoint, net.model.state_dict(), head=net.head_path)
     net = _with_weights(net, read.tensors, f"checkpoint {checkpoint}", name, arguments)
     net.notes += read.notes
     return net
@@ -88,10 +90,10 @@ def _config(name: str) -> PretrainedCfg:
         ) from error
 
 
-def _input(config: PretrainedCfg) -> ftrun.ImageInput:
+def _input(config: PretrainedCfg) -> ftrun_inputs.ImageInput:
     """What the weights were evaluated with."""
     data = resolve_data_config(pretrained_cfg=config.to_dict())
-    return ftrun.ImageInput(
+    return ftrun_inputs.ImageInput(
         size=tuple(data["input_size"][1:]),
         mean=tuple(data["mean"]),
         std=tuple(data["std"]),

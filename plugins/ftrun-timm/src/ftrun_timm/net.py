@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ftrun
+import ftrun_inputs
 
 # What torch and timm raise where shapes do not fit.
 MISFIT = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
@@ -21,7 +22,7 @@ MISFIT = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 class TimmNet(ftrun.Net):
     """A model that can be split so; it is run once to make sure. Raises SpecError for the few that cannot."""
 
-    def __init__(self, model: nn.Module, input: ftrun.ImageInput) -> None:  # noqa: A002  (the contract's word)
+    def __init__(self, model: nn.Module, input: ftrun_inputs.ImageInput) -> None:  # noqa: A002  (the contract's word)
         images = torch.randn(1, len(input.mean), *input.size, generator=torch.Generator().manual_seed(0))
         training = model.training
         model.eval()

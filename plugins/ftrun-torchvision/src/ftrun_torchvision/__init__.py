@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from ftrun import Net
@@ -20,6 +21,7 @@ class Torchvision(ftrun.Backbone):
 
     name: Literal["torchvision"]
     family = "model"
+    input_type = ftrun_inputs.ImageInput
 
     model: str = Field(description="The model, by torchvision's name: resnet18.")
     weights: str | None = Field(

@@ -11,6 +11,8 @@ import torch
 from torchvision import models
 
 import ftrun
+import ftrun_inputs
+import ftrun_weights
 from ftrun_torchvision.families import net_of
 from ftrun_torchvision.weights import load
 
@@ -39,7 +41,7 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
     if published is not None:
         load(net, published, f"torchvision's file of {source!r}")
     elif isinstance(source, Path):
-        read = ftrun.read_weights(source, net.model.state_dict(), head=net.head_path)
+        read = ftrun_weights.read_weights(source, net.model.state_dict(), head=net.head_path)
         load(net, read.tensors, f"weight file {source}")
         net.notes += read.notes
     return net
@@ -79,7 +81,7 @@ def _source(name: str, weights: str | None, entries: Mapping[str, Any]) -> model
     )
 
 
-def _input(name: str, entry: models.WeightsEnum) -> ftrun.ImageInput:
+def _input(name: str, entry: models.WeightsEnum) -> ftrun_inputs.ImageInput:
     """What the weights were evaluated with."""
     preset = entry.transforms()
     mean, std = tuple(preset.mean), tuple(preset.std)
@@ -88,7 +90,7 @@ def _input(name: str, entry: models.WeightsEnum) -> ftrun.ImageInput:
         # `transform_input`). Here the input does it, so that the weights mean the same in a model built without.
         mean = std = (0.5, 0.5, 0.5)
     size, resized = preset.crop_size[0], preset.resize_size[0]
-    return ftrun.ImageInput(
+    return ftrun_inputs.ImageInput(
         size=(size, size),
         mean=mean,
         std=std,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 import ftrun
+import ftrun_inputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 FTRUN_API = "1.0"
 
 
-class EncoderInput(ftrun.TextInput):
+class EncoderInput(ftrun_inputs.TextInput):
     """A text for a model of transformers. The model's configuration is kept beside the weights as well."""
 
-    kept_in_files: ClassVar[dict[str, str]] = {**ftrun.TextInput.kept_in_files, "config": "config.json"}
+    kept_in_files: ClassVar[dict[str, str]] = {**ftrun_inputs.TextInput.kept_in_files, "config": "config.json"}
 
     config: str = Field(
         exclude=True, repr=False, description="The architecture, as transformers writes it to config.json."

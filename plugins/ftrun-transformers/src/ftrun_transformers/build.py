@@ -16,6 +16,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import ftrun
+import ftrun_weights
 from ftrun_transformers import EncoderInput
 from ftrun_transformers.net import EncoderNet, to_json
 
@@ -92,7 +93,7 @@ def _net(model: PreTrainedModel, text: EncoderInput, pooling: str, normalize: bo
 def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
     for name in _WEIGHTS:
         if (file := Path(source) / name).is_file():
-            ftrun.weight_file_kind(file)  # raises for what is none under its name, such as a pointer of Git LFS
+            ftrun_weights.weight_file_kind(file)  # raises for what is none under its name, such as a pointer of Git LFS
     model, info = AutoModel.from_pretrained(
         source, config=config, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
     )

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 from tokenizers import AddedToken, Tokenizer
 
 import ftrun
+import ftrun_inputs
 
 _WORD = re.compile(r"\w+")
 _AT_ONCE = 1000  # texts
 
 
-def text_input(net: "ftrun.Net", who: str = "resize-vocabulary") -> ftrun.TextInput:
+def text_input(net: "ftrun.Net", who: str = "resize-vocabulary") -> ftrun_inputs.TextInput:
     """The net's input. Raises SpecError where it is no text."""
-    if not isinstance(net.input, ftrun.TextInput):
+    if not isinstance(net.input, ftrun_inputs.TextInput):
         raise ftrun.SpecError(f"{who!r} needs a net that reads texts; this one takes {type(net.input).__name__}.")
     return net.input
 
@@ -44,12 +45,12 @@ def costly_words(net: "ftrun.Net", train: ftrun.Split, most: int) -> list[str]:
     return sorted(worth, key=lambda word: (-saved[word], word))[:most]
 
 
-def _normalized(text: ftrun.TextInput, raw: str) -> str:
+def _normalized(text: ftrun_inputs.TextInput, raw: str) -> str:
     normalizer = text.tokens.normalizer
     return str(normalizer.normalize_str(raw)) if normalizer is not None else raw
 
 
-def _unknown(tokenizer: Tokenizer, text: ftrun.TextInput, word: str) -> bool:
+def _unknown(tokenizer: Tokenizer, text: ftrun_inputs.TextInput, word: str) -> bool:
     """Whether a word of one piece is that of all unknown words."""
     name = json.loads(text.tokenizer)["model"].get("unk_token")
     return isinstance(name, str) and text.pieces(word) == [tokenizer.token_to_id(name)]

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from ftrun import Classes, ImageInput, InputSpec, TextInput
+from ftrun import Classes, InputSpec
 from ftrun_devkit.subject import Subject, close, expect, ready_inputs
 from ftrun_devkit.suite import holds_for
+from ftrun_inputs import ImageInput, TextInput
 
 _OVERRIDES: Mapping[type[InputSpec], tuple[str, Any]] = {ImageInput: ("crop", 0.5), TextInput: ("length", 3)}
 
@@ -21,7 +22,7 @@ def input_spec(subject: Subject, place: Path) -> None:
     expect(
         isinstance(net.input, InputSpec) and isinstance(net.input, subject.part.input_type),  # type: ignore[attr-defined]
         f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
-        "Give Net the InputSpec of the weights, and set `input_type` where it is not an ImageInput.",
+        "Give Net the InputSpec of the weights, of the class that `input_type` names.",
     )
     again = type(net.input).restored(json.loads(json.dumps(net.input.saved())))
     expect(again == net.input, "its input changes on the way to JSON and back.", "Use types that JSON has.")

@@ -22,7 +22,12 @@ _USED_AS = {
 }
 """How what is no key of a spec is used."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NEEDS = {"click": "click>=8.1", "ftrun_export": "ftrun-export", "torch": "torch>=2.11"}
+_NEEDS = {
+    "click": "click>=8.1",
+    "ftrun_export": "ftrun-export",
+    "ftrun_inputs": "ftrun-inputs",
+    "torch": "torch>=2.11",
+}
 """What a template may import that a plugin has to state as its own dependency."""
 _LONGEST = 40  # characters; then every line of the module stays as short as it should be
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import ftrun
+import ftrun_inputs
 from pydantic import Field
 
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
@@ -22,7 +23,8 @@ class Template(ftrun.Backbone):
     """Three convolutions with batch normalisation, for images of any size."""
 
     name: Literal["template"]
-    any_size = True  # of images; leave it out where there is only one that will do
+    input_type = ftrun_inputs.ImageInput
+    any_size = True  # leave it out where there is only one that will do
     width: int = Field(
         16,
         ge=1,
@@ -54,7 +56,7 @@ class Template(ftrun.Backbone):
                 return pooled.flatten(1)
 
         # How the images were prepared that the weights were trained on.
-        images = ftrun.ImageInput(
+        images = ftrun_inputs.ImageInput(
             size=(32, 32),
             mean=(0.5, 0.5, 0.5),
             std=(0.25, 0.25, 0.25),

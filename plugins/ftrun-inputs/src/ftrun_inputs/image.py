@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from ftrun.contracts.errors import DataError, FtrunError, SpecError
-from ftrun.contracts.inputs import pixels
-from ftrun.contracts.inputs.base import InputSpec, PlainCode
-from ftrun.contracts.inputs.imagecode import CODE
+from ftrun import DataError, FtrunError, InputSpec, PlainCode, SpecError
+from ftrun_inputs import pixels
+from ftrun_inputs.imagecode import CODE
 
 if TYPE_CHECKING:
     import torch
@@ -164,7 +163,7 @@ class ImageInput(InputSpec):
         """As in InputSpec: which value is white is a matter of all images of 16 bits together, not of each."""
         if not files:
             return self, []
-        from ftrun.contracts.inputs import imagesurvey
+        from ftrun_inputs import imagesurvey
 
         _files()  # Pillow, or what to install
         found = imagesurvey.survey(files)
@@ -249,12 +248,13 @@ class ImageInput(InputSpec):
 
 
 def _files() -> ModuleType:
-    """What reads images; the core does without it where nobody asks for one."""
+    """What reads images; nets whose images are tensors already do without it."""
     try:
-        from ftrun.contracts.inputs import imagefile
+        from ftrun_inputs import imagefile
     except ModuleNotFoundError as error:
         raise FtrunError(
-            f'images are read with Pillow and NumPy, and {error.name} is not here. Run: pip install "ftrun[images]"'
+            f"images are read with Pillow and NumPy, and {error.name} is not here. "
+            'Run: pip install "ftrun-inputs[images]"'
         ) from None
     return imagefile
 

@@ -1,6 +1,6 @@
 """How an image file is prepared without ftrun, with NumPy and Pillow, as ImageInput does it; to the bit with torch."""
 
-from ftrun.contracts.inputs.base import PlainCode
+from ftrun import PlainCode
 
 _IMPORTS = "import math\nimport numpy as np\nfrom PIL import Image, ImageOps"
 _PREPARE = '''\

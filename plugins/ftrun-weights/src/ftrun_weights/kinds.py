@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from ftrun.contracts.errors import FtrunError, SpecError
+from ftrun import FtrunError, SpecError
 
 _STARTS = {
     b"version https://git-lfs": (

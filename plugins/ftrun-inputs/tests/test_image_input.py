@@ -7,8 +7,8 @@ from PIL import Image
 from pydantic import ValidationError
 from torch.nn import functional as F
 
-from ftrun import DataError, ImageInput, SpecError
-from ftrun.contracts.inputs import pixels
+from ftrun import DataError, SpecError
+from ftrun_inputs import ImageInput, pixels
 
 INPUT = ImageInput(size=(32, 48), crop=0.8, interpolation="bicubic")
 

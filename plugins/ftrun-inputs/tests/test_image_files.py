@@ -15,9 +15,9 @@ from PIL import Image
 
 import ftrun
 from ftrun import files_fingerprint
-from ftrun.contracts.inputs.imagefile import _rgb, from_memory, read_image
-from ftrun.contracts.inputs.imagesurvey import survey
-from ftrun.contracts.inputs.pixels import in_8_bits
+from ftrun_inputs.imagefile import _rgb, from_memory, read_image
+from ftrun_inputs.imagesurvey import survey
+from ftrun_inputs.pixels import in_8_bits
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 13
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)

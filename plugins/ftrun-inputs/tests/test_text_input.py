@@ -9,10 +9,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from ftrun import DataError, FtrunError, SpecError, TensorSplit, TextInput
+from ftrun import DataError, FtrunError, SpecError, TensorSplit
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.runs import checkpoint
+from ftrun_inputs import TextInput
 
 WORDS = ["[PAD]", "[UNK]", "red", "green", "blue"]
 

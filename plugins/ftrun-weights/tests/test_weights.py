@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ftrun import SpecError, read_weights
+from ftrun import SpecError
+from ftrun_weights import read_weights
 
 OWN = {
     "stem.weight": torch.ones(2, 3),

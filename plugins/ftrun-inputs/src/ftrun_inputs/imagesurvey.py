@@ -11,10 +11,9 @@ from typing import NamedTuple, TypeVar
 import torch
 from PIL import Image
 
-from ftrun.contracts.errors import DataError
-from ftrun.contracts.filescan import is_special
-from ftrun.contracts.inputs.imagefile import FORMATS, is_deep, quiet, read_image
-from ftrun.contracts.printable import printable
+from ftrun import DataError, is_special
+from ftrun.commands import printable
+from ftrun_inputs.imagefile import FORMATS, is_deep, quiet, read_image
 
 T = TypeVar("T")
 

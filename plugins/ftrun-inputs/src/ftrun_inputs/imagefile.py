@@ -13,9 +13,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ftrun.contracts.errors import DataError
-from ftrun.contracts.filescan import is_special
-from ftrun.contracts.inputs import orientation, pngchunks
+from ftrun import DataError, is_special
+from ftrun_inputs import orientation, pngchunks
 
 # Told by their content: many a GIF is named .jpg. No others, because some of Pillow's readers start other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")

@@ -1,6 +1,6 @@
 """Weight files as they come: read without running anything in them, found in their nest, named as the model names them.
 
-`weightfiles` says what a file is that holds none.
+`kinds` says what a file is that holds none.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ftrun.contracts import weightfiles
-from ftrun.contracts.errors import SpecError
+from ftrun import SpecError
+from ftrun_weights import kinds
 
 _AVERAGED = ("state_dict_ema", "model_ema", "ema", "ema_state_dict", "params_ema", "teacher")
 _PLAIN = (
@@ -76,7 +76,7 @@ def read_weights(path: Path, own: Mapping[str, Tensor] | None = None, *, head: s
 
 
 def _load(path: Path) -> Any:
-    kind = weightfiles.weight_file_kind(path)  # raises where it is none
+    kind = kinds.weight_file_kind(path)  # raises where it is none
     if kind == "safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -84,7 +84,7 @@ def _load(path: Path) -> Any:
         try:
             return load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise weightfiles.damaged(path, error) from error
+            raise kinds.damaged(path, error) from error
     try:
         with torch.serialization.safe_globals(_harmless()), path.open("rb") as file:  # by content: not by its name
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -95,7 +95,7 @@ def _load(path: Path) -> Any:
                 f"weight file {path} is a whole pickled object: to read it is to run its code ({_some(objects)}), so "
                 "it is not read. Where it was made, save its weights alone: torch.save(model.state_dict(), path)."
             ) from error
-        raise weightfiles.damaged(path, error) from error
+        raise kinds.damaged(path, error) from error
 
 
 def _harmless() -> list[Any]:
@@ -118,7 +118,7 @@ def _objects(path: Path) -> list[str]:
     """The classes and functions that a pickle asks for and that are not known to be harmless."""
     with suppress(Exception), torch.serialization.safe_globals(_harmless()), path.open("rb") as file:
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
-    return weightfiles.asked_for(path)
+    return kinds.asked_for(path)
 
 
 def _candidates(value: Any, path: tuple[str, ...] = ()) -> Iterator[_Candidate]:

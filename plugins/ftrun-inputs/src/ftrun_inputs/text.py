@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ftrun.contracts.errors import DataError, FtrunError, SpecError
-from ftrun.contracts.failures import library_errors
-from ftrun.contracts.inputs.base import InputSpec
+from ftrun import DataError, FtrunError, InputSpec, SpecError, library_errors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -138,7 +136,7 @@ def _tokenizer(text: str, length: int) -> "Tokenizer":
     try:
         from tokenizers import Tokenizer
     except ModuleNotFoundError:
-        raise FtrunError('texts are cut into tokens with tokenizers. Run: pip install "ftrun[text]"') from None
+        raise FtrunError('texts are cut into tokens with tokenizers. Run: pip install "ftrun-inputs[text]"') from None
     with library_errors("the tokenizer is damaged", FtrunError):
         tokenizer = Tokenizer.from_str(text)
         padding, marks = tokenizer.padding, tokenizer.num_special_tokens_to_add(False)

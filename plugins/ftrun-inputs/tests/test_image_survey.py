@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftrun import ImageInput
-from ftrun.contracts.inputs import imagesurvey
-from ftrun.contracts.inputs.imagesurvey import survey
+from ftrun_inputs import ImageInput, imagesurvey
+from ftrun_inputs.imagesurvey import survey
 
 SPEC = ImageInput(size=(8, 8))
 

@@ -14,7 +14,7 @@ from ftrun.contracts.errors import FtrunError, SpecError
 
 
 class PlainCode(NamedTuple):
-    """Python that prepares a file as an input does, with public libraries alone: for model cards and exports."""
+    """Python that prepares a file as an input does, with public libraries alone: for whoever has no ftrun."""
 
     imports: str
     """Import statements, a line each."""
@@ -43,7 +43,7 @@ class InputSpec(BaseModel):
 
     kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
         field is a str, and declared with `exclude=True`
-    raw_kind: what its raw inputs are, such as image: datasets say what they give, augmentations what they
+    raw_kind: what its raw inputs are, such as `image`: datasets say what they give, augmentations what they
         change, by the same word; the `kind` of the class right below this one if not given
     suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
     task: what model hubs call telling classes of such inputs, if they have a name for it
@@ -107,7 +107,7 @@ class InputSpec(BaseModel):
         return self, []
 
     def shown(self, raw: Any) -> str | bytes | None:
-        """A raw input for people: a text, or a PNG or JPEG file's bytes; None where it cannot be shown."""
+        """A raw input for people: a text, or the bytes of a picture as a file; None if it cannot be shown."""
         return raw if isinstance(raw, str) else None
 
     def taken(self, *, raw: bool) -> str:
@@ -115,7 +115,7 @@ class InputSpec(BaseModel):
         return "what `input` makes of it"
 
     def limits(self) -> Iterator[str]:
-        """Sentences on what a net does not see of such an input, for its model card."""
+        """Sentences on what a net does not see of such an input."""
         yield from ()
 
     @property
@@ -135,7 +135,7 @@ class InputSpec(BaseModel):
     def varying(self) -> dict[int, tuple[int, int]]:
         """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
 
-        {dimension: (its least, its greatest size)}; images have none, texts are as long as the longest one of a batch.
+        {dimension: (its least, its greatest size)}, such as the length of the longest sequence of a batch.
         """
         return {}
 
