@@ -40,7 +40,7 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to `-m slow` what another test of the same session has tried on another part, or on fewer examples."""
     roles = set()
-    for item in items:
+    for item in reversed(items):  # of nets, the last one is small
         function = getattr(item, "function", None)
         if config.option.markexpr == "slow" and is_hypothesis_test(function):
             item.add_marker("slow")

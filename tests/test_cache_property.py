@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from cacheworld import World
 
-CASES, FEW = 500, 12
+CASES, FEW = 500, 6
 
 
 @pytest.fixture

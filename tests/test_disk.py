@@ -103,7 +103,7 @@ def mount(site):
         subprocess.run(["umount", "-l", str(MOUNT)], check=True)
 
 
-@pytest.mark.parametrize("size", [1_000, 4_000, 6_000])
+@pytest.mark.parametrize("size", [1_000, pytest.param(4_000, marks=pytest.mark.slow), 6_000])
 def test_a_file_that_may_not_grow_further_ends_the_run_and_it_goes_on_once_it_may(size, whole, ftrun):
     """The first limit is met before the run has begun; the others by the state, which gets longer with each epoch."""
     process = start(LIMITED.format(size), write_spec(SPEC), "--out", RUN)

@@ -41,14 +41,18 @@ def test_quickstart_reaches_its_accuracy(run):
     assert run("quickstart")["test"]["accuracy"] >= 0.97
 
 
-def test_plain_timm_repeats_what_quickstart_computes(run):
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [("test_resnet", SMALL_NET), pytest.param("tf_efficientnet_lite0", (), marks=pytest.mark.slow)],
+)
+def test_plain_timm_repeats_what_quickstart_computes(model, changes, run):
     import timm
 
     from ftrun_digits import Digits
     from ftrun_inputs import ImageInput
 
-    results = run("quickstart", *QUICK)
-    net = timm.create_model("tf_efficientnet_lite0", num_classes=10)
+    results = run("quickstart", *changes, *QUICK)
+    net = timm.create_model(model, num_classes=10)
     net.load_state_dict(load_file("run/checkpoints/best/model.safetensors"))
     net.eval()
     described = json.loads(Path("run/checkpoints/best/net.json").read_text())
@@ -131,7 +135,7 @@ def test_cifar10_images_runs_on_a_small_tree(run, tmp_path):
     "backbone",
     [
         ["backbone=timm/test_resnet", "backbone.pretrained=false"],
-        ["backbone=torchvision/mobilenet_v3_small", "backbone.weights=null"],
+        pytest.param(["backbone=torchvision/mobilenet_v3_small", "backbone.weights=null"], marks=pytest.mark.slow),
     ],
     ids=["timm", "torchvision"],
 )

@@ -135,7 +135,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(made, tmp_path, site, monkeypat
                 time.sleep(0.001)
             signal.raise_signal(signal.SIGINT)
 
-    spec = tiny_spec(train={"epochs": 200})
+    spec = tiny_spec(train={"epochs": 60})
     stop = Stop(daemon=True)
     stop.start()
     with pytest.raises(ftrun.FtrunError):
@@ -144,8 +144,8 @@ def test_an_interrupted_run_is_saved_and_goes_on(made, tmp_path, site, monkeypat
     run = ftrun.open(tmp_path / "run")
     assert run.status["state"] == "interrupted"
     done = len(run.history)
-    assert 1 <= done < 200
-    assert len(run.resume(device="cpu", quiet=True).history) == 200
+    assert 1 <= done < 60
+    assert len(run.resume(device="cpu", quiet=True).history) == 60
 
 
 def test_twenty_runs_leave_nothing_behind(tmp_path, site):

@@ -116,18 +116,28 @@ def test_local_parts_as_it_shows_them(site, ftrun):
     assert rates[0] > rates[1]
 
 
-def test_the_example_installed_for_real(environment):
+@pytest.fixture
+def example(environment):
+    """Return the folder of the example plugin, which is installed in an environment of its own."""
     folder = Path("plugin").absolute()
     (folder / "tests").mkdir(parents=True)
     for path in ("pyproject.toml", "README.md", "ftrun_example_plugin.py", "tests/test_contract.py"):
         (folder / path).write_text((EXAMPLE / path).read_text())
     fresh.pip_install(environment, folder)
+    return folder
+
+
+def test_the_example_installed_for_real(environment, example):
     assert "epsilon" in fresh.output_of(environment / "ftrun", "plugins", "poly")
-    assert " passed" in fresh.output_of(environment / "python", "-m", "pytest", "-q", cwd=folder)
     checked = fresh.output_of(
         environment / "ftrun", "check-plugin", "ftrun-example-plugin", "--set", "poly.epsilon=0.5", "--json"
     )
     assert [each["property"] for each in json.loads(checked)] == [each.name for each in properties_of("loss")]
+
+
+@pytest.mark.slow
+def test_the_example_tests_itself_and_runs(environment, example):
+    assert " passed" in fresh.output_of(environment / "python", "-m", "pytest", "-q", cwd=example)
     (tiny,) = environment.parent.glob("[Ll]ib/**/site-packages/ftrun_devkit/tiny.py")
     spec = write_spec(ftrun_devkit.tiny_spec(loss={"name": "poly", "epsilon": 0.5}))
     fresh.output_of(environment / "ftrun", spec, "--parts", tiny, "--out", "run")

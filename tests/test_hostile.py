@@ -20,9 +20,12 @@ from support import tiny_spec, write_spec
 from ftrun import load
 from ftrun.contracts.errors import FtrunError, Interrupted
 from ftrun.plugins.catalogue import installed
+from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
-from ftrun.train import begin
+from ftrun.train import begin, saver
+from ftrun.train.assemble import assemble
 from ftrun.train.signals import Signals
+from ftrun.train.tuning import ComputeFormat
 
 SPEC = tiny_spec(
     dataset={"name": "tiny", "samples": 48, "val": True},
@@ -56,14 +59,25 @@ class Touch:
         return Path.touch, (MARKER.absolute(),)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Return where the prepared runs are kept for the next test."""
+    return tmp_path_factory.mktemp("prepared")
+
+
 @pytest.fixture
-def prepared(site, ftrun):
+def prepared(site, ftrun, kept):
     """A whole run, and the same one broken off after five of its six steps."""
+    if any(kept.iterdir()):
+        shutil.copytree(kept, ".", dirs_exist_ok=True)
+        return outcome(WHOLE)
     assert ftrun(write_spec(SPEC), "--out", WHOLE).exit_code == 0
     catalogue = installed()
     request = begin.Request(check_spec(SPEC, catalogue), "spec", json.dumps(SPEC), (), catalogue, PREPARED, "cpu")
     with pytest.raises(Interrupted):
         begin.run(request, StopAfter(5))
+    for each in (WHOLE, PREPARED):
+        shutil.copytree(each, kept / each)
     return outcome(WHOLE)
 
 
@@ -102,9 +116,51 @@ def resume(ftrun, whole, case):
 
 
 def goes_on_from_previous(ftrun, whole, case):
-    said = resume(ftrun, whole, case)
+    names_last_and_takes_previous(resume(ftrun, whole, case), case)
+
+
+def names_last_and_takes_previous(said, case):
     assert f"Going on from {PREVIOUS}, step " in said, (case, said)
     assert said.startswith(f"{LAST}/"), (case, said)  # names the damaged file first
+
+
+class Restored:
+    """What a resume puts into its parts before it trains: for many cases, of which some are resumed to their end."""
+
+    def __init__(self):
+        folder = RunFolder.existing(PREPARED)
+        resolved = folder.read_json("resolved.json")
+        self.job = assemble(
+            check_spec(SPEC, installed()),
+            torch.device("cpu"),
+            saved_input=saver.saved_input_of(folder, resolved),
+            setting=ComputeFormat(resolved["precision"], resolved["memory_format"]),
+            norms=resolved["norms"],
+        )
+        fresh()
+        shutil.rmtree(LAST)
+        saver.restore(self.job, RunFolder.existing(CASE), str)
+        self.previous = self.state()
+
+    def state(self):
+        learner = self.job.learner
+        tensors = [learner.net.model.state_dict(), learner.optimizer.state_dict()["state"], learner.average.state()]
+        return repr([tensors, learner.optimizer.state_dict()["param_groups"]])
+
+    def is_previous(self, case):
+        """Restore CASE, whose last checkpoint is of no use: what a resume goes on with is all of the one before."""
+        saver.restore(self.job, RunFolder.existing(PREPARED), str)
+        assert self.state() != self.previous
+        said = []
+        progress = saver.restore(self.job, RunFolder.existing(CASE), said.append)
+        assert not MARKER.exists(), case
+        names_last_and_takes_previous("\n".join(said), case)
+        assert (progress.step, self.state()) == (4, self.previous), case
+
+
+@pytest.fixture
+def restored(prepared):
+    return Restored()
 
 
 # Damage
@@ -192,17 +248,20 @@ def seeded():
     return random.Random(seed)
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_a_damaged_last_checkpoint_is_named_and_the_one_before_is_used(part, prepared, ftrun):
+def test_a_damaged_last_checkpoint_is_named_and_the_one_before_is_used(restored, prepared, ftrun):
     draw = seeded()
-    for number in range(40):
+    for number in range(80):
         fresh()
-        goes_on_from_previous(ftrun, prepared, f"{number}: {damage(draw, LAST)}")
+        case = f"{number}: {damage(draw, LAST)}"
+        restored.is_previous(case)
+        if number % 10 == 0:
+            goes_on_from_previous(ftrun, prepared, case)
 
 
-def test_a_damaged_checkpoint_that_is_not_needed_changes_nothing(prepared, ftrun):
+@pytest.mark.parametrize("count", [6, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_damaged_checkpoint_that_is_not_needed_changes_nothing(count, prepared, ftrun):
     draw = seeded()
-    for number in range(30):
+    for number in range(count):
         fresh()
         place = draw.choice((PREVIOUS, BEST))
         case = f"{number}: {damage(draw, place)}"
@@ -231,9 +290,10 @@ def test_files_that_change_places_between_checkpoints_are_found_out(prepared, ft
     assert "Error" not in resume(ftrun, prepared, "both whole")
 
 
-def test_a_damaged_best_checkpoint_is_not_judged(prepared, ftrun):
+@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_damaged_best_checkpoint_is_not_judged(count, prepared, ftrun):
     draw = seeded()
-    for number in range(20):
+    for number in range(count):
         at_the_end()
         case = f"{number}: {damage(draw, BEST)}"
         assert resume(ftrun, prepared, case).startswith(f"Error: {BEST}/"), case
@@ -301,24 +361,26 @@ def change(file, place, value):
     file.write_text(json.dumps(whole))
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_a_forged_state_is_refused(part, prepared, ftrun):
-    cases = [(place, value) for place, values in WRONG.items() for value in values]
-    for place, value in cases[part::2]:
-        fresh()
-        change(LAST / "state.json", place, value)
-        fit(LAST)
-        goes_on_from_previous(ftrun, prepared, (place, value))
+def test_a_forged_state_is_refused(restored, prepared, ftrun):
+    for place, values in WRONG.items():
+        for value in values:
+            fresh()
+            change(LAST / "state.json", place, value)
+            fit(LAST)
+            restored.is_previous((place, value))
+        if "." not in place:
+            goes_on_from_previous(ftrun, prepared, (place, value))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "state.json", "state.safetensors"])
-def test_a_forged_file_is_refused(name, prepared, ftrun):
+def test_a_forged_file_is_refused(name, restored, prepared, ftrun):
     header = json.dumps({"x": {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4 * 10**9]}}).encode()
     for forged in (*NO_JSON, b"\xff" * 8, (10**12).to_bytes(8, "little"), len(header).to_bytes(8, "little") + header):
         fresh()
         (LAST / name).write_bytes(forged)
         fit(LAST)
-        goes_on_from_previous(ftrun, prepared, (name, forged[:50]))
+        restored.is_previous((name, forged[:50]))
+    goes_on_from_previous(ftrun, prepared, (name, forged[:50]))
 
 
 def shapes(tensor):
@@ -342,7 +404,7 @@ def forge_tensor(name, key, tensor):
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors"])
-def test_a_forged_tensor_is_refused(name, prepared, ftrun):
+def test_a_forged_tensor_is_refused(name, restored, prepared, ftrun):
     ours = load_file(PREPARED / "checkpoints" / "last" / name)
     ours.pop("1.num_batches_tracked", None)  # torch itself lets batch normalisation do without it, as it once did
     for key, tensor in ours.items():
@@ -353,7 +415,8 @@ def test_a_forged_tensor_is_refused(name, prepared, ftrun):
             others += [tensor.to(torch.float16), tensor.to(torch.int32)]
         for other in others:
             forge_tensor(name, key, other)
-            goes_on_from_previous(ftrun, prepared, (name, key, other))
+            restored.is_previous((name, key, other))
+    goes_on_from_previous(ftrun, prepared, (name, key, other))
 
 
 def test_a_forged_description_of_the_best_net_is_refused(prepared, ftrun):
@@ -371,11 +434,12 @@ MANIFESTS = (
 )  # fmt: skip
 
 
-def test_a_manifest_that_is_none_is_named(prepared, ftrun):
+def test_a_manifest_that_is_none_is_named(restored, prepared, ftrun):
     for manifest in MANIFESTS:
         fresh()
         (LAST / "manifest.json").write_bytes(manifest)
-        goes_on_from_previous(ftrun, prepared, manifest[:50])
+        restored.is_previous(manifest[:50])
+    goes_on_from_previous(ftrun, prepared, manifest[:50])
 
 
 def test_a_manifest_that_names_a_file_more_opens_none(prepared, ftrun):
@@ -392,7 +456,8 @@ def test_a_manifest_that_names_a_file_more_opens_none(prepared, ftrun):
 
 
 def test_a_status_that_is_garbage_is_of_no_account(prepared, ftrun):
-    for status in (*MANIFESTS, b'{"state": []}', b'{"state": {}, "pid": -1}', b'{"state": "running", "pid": "x"}'):
+    wrong = (b'{"state": []}', b'{"state": {}, "pid": -1}', b'{"state": "running", "pid": "x"}')
+    for status in (b"", b"[" * 100_000, b"\xff\xfe\x00", b"[]", b"{}", *wrong):
         fresh()
         (CASE / "status.json").write_bytes(status)
         assert "Error" not in resume(ftrun, prepared, status[:50]), status[:50]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import warm
 from click.testing import CliRunner
 from PIL import Image
 from support import tiny_spec, write_spec
@@ -370,8 +371,9 @@ def test_files_are_read_ahead_but_only_so_far(run):
 
 
 def test_asking_for_a_predictor_is_what_loads_torch():
-    code = "import sys, ftrun; ftrun.load; assert 'torch' not in sys.modules; ftrun.Predictor"
+    code = "import sys, ftrun; ftrun.load; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert api.Predictor.__name__ == "Predictor"
 
 
 PEAK = """
@@ -388,9 +390,10 @@ sys.exit(code)
 
 def with_its_peak(*arguments: str) -> tuple[subprocess.CompletedProcess[str], int]:
     """The command as its own process, and the most memory that it had, in MiB."""
-    command = [sys.executable, "-c", PEAK, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    return done, int(done.stderr.splitlines()[-1].removeprefix("peak "))
+    process = warm.Process(*arguments, code=PEAK)
+    out, errors = process.communicate()
+    done = subprocess.CompletedProcess(arguments, process.wait(), out, errors)
+    return done, int(errors.splitlines()[-1].removeprefix("peak "))
 
 
 def png(path: Path, width: int, height: int) -> None:

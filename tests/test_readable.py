@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 from support import tiny_spec, write_spec
 
@@ -107,11 +106,10 @@ def test_the_figures_come_out_with_the_librarys_own_code(changes: dict[str, Any]
     assert result.exit_code == 0, result.output
     code = the_guides(library, call)
     files = sorted(map(str, Path("images/test").rglob("*.png")))
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, code, *files], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    process = warm.Process(code, *files, code=ALONE)
+    out, errors = process.communicate()
+    assert process.wait() == 0, errors
+    found = json.loads(out)
     results = json.loads(Path("run/results.json").read_text())
     assert found["accuracy"] == results["test"]["accuracy"]
     assert found["apart"] < 1e-5

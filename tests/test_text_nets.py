@@ -39,15 +39,20 @@ def spec(**changes) -> dict:
     }
 
 
-def test_minilm_runs_and_is_evaluated_and_predicts(site, ftrun, monkeypatch):
+@pytest.mark.parametrize(
+    ("backbone", "frozen", "accuracy"),
+    [("transformers/tiny", "layers.0", 0), pytest.param("minilm", "layers.4", 0.5, marks=pytest.mark.slow)],
+)
+def test_an_encoder_runs_and_is_evaluated_and_predicts(backbone, frozen, accuracy, site, ftrun, monkeypatch):
+    save_weights(tinyencoder.write(Path("tiny")))
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", None)  # nothing is fetched
-    phases = [{"epochs": 2, "freeze": "features"}, {"epochs": 1, "freeze": "layers.4", "lr_scale": 0.1}]
+    phases = [{"epochs": 2, "freeze": "features"}, {"epochs": 1, "freeze": frozen, "lr_scale": 0.1}]
     train = {**spec()["train"], "phases": phases}
     train.pop("epochs")
-    result = ftrun(write_spec(spec(train=train)), "--out", "run", "--device", "cpu")
+    result = ftrun(write_spec(spec(backbone=backbone, train=train)), "--out", "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
     results = json.loads(Path("run/results.json").read_text())
-    assert results["test"]["accuracy"] > 0.5
+    assert results["test"]["accuracy"] >= accuracy
 
     evaluated = ftrun("evaluate", "run", "--split", "test", "--json")
     assert evaluated.exit_code == 0, evaluated.output

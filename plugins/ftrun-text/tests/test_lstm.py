@@ -268,7 +268,7 @@ def test_weights_of_equal_shape_go_by_the_word_too() -> None:
     assert other.adapted(one.model.state_dict(), {"kind": "image"})[1] == []
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_resume_is_exact(workers: int, tmp_path: Path) -> None:
     spec = run_spec(reviews(tmp_path / "reviews.csv", count=80))
     spec |= {"backbone": {**spec["backbone"], "layers": 2, "dropout": 0.3}}
