@@ -274,7 +274,7 @@ def test_frozen_is_without_gradient_dropout_or_change_and_weight_decay_leaves_it
     after = torch.nn.Module.state_dict(reloaded(folder, spec, catalogue).learner.net.model)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"6.weight", "6.bias"}
-    job.learner.plan.begin(job.learner.net, 1)
+    job.learner.plan.enter_epoch(job.learner.net, 1)
     job.learner.net.train()
     assert {name for name, each in job.learner.net.model.named_modules() if each.training} == {"6"}
     job.learner.net.freeze([])

@@ -55,7 +55,7 @@ def test_without_phases_everything_learns_in_one_group():
     net = deep()
     made = plan(net)
     assert grouped(net, made) == [["stem", "middle", "late", "head"]]
-    assert made.begin(net, 1) == made.begin(net, 10) == [1.0]
+    assert made.enter_epoch(net, 1) == made.enter_epoch(net, 10) == [1.0]
     assert learning(net) == ["stem", "middle", "late", "head"]
 
 
@@ -71,7 +71,7 @@ def test_without_phases_everything_learns_in_one_group():
 )
 def test_a_stage_is_frozen_with_all_before_it(freeze, expected):
     net = deep()
-    plan(net, Phase(epochs=1, freeze=freeze)).begin(net, 1)
+    plan(net, Phase(epochs=1, freeze=freeze)).enter_epoch(net, 1)
     assert learning(net) == expected
 
 
@@ -80,7 +80,7 @@ def test_each_epoch_is_in_its_phase():
     made = plan(net, Phase(epochs=2, freeze="features"), Phase(epochs=1, freeze="stem"), Phase(epochs=3))
     frozen = {}
     for epoch in (1, 2, 3, 4, 6, 7):
-        made.begin(net, epoch)
+        made.enter_epoch(net, epoch)
         frozen[epoch] = 4 - len(learning(net))
     assert frozen == {1: 3, 2: 3, 3: 1, 4: 0, 6: 0, 7: 0}, "what comes after the last phase belongs to it"
 
@@ -90,9 +90,9 @@ def test_a_phase_does_not_depend_on_those_before_it():
     phases = Phase(epochs=1, freeze="features"), Phase(epochs=1, freeze="stem", layer_decay=0.5)
     straight, resumed = deep(), deep()
     made = plan(straight, *phases)
-    made.begin(straight, 1)
-    rates = made.begin(straight, 2)
-    assert plan(resumed, *phases).begin(resumed, 2) == rates
+    made.enter_epoch(straight, 1)
+    rates = made.enter_epoch(straight, 2)
+    assert plan(resumed, *phases).enter_epoch(resumed, 2) == rates
     assert learning(resumed) == learning(straight)
 
 
@@ -100,18 +100,18 @@ def test_layer_decay_lowers_the_rate_from_stage_to_stage():
     net = deep()
     made = plan(net, Phase(epochs=1, lr_scale=0.1, layer_decay=0.5))
     assert grouped(net, made) == [["stem"], ["middle"], ["late"], ["head"]]
-    assert made.begin(net, 1) == pytest.approx([0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])
+    assert made.enter_epoch(net, 1) == pytest.approx([0.1 / 8, 0.1 / 4, 0.1 / 2, 0.1])
 
 
 def test_groups_are_shared_by_stages_that_always_learn_alike():
     net = deep()
     made = plan(net, Phase(epochs=1, freeze="stem"), Phase(epochs=1, lr_scale=0.1))
     assert grouped(net, made) == [["stem"], ["middle", "late", "head"]]
-    assert (made.begin(net, 1), made.begin(net, 2)) == ([1.0, 1.0], [0.1, 0.1])
+    assert (made.enter_epoch(net, 1), made.enter_epoch(net, 2)) == ([1.0, 1.0], [0.1, 0.1])
     alike = plan(net, Phase(epochs=1), Phase(epochs=1, lr_scale=0.1))
     assert grouped(net, alike) == [["stem", "middle", "late", "head"]]
     apart = plan(net, Phase(epochs=1, freeze="features"), Phase(epochs=1, layer_decay=0.5))
-    assert (apart.begin(net, 1), apart.begin(net, 2)) == ([1.0] * 4, [0.125, 0.25, 0.5, 1.0])
+    assert (apart.enter_epoch(net, 1), apart.enter_epoch(net, 2)) == ([1.0] * 4, [0.125, 0.25, 0.5, 1.0])
 
 
 def test_vectors_have_groups_of_their_own_where_decay_is_not_for_them():
@@ -123,7 +123,7 @@ def test_vectors_have_groups_of_their_own_where_decay_is_not_for_them():
     for group in groups:
         assert {each.ndim > 1 for each in group["params"]} == {"weight_decay" not in group}
     for epoch in (1, 2):
-        rates, each_twice = alike.begin(net, epoch), apart.begin(net, epoch)
+        rates, each_twice = alike.enter_epoch(net, epoch), apart.enter_epoch(net, epoch)
         assert each_twice == [*(rate for rate in rates[:-1] for _ in range(2)), rates[-1]]
     learning = [parameter for group in groups for parameter in group["params"]]
     assert {*map(id, learning)} == {*map(id, net.parameters()), id(bias)}
