@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from ftrun.contracts.errors import DataError, Interrupted
 from ftrun.data import cachefolder
-from ftrun.inference.judge import judge
+from ftrun.inference.evaluation import evaluate_run
 from ftrun.runs import predictions
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
@@ -126,7 +126,7 @@ def test_val_is_judged_at_the_end_by_its_embeddings_to_the_same_bits(site, catal
     assert samples[False] <= 33 + 12 + 2 * 8
     kept = predictions.load(RunFolder.existing(folder), "val")
     shutil.rmtree(folder / "predictions")
-    evaluated = judge(RunFolder.existing(folder), None, None, None)  # by the whole net, and keeps what it gives
+    evaluated = evaluate_run(RunFolder.existing(folder), None, None, None)  # by the whole net, and keeps what it gives
     assert evaluated["val"] == json.loads((folder / "results.json").read_text())["val"]
     assert torch.equal(predictions.load(RunFolder.existing(folder), "val").outputs["label"], kept.outputs["label"])
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import at_every_step, go_on, outcome, start
 
-from ftrun.inference.judge import judge
+from ftrun.inference.evaluation import evaluate_run
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
@@ -48,7 +48,7 @@ def test_what_a_loss_keeps_is_in_each_checkpoint(kind, stateful):
     """Evaluated again, val and test are those of the run; resumed at any step, it is the same run to the bit."""
     folder, copies = at_every_step(spec_with(KINDS[kind]), Path.cwd(), stateful)
     expected = outcome(folder)
-    again = judge(RunFolder(folder), None, None, "cpu")
+    again = evaluate_run(RunFolder(folder), None, None, "cpu")
     results = json.loads((folder / "results.json").read_text())
     assert {split: again[split] for split in ("val", "test")} == {split: results[split] for split in ("val", "test")}
     for copy in (copies[0], copies[4]):  # after the first step of each epoch

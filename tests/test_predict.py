@@ -25,7 +25,7 @@ import ftrun as api
 from ftrun.cli import main
 from ftrun.contracts.net import outputs_by_target
 from ftrun.contracts.targets import Labels, Values
-from ftrun.inference.judge import JUDGING
+from ftrun.inference.evaluation import EVALUATING
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
 from ftrun.train.feed import corrupt_samples, loader
@@ -68,7 +68,7 @@ def files(split: str = "test") -> list[str]:
 
 def judged_outputs(run: Path) -> torch.Tensor:
     """Softmax of the net's output on the test split, in the batches that the run judges in: [N, classes]."""
-    opened = open_run(RunFolder.existing(run), keys=(*JUDGING, "dataset"))
+    opened = open_run(RunFolder.existing(run), keys=(*EVALUATING, "dataset"))
     splits = opened.spec.dataset.build()
     reading = loader(
         opened.spec, "test", splits.test, opened.net.input, corrupt_samples(opened.spec, print), opened.device

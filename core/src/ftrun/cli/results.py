@@ -44,9 +44,11 @@ def evaluate(
     if path is not None and dataset is not None:
         raise SpecError("give PATH or --dataset, not both.")
     folder = _with_best_epoch(run)
-    from ftrun.inference.judge import judge
+    from ftrun.inference.evaluation import evaluate_run
 
-    answer(judge(folder, path or dataset, split, device, other_data=other_data, trust=trust), _metrics_text, as_json)
+    answer(
+        evaluate_run(folder, path or dataset, split, device, other_data=other_data, trust=trust), _metrics_text, as_json
+    )
 
 
 @click.command()

@@ -87,7 +87,7 @@ class Run(RecordedRun):
 
         Raises DataError where the data is gone, or is not what it was.
         """
-        from ftrun.inference.judge import own_data
+        from ftrun.inference.evaluation import own_data
 
         return own_data(spec, self.resolved, "Bring the data back.")[0]
 
@@ -129,7 +129,7 @@ class Run(RecordedRun):
             own data if not given
         split: the only one to evaluate; allow_other_data: whether the run's own data may have changed since
         """
-        from ftrun.inference.judge import judge
+        from ftrun.inference.evaluation import evaluate_run
 
         data: str | Path | None = None
         if isinstance(dataset, Mapping):
@@ -138,7 +138,7 @@ class Run(RecordedRun):
             path = expand_path(dataset)
             data = path if path.exists() else os.fspath(dataset)
         with undisturbed():
-            return judge(self._files, data, split, device, other_data=allow_other_data, trust=self._trust)
+            return evaluate_run(self._files, data, split, device, other_data=allow_other_data, trust=self._trust)
 
     def resume(
         self,

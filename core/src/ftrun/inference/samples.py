@@ -8,7 +8,7 @@ import torch
 
 from ftrun.contracts.data import Batch, Splits, Subset
 from ftrun.data.decoded import Decoder
-from ftrun.inference.judge import other_splits, own_splits, spec_with
+from ftrun.inference.evaluation import other_splits, own_splits, spec_with
 from ftrun.inference.opened import Opened
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.feed import corrupt_samples, loader

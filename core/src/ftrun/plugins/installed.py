@@ -82,12 +82,12 @@ def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
     """Return what to say where several plugins offer a part or a command of one name; local parts come last."""
     first, *_, last = plugins
     if last.local:
-        way_out = f"Give it another name in {last.distribution}, or uninstall the other: "
-        way_out += f"pip uninstall {first.distribution}."
+        remedy = f"Give it another name in {last.distribution}, or uninstall the other: "
+        remedy += f"pip uninstall {first.distribution}."
     else:
         ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin in plugins)
-        way_out = f"Uninstall one of them: {ways}."
-    return f"{role} {name!r} comes from both {' and '.join(map(str, plugins))}. {way_out}"
+        remedy = f"Uninstall one of them: {ways}."
+    return f"{role} {name!r} comes from both {' and '.join(map(str, plugins))}. {remedy}"
 
 
 def unusable(what: str, distribution: str, broken: Iterable[Plugin], left_out: Iterable[Plugin]) -> PluginError:

@@ -43,7 +43,7 @@ def fingerprints(splits: Splits, names: Collection[str] | None = None) -> dict[s
 def check(
     resolved: Mapping[str, Any],
     splits: Splits,
-    way_out: str,
+    remedy: str,
     *,
     names: Collection[str] | None = None,
     allowed: bool = False,
@@ -55,7 +55,7 @@ def check(
     names: the splits whose inputs are of interest; all if not given
     allowed: whether other content is no error; another number of samples, or other classes, always are
 
-    Raises DataError, ending with `way_out`, where it is not the run's.
+    Raises DataError, ending with `remedy`, where it is not the run's.
     """
     targets: dict[str, Target] = TypeAdapter(dict[str, Target]).validate_python(resolved["targets"])
     then = {"targets": _kinds(targets), "samples": resolved.get("samples")}
@@ -64,12 +64,12 @@ def check(
         if before != now[what]:
             raise DataError(
                 f"the data is not what this run began with: its {what} were {before}, and are {now[what]}."
-                f"{_origin(resolved)} {way_out}"
+                f"{_origin(resolved)} {remedy}"
             )
     changed = changes(resolved.get("data"), fingerprints(splits, names))
     if changed and not allowed:
         raise DataError(
-            f"the data is not what this run began with: {'; '.join(changed)}.{_origin(resolved)} {way_out} To go "
+            f"the data is not what this run began with: {'; '.join(changed)}.{_origin(resolved)} {remedy} To go "
             f"on with it all the same: {ALLOW}."
         )
     return splits.with_targets(targets), changed

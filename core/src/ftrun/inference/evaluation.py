@@ -1,4 +1,4 @@
-"""`ftrun evaluate`: a run's best epoch, judged again on the run's data, or on other data."""
+"""`ftrun evaluate`: a run's best epoch, evaluated again on the run's data, or on other data."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,11 +28,11 @@ from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.feed import corrupt_samples, loader
 from ftrun.train.memory import Portions
 
-JUDGING = ("loss", "metrics")
-"""The keys of a spec whose parts judge a net."""
+EVALUATING = ("loss", "metrics")
+"""The keys of a spec whose parts evaluate a net."""
 
 
-def judge(
+def evaluate_run(
     folder: RunFolder,
     dataset: str | Path | None,
     split: str | None,
@@ -41,15 +41,15 @@ def judge(
     other_data: bool = False,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """The figures of the best epoch, by split, as results.json has them.
+    """Return the metrics of the best epoch, by split, as results.json has them.
 
     dataset: other data: a part as in a spec, or its JSON; or a path, of such data as the run's own
-    split: the one to judge on; all but train, or train where there is no other, if not given
-    other_data: whether the run's own data is judged although its content is not what it was
+    split: the one to evaluate on; all but train, or train where there is no other, if not given
+    other_data: whether the run's own data is taken although its content is not what it was
     trust: whether local parts in the folder may run although this user has never run them
     """
     console = error_console()
-    keys = JUDGING if isinstance(dataset, str) else (*JUDGING, "dataset")
+    keys = EVALUATING if isinstance(dataset, str) else (*EVALUATING, "dataset")
     named = [("dataset", dataset)] if isinstance(dataset, str) else []
     catalogue = folder.catalogue((*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
@@ -75,12 +75,12 @@ def judge(
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
             **({"changed": changed} if changed else {}),
-            **_judged(run, spec, splits, wanted, console, keep, own_data=dataset is None and not changed),
+            **_evaluated(run, spec, splits, wanted, console, keep, own_data=dataset is None and not changed),
         }
 
 
 def _to_be_kept(folder: RunFolder, splits: Splits, console: Console) -> str | None:
-    """The split whose predictions a run keeps, where this one has not, or not those of its best epoch."""
+    """Return the split whose predictions a run keeps, where this one has not, or not those of its best epoch."""
     split = "val" if splits.test is None else "test"
     try:
         return None if predictions.of_best(folder, split) else split
@@ -90,7 +90,7 @@ def _to_be_kept(folder: RunFolder, splits: Splits, console: Console) -> str | No
 
 
 def spec_with(dataset: str | Path, run: Opened, keys: Collection[str] = ()) -> RunSpec:
-    """The run's spec with another dataset, or with its own in another place; of other parts, the net's and `keys`'."""
+    """Return the run's spec with another dataset, or its own at another path; of other parts, the net's and `keys`'."""
     if isinstance(dataset, Path):
         with located("PATH"):
             return run.spec.model_copy(update={"dataset": run.spec.dataset.at(dataset)})
@@ -108,8 +108,8 @@ def own_splits(
     """
     for line in identity.not_from_here(run.resolved):
         say(line)
-    way_out = "Bring the data back. To judge the run on other data: --dataset."
-    splits, changed = own_data(run.spec, run.resolved, way_out, names=names, allowed=allowed)
+    remedy = "Bring the data back. To judge the run on other data: --dataset."
+    splits, changed = own_data(run.spec, run.resolved, remedy, names=names, allowed=allowed)
     for change in changed:
         say(f"the data is not what this run began with: {change}")
     return splits, changed
@@ -118,12 +118,12 @@ def own_splits(
 def own_data(
     spec: RunSpec,
     resolved: Mapping[str, Any],
-    way_out: str,
+    remedy: str,
     *,
     names: Collection[str] | None = None,
     allowed: bool = False,
 ) -> tuple[Splits, list[str]]:
-    """Return the run's own data, and what has changed in it. Raises DataError, ending with `way_out`, if it may not.
+    """Return the run's own data, and what has changed in it. Raises DataError, ending with `remedy`, if it may not.
 
     names, allowed: see `identity.check`
     """
@@ -131,11 +131,11 @@ def own_data(
         splits = split_checks.complete(
             build(spec.dataset, "dataset"), val_fraction=spec.train.val_fraction, seed=spec.seed
         )
-    return identity.check(resolved, splits, way_out, names=names, allowed=allowed)
+    return identity.check(resolved, splits, remedy, names=names, allowed=allowed)
 
 
 def other_splits(spec: RunSpec, run: Opened) -> Splits:
-    """Other data, every sample of it once, its classes matched with the run's by name."""
+    """Return other data, every sample of it once, its classes matched with the run's by name."""
     splits = build(spec.dataset, "--dataset", method="evaluation")
     with inside(spec.dataset, "--dataset"):
         split_checks.check_values(splits)
@@ -152,7 +152,7 @@ def _wanted(splits: Splits, split: str | None) -> list[str]:
     return [split]
 
 
-def _judged(
+def _evaluated(
     run: Opened,
     spec: RunSpec,
     splits: Splits,
@@ -184,32 +184,32 @@ def _judged(
     )
     corrupt = corrupt_samples(spec, console.say)
     portions = Portions(run.device, run.micro_batch, console.say)
-    figures = {}
+    metrics = {}
     for name, split in splits.items():
         if name not in wanted:
             continue
         reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
-        said = predictions.Collected() if name == keep else None
+        collected = predictions.Collected() if name == keep else None
         with console.progress(name, reading.samples) as bar:
-            evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=said)
-        figures[name] = _as_json(run, name, evaluated, own_data)
-        if said:
-            _keep(run, name, said, console)
-    return figures
+            evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=collected)
+        metrics[name] = _as_json(run, name, evaluated, own_data)
+        if collected:
+            _keep(run, name, collected, console)
+    return metrics
 
 
-def _as_json(run: Opened, split: str, figures: dict[str, Any], own_data: bool) -> dict[str, Any]:
-    """The figures; large arrays of the run's own data are in its folder, and of other data in full."""
+def _as_json(run: Opened, split: str, metrics: dict[str, Any], own_data: bool) -> dict[str, Any]:
+    """Return the metrics; large arrays of the run's own data are in its folder, and of other data in full."""
     if own_data:
         with suppress(FtrunError):  # where one may not write
-            return predictions.keep_arrays(run.folder, split, figures)
-    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in figures.items()}
+            return predictions.keep_arrays(run.folder, split, metrics)
+    return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in metrics.items()}
 
 
-def _keep(run: Opened, split: str, said: predictions.Collected, console: Console) -> None:
+def _keep(run: Opened, split: str, collected: predictions.Collected, console: Console) -> None:
     """Write what a run of an earlier version did not; no harm where the folder may not be written to."""
     try:
-        predictions.save(run.folder, split, said.all(), {"split": split, "epoch": run.best["epoch"]})
+        predictions.save(run.folder, split, collected.all(), {"split": split, "epoch": run.best["epoch"]})
     except FtrunError as error:
         console.say(f"predictions are not kept: {error}")
     else:
@@ -217,7 +217,7 @@ def _keep(run: Opened, split: str, said: predictions.Collected, console: Console
 
 
 def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
-    """By target, what the run's loss was built from: the run's own training labels, not those of other data."""
+    """Return by target what the run's loss was built from: the run's own training labels, not those of other data."""
     recorded = run.resolved.get("class_counts", {})
     values = {}
     for name, target in run.net.targets.items():
@@ -231,7 +231,7 @@ def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """As many threads as the run had: sums come out in the same order."""
+    """Compute with as many threads as the run had: sums come out in the same order."""
     before = torch.get_num_threads()
     torch.set_num_threads(count if isinstance(count, int) and count > 0 else before)
     try:
