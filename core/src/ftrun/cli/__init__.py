@@ -8,7 +8,7 @@ import click
 
 from ftrun.cli import output, plugins, results, training
 from ftrun.cli.lifecycle import configure_process, fast_exit
-from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean, exit_code
+from ftrun.contracts.errors import FtrunError, SpecError, did_you_mean
 from ftrun.contracts.failures import shortage
 from ftrun.contracts.printable import printable_lines
 from ftrun.spec import othernames
@@ -28,7 +28,7 @@ class _RunByDefault(click.Group):
             return super().main(*args, **options)
         except FtrunError as error:
             click.echo(printable_lines(f"Error: {error}"), err=True)
-            sys.exit(exit_code(error))
+            sys.exit(error.exit_code)
         except Exception as error:
             reason = shortage(error)
             if reason is None:
@@ -132,7 +132,7 @@ def process() -> None:
     except FtrunError as error:
         if not code:
             click.echo(printable_lines(f"Error: {error}"), err=True)
-            code = exit_code(error)
+            code = error.exit_code
     except OSError:  # nobody reads any more
         pass
     fast_exit(code)

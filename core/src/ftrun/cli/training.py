@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftrun.cli.common import AS_JSON, DEVICE, OTHER_DATA, PARTS, PATH, RUN, SET, SPEC, TRUST, checked_spec, print_json
-from ftrun.contracts.errors import FtrunError, exit_code
+from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.printable import columns
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
         mistakes = error.mistakes if isinstance(error, InvalidSpec) else []
         listed = [{"where": each.where, "message": each.message} for each in mistakes]
         print_json({"valid": False, "errors": listed or [{"where": error.where, "message": error.message}]})
-        sys.exit(exit_code(error))
+        sys.exit(error.exit_code)
     if as_json:
         print_json({"valid": True, "spec": checked.resolved(), "plan": plan})
     else:

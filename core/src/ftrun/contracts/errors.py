@@ -17,13 +17,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import ClassVar
 
 
 class FtrunError(Exception):
     """An expected error; `where` is the place in the spec (`modifiers.0`), where one is known."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, where: str = "") -> None:
         super().__init__(message)
@@ -67,6 +66,7 @@ class Interrupted(FtrunError):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by {_SIGNALS.get(signal_number, f'signal {signal_number}')}")
         self.signal_number = signal_number
+        self.exit_code = 128 + signal_number  # as shells have it
 
 
 class WorkerLost(FtrunError):
@@ -96,11 +96,6 @@ def located(where: str) -> Iterator[None]:
     except FtrunError as error:
         error.where = error.where or where
         raise
-
-
-def exit_code(error: FtrunError) -> int:
-    """Return the process's exit code for `error`: 128 + the signal's number after a signal, as shells have it."""
-    return 128 + error.signal_number if isinstance(error, Interrupted) else error.exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

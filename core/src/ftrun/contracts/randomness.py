@@ -70,14 +70,10 @@ class SampleRandom:
         return _mix(self._streams[:, None] + draws * _GOLDEN).reshape(len(self._streams), *shape)
 
 
-def _signed(value: int) -> int:
-    """Return an unsigned 64-bit constant as the int64 with the same bits."""
-    return value - 2**64 if value >= 2**63 else value
-
-
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_MULTIPLY_1 = _signed(0xBF58476D1CE4E5B9)
-_MULTIPLY_2 = _signed(0x94D049BB133111EB)
+# Constants of 64 bits, as the int64 with the same bits.
+_GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+_MULTIPLY_1 = 0xBF58476D1CE4E5B9 - 2**64
+_MULTIPLY_2 = 0x94D049BB133111EB - 2**64
 
 
 def _mix(x: "Tensor") -> "Tensor":

@@ -29,7 +29,7 @@ def explain(text: str, error: json.JSONDecodeError) -> tuple[int, str]:
         return position, f"{conflict[1]} is what a merge left here; settle it"
     if error.msg.startswith("Invalid control character"):
         name = {"\t": "a tab, which is written \\t", "\n": "the end of a line, which is written \\n"}.get(rest[:1])
-        start = _string_start(text, position)
+        start = text.rfind('"', 0, position)
         return position, f"the string that begins with {_excerpt(text[start:position])} holds " + (
             name or f"the control character {rest[:1]!a}, which is written \\u{ord(rest[0]):04x}"
         )
@@ -89,10 +89,6 @@ def _other_format(text: str) -> str | None:
     if stripped.startswith("<"):
         return "this is a page or XML; a spec is a JSON object, {...}"
     return None
-
-
-def _string_start(text: str, position: int) -> int:
-    return text.rfind('"', 0, position)
 
 
 def _excerpt(text: str) -> str:
