@@ -45,6 +45,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def some(texts: Sequence[str], most: int = 8) -> str:
+    """Return `a, b, c and 9 more`: the first of some texts, and how many are left out."""
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
 def columns(rows: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
     """Return rows of a table as aligned lines; the last column runs on."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

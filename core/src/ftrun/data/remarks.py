@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Split, Splits, Subset
+from ftrun.contracts.printable import some
 from ftrun.contracts.targets import Classes, Labels, Target, Values
 
-_LISTED = 8  # classes in a note; of more, how many
 _BLOCK = 4096  # bytes of an input that are compared first; all of it, where others have the same
 
 
@@ -49,15 +49,11 @@ def _lacking(names: Sequence[str], target: Target, which: Sequence[int], in_trai
         meaning = "macro metrics are means over the classes that occur there or are predicted"
     else:
         meaning = "their precision, recall and F1 are 0 there, and count in macro metrics"
-    listed = ", ".join(
-        _shown(target.names[index]) + (f" ({in_train[index]:,} in train)" if in_train else "")
-        for index in which[:_LISTED]
-    )
-    more = f" and {len(which) - _LISTED:,} more" if len(which) > _LISTED else ""
+    listed = [_shown(target.names[index]) + (f" ({in_train[index]:,} in train)" if in_train else "") for index in which]
     have = "have" if len(names) > 1 else "has"
     return (
         f"{' and '.join(names)} {have} no sample of {len(which):,} of {target.outputs:,} {target.kind}, "
-        f"{listed}{more}: {meaning}"
+        f"{some(listed)}: {meaning}"
     )
 
 

@@ -163,7 +163,7 @@ def check(splits: Splits) -> None:
             what, some = f"target {name!r}: no training sample has", known.any(0)
         empty = [target.names[int(index)] for index in (~some).nonzero()]
         if empty:
-            listed = ", ".join(repr(each) for each in empty[:5]) + (", ..." if len(empty) > 5 else "")
+            listed = some([repr(each) for each in empty], most=5)
             raise DataError(f"{what} {listed}. Add some, or take {'it' if len(empty) == 1 else 'them'} out.")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Sample, Split, Splits, counted, get_items, sample_name
 from ftrun.contracts.errors import DataError, did_you_mean
+from ftrun.contracts.printable import some
 from ftrun.contracts.targets import Classes, Target
 from ftrun.data.spellings import grouped_spellings
 
@@ -97,11 +98,11 @@ def _check(name: str, target: Target, splits: Splits) -> list[str]:
     missing = [] if isinstance(target, Classes) else [each for each in target.names if each not in given.names]
     counts = dict(zip(unknown, _samples(name, given, unknown, splits), strict=True))
     if missing or (unknown and len(unknown) == len(given.names)):
-        what = f"the run does not know {_some(unknown)}" if unknown else f"the data does not have {_some(missing)}"
+        what = f"the run does not know {_names(unknown)}" if unknown else f"the data does not have {_names(missing)}"
         raise DataError(
             f"target {name!r}: {what}.{did_you_mean(unknown[0], target.names) if unknown else ''}\n"
-            f"  in the data: {_some(given.names)}\n"
-            f"  in the run:  {_some(target.names)}\n"
+            f"  in the data: {_names(given.names)}\n"
+            f"  in the run:  {_names(target.names)}\n"
             "They are matched by name, whatever their order."
         )
     if not sum(counts.values()):
@@ -123,6 +124,5 @@ def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> 
     return [int((values[:, position] > 0.5).sum()) for position in positions]
 
 
-def _some(names: Sequence[str], most: int = 20) -> str:
-    shown = ", ".join(map(repr, names[:most]))
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def _names(names: Sequence[str]) -> str:
+    return some([repr(name) for name in names], most=20)

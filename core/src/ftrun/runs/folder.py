@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.contracts.numbers import to_json
+from ftrun.contracts.printable import some
 from ftrun.data.files import sync, write_whole, writing
 from ftrun.plugins.localparts import PartsFile
 from ftrun.runs.lock import Lock, is_locked
@@ -249,9 +250,6 @@ def _number(folder: str, name: str) -> int:
     return int(match[1]) if match else 0
 
 
-_LISTED = 5  # runs in a message
-
-
 def _nearest_run(path: Path) -> str:
     """Return the run folder that was meant, or the runs that are at hand: in the folder named, and in `runs`."""
     runs = [each for parent in dict.fromkeys((Path("runs"), path.parent)) for each in _run_folders(parent)]
@@ -261,7 +259,7 @@ def _nearest_run(path: Path) -> str:
 
 def _listed(runs: list[Path]) -> str:
     newest = sorted(runs, key=lambda run: run.stat().st_mtime, reverse=True)
-    return ", ".join(map(str, newest[:_LISTED])) + (", ..." if len(newest) > _LISTED else "")
+    return some([str(run) for run in newest], most=5)
 
 
 def _run_folders(parent: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
 from ftrun.contracts.net import outputs_by_target
+from ftrun.contracts.printable import some
 from ftrun.plugins.building import Blaming
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import accel
@@ -145,10 +146,10 @@ def _largest_gradient(learner: Learner) -> str:
 def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
     """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
     learner.net.eval()  # a sample alone has no statistics for batch normalisation
-    every = [int(each) for batch in batches for each in batch.ids]
+    every = [str(int(each)) for batch in batches for each in batch.ids]
     with learner.losses.evaluating():
         culprits = [
-            int(sample.ids[0])
+            str(int(sample.ids[0]))
             for batch in batches
             for sample in batch.parts(1)
             if not learner.losses(
@@ -156,10 +157,5 @@ def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
             ).isfinite()
         ]
     if culprits and len(culprits) < len(every):
-        return f"Training samples whose own loss is not finite: {_listed(culprits)}."
-    return f"Training samples of the step: {_listed(every)}."
-
-
-def _listed(samples: list[int]) -> str:
-    rest = len(samples) - _LISTED
-    return ", ".join(map(str, samples[:_LISTED])) + (f" and {rest} more" if rest > 0 else "")
+        return f"Training samples whose own loss is not finite: {some(culprits, _LISTED)}."
+    return f"Training samples of the step: {some(every, _LISTED)}."
