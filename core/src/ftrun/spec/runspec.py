@@ -38,7 +38,7 @@ class RunSpec(BaseModel):
         None, description="How the learning rate changes; it does not if not given."
     )
     metrics: tuple[specs.Metric, ...] = Field(
-        (), description="What predictions are judged by; train.monitor may name one."
+        (), description="What predictions are evaluated by; train.monitor may name one."
     )
     observers: tuple[specs.Observer, ...] = Field((), description="What follows the run.")
     train: Train = Field(default_factory=Train, description="How long and in what portions to train.")
