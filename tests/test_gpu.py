@@ -16,7 +16,7 @@ from ftrun.data import loader
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.plugins.catalogue import installed
-from ftrun.runs.background import copied
+from ftrun.runs.background import snapshot
 from ftrun.spec.check import check_spec
 from ftrun.train import tuning
 from ftrun.train.accel import graphs
@@ -218,7 +218,7 @@ def test_the_choice_of_precision_runs_there(site, monkeypatch):
 def test_what_is_saved_behind_is_a_copy():
     weights = torch.randn(64, 64, 3, 3, device="cuda").to(memory_format=torch.channels_last)
     before = weights.cpu()
-    copy = copied({"state": [weights]})["state"][0]
+    copy = snapshot({"state": [weights]})["state"][0]
     for _ in range(100):
         weights.add_(1)
     assert copy.is_contiguous()

@@ -57,7 +57,7 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         real(folder, *arguments, **more)
         saved.append((folder.name, current_thread() is main_thread()))
 
-    monkeypatch.setattr(saver, "pays", lambda device, saves: True)
+    monkeypatch.setattr(saver, "worth_backgrounding", lambda device, saves: True)
     monkeypatch.setattr(checkpoint, "save", save)
     return saved
 
@@ -75,7 +75,7 @@ def kept(run: str) -> Any:
 def test_it_is_what_is_saved_while_training_waits(site, ftrun, behind, monkeypatch):
     assert ftrun("run", write_spec(tiny_spec(**SPEC)), "--out", "behind").exit_code == 0
     assert [each for each in behind if each[0] == "last"] == [("last", False)] * 3
-    monkeypatch.setattr(saver, "pays", lambda device, saves: False)
+    monkeypatch.setattr(saver, "worth_backgrounding", lambda device, saves: False)
     assert ftrun("run", write_spec(tiny_spec(**SPEC)), "--out", "waiting").exit_code == 0
     assert behind[-1] == ("last", True)
     (some, nets, progress), (others, other_nets, other_progress) = kept("behind"), kept("waiting")

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_model
 from torch import nn
 
 from ftrun.runs import background
-from ftrun.runs.background import Background, copied, pays
+from ftrun.runs.background import Background, snapshot, worth_backgrounding
 
 GPU = torch.device("cuda")
 
@@ -61,7 +61,7 @@ def test_a_copy_stays_as_it_is():
     weights = torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last)
     step = torch.tensor(3)
     given = [{"folder": "best", "state": {"momentum": weights, "betas": (0.9, None), "steps": [step]}}]
-    copy = copied(given)
+    copy = snapshot(given)
     before = weights.clone()
     weights += 1
     step += 1
@@ -73,7 +73,7 @@ def test_a_net_is_copied_as_it_would_be_saved(tmp_path):
     tied = nn.ModuleDict({"embed": nn.Embedding(5, 3), "norm": nn.BatchNorm1d(3), "head": nn.Linear(3, 5, bias=False)})
     tied["head"].weight = tied["embed"].weight
     save_model(tied, tmp_path / "net")
-    copy = copied({"model": tied})["model"]
+    copy = snapshot({"model": tied})["model"]
     with torch.no_grad():
         tied["head"].weight += 1
     save_model(copy, tmp_path / "copy")
@@ -85,6 +85,6 @@ def test_a_net_is_copied_as_it_would_be_saved(tmp_path):
 def test_what_is_large_is_not_copied(monkeypatch):
     net = nn.Linear(10, 10, bias=False)
     monkeypatch.setattr(background, "_MOST", 400)
-    assert pays(GPU, [{"model": net}, {"model": net}])  # the same tensors are copied once
-    assert not pays(GPU, [{"model": net, "state": {"momentum": [torch.zeros(1)]}}])
-    assert not pays(torch.device("cpu"), [])
+    assert worth_backgrounding(GPU, [{"model": net}, {"model": net}])  # the same tensors are copied once
+    assert not worth_backgrounding(GPU, [{"model": net, "state": {"momentum": [torch.zeros(1)]}}])
+    assert not worth_backgrounding(torch.device("cpu"), [])

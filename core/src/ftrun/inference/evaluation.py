@@ -12,7 +12,6 @@ from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DataError, FtrunError, located
 from ftrun.contracts.targets import Classes
 from ftrun.data import splits as split_checks
-from ftrun.data.decoded import Decoder
 from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
 from ftrun.inference.opened import NET, Opened, open_run
@@ -25,7 +24,7 @@ from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
 from ftrun.train.assemble import build_losses, build_metrics
 from ftrun.train.evaluate import Evaluator, evaluate
-from ftrun.train.feed import corrupt_samples, loader
+from ftrun.train.feed import corrupt_samples, decoder, loader
 from ftrun.train.memory import Portions
 
 EVALUATING = ("loss", "metrics")
@@ -173,22 +172,14 @@ def _evaluated(
         build_metrics(spec, run.net.targets, run.device),
         run.ready,
     )
-    skip = spec.train.on_corrupt != "error"
-    decoder = Decoder(
-        run.net.input,
-        dataset=spec.dataset,
-        workers=spec.train.workers,
-        skip=skip,
-        say=console.say,
-        progress=console.progress,
-    )
+    decoding = decoder(spec, run.net.input, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)
     portions = Portions(run.device, run.micro_batch, console.say)
     metrics = {}
     for name, split in splits.items():
         if name not in wanted:
             continue
-        reading = loader(spec, name, decoder.split(split, name), run.net.input, corrupt, run.device)
+        reading = loader(spec, name, decoding.split(split, name), run.net.input, corrupt, run.device)
         collected = predictions.Collected() if name == keep else None
         with console.progress(name, reading.samples) as bar:
             evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=collected)

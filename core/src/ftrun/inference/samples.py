@@ -7,11 +7,10 @@ from typing import Any
 import torch
 
 from ftrun.contracts.data import Batch, Splits, Subset
-from ftrun.data.decoded import Decoder
 from ftrun.inference.evaluation import other_splits, own_splits, spec_with
 from ftrun.inference.opened import Opened
 from ftrun.spec.runspec import RunSpec
-from ftrun.train.feed import corrupt_samples, loader
+from ftrun.train.feed import corrupt_samples, decoder, loader
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,8 @@ class Samples:
         """
         split, spec = dict(self.splits.items())[name], self.spec
         size, count = len(split), self.count(name, most)
-        skip = spec.train.on_corrupt != "error"
         prepare = self.run.net.input
-        decoder = Decoder(prepare, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=self.say)
-        decoded = decoder.split(split, name)
+        decoded = decoder(spec, prepare, self.say).split(split, name)
         if count < size:
             decoded = Subset(decoded, torch.arange(count) * size // count)
         corrupt = corrupt_samples(spec, self.say)

@@ -33,7 +33,7 @@ class Background:
                     self._pending = None
 
 
-class _Copied(nn.Module):
+class _Snapshot(nn.Module):
     """What was in a module, under the same names."""
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ class _Copied(nn.Module):
         return self._state
 
 
-def pays(device: torch.device, value: Any) -> bool:
+def worth_backgrounding(device: torch.device, value: Any) -> bool:
     """Return whether copying all tensors in modules, lists and dicts costs less than waiting: small ones on a GPU.
 
     On a CPU, training and the thread would share processor and memory.
@@ -54,7 +54,7 @@ def pays(device: torch.device, value: Any) -> bool:
     )
 
 
-def copied(value: Any) -> Any:
+def snapshot(value: Any) -> Any:
     """Return lists and dicts of modules, tensors and others as they are now, in the CPU's memory, unchanged by steps.
 
     What is there under several names is so in the copy: tied weights are saved once. A copied module is good for its
@@ -64,7 +64,7 @@ def copied(value: Any) -> Any:
 
     def copy(value: Any) -> Any:
         if isinstance(value, nn.Module):
-            return _Copied(copy(dict(value.state_dict())))
+            return _Snapshot(copy(dict(value.state_dict())))
         if isinstance(value, dict):
             return {key: copy(each) for key, each in value.items()}
         if isinstance(value, list | tuple):

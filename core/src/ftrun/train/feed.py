@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from ftrun.contracts.data import Batch, Split, Splits
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom, seed_of
 from ftrun.data.corrupt import CorruptSamples
+from ftrun.data.decoded import Decoder
 from ftrun.data.loader import Loader
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.embedded import Embeddings
@@ -71,6 +73,12 @@ def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples
     """Return the record of samples that cannot be read: none yet; as many may be skipped as the spec allows."""
     on_corrupt = spec.train.on_corrupt
     return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
+
+
+def decoder(spec: RunSpec, prepare: InputSpec, say: Callable[[str], None], **following: Any) -> Decoder:
+    """Return what decodes the spec's data for a net with this input. following: its `progress` and `check`."""
+    skip = spec.train.on_corrupt != "error"
+    return Decoder(prepare, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=say, **following)
 
 
 def loader(

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from ftrun.data.decoded import Decoder
 from ftrun.data.remarks import remarks
 from ftrun.runs.console import Console
 from ftrun.train import tuning
+from ftrun.train.feed import decoder
 from ftrun.train.job import Job
 from ftrun.train.nets import compile_net
 from ftrun.train.signals import Signals
@@ -13,17 +13,9 @@ from ftrun.train.signals import Signals
 
 def decode(job: Job, console: Console, signals: Signals) -> None:
     """Decode what can be kept decoded, and note what a user has to know of the samples."""
-    train, feed = job.spec.train, job.feed
-    decoder = Decoder(
-        feed.input,
-        dataset=job.spec.dataset,
-        workers=train.workers,
-        skip=train.on_corrupt != "error",
-        say=console.say,
-        progress=console.progress,
-        check=signals.check,
-    )
-    splits = decoder.splits(feed.splits)
+    feed = job.feed
+    decoding = decoder(job.spec, feed.input, console.say, progress=console.progress, check=signals.check)
+    splits = decoding.splits(feed.splits)
     notes = remarks(splits)
     feed.read(splits.with_notes(*notes))
     for note in notes:

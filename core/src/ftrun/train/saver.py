@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from ftrun.contracts.events import EpochInfo
 from ftrun.runs import checkpoint
-from ftrun.runs.background import Background, copied, pays
+from ftrun.runs.background import Background, snapshot, worth_backgrounding
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
@@ -56,8 +56,8 @@ class Saver:
         began = perf_counter()
         self._background.wait()
         saves = [self._best(progress), self._last(progress)] if epoch.best else [self._last(progress)]
-        if pays(self.job.engine.device, saves):
-            self._background.begin(partial(self._write, copied(saves), progress.epoch, progress.step))
+        if worth_backgrounding(self.job.engine.device, saves):
+            self._background.begin(partial(self._write, snapshot(saves), progress.epoch, progress.step))
         else:
             self._write(saves, progress.epoch, progress.step)
         if self.job.spec.observers or self.signals.save_asked:
