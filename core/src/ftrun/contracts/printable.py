@@ -45,7 +45,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def some(texts: Sequence[str], most: int = 8) -> str:
+def shortlist(texts: Sequence[str], most: int = 8) -> str:
     """Return `a, b, c and 9 more`: the first of some texts, and how many are left out."""
     rest = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {rest:,} more" if rest > 0 else "")

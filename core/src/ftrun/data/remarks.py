@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Split, Splits, Subset
-from ftrun.contracts.printable import some
+from ftrun.contracts.printable import shortlist
 from ftrun.contracts.targets import Classes, Labels, Target, Values
 
 _BLOCK = 4096  # bytes of an input that are compared first; all of it, where others have the same
@@ -53,7 +53,7 @@ def _lacking(names: Sequence[str], target: Target, which: Sequence[int], in_trai
     have = "have" if len(names) > 1 else "has"
     return (
         f"{' and '.join(names)} {have} no sample of {len(which):,} of {target.outputs:,} {target.kind}, "
-        f"{some(listed)}: {meaning}"
+        f"{shortlist(listed)}: {meaning}"
     )
 
 

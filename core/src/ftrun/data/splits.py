@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Split, Splits, Subset
 from ftrun.contracts.errors import DataError
+from ftrun.contracts.printable import shortlist
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.targets import Classes, Labels
 from ftrun.data.cut import by_class, keep_classes
@@ -163,7 +164,7 @@ def check(splits: Splits) -> None:
             what, some = f"target {name!r}: no training sample has", known.any(0)
         empty = [target.names[int(index)] for index in (~some).nonzero()]
         if empty:
-            listed = some([repr(each) for each in empty], most=5)
+            listed = shortlist([repr(each) for each in empty], most=5)
             raise DataError(f"{what} {listed}. Add some, or take {'it' if len(empty) == 1 else 'them'} out.")
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Sample, Split, Splits, counted, get_items, sample_name
 from ftrun.contracts.errors import DataError, did_you_mean
-from ftrun.contracts.printable import some
+from ftrun.contracts.printable import shortlist
 from ftrun.contracts.targets import Classes, Target
 from ftrun.data.spellings import grouped_spellings
 
@@ -125,4 +125,4 @@ def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> 
 
 
 def _names(names: Sequence[str]) -> str:
-    return some([repr(name) for name in names], most=20)
+    return shortlist([repr(name) for name in names], most=20)

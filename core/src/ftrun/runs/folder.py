@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftrun.contracts.errors import FtrunError, PluginError, SpecError, did_you_mean
 from ftrun.contracts.numbers import to_json
-from ftrun.contracts.printable import some
+from ftrun.contracts.printable import shortlist
 from ftrun.data.files import sync, write_whole, writing
 from ftrun.plugins.localparts import PartsFile
 from ftrun.runs.lock import Lock, is_locked
@@ -259,7 +259,7 @@ def _nearest_run(path: Path) -> str:
 
 def _listed(runs: list[Path]) -> str:
     newest = sorted(runs, key=lambda run: run.stat().st_mtime, reverse=True)
-    return some([str(run) for run in newest], most=5)
+    return shortlist([str(run) for run in newest], most=5)
 
 
 def _run_folders(parent: Path) -> list[Path]:

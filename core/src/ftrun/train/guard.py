@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
 from ftrun.contracts.net import outputs_by_target
-from ftrun.contracts.printable import some
+from ftrun.contracts.printable import shortlist
 from ftrun.plugins.building import Blaming
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import accel
@@ -157,5 +157,5 @@ def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
             ).isfinite()
         ]
     if culprits and len(culprits) < len(every):
-        return f"Training samples whose own loss is not finite: {some(culprits, _LISTED)}."
-    return f"Training samples of the step: {some(every, _LISTED)}."
+        return f"Training samples whose own loss is not finite: {shortlist(culprits, _LISTED)}."
+    return f"Training samples of the step: {shortlist(every, _LISTED)}."
