@@ -69,7 +69,7 @@ class Words(ftrun.InputSpec):
         return [torch.arange(2 + 2 * sample % 5) for sample in range(count)]
 
     @property
-    def varying(self):
+    def dynamic_dims(self):
         return {1: (1, 8)}
 
 
@@ -87,7 +87,7 @@ class BagOfOneLength(Bag):
     """The same, exported at one length."""
 
     @property
-    def varying(self):
+    def dynamic_dims(self):
         return {}
 
 

@@ -155,7 +155,7 @@ def test_new_tokens_are_told_with_what_they_were_cut_into(spec: TextInput) -> No
 def test_all_of_it_goes_to_json_and_back(spec: TextInput) -> None:
     saved = json.loads(json.dumps(spec.saved()))
     assert TextInput.restored(saved) == spec
-    assert spec.varying == {1: (1, 4)}
+    assert spec.dynamic_dims == {1: (1, 4)}
     del saved["tokenizer"]
     with pytest.raises(FtrunError, match="is damaged: its input is not one of this backbone"):
         TextInput.restored(saved)

@@ -82,15 +82,15 @@ def test_adapters_and_head_learn_and_nothing_else(net: ftrun.Net):
 def test_merged_it_is_a_plain_net_that_computes_the_same(net: ftrun.Net):
     names = list(net.model.state_dict())
     base = {name: value.clone() for name, value in net.model.state_dict().items()}
-    assert net.merged() is net
+    assert net.folded() is net
     lora(net, rank=2, alpha=8.0)
     step(net)
     x = inputs(net)
-    merged = net.merged()
+    merged = net.folded()
     with torch.no_grad():
         torch.testing.assert_close(merged(x), net(x), rtol=1e-4, atol=1e-5)
     assert list(merged.model.state_dict()) == names
-    assert merged.merged() is merged
+    assert merged.folded() is merged
     assert any(".lora_" in name for name in net.model.state_dict())  # which is left alone
     path = next(name for name, module in net.model.named_modules() if hasattr(module, "lora_A"))
     layer = net.model.get_submodule(path)
@@ -129,7 +129,7 @@ def test_a_run_keeps_adapters_and_base_and_is_opened_again(tmp_path: Path):
     weights = load_file(run / "checkpoints" / "best" / "model.safetensors")
     assert "encoder.layer.0.attention.self.query.lora_B.default.weight" in weights
     assert all(torch.equal(value, weights[name]) for name, value in opened.net.model.state_dict().items())
-    merged = opened.net.merged()
+    merged = opened.net.folded()
     with torch.no_grad():
         torch.testing.assert_close(merged(inputs(merged)), opened.net(inputs(merged)), rtol=1e-4, atol=1e-5)
 

@@ -132,7 +132,7 @@ class InputSpec(BaseModel):
         return None
 
     @property
-    def varying(self) -> dict[int, tuple[int, int]]:
+    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
         """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
 
         {dimension: (its least, its greatest size)}, such as the length of the longest sequence of a batch.

@@ -59,7 +59,7 @@ class Net(nn.Module):
         """The parts that made it, each with its place in the spec: for messages."""
         self.notes: list[str] = []
         """Lines for the user on how it was made, such as what of a weight file was left out."""
-        self.merges: list[Callable[[Net], None]] = []
+        self.fold_hooks: list[Callable[[Net], None]] = []
         """What modifiers append, functions of a module: each folds what its modifier added into the net it is given."""
         modules = dict(model.named_modules())
         for what, path in (("head_path", head_path), *(("pool_layers", each) for each in self.pool_layers)):
@@ -84,24 +84,24 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Any:
         return self.head(self.pool(self.features(x)))
 
-    def merged(self) -> Self:
+    def folded(self) -> Self:
         """Return a net that computes the same, without what was added for training alone, such as adapters.
 
         It is this net itself where there is nothing of the kind, else a copy, and this one stays as it is.
         """
-        if not self.merges:
+        if not self.fold_hooks:
             return self
         net = deepcopy(self)
-        for merge in reversed(net.merges):
+        for merge in reversed(net.fold_hooks):
             merge(net)
-        net.merges = []
+        net.fold_hooks = []
         return net
 
     def set_input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
         """Prepare inputs so from now on. A net whose weights depend on it, as rows of tokens do, changes them here."""
         self.input = input
 
-    def adapted(
+    def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
         input: Mapping[str, Any],  # noqa: A002
@@ -115,9 +115,9 @@ class Net(nn.Module):
         return dict(tensors), []
 
     @property
-    def varying(self) -> dict[int, tuple[int, int]]:
+    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
         """As its input has it; less, for a net that is exported at one size of what differs from batch to batch."""
-        return self.input.varying
+        return self.input.dynamic_dims
 
     @property
     def head(self) -> nn.Module:

@@ -48,7 +48,7 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
     SpecError where nothing fits.
     """
     saved = checkpoint.load_net(folder)
-    tensors, notes = net.adapted(checkpoint.load_tensors(folder), saved.get("input") or {})
+    tensors, notes = net.remap_weights(checkpoint.load_tensors(folder), saved.get("input") or {})
     targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
     head = f"{net.head_path}." if saved.get("targets") != targets else None
     own = net.model.state_dict()

@@ -68,8 +68,8 @@ class Exportable:
 
         Where the net is exported at one size of what differs from batch to batch, it is filled up to the greatest.
         """
-        for dim, (_, most) in self.net.input.varying.items():
-            if dim not in self.net.varying:
+        for dim, (_, most) in self.net.input.dynamic_dims.items():
+            if dim not in self.net.dynamic_dims:
                 before_last = 2 * (collated.ndim - 1 - dim)  # torch counts from the last dimension on
                 sides = [0] * before_last + [0, most - collated.shape[dim]]
                 collated = functional.pad(collated, sides, value=self.net.input.filler)
@@ -78,8 +78,8 @@ class Exportable:
     @property
     def free(self) -> dict[int, str]:
         """The dimensions of `example` that are of any size, with a name: the batch and, of texts, their length."""
-        names = ["length"] if len(self.net.varying) == 1 else [f"length_{dim}" for dim in self.net.varying]
-        return {0: "batch", **dict(zip(self.net.varying, names, strict=True))}
+        names = ["length"] if len(self.net.dynamic_dims) == 1 else [f"length_{dim}" for dim in self.net.dynamic_dims]
+        return {0: "batch", **dict(zip(self.net.dynamic_dims, names, strict=True))}
 
     @property
     def input_name(self) -> str:
@@ -95,7 +95,7 @@ class Exportable:
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The module as torch.export has it, for any number of samples. Raises FtrunError where it is not taken."""
-        sizes = {0: (1, None), **self.net.varying}
+        sizes = {0: (1, None), **self.net.dynamic_dims}
         free = {dim: Dim(self.free[dim], min=least, max=most) for dim, (least, most) in sizes.items()}
         try:
             with torch.no_grad(), redirect_stderr(StringIO()), warnings.catch_warnings():

@@ -85,7 +85,7 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
 
 
 def _exportable(run: Opened, request: Request) -> Exportable:
-    net = run.net.merged()
+    net = run.net.folded()
     on_cpu = net if run.device.type == "cpu" else copy.deepcopy(net).cpu()
     code = run.spec.backbone.library_code(net)
     return Exportable(on_cpu.eval(), request.raw, about.metadata(run, raw=request.raw), code)

@@ -89,7 +89,7 @@ class TextInput(InputSpec):
         return self.pad_id
 
     @property
-    def varying(self) -> dict[int, tuple[int, int]]:
+    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
         """Of tokens [B, T], T."""
         return {1: (1, self.length)}
 

@@ -27,7 +27,7 @@ def add_adapters(net: ftrun.Net, options: Lora) -> ftrun.Net:
     inject_adapter_in_model(config, net.model)
     for parameter in learning:  # peft took the gradient from all but its own
         parameter.requires_grad_(True)
-    net.merges.append(fold)
+    net.fold_hooks.append(fold)
     return net.train(training)
 
 

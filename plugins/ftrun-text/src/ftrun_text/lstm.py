@@ -87,7 +87,7 @@ class LstmNet(ftrun.Net):
     model: LstmModel
 
     @property
-    def varying(self) -> dict[int, tuple[int, int]]:
+    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
         """None: torch.export unrolls an LSTM, so that texts are padded to one length there."""
         return {}
 
@@ -111,7 +111,7 @@ class LstmNet(ftrun.Net):
             self.model.embedding = new
         super().set_input(input)
 
-    def adapted(
+    def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
         input: Mapping[str, Any],  # noqa: A002

@@ -54,7 +54,7 @@ class EncoderNet(ftrun.Net):
         self.input = input.changed(config=to_json(config))
         self.pad_id = self.input.pad_id
 
-    def adapted(
+    def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
         input: Mapping[str, Any],  # noqa: A002  (the contract's word)

@@ -161,7 +161,7 @@ def exports(subject: Subject, place: Path) -> None:
     """torch.export takes the net, with any number of samples, and what it gives computes the same."""
     net = subject.net(place).eval()
     three = ready_inputs(net, 3)
-    sizes = {0: (1, 1024), **net.varying}
+    sizes = {0: (1, 1024), **net.dynamic_dims}
     dims = {dim: torch.export.Dim(f"size_{dim}", min=least, max=most) for dim, (least, most) in sizes.items()}
     try:
         with warnings.catch_warnings():
@@ -174,7 +174,7 @@ def exports(subject: Subject, place: Path) -> None:
             "written down.",
         )
     with torch.no_grad():
-        tried = [three, ready_inputs(net)] if net.varying else [three]
+        tried = [three, ready_inputs(net)] if net.dynamic_dims else [three]
         same = all(close(program.module()(x), net(x), 1e-3) for x in tried)
     expect(same, "what torch.export makes of it computes something else.", "Keep no state between calls.")
 
