@@ -47,3 +47,11 @@ def test_what_is_not_finite_sets_the_flag(switch, value, monkeypatch):
     finite.clear()
     finite.look([good])
     assert finite.flag.item() == 0
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_large_values_are_finite(switch, monkeypatch):
+    monkeypatch.setenv("FTRUN_ACCEL", switch)
+    finite = Finite(torch.device("cpu"))
+    finite.look([torch.full((9,), torch.finfo(torch.float32).max), torch.tensor(1.0)])
+    assert finite.flag.item() == 0

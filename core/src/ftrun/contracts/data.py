@@ -1,5 +1,6 @@
 """What a dataset gives: splits of raw samples, and their targets."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -181,10 +182,10 @@ class TensorSplit:
         return self.inputs[index], {name: values[index] for name, values in self.targets.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> "tuple[Tensor, dict[str, Tensor]]":
-        import torch
-
-        chosen = torch.as_tensor(indices)
-        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
+        chosen = index_tensor(indices).to(self.inputs.device)
+        return self.inputs.index_select(0, chosen), {
+            name: values.index_select(0, chosen) for name, values in self.targets.items()
+        }
 
 
 class Subset:
@@ -211,9 +212,7 @@ class Subset:
         return sample_name(self.split, int(self.indices[index]))
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
-        import torch
-
-        return get_items(self.split, self.indices[torch.as_tensor(indices)].tolist())
+        return get_items(self.split, self.indices[index_tensor(indices)].tolist())
 
 
 def counted(counts: Mapping[str, int], most: int = 8) -> str:
@@ -228,6 +227,13 @@ def sample_name(split: Split, index: int) -> str | None:
     """Return what people call a sample, a file's name say, if the split has names."""
     named = getattr(split, "sample_name", None)
     return named(index) if named else None
+
+
+def index_tensor(indices: Sequence[int]) -> "Tensor":
+    """Return indices as int64 [N]; torch's own way takes five times as long of a list."""
+    import torch
+
+    return torch.frombuffer(array("q", indices), dtype=torch.int64) if len(indices) else torch.empty(0).long()
 
 
 def get_items(split: Split, indices: Sequence[int]) -> Any:

@@ -215,10 +215,6 @@ class _Resident(TensorSplit):
         super().__init__(inputs, targets)
         self.embedded = embedded
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        chosen = torch.as_tensor(indices, device=self.inputs.device)
-        return self.inputs[chosen], {name: values[chosen] for name, values in self.targets.items()}
-
 
 def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
     """Return what gives the samples of `reader`, all of one size, from the memory of `device`, so that no step waits.

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split
+from ftrun.contracts.data import Split, index_tensor
 from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
 from ftrun.data import cachefolder
@@ -86,13 +86,13 @@ class MappedSplit:
         return inputs[0], {name: values[0] for name, values in targets.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        chosen = torch.as_tensor(indices)
-        inputs = self.inputs[chosen]
+        chosen = index_tensor(indices)
+        inputs = self.inputs.index_select(0, chosen)
         if self._unread:
             for position, index in enumerate(indices):
                 if index in self._unread:
                     inputs[position] = self._anew(index)
-        return inputs, {name: values[chosen] for name, values in self.targets.items()}
+        return inputs, {name: values.index_select(0, chosen) for name, values in self.targets.items()}
 
 
 class Entry:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ftrun.contracts.data import Batch, Split, get_items
+from ftrun.contracts.data import Batch, Split, get_items, index_tensor
 from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
 from ftrun.contracts.failures import shortage
 from ftrun.contracts.specs import Part
@@ -71,7 +71,7 @@ class BatchReader:
 
     def _batch(self, indices: Sequence[int]) -> Batch:
         raw, targets = _columns(get_items(self.split, indices), self.split.targets)
-        return Batch(self.collate(raw), targets, torch.as_tensor(indices), self.embedded)
+        return Batch(self.collate(raw), targets, index_tensor(indices), self.embedded)
 
 
 class Workers:

@@ -17,7 +17,6 @@ from ftrun.spec.runspec import RunSpec
 from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.finite import Finite
-from ftrun.train.accel.plainstep import plain_step
 from ftrun.train.embedded import output
 from ftrun.train.learner import Learner
 
@@ -39,7 +38,7 @@ class Guard:
         self._waits = device.type != "cpu"
         self._buffers: KeptBuffers | None = None
         self._finite = Finite(device)
-        self._make_step = Blaming(plain_step(learner.optimizer), spec.optimizer, "optimizer")
+        self._make_step = Blaming(learner.optimizer.step, spec.optimizer, "optimizer")
         fused = getattr(learner.optimizer, "_step_supports_amp_scaling", False) and self.clip is None
         self._may_skip_by_itself = device.type == "cuda" and fused and accel.enabled()
         self._skips_by_itself = (

@@ -1,7 +1,6 @@
 """What uses private APIs of torch for speed, each with the public way next to it. FTRUN_ACCEL=0 takes the public ways.
 
 finite     whether loss and gradients are finite, in one pass
-plainstep  the optimizer's step, without torch's wrapper for profilers
 graphs     a step as a CUDA graph; `buffers`, what a step changes besides the weights
 """
 
