@@ -98,12 +98,26 @@ def test_on_a_gpu_a_run_of_less_than_a_minute_measures_nothing(batches, timed):
     settings = [ComputeFormat("fp32"), ComputeFormat("bf16")]
     asked = []
 
-    def seconds_of(setting: ComputeFormat, turn: int) -> float:
+    def seconds_of(setting: ComputeFormat, turn: int, fastest: float) -> float:
         asked.append(settings.index(setting))
         return 0.1
 
     assert bool(tuning._take_turns(seconds_of, settings, torch.device("cuda"), batches)) == (batches > 600)
     assert asked == timed
+
+
+def test_a_first_step_that_takes_far_too_long_is_the_only_one(monkeypatch):
+    clock, steps = [0.0], []
+
+    def step() -> None:
+        steps.append(clock[0])
+        clock[0] += 20.0
+
+    monkeypatch.setattr(tuning, "perf_counter", lambda: clock[0])
+    assert tuning._seconds(step, CPU, 0, hopeless=15.0) == 20.0
+    assert len(steps) == 1
+    assert tuning._seconds(step, CPU, 0, hopeless=25.0) == 20.0
+    assert len(steps) == 3
 
 
 def test_what_the_spec_says_is_not_measured(catalogue):

@@ -9,6 +9,7 @@ processor that has instructions for it, and halves that of EfficientNet-Lite's b
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -40,6 +41,7 @@ _SLICE = 0.05  # seconds: what is timed at once
 _PART_OF_RUN, _MOST_SECONDS = 0.05, 40.0  # what measuring may take
 _TRAINING = 3  # times what inference takes, forward and backward
 _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
+_LONG = 5.0  # seconds: what a first step takes beside its own work, to set up kernels, is little of that
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,12 @@ def _measure(
         else:
             _embed(net, batch, device, setting)
 
-    def seconds_of(setting: ComputeFormat, turn: int) -> float | None:
+    def seconds_of(setting: ComputeFormat, turn: int, fastest: float) -> float | None:
         check()
         setting.apply(net)
         graphs.forget()
         try:
-            return _seconds(partial(batch_of, setting), device, turn)
+            return _seconds(partial(batch_of, setting), device, turn, max(_LONG, _HOPELESS_COLD * fastest))
         except (RuntimeError, SpecError):  # no kernel in this precision, or no memory: the run itself says so
             return None
 
@@ -172,7 +174,7 @@ def _measure(
 
 
 def _take_turns(
-    seconds_of: Callable[[ComputeFormat, int], float | None],
+    seconds_of: Callable[[ComputeFormat, int, float], float | None],
     settings: list[ComputeFormat],
     device: torch.device,
     batches: int,
@@ -183,7 +185,7 @@ def _take_turns(
     for turn in range((_ROUNDS if device.type == "cpu" else _ROUNDS_ON_GPU) + 1):
         hopeless = _HOPELESS_COLD if turn == 1 else _HOPELESS
         for setting in settings if turn == 0 else _hopeful(least, hopeless):
-            seconds = seconds_of(setting, turn)
+            seconds = seconds_of(setting, turn, min(least.values(), default=math.inf))
             if seconds is None:
                 least.pop(setting, None)
                 continue
@@ -230,10 +232,16 @@ def _embed(net: Net, batch: Batch, device: torch.device, setting: ComputeFormat)
         torch.accelerator.synchronize(device)
 
 
-def _seconds(step: Callable[[], None], device: torch.device, turn: int) -> float:
-    """Return the mean seconds of as many steps as fill a slice of time; the first turn is a single one."""
+def _seconds(step: Callable[[], None], device: torch.device, turn: int, hopeless: float) -> float:
+    """Return the mean seconds of as many steps as fill a slice of time; the first turn is a single one.
+
+    hopeless: seconds of a first step on a CPU after which there is no second one
+    """
     for _ in range(WARM_UP + 1 if device.type == "cuda" else turn == 0):
+        began = perf_counter()
         step()
+        if device.type == "cpu" and (cold := perf_counter() - began) > hopeless:
+            return cold
     steps, began, taken = 0, perf_counter(), 0.0
     while taken < _SLICE and not (turn == 0 and steps == 1):
         step()
