@@ -38,7 +38,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class EpochInfo:
-    """One epoch's figures."""
+    """One epoch's metrics."""
 
     epoch: int
     """From 1."""

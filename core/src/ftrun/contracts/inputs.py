@@ -69,32 +69,32 @@ class InputSpec(BaseModel):
 
     @abstractmethod
     def collate(self, raw: Any) -> Any:
-        """One tensor that travels to the device, from a list of raw inputs or from a whole raw batch."""
+        """Return one tensor that travels to the device, from a list of raw inputs or from a whole raw batch."""
 
     @abstractmethod
     def prepare(self, batch: Any) -> Any:
-        """What `Net.features` takes, from what `collate` gave, once it is on the device."""
+        """Return what `Net.features` takes, from what `collate` gave, once it is on the device."""
 
     @abstractmethod
     def example(self, count: int) -> Any:
-        """`count` made-up raw inputs, always the same: to try a net on."""
+        """Return `count` made-up raw inputs, always the same: to try a net on."""
 
     def alternatives(self) -> Iterator[tuple[Self, str]]:
-        """Inputs that a net might take where it does not take this one, each with what the user is told then."""
+        """Yield inputs that a net might take where it does not take this one, each with a sentence for the user."""
         yield from ()
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Any:
-        """One raw input from a file. Raises DataError, with the path, where it cannot be read."""
+        """Return one raw input from a file. Raises DataError, with the path, where it cannot be read."""
         raise SpecError(f"{os.fspath(path)}: what this net takes ({cls.__name__}) is not read from files.")
 
     @classmethod
     def of_line(cls, line: str) -> Any:
-        """One raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
+        """Return one raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
         raise SpecError(f"--lines: what this net takes ({cls.__name__}) is not a line of a file.")
 
     def raw(self, given: Any) -> Any:
-        """One raw input from what a user has in hand: a path where `read` reads one, or the input in some form."""
+        """Return one raw input from what a user has: a path where `read` reads one, or the input in some form."""
         return given
 
     def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
@@ -107,15 +107,15 @@ class InputSpec(BaseModel):
         return self, []
 
     def shown(self, raw: Any) -> str | bytes | None:
-        """A raw input for people: a text, or the bytes of a picture as a file; None if it cannot be shown."""
+        """Return a raw input for people: a text, or the bytes of a picture as a file; None if it cannot be shown."""
         return raw if isinstance(raw, str) else None
 
     def taken(self, *, raw: bool) -> str:
-        """What an exported net takes, in words; raw: one that begins after `prepare`."""
+        """Return in words what an exported net takes; raw: one that begins after `prepare`."""
         return "what `input` makes of it"
 
     def limits(self) -> Iterator[str]:
-        """Sentences on what a net does not see of such an input."""
+        """Yield sentences on what a net does not see of such an input."""
         yield from ()
 
     @property
@@ -140,20 +140,20 @@ class InputSpec(BaseModel):
         return {}
 
     def collate_options(self) -> Any:
-        """The options that what `collate` gives depends on, as JSON values."""
+        """Return the options that what `collate` gives depends on, as JSON values."""
         return self.model_dump(mode="json")
 
     def changed(self, **fields: Any) -> Self:
-        """This input with the fields that a spec's `input` overrides; the result is validated again."""
+        """Return this input with the fields that a spec's `input` overrides; the result is validated again."""
         return type(self).model_validate({**dict(self), **fields})
 
     def saved(self) -> dict[str, Any]:
-        """All fields as JSON values, those that are kept in files included: what `restored` takes."""
+        """Return all fields as JSON values, those that are kept in files included: what `restored` takes."""
         return {**self.model_dump(mode="json"), **{field: getattr(self, field) for field in self.kept_in_files}}
 
     @classmethod
     def restored(cls, saved: Mapping[str, Any]) -> Self:
-        """The input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
+        """Return the input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
         try:
             return cls.model_validate_json(json.dumps(saved))
         except ValueError:
@@ -161,7 +161,7 @@ class InputSpec(BaseModel):
 
     @classmethod
     def overrides(cls) -> type[BaseModel]:
-        """The model of a spec's `input`: the same fields, each of them optional."""
+        """Return the model of a spec's `input`: the same fields, each of them optional."""
         return _overrides(cls)
 
 

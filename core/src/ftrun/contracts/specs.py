@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(Part):
-    """Raw samples to learn from and to be judged on.
+    """Raw samples to learn from and to be evaluated on.
 
     input_kind: what its raw inputs are, by the word of `InputSpec.raw_kind`, so that a spec that has them go through a
         net for others is refused before anything is loaded; None where that is known once it is built
@@ -79,13 +79,13 @@ class Backbone(Fittable):
 
     @abstractmethod
     def build(self, overrides: Mapping[str, Any]) -> "Net":
-        """The pretrained net with the head that it came with; the core gives it the one that the targets need.
+        """Return the pretrained net with the head that it came with; the core gives it the one that the targets need.
 
         overrides: the fields of its input that the spec changes, to be applied with `InputSpec.changed`
         """
 
     def without_weights(self) -> Self:
-        """The same backbone, whose net has whatever weights: for whoever has its weights, as a resumed run does.
+        """Return the same backbone, whose net has whatever weights: for whoever has its weights, as a resumed run does.
 
         A part that fetches weights gives itself with the option that fetches none.
         """
@@ -97,7 +97,7 @@ class Backbone(Fittable):
         return None
 
     def library_code(self, net: "Net") -> str | None:
-        """Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
+        """Return Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
 
         The last line is an expression, its value; imports come before it: "import timm\\ntimm.create_model(...)".
         An exporter runs it, and takes it only where the net's weights fit into what it makes.
@@ -107,7 +107,7 @@ class Backbone(Fittable):
         return None
 
     def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
-        """The net of a run that goes on or is opened again, with whatever weights.
+        """Return the net of a run that goes on or is opened again, with whatever weights.
 
         A part whose architecture is in the saved input builds it from it, and fetches nothing.
 
@@ -131,7 +131,7 @@ class Modifier(Fittable):
 
     @abstractmethod
     def build(self, net: "Net") -> "Net":
-        """The changed net, the same object or another one; keeps `targets`. Raises SpecError where it does not fit."""
+        """Return the changed net, the same object or another, with its `targets`. Raises SpecError if it cannot be."""
 
 
 class Augmentation(Part):
@@ -145,7 +145,7 @@ class Augmentation(Part):
 
     @abstractmethod
     def build(self) -> Callable[[Batch, SampleRandom], Batch]:
-        """A function that gives a changed batch and leaves the one it is given alone.
+        """Return a function that returns a changed batch and leaves its argument alone.
 
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
         """
@@ -159,7 +159,7 @@ class Loss(Part):
 
     @abstractmethod
     def build(self, target: Target, values: "Tensor") -> "nn.Module":
-        """A module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
+        """Return a module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
 
         It may have parameters, which learn as the net's do, and buffers, which its `forward` may write to in training:
         both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to
@@ -184,7 +184,7 @@ class Optimizer(Part):
 
     @abstractmethod
     def build(self, params: Any) -> Any:
-        """A `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
+        """Return a `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
 
 
 class Scheduler(Part):
@@ -194,13 +194,13 @@ class Scheduler(Part):
 
     @abstractmethod
     def build(self) -> Callable[[float], float]:
-        """The factor on the learning rate as a pure function of progress, 0 at the first step to 1 after the last."""
+        """Return the factor on the rate as a pure function of progress, 0 at the first step to 1 after the last."""
 
 
 class Metric(Part):
-    """A figure that judges predictions. `kinds` are the kinds of target that it works on.
+    """A measure of predictions. `kinds` are the kinds of target that it works on.
 
-    higher_is_better: whether more of it is better, or of each of its figures; None where none can be monitored.
+    higher_is_better: whether more of it is better, or of each number that it gives; None where none can be monitored.
     """
 
     role = "metric"
@@ -209,14 +209,14 @@ class Metric(Part):
 
     @property
     def key(self) -> str:
-        """Its name in metrics and results, `f1_macro`: distinct for options that give distinct figures."""
+        """Its name in metrics and results, `f1_macro`: distinct for options that give distinct numbers."""
         return self.name.replace("-", "_")
 
     @abstractmethod
     def build(self, target: Target) -> Any:
-        """An object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`.
+        """Return an object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`.
 
-        `compute()` gives a number, a tensor, or a mapping of names to these: figures `key/name`.
+        `compute()` gives a number, a tensor, or a mapping of names to these: metrics `key/name`.
         """
 
 
@@ -227,7 +227,7 @@ class Observer(Part):
 
     @abstractmethod
     def build(self) -> object:
-        """An object whose methods marked `@ftrun.hookimpl` are called as the run goes on (`ftrun.contracts.events`)."""
+        """Return an object whose methods marked `@ftrun.hookimpl` are called as the run goes on."""
 
 
 class Exporter(Part):
@@ -245,7 +245,7 @@ class Exporter(Part):
 
     @abstractmethod
     def build(self) -> Any:
-        """An object with these methods; `model` is an `ftrun_export.Exportable`.
+        """Return an object with these methods; `model` is an `ftrun_export.Exportable`.
 
         write(model, file) -> dict or None: write the model to `file`, and what else belongs to it beside, in the same
             empty folder, under names that begin as the file's does; the dict is what is to be known of it
@@ -273,7 +273,7 @@ class Hub(Part):
 
     @abstractmethod
     def build(self) -> Any:
-        """An object with this method; it is called once.
+        """Return an object with this method, which is called once.
 
         push(files, repository, *, message, private) -> str: bring the files, {their name there, "/" between folders:
             their path here}, into `repository`, which is made if it is not there, all of them or none; give the

@@ -1,7 +1,7 @@
 """What a dataset asks a net to predict. A dataset maps each target's name to one of these kinds.
 
 A new kind (masks, boxes) is one more class here; loop, loss and metrics see only `outputs` and `check`. What a sample
-misses (class -1, NaN) neither teaches nor judges: `known` says what that is, and nothing else does.
+misses (class -1, NaN) is neither trained nor evaluated on: `known` says what that is, and nothing else does.
 """
 
 import math
