@@ -465,7 +465,8 @@ def test_an_image_folder_that_is_not_there_and_an_image_that_is_torn(site, ftrun
     assert result.exit_code == 4
     torn = r"^Error: .*images/train/[ab]/[012]\.png cannot be read"
     assert re.search(torn, result.output, re.MULTILINE)
-    assert not Path("runs").exists()  # found while the cache was filled, before the run began
+    status = json.loads(Path("runs/spec-1/status.json").read_text())  # the run began before its inputs were decoded
+    assert (status["state"], status["step"]) == ("failed", 0)
 
     monkeypatch.setenv("FTRUN_CACHE_GB", "0")
     result = ftrun(write_spec(spec), "--set", "dataset.path=images")
