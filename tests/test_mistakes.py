@@ -465,8 +465,7 @@ def test_an_image_folder_that_is_not_there_and_an_image_that_is_torn(site, ftrun
     assert result.exit_code == 4
     torn = r"^Error: .*images/train/[ab]/[012]\.png cannot be read"
     assert re.search(torn, result.output, re.MULTILINE)
-    status = json.loads(Path("runs/spec-1/status.json").read_text())  # the run began before its inputs were decoded
-    assert (status["state"], status["step"]) == ("failed", 0)
+    assert (status()["state"], status()["step"]) == ("failed", 0)  # the run began before its inputs were decoded
 
     monkeypatch.setenv("FTRUN_CACHE_GB", "0")
     result = ftrun(write_spec(spec), "--set", "dataset.path=images")
