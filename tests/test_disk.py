@@ -29,7 +29,7 @@ LIMITED = (
 )
 SPEC = tiny_spec(
     dataset={"name": "tiny", "samples": 8, "val": True},
-    train={"epochs": 30, "batch_size": 4, "checkpoint_minutes": 1e-9},
+    train={"epochs": 20, "batch_size": 4, "checkpoint_minutes": 1e-9},
 )
 FULL = "(File too large|No space left on device). Free some space, or let --out name a folder elsewhere."
 RUN, MOUNT = Path("run"), Path("mount")

@@ -185,7 +185,12 @@ def _digest_anew(manifest: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "export", [[], ["--raw"], ["--int8", "--max-drop", "0.9", "--bound", "1e-3"]], ids=["plain", "raw", "int8"]
+    "export",
+    [
+        pytest.param([], id="plain"),
+        pytest.param(["--raw"], id="raw", marks=pytest.mark.slow),
+        pytest.param(["--int8", "--max-drop", "0.9", "--bound", "1e-3"], id="int8"),
+    ],
 )
 def test_exported_files_say_what_the_run_says(here: Path, export: list[str], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")

@@ -36,7 +36,9 @@ def project(site, ftrun, monkeypatch):
     Path("B").mkdir()
     monkeypatch.chdir("A")
     pictures(Path("data"))
-    spec = tiny_spec(dataset={"name": "image-folder", "path": "data"}, train={"epochs": 1, "batch_size": 8})
+    spec = tiny_spec(
+        dataset={"name": "image-folder", "path": "data"}, train={"epochs": 1, "batch_size": 8, "workers": 0}
+    )
     result = ftrun(write_spec(spec), "--out", "run")
     assert result.exit_code == 0, result.output
     return Path.cwd()
@@ -230,7 +232,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(site, ftrun, monkeypatch, tmp_
     spec = tiny_spec(
         parts="~/own_parts.py",
         dataset={"name": "image-folder", "path": "~/pictures"},
-        train={"epochs": 1, "batch_size": 8},
+        train={"epochs": 1, "batch_size": 8, "workers": 0},
     )
     result = ftrun(write_spec(spec), "--out=~/run")
     assert result.exit_code == 0, result.output

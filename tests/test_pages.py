@@ -42,7 +42,7 @@ def photos(work):
         **next(keys for keys in specs(DOCS / "start" / "images.md")),
         "backbone": {"name": "timm", "model": "test_resnet", "pretrained": False},
         "input": {"size": 32},
-        "train": {"epochs": 2, "batch_size": 16, "precision": "fp32"},
+        "train": {"epochs": 2, "batch_size": 16, "precision": "fp32", "workers": 0},
     }
     Path("photos.json").write_text(json.dumps(spec))
 

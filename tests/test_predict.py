@@ -54,8 +54,10 @@ def images(site) -> Path:
 @pytest.fixture
 def run(images, ftrun) -> Callable[..., Path]:
     def start(**changes: Any) -> Path:
-        spec = {"dataset": {"name": "image-folder", "path": str(images)}, "metrics": ["accuracy", "f1"], **changes}
-        result = ftrun(write_spec(tiny_spec(**spec)), "--out", "run", "--device", "cpu")
+        data = {"name": "image-folder", "path": str(images)}
+        spec = tiny_spec(**{"dataset": data, "metrics": ["accuracy", "f1"], **changes})
+        spec["train"] = {"workers": 0, **spec["train"]}
+        result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
         assert result.exit_code == 0, result.output
         return Path("run")
 

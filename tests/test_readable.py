@@ -99,7 +99,7 @@ def test_the_figures_come_out_with_the_librarys_own_code(changes: dict[str, Any]
         optimizer={"name": "adamw", "lr": 0.003},
         loss="cross-entropy",
         metrics=["accuracy"],
-        train={"epochs": 3, "batch_size": 12, "precision": "fp32"},
+        train={"epochs": 3, "batch_size": 12, "precision": "fp32", "workers": 0},
         **changes,
     )
     result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")

@@ -214,7 +214,7 @@ def test_the_first_signal_ends_the_run_after_its_step(number, code, what, held_a
     ("number", "code", "what"),
     [
         pytest.param(signal.SIGINT, 130, "stopped by Ctrl-C", id="SIGINT"),
-        pytest.param(signal.SIGTERM, 143, "stopped by SIGTERM", id="SIGTERM"),
+        pytest.param(signal.SIGTERM, 143, "stopped by SIGTERM", id="SIGTERM", marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_to_every_process_of_a_run_with_workers_ends_it_after_its_step(

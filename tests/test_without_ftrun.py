@@ -56,7 +56,7 @@ def run(site, ftrun, pictures) -> dict[str, dict[str, float]]:
         input={"size": [24, 32], "crop": 0.9},
         loss="cross-entropy",
         optimizer={"name": "adamw", "lr": 0.01},
-        train={"epochs": 2, "batch_size": 4, "precision": "fp32"},
+        train={"epochs": 2, "batch_size": 4, "precision": "fp32", "workers": 0},
     )
     result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
@@ -66,7 +66,10 @@ def run(site, ftrun, pictures) -> dict[str, dict[str, float]]:
     return {each["file"]: each["label"] for each in json.loads(answers.stdout)}
 
 
-def test_values_are_those_of_predict_too(site, ftrun, pictures, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "options", [["safetensors"], pytest.param(["onnx", "--raw"], marks=pytest.mark.slow)], ids=" ".join
+)
+def test_values_are_those_of_predict_too(options, site, ftrun, pictures, monkeypatch, capsys):
     files = sorted(str(each) for each in pictures.glob("*/*"))
     lines = [f'"{file}",{BEGIN + 60 * (number % 5)}' for number, file in enumerate(files)]
     Path("times.csv").write_text("\n".join(["file,time", *lines]))
@@ -75,19 +78,18 @@ def test_values_are_those_of_predict_too(site, ftrun, pictures, monkeypatch, cap
         backbone={"name": "timm", "model": "test_resnet", "pretrained": False},
         input={"size": [24, 32]},
         loss="mse",
-        train={"epochs": 1, "batch_size": 4, "precision": "fp32"},
+        train={"epochs": 1, "batch_size": 4, "precision": "fp32", "workers": 0},
     )
     result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
     assert result.exit_code == 0, result.output
     (wanted,) = json.loads(ftrun("predict", "run", files[0], "--json").stdout)
-    for options in (["onnx", "--raw"], ["safetensors"]):
-        result = ftrun("export", "run", "--format", *options, "--out", f"net.{options[0]}")
-        assert result.exit_code == 0, result.output
-        monkeypatch.setattr(sys, "argv", ["", files[0]])
-        capsys.readouterr()
-        runpy.run_path(f"net.{options[0]}.py", run_name="__main__")
-        (said,) = re.findall(r"'time': ([\d.]+)", capsys.readouterr().out)
-        assert float(said) - BEGIN == pytest.approx(wanted["time"] - BEGIN, rel=0.01, abs=2), options
+    result = ftrun("export", "run", "--format", *options, "--out", f"net.{options[0]}")
+    assert result.exit_code == 0, result.output
+    monkeypatch.setattr(sys, "argv", ["", files[0]])
+    capsys.readouterr()
+    runpy.run_path(f"net.{options[0]}.py", run_name="__main__")
+    (said,) = re.findall(r"'time': ([\d.]+)", capsys.readouterr().out)
+    assert float(said) - BEGIN == pytest.approx(wanted["time"] - BEGIN, rel=0.01, abs=2)
     names: dict[str, Any] = {}
     code = card_code().replace('"an.jpg"', repr(files[0])).replace("checkpoints/", "run/checkpoints/")
     exec(code, names)

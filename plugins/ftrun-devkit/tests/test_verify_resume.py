@@ -53,8 +53,8 @@ def test_a_part_with_a_memory_of_its_own(site, verify_resume):
     assert result.exit_code == 1
 
 
-def test_a_run_that_fails_by_itself(site):
+def test_a_run_that_fails_by_itself(site, verify_resume):
     spec = tiny_spec(dataset={"name": "tiny", "fails_at": 7})
-    result = ftrun_process("verify-resume", write_spec(spec))
+    result = verify_resume(write_spec(spec))
     assert result.stderr == "Error: the run itself ended with 1:\nsample 7 cannot be read: it is torn.\n"
-    assert result.returncode == 1
+    assert result.exit_code == 1

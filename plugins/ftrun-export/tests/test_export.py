@@ -56,7 +56,9 @@ def images(site) -> Path:
 @pytest.fixture
 def run(site, ftrun) -> Callable[..., Path]:
     def start(**changes: Any) -> Path:
-        result = ftrun(write_spec(tiny_spec(**changes)), "--out", "run", "--device", "cpu")
+        spec = tiny_spec(**changes)
+        spec["train"] = {"workers": 0, **spec["train"]}
+        result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
         assert result.exit_code == 0, result.output
         return Path("run")
 

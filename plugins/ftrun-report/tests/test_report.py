@@ -374,10 +374,11 @@ def test_a_resumed_and_extended_run_has_its_report_anew(run, ftrun):
     assert found.row("accuracy")[1] == f"{results()['test']['accuracy']:.4f}"
 
 
-def test_what_of_the_data_is_recorded_tells_it_from_other_data(run, ftrun):
+def test_what_of_the_data_is_recorded_tells_it_from_other_data(site, ftrun):
     recorded = {}
     for name, samples in (("one", 60), ("same", 60), ("other", 61)):
-        run(name, dataset={"name": "tiny", "samples": samples}, train={"epochs": 1, "batch_size": 32})
+        spec = tiny_spec(dataset={"name": "tiny", "samples": samples}, train={"epochs": 1, "batch_size": 32})
+        assert ftrun(write_spec(spec), "--out", name).exit_code == 0
         recorded[name] = json.loads(Path(name, "resolved.json").read_text())["data"]
     assert recorded["one"] == recorded["same"]
     assert recorded["one"]["test"] == recorded["other"]["test"]
