@@ -364,7 +364,8 @@ def wheels(tmp_path_factory):
     """The core and the kit as they would be published."""
     folder = tmp_path_factory.mktemp("wheels")
     offline = ["--wheel", "--offline", "--no-build-isolation", "--out-dir", folder, "--python", sys.executable]
-    for source in ("core", "plugins/ftrun-devkit", "plugins/ftrun-export"):  # the kit exports runs
+    # The kit exports runs, and tries parts on images.
+    for source in ("core", "plugins/ftrun-devkit", "plugins/ftrun-export", "plugins/ftrun-inputs"):
         uv("build", *offline, source)
     return sorted(folder.glob("*.whl"))
 
