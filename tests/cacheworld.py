@@ -110,6 +110,7 @@ from pathlib import Path
 from typing import Literal
 from pydantic import Field
 import ftrun
+import ftrun_inputs
 
 DARKER = {darker}
 
