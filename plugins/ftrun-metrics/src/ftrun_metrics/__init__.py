@@ -1,6 +1,6 @@
-"""Metrics on torchmetrics: accuracy, top-k, precision, recall, F1, confusion matrix, MSE, MAE, R2."""
+"""Metrics: accuracy, top-k, precision, recall, F1, confusion matrix, MSE, MAE, R2."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ import ftrun
 
 FTRUN_API = "1.0"
 
-# torchmetrics takes a second to import, even lean: only `build()` imports it, through ftrun_metrics.building.
+# Only `build()` imports torch, through the modules beside this one.
 
 Average = Annotated[
     Literal["macro", "micro", "weighted"],
@@ -23,9 +23,7 @@ class Accuracy(ftrun.Metric):
     kinds = ("classes", "labels")
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import averaged
-
-        return averaged("Accuracy", target, "micro")
+        return _decisions("accuracy", target, "micro")
 
 
 class TopK(ftrun.Metric):
@@ -40,7 +38,7 @@ class TopK(ftrun.Metric):
         return f"top_{self.k}"
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import top_k
+        from ftrun_metrics.counts import Top
 
         classes = len(target.names)
         if self.k >= classes:
@@ -48,13 +46,12 @@ class TopK(ftrun.Metric):
                 f"top-k with k = {self.k} is always right, as there are {classes} classes. "
                 f"Take a k below {classes}, or leave it out."
             )
-        return top_k(self.k)
+        return Top(self.k)
 
 
 class _Averaged(ftrun.Metric):
-    """A figure of each class, averaged; `torchmetric` is what torchmetrics calls it."""
+    """A metric of each class, averaged."""
 
-    torchmetric: ClassVar[str]
     kinds = ("classes", "labels")
 
     name: str
@@ -66,29 +63,24 @@ class _Averaged(ftrun.Metric):
         return f"{self.name}_{self.average}"
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import averaged
-
-        return averaged(self.torchmetric, target, self.average)
+        return _decisions(self.name, target, self.average)
 
 
 class Precision(_Averaged):
     """Part of a class's predictions that are right."""
 
-    torchmetric = "Precision"
     name: Literal["precision"]
 
 
 class Recall(_Averaged):
     """Part of a class's samples that are found; its macro average is the balanced accuracy."""
 
-    torchmetric = "Recall"
     name: Literal["recall"]
 
 
 class F1(_Averaged):
     """Harmonic mean of a class's precision and recall."""
 
-    torchmetric = "F1Score"
     name: Literal["f1"]
 
 
@@ -99,9 +91,9 @@ class ConfusionMatrix(ftrun.Metric):
     higher_is_better = None
 
     def build(self, target: ftrun.Target) -> Any:
-        from ftrun_metrics.building import confusion_matrix
+        from ftrun_metrics.counts import Confusion
 
-        return confusion_matrix(len(target.names))
+        return Confusion(len(target.names))
 
 
 class MSE(ftrun.Metric):
@@ -140,6 +132,12 @@ class R2(ftrun.Metric):
         from ftrun_metrics.r2 import R2Score
 
         return R2Score()
+
+
+def _decisions(metric: str, target: ftrun.Target, average: str) -> Any:
+    from ftrun_metrics.counts import Decisions
+
+    return Decisions(len(target.names), metric, average, labels=isinstance(target, ftrun.Labels))
 
 
 @ftrun.hookimpl

@@ -1,15 +1,13 @@
 """Metrics of decisions, from counts: what is right, decided and true of each class or label.
 
-torchmetrics' own divide in float32, where a mean of ones may be 1.0000001, and share out a confusion matrix of all
-classes with each batch. Counts are integers, so that these are exact; they are divided once, in float64.
+torchmetrics' own divide in float32, where a mean of ones may be 1.0000001, and add up a confusion matrix of all classes
+with each batch. Counts are integers, so that these are exact; they are divided once, in float64.
 """
 
-import ftrun_metrics.lean  # noqa: F401  (before torchmetrics: it keeps the import short)
-
-# isort: split
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+from ftrun_metrics.states import Metric
 
 
 class Decisions(Metric):
@@ -18,22 +16,21 @@ class Decisions(Metric):
     Of classes: logits float [B, K] and labels int64 [B]. Of labels: logits float [B, L] and labels float [B, L], 1 or
     0, NaN where it is not known; a logit above 0 is a probability above 0.5.
 
-    figure: "Accuracy", "Precision", "Recall" or "F1Score"
+    metric: "accuracy", "precision", "recall" or "f1"
     average: "macro", "micro" or "weighted"
     """
 
-    full_state_update = False  # so that torchmetrics merges it
     right: Tensor
     decided: Tensor
     true: Tensor
     known: Tensor
 
-    def __init__(self, names: int, figure: str, average: str, *, labels: bool) -> None:
+    def __init__(self, names: int, metric: str, average: str, *, labels: bool) -> None:
         super().__init__()
-        self.figure, self.average, self.labels = figure, average, labels
+        self.metric, self.average, self.labels = metric, average, labels
         self.takes_gaps = labels
         for state in ("right", "decided", "true", "known"):
-            self.add_state(state, default=torch.zeros(names, dtype=torch.int64), dist_reduce_fx="sum")
+            self.add_state(state, torch.zeros(names, dtype=torch.int64))
 
     def update(self, outputs: Tensor, values: Tensor) -> None:
         """Count a batch; nothing here waits for the device."""
@@ -51,7 +48,7 @@ class Decisions(Metric):
             self.true.index_add_(0, values, torch.ones_like(values))
 
     def compute(self) -> Tensor:
-        """Return the figure, a float64 scalar; what has no sample and no decision counts 0, or in a macro mean of
+        """Return the metric, a float64 scalar; what has no sample and no decision counts 0, or in a macro mean of
         classes not at all."""
         # On the CPU, because not every device has float64.
         counts = [each.cpu().double() for each in (self.right, self.decided, self.true, self.known)]
@@ -64,18 +61,17 @@ class Decisions(Metric):
         return _ratio((scores * weights).sum(), weights.sum())
 
     def _of(self, right: Tensor, decided: Tensor, true: Tensor, known: Tensor) -> Tensor:
-        """Return the figure of counts of single classes or labels, or of all; known: of labels, the samples of each."""
-        if self.figure == "Accuracy" and self.labels:
+        """Return the metric of counts of single classes or labels, or of all; known: of labels, the samples of each."""
+        if self.metric == "accuracy" and self.labels:
             return _ratio(known - decided - true + 2 * right, known)
-        if self.figure == "F1Score":
+        if self.metric == "f1":
             return _ratio(2 * right, decided + true)
-        return _ratio(right, decided if self.figure == "Precision" else true)
+        return _ratio(right, decided if self.metric == "precision" else true)
 
 
-class TopK(Metric):
+class Top(Metric):
     """Logits float [B, K] and labels int64 [B] -> part of the samples whose label is among the k largest logits."""
 
-    full_state_update = False
     right: Tensor
     samples: Tensor
 
@@ -83,7 +79,7 @@ class TopK(Metric):
         super().__init__()
         self.k = k
         for state in ("right", "samples"):
-            self.add_state(state, default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+            self.add_state(state, torch.zeros((), dtype=torch.int64))
 
     def update(self, outputs: Tensor, values: Tensor) -> None:
         """Count a batch."""
@@ -101,13 +97,12 @@ class Confusion(Metric):
     A batch touches as many cells as it has samples, however many classes there are.
     """
 
-    full_state_update = False
     counts: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
-        self.add_state("counts", default=torch.zeros(classes * classes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("counts", torch.zeros(classes * classes, dtype=torch.int64))
 
     def update(self, outputs: Tensor, values: Tensor) -> None:
         """Count a batch."""

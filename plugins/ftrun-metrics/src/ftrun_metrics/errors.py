@@ -3,12 +3,10 @@
 torchmetrics' own add up in float32, and take no value for missing.
 """
 
-import ftrun_metrics.lean  # noqa: F401  (before torchmetrics: it keeps the import short)
-
-# isort: split
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+from ftrun_metrics.states import Metric
 
 
 class MeanError(Metric):
@@ -17,7 +15,6 @@ class MeanError(Metric):
     squared: whether errors are squared, or absolute
     """
 
-    full_state_update = False  # so that torchmetrics merges it
     takes_gaps = True
     total: Tensor
     count: Tensor
@@ -25,8 +22,8 @@ class MeanError(Metric):
     def __init__(self, *, squared: bool) -> None:
         super().__init__()
         self.squared = squared
-        self.add_state("total", default=torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(()))
+        self.add_state("count", torch.zeros((), dtype=torch.int64))
 
     def update(self, output: Tensor, values: Tensor) -> None:
         known = ~values.isnan()

@@ -4,13 +4,10 @@ torchmetrics' own R2Score takes values for constant where their squared deviatio
 squares in float32, and raises for a single sample: it is wrong for small values, and imprecise for values far from 0.
 """
 
-import ftrun_metrics.lean  # noqa: F401  (before torchmetrics: it keeps the import short)
-
-# isort: split
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
+
+from ftrun_metrics.states import Metric
 
 
 class R2Score(Metric):
@@ -20,15 +17,14 @@ class R2Score(Metric):
     it is not known; one that a single sample has gives NaN, and counts in the mean only where there is no other.
     """
 
-    full_state_update = False  # so that torchmetrics merges it
     takes_gaps = True
     outputs: list[Tensor]
     values: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("outputs", default=[], dist_reduce_fx="cat")
-        self.add_state("values", default=[], dist_reduce_fx="cat")
+        self.add_state("outputs")
+        self.add_state("values")
 
     def update(self, output: Tensor, values: Tensor) -> None:
         self.outputs.append(output)
@@ -36,7 +32,7 @@ class R2Score(Metric):
 
     def compute(self) -> Tensor:
         # On the CPU, because not every device has float64.
-        output, values = (dim_zero_cat(each).cpu().double() for each in (self.outputs, self.values))
+        output, values = (torch.cat(each).cpu().double() for each in (self.outputs, self.values))
         return torch.stack(
             [_r2(*columns) for columns in zip(output.unbind(1), values.unbind(1), strict=True)]
         ).nanmean()
