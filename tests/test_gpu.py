@@ -22,6 +22,8 @@ from ftrun.train import tuning
 from ftrun.train.accel import graphs
 from ftrun.train.assemble import assemble
 from ftrun.train.device import choose_device
+from ftrun.train.prepare import choose_precision
+from ftrun.train.signals import Signals
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -210,7 +212,8 @@ def test_the_choice_of_precision_runs_there(site, monkeypatch):
     monkeypatch.setenv("FTRUN_CACHE", str(site / "cache"))
     said: list[str] = []
     spec = spec_with(dataset={"name": "tiny", "samples": 1704}, train={"epochs": 2})
-    assemble(check_spec(spec, installed()), torch.device("cuda"), said.append)
+    job = assemble(check_spec(spec, installed()), torch.device("cuda"), said.append)
+    choose_precision(job, said.append, Signals())
     assert said[-1].startswith("precision: ")
     assert said[-1].endswith("and remembered)")
 
