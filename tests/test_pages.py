@@ -69,7 +69,8 @@ def test_the_first_steps_with_a_table_of_fewer_images(photos, ftrun):
 def test_the_guides(page, photos, ftrun):
     if any("runs/photos-1" in block.code for block in blocks(page) if block.pasted):
         assert ftrun("photos.json", "--device", "cpu").exit_code == 0
-    paste(page, ftrun)
+    # What int8 costs a net that has hardly learned anything is chance.
+    paste(page, ftrun, {"--max-drop 0.1": "--max-drop 1"} if page.stem == "export" else {})
 
 
 @pytest.mark.parametrize("page", [page for page in [*PAGES, *READMES] if any(specs(page))], ids=name)

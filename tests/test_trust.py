@@ -215,3 +215,6 @@ def test_a_parts_file_of_before_may_still_import_what_is_made_up_as_it_runs(alon
         + parts_of("backbone", "TinyBackbone")
     )
     assert ftrun("check", write_spec(tiny_spec(parts="own_parts.py", backbone="mine"))).exit_code == 0
+    Path("own_parts.py").write_text(parts_of("backbone", "TinyBackbone"))
+    assert ftrun("check", write_spec(tiny_spec(parts="own_parts.py", backbone="mine"))).exit_code == 0
+    assert "helper" not in sys.modules, "it would be in the way of the next project's"

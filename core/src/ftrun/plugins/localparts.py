@@ -7,7 +7,7 @@ imports from beside it is read with it, and runs as it was read.
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec
@@ -114,7 +114,7 @@ class PartsFile:
         spec = AsRead.spec(self.module, folder / self.name, self.source)
         module = module_from_spec(spec)
         finder, on_path = Neighbours(folder, self.beside), None if self.copied else str(folder)
-        _LOADED.append((self, finder, on_path))
+        _LOADED.append((self, finder, on_path, frozenset(sys.modules)))
         sys.modules[self.module] = module
         sys.meta_path.insert(0, finder)
         if on_path is not None:
@@ -138,17 +138,27 @@ def known_parts() -> Path | None:
     return data / "ftrun" / "known-parts" if data else None
 
 
-_LOADED: list[tuple[PartsFile, Neighbours, str | None]] = []
-"""What `load` has put into sys.modules, sys.meta_path and sys.path: one file or none. Those are the whole process's."""
+_LOADED: list[tuple[PartsFile, Neighbours, str | None, frozenset[str]]] = []
+"""What `load` has put into sys.modules, sys.meta_path and sys.path: one file or none. Those are the whole process's.
+
+Last, the names in sys.modules before."""
 
 
 def _forget() -> None:
     while _LOADED:
-        file, finder, on_path = _LOADED.pop()
-        for name in (file.module, *finder.loaded()):
-            sys.modules.pop(name, None)
+        file, finder, on_path, before = _LOADED.pop()
         sys.meta_path[:] = [each for each in sys.meta_path if each is not finder]
         sys.path[:] = [each for each in sys.path if each is not on_path]
+        for name in (file.module, *finder.loaded(), *(_found_in(on_path, before) if on_path else ())):
+            sys.modules.pop(name, None)
+
+
+def _found_in(folder: str, before: Collection[str]) -> list[str]:
+    """Return the modules that were imported from a folder only because it was on the path; none if it still is."""
+    if Path(folder).resolve() in {Path(each).resolve() for each in sys.path}:
+        return []
+    specs = {name: getattr(module, "__spec__", None) for name, module in sys.modules.items() if name not in before}
+    return [name for name, spec in specs.items() if spec and spec.origin and Path(spec.origin).is_relative_to(folder)]
 
 
 def sources_of(module: str) -> dict[str, bytes]:
