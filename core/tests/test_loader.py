@@ -55,6 +55,26 @@ def test_every_sample_once_in_order_or_shuffled():
         assert labels == [each % 3 for each in ids]
 
 
+def test_a_batch_that_is_looked_at_alone_notes_no_sample():
+    """Which one it is depends on what is cached, and so would the samples that an error names first."""
+
+    class Torn(TensorSplit):
+        def __getitems__(self, indices):
+            return [self[index] for index in indices]
+
+        def __getitem__(self, index):
+            if index == 5:
+                raise DataError("torn")
+            return super().__getitem__(index)
+
+    whole = memory(10)
+    reader = loader(Torn(whole.inputs, whole.targets), corrupt=1)
+    assert reader.one_in_order(1).ids.tolist() == [4, 6, 7]
+    assert reader._corrupt.samples == []
+    list(reader.in_order())
+    assert [each.sample for each in reader._corrupt.samples] == [5]
+
+
 def test_the_order_is_a_function_of_seed_and_epoch():
     reader = loader(memory(50))
     first = contents(shuffled(reader, 0, 1))

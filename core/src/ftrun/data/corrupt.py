@@ -46,6 +46,6 @@ class CorruptSamples:
         self._samples[split, sample] = UnreadableSample(split, sample, reason)
         count = len(self._samples)
         if count > self.limit:
-            listed = "\n".join(f"  {each.split} {each.sample}: {each.reason}" for each in self.samples)
+            listed = "\n".join(f"  {each.split} {each.sample}: {each.reason}" for each in self.in_order)
             raise DataError(f"{count} samples cannot be read, and train.on_corrupt allows for {self.limit}:\n{listed}")
         self._say(f"skipped sample {sample} of {split}, {count} of at most {self.limit}: {reason}")

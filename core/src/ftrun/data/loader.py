@@ -91,11 +91,14 @@ class Loader:
     def one_in_order(self, number: int, ready: Ready | None = None) -> Batch | None:
         """Return one batch of those that `in_order` gives, counted on from the start where there are fewer.
 
-        Where none of its samples can be read, it is the next one that has some; None where no batch has any.
+        Where none of its samples can be read, it is the next one that has some; None where no batch has any. What
+        cannot be read is not noted: which batch it is may depend on the cache.
         """
         portions = self._in_order()
         for place in range(len(portions)):
-            batch = self._checked(self._read_together([portions[(number + place) % len(portions)]]))
+            batch, _ = self._read_together([portions[(number + place) % len(portions)]])  # nothing is skipped yet
+            if isinstance(batch, FtrunError):
+                raise batch
             if batch is not None:
                 return (ready or identity)(batch)
         return None
