@@ -56,21 +56,21 @@ def specs(page: Path) -> Iterator[dict[str, Any]]:
 def paste(page: Path, ftrun: Callable[..., Result], changes: Mapping[str, str] | None = None) -> None:
     """Make the page's files in the working folder and run its code and its commands, in order.
 
-    changes: what in files, code and commands is to be another text, such as a number of epochs
+    changes: what in the files is to be another text, such as a number of epochs
     """
     names: dict[str, Any] = {"__name__": "pasted"}
     changes = dict(changes or {})
     for block in blocks(page):
-        code = block.code
-        for old in [each for each in changes if each in code and (block.title or block.pasted)]:
-            code = code.replace(old, changes.pop(old))
         if block.title:
+            text = block.code
+            for old in [each for each in changes if each in text]:
+                text = text.replace(old, changes.pop(old))
             Path(block.title).parent.mkdir(parents=True, exist_ok=True)
-            Path(block.title).write_text(code)
+            Path(block.title).write_text(text)
         elif block.pasted and block.language == "python":
-            exec(compile(code, str(page), "exec"), names)
+            exec(compile(block.code, str(page), "exec"), names)
         elif block.pasted:
-            for line in code.splitlines():
+            for line in block.code.splitlines():
                 _run(line, ftrun)
     assert not changes, f"{page} has nothing of {changes}"
 

@@ -123,6 +123,19 @@ def test_a_run_that_is_interrupted_while_it_decodes_goes_on(pictures, monkeypatc
     assert json.loads(one)["sha256"]["model.safetensors"] == json.loads(other)["sha256"]["model.safetensors"]
 
 
+def test_what_is_recorded_is_of_the_data_that_it_goes_on_with(pictures):
+    with pytest.raises(Interrupted):
+        begun(pictures, "run", Stopping())
+    before = json.loads(Path("run/resolved.json").read_text())
+    for number in (0, 2):
+        Path(f"pictures/a/{number}.png").rename(f"pictures/b/{number}.png")
+    resume(RunFolder.existing(Path("run")), installed(), None, None)
+    begun(pictures, "straight")
+    one, other = (json.loads(Path(name, "resolved.json").read_text()) for name in ("straight", "run"))
+    assert one["class_counts"] != before["class_counts"]
+    assert one == other
+
+
 def test_what_is_wrong_with_the_spec_makes_no_folder(pictures):
     for changes in ({"metrics": ["mae"]}, {"dataset": {"name": "image-folder", "path": "elsewhere"}}):
         with pytest.raises(FtrunError):

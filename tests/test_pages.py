@@ -42,7 +42,8 @@ def photos(work):
         **next(keys for keys in specs(DOCS / "start" / "images.md")),
         "backbone": {"name": "timm", "model": "test_resnet", "pretrained": False},
         "input": {"size": 32},
-        "train": {"epochs": 2, "batch_size": 16, "precision": "fp32", "workers": 0},
+        # What int8 costs a net of two epochs is chance; of six, nothing: measured over seeds, threads and processors.
+        "train": {"epochs": 6, "batch_size": 16, "precision": "fp32", "workers": 0},
     }
     Path("photos.json").write_text(json.dumps(spec))
 
@@ -69,8 +70,7 @@ def test_the_first_steps_with_a_table_of_fewer_images(photos, ftrun):
 def test_the_guides(page, photos, ftrun):
     if any("runs/photos-1" in block.code for block in blocks(page) if block.pasted):
         assert ftrun("photos.json", "--device", "cpu").exit_code == 0
-    # What int8 costs a net that has hardly learned anything is chance.
-    paste(page, ftrun, {"--max-drop 0.1": "--max-drop 1"} if page.stem == "export" else {})
+    paste(page, ftrun)
 
 
 @pytest.mark.parametrize("page", [page for page in [*PAGES, *READMES] if any(specs(page))], ids=name)

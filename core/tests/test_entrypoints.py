@@ -43,3 +43,9 @@ def test_the_first_on_the_path_counts(path):
         EntryPoint("parts", "1.0", "a", "one"),
         EntryPoint("parts", "1.0", "b", "two"),
     ]
+
+
+def test_one_that_offers_nothing_any_more_hides_an_older_one(path):
+    put(path[0], "parts", "2.0", text="")
+    put(path[1], "Parts", "1.0")
+    assert entry_points() == []

@@ -25,11 +25,11 @@ _MEMORY = ("Cannot allocate memory", "can't allocate memory", "failed to map seg
 
 @contextmanager
 def library_errors(message: str, kind: type[FtrunError] = SpecError) -> Iterator[None]:
-    """Turn what a library raises in the block into one error: `message`, and the first line of what it said.
+    """Turn what a library raises in the block into one error: `message`, and the first line of its own.
 
-    It is for calls on what the user brought, a file that may be damaged or a size that may not fit, which libraries
-    answer with whatever they happen to stumble over. Expected errors pass, and so do mistakes in the caller's own code
-    (a wrong name or type in its module or package), which keep their traceback.
+    It is for calls on the user's input, a file that may be damaged or a size that may not fit, on which libraries raise
+    any exception. Expected errors pass, and so do mistakes in the caller's own code (a wrong name or type in its module
+    or package), which keep their traceback.
     """
     try:
         yield

@@ -10,7 +10,7 @@ _IMPORT = re.compile(r"^from (\S+) import (\w+) as", re.MULTILINE)
 
 
 def lazily(module: str, file: str) -> tuple[list[str], Callable[[str], Any]]:
-    """Return `__all__` and `__getattr__` of a module whose names its stub, the file `.pyi` beside it, imports.
+    """Return `__all__` and `__getattr__` of a module whose names its stub, the file `.pyi` of its name, imports.
 
     Type checkers read the same stub, so that the names stand in one place.
     """

@@ -85,7 +85,7 @@ class Backbone(Fittable):
         """
 
     def without_weights(self) -> Self:
-        """Return the same backbone, whose net has whatever weights: for whoever has its weights, as a resumed run does.
+        """Return the same backbone, whose net has any weights: a resumed run has its own.
 
         A part that fetches weights gives itself with the option that fetches none.
         """
@@ -107,7 +107,7 @@ class Backbone(Fittable):
         return None
 
     def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
-        """Return the net of a run that goes on or is opened again, with whatever weights.
+        """Return the net of a run that is resumed or opened again, with any weights.
 
         A part whose architecture is in the saved input builds it from it, and fetches nothing.
 

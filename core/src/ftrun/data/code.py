@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
@@ -45,10 +45,7 @@ def code_of(classes: Iterable[type]) -> dict[str, str]:
         if library is None:
             read = sources_of(name)
             files = [] if read else _files_of(name)
-            # Of local parts, it is what was read of them that counts, whatever their files hold by now.
-            digests = [[path, hashlib.sha256(source).hexdigest()] for path, source in sorted(read.items())]
-            own_parts = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-            states[name] = own_parts if read else _core() if name == "ftrun" else _digest(files)
+            states[name] = _digest_of_sources(read) if read else _core() if name == "ftrun" else _digest(files)
             ahead |= set() if name == "ftrun" else _imports(files, read.values())
         else:
             states[name] = library
@@ -76,6 +73,12 @@ def _core() -> str:
     return _digest(_files_of("ftrun"))
 
 
+def _digest_of_sources(read: Mapping[str, bytes]) -> str:
+    """Return the state of local parts: of the sources that were read, since their files may have changed since."""
+    digests = [[path, hashlib.sha256(source).hexdigest()] for path, source in sorted(read.items())]
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
 def _files_of(name: str) -> list[Path]:
     """Return the files of a top-level module or package; none where there is none."""
     module = sys.modules.get(name)
@@ -92,7 +95,7 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _digest(files: list[Path]) -> str:
-    """Return the state of these files, whatever folder they are in; "" where there are none."""
+    """Return the state of these files, which their folder is no part of; "" where there are none."""
     if not files:
         return ""
     return files_fingerprint(files, os.path.commonpath([path.parent for path in files])) or "cannot be read"

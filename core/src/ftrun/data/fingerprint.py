@@ -53,7 +53,7 @@ def _content(raw: Any) -> bytes | None:
         return f"{raw.dtype} {list(raw.shape)} ".encode() + bytes(bytes_of(raw))
     if isinstance(raw, str | int | float | bytes):
         return repr(raw).encode()
-    if hasattr(raw, "tobytes") and hasattr(raw, "__array_interface__"):  # arrays, whatever the library
+    if hasattr(raw, "tobytes") and hasattr(raw, "__array_interface__"):  # arrays of any library
         return bytes(raw.tobytes())
     items = list(raw.items()) if isinstance(raw, Mapping) else raw if isinstance(raw, list | tuple) else None
     return None if items is None else _joined([_content(each) for each in items])

@@ -24,12 +24,17 @@ class EntryPoint(NamedTuple):
 
 def entry_points() -> list[EntryPoint]:
     """Return those of our group, by distribution; of one that is installed twice, those that Python would take."""
-    found: dict[str, list[EntryPoint]] = {}
+    found: list[EntryPoint] = []
+    seen: set[str] = set()
     for folder in _distributions():
+        project = os.path.splitext(os.path.basename(folder))[0].partition("-")[0].lower()  # pip writes NAME-VERSION
+        if project in seen:
+            continue
+        seen.add(project)
         if entries := [*_in_group(_text(folder, "entry_points.txt"))]:
             name, version = _name_and_version(_text(folder, "METADATA") or _text(folder, "PKG-INFO"))
-            found.setdefault(name, [EntryPoint(name, version, *entry) for entry in entries])
-    return sorted(entry for entries in found.values() for entry in entries)
+            found += [EntryPoint(name, version, *entry) for entry in entries]
+    return sorted(found)
 
 
 def _distributions() -> Iterator[str]:

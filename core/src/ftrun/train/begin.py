@@ -142,7 +142,10 @@ def resume(
                 inspect=inspect,
             )
         observers = Observers(spec, console.say, patience_of(spec, job.monitor))
-        now = {**_description(job, catalogue), "data": identity.fingerprints(job.feed.splits)}
+        description = _description(job, catalogue)
+        if "data" not in resolved:  # it ended before its data was decoded: nothing of it is older than this
+            resolved |= description
+        now = {**description, "data": identity.fingerprints(job.feed.splits)}
         if resolved.get("init_from") and not saved(folder):
             init_from.again(job.learner.net, resolved["init_from"])
             if job.learner.average:
