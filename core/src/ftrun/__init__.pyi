@@ -28,6 +28,7 @@ from ftrun.contracts.net import Heads as Heads
 from ftrun.contracts.net import Net as Net
 from ftrun.contracts.net import outputs_by_target as outputs_by_target
 from ftrun.contracts.paths import expand_path as expand_path
+from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom
 from ftrun.contracts.specs import Augmentation as Augmentation
 from ftrun.contracts.specs import Backbone as Backbone

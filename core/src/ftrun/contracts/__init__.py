@@ -4,6 +4,7 @@ specs      the roles: a part is a class of one of them, its fields are its optio
 hooks      what a plugin may offer, one hook for each role
 targets    what is predicted: classes, labels, values
 data       samples, splits and batches
+trees      what batches hold: tensors, and raggeds where samples differ in length
 inputs     how raw inputs become tensors
 net        a network with named outputs
 events     what observers are called with

@@ -1,14 +1,15 @@
 """What a dataset gives: splits of raw samples, and their targets."""
 
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.printable import printable
 from ftrun.contracts.targets import Target
+from ftrun.contracts.trees import Tree, moved, pinned, tree_index, tree_split
 
 if TYPE_CHECKING:
     import torch
@@ -19,45 +20,35 @@ Sample: TypeAlias = tuple[Any, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples on their way through the net.
+    """Some samples on their way through the net: trees, whose leaves are tensors [B, ...] or Raggeds of B samples.
 
-    inputs: what `InputSpec.collate` gave
-    targets: by target's name, each [B, ...]
+    inputs: what `InputSpec.collate` gave, a tensor or a mapping of tensors
+    targets: by target's name, what `Target.collate` gave
     ids: int64 [B], each sample's index in its split
     embedded: whether the inputs are embeddings, which only the head has to see
+    extra: what augmentations and objectives hand on besides, by name
     """
 
-    inputs: Any
-    targets: "Mapping[str, Tensor]"
+    inputs: Tree
+    targets: Mapping[str, Tree]
     ids: "Tensor"
     embedded: bool = False
+    extra: Mapping[str, Tree] = field(default_factory=dict)
 
     def to(self, device: "torch.device") -> "Batch":
         """Return this batch on `device`; the copy overlaps with computing where the memory is pinned.
 
-        Targets in float64 stay where they are if the device has none.
+        What is in float64 stays where it is if the device has none.
         """
-        targets = {
-            name: values
-            if device.type == "mps" and values.itemsize > 4 and values.is_floating_point()
-            else values.to(device, non_blocking=True)
-            for name, values in self.targets.items()
-        }
-        return replace(
-            self,
-            inputs=self.inputs.to(device, non_blocking=True),
-            targets=targets,
-            ids=self.ids.to(device, non_blocking=True),
-        )
+        return self._with(lambda tree: moved(tree, device))
 
     def pin_memory(self) -> "Batch":
         """Return this batch in pinned memory (torch's DataLoader calls it by this name)."""
-        return replace(
-            self,
-            inputs=self.inputs.pin_memory(),
-            targets={name: value.pin_memory() for name, value in self.targets.items()},
-            ids=self.ids.pin_memory(),
-        )
+        return self._with(pinned)
+
+    def index(self, chosen: "Tensor") -> "Batch":
+        """Return some of the samples. chosen: bool [B], or their positions in the batch, int64 [M]."""
+        return self._with(lambda tree: tree_index(tree, chosen))
 
     def __len__(self) -> int:
         return self.ids.size(0)  # a step asks often, and len() of a tensor takes ten times as long
@@ -72,15 +63,13 @@ class Batch:
 
     def split(self, lengths: Sequence[int]) -> "list[Batch]":
         """Return this batch in parts of these lengths, nothing copied."""
-        import torch
+        parts = zip(*(tree_split(each, lengths) for each in (self.inputs, self.targets, self.ids)), strict=True)
+        extras = tree_split(self.extra, lengths) if self.extra else [self.extra] * len(lengths)
+        return [Batch(*part, self.embedded, extra) for part, extra in zip(parts, extras, strict=True)]
 
-        lengths = list(lengths)
-        inputs, ids = torch.split(self.inputs, lengths), torch.split(self.ids, lengths)
-        targets = {name: torch.split(values, lengths) for name, values in self.targets.items()}
-        return [
-            Batch(inputs[part], {name: values[part] for name, values in targets.items()}, ids[part], self.embedded)
-            for part in range(len(lengths))
-        ]
+    def _with(self, change: Callable[[Tree], Tree]) -> "Batch":
+        inputs, targets, ids = (change(each) for each in (self.inputs, self.targets, self.ids))
+        return Batch(inputs, targets, ids, self.embedded, change(self.extra) if self.extra else self.extra)
 
 
 class Split(Protocol):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.trees import Tree, joined
 
-Outputs = TypeVar("Outputs", Tensor, dict[str, Tensor])
+Outputs = TypeVar("Outputs", bound=Tree)
 
 _ONEDNN = "could not create a primitive"  # all that it says; what it cannot compute at all, it names
 
@@ -60,14 +60,14 @@ class Portions:
         self._relieve = relieve
 
     def outputs(self, compute: Callable[[Batch], Outputs], batch: Batch) -> Outputs:
-        """Return `compute(batch)`: what it gives for each sample, a tensor or tensors by name.
+        """Return `compute(batch)`: what it gives for each sample, a tree.
 
         Raises FtrunError where one sample is too much.
         """
         size = self.size
         while True:
             try:
-                found = _joined([compute(part) for part in batch.parts(self.size)])
+                found = joined([compute(part) for part in batch.parts(self.size)])
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -84,16 +84,6 @@ class Portions:
             if smaller is None:
                 raise FtrunError(TOO_LITTLE)
             self.size = smaller
-
-
-def _joined(parts: list[Outputs]) -> Outputs:
-    """The outputs of parts of a batch, for the whole of it."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    if isinstance(first, Tensor):
-        return torch.cat(parts)
-    return {name: torch.cat([part[name] for part in parts]) for name in first}
 
 
 def release(device: torch.device) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun.contracts.data import Batch
+from ftrun.contracts.trees import Tree, leaves, tree_map
 from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 
@@ -115,9 +116,9 @@ class Graphs:
 
     def _record(self, compute: Compute, batch: Batch) -> "_Recorded | str":
         """What `compute` does with such a batch, or why that cannot be recorded."""
-        inputs, targets = batch.inputs.clone(), {name: values.clone() for name, values in batch.targets.items()}
+        kept = tree_map(lambda leaf: leaf.clone(), _tree(batch))
         cpu, buffers, graph = _Cpu(), KeptBuffers(*self._modules), torch.cuda.CUDAGraph()
-        loss = self._captured(graph, compute, replace(batch, inputs=inputs, targets=targets))
+        loss = self._captured(graph, compute, replace(batch, **kept))
         gradients = [(each, gradient) for each in self._parameters() if (gradient := each.grad) is not None]
         for parameter, _ in gradients:
             parameter.grad = None
@@ -127,7 +128,7 @@ class Graphs:
         if buffers.replaced:  # each replay would begin with the tensors that were buffers while it was recorded
             buffers.restore()
             return "one puts another tensor in the place of a buffer, rather than to write to it"
-        return loss if isinstance(loss, str) else _Recorded(graph, inputs, targets, loss, gradients)
+        return loss if isinstance(loss, str) else _Recorded(graph, list(leaves(kept)), loss, gradients)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [each for module in self._modules for each in module.parameters()]
@@ -154,26 +155,33 @@ class _Recorded:
     """A graph, and the tensors that it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
-    inputs: Tensor
-    targets: dict[str, Tensor]
+    inputs: Sequence[Tensor]
+    """What it reads of a batch: the leaves of its trees."""
     loss: Tensor
     gradients: Sequence[tuple[nn.Parameter, Tensor]]
 
     def replay(self, batch: Batch) -> Tensor:
-        self.inputs.copy_(batch.inputs)
-        for name, values in self.targets.items():
-            values.copy_(batch.targets[name])
+        for kept, new in zip(self.inputs, leaves(_tree(batch)), strict=True):
+            kept.copy_(new)
         self.graph.replay()
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
         return self.loss
 
 
+def _tree(batch: Batch) -> dict[str, Tree]:
+    """What of a batch a step computes with."""
+    return {"inputs": batch.inputs, "targets": batch.targets, "extra": batch.extra}
+
+
 def _kind(batch: Batch) -> Hashable | None:
-    """What two batches have in common that the same kernels can be replayed for; None for inputs of many tensors."""
-    if not isinstance(batch.inputs, Tensor):
+    """What two batches have in common that the same kernels can be replayed for; None where lengths differ each time.
+
+    Two batches of a run have the same structure, so that their leaves come in the same order.
+    """
+    tensors = list(leaves(_tree(batch)))
+    if not all(isinstance(each, Tensor) for each in tensors):
         return None
-    tensors = (batch.inputs, *batch.targets.values())
     return batch.embedded, *((each.shape, each.dtype, each.stride()) for each in tensors)
 
 
