@@ -144,7 +144,7 @@ def test_white_scales_16_bits_to_8():
         seen = ImageInput(size=(1, 6), mean=(0.5,), std=(0.2,), white=white).collate([raw])
         assert seen.flatten().tolist() == expected
     assert ImageInput(size=(1, 6), white=255).collate(raw[None])[0, 2].tolist() == [[0, 100, 255, 255, 255, 255]]
-    assert ImageInput(size=(8, 8)).shown(raw.repeat(3, 2, 1)).startswith(b"\x89PNG")
+    assert ImageInput(size=(8, 8)).preview(raw.repeat(3, 2, 1)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])

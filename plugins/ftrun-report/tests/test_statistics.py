@@ -225,9 +225,8 @@ def test_images_are_shown_as_the_net_sees_them(shape: tuple[int, ...], size: int
     (shown,) = Pictures(split, ImageInput(size=(size, size))).add([example(0)])
     assert shown.shown is not None
     assert (shown.shown.picture or "").startswith(f"data:image/{kind};base64,")
-    assert (
-        ImageInput(size=(8, 8), mean=(0.5,) * 4, std=(1.0,) * 4).shown(torch.zeros(4, 8, 8, dtype=torch.uint8)) is None
-    )
+    four = ImageInput(size=(8, 8), mean=(0.5,) * 4, std=(1.0,) * 4)
+    assert four.preview(torch.zeros(4, 8, 8, dtype=torch.uint8)) is None
 
 
 def test_the_page_has_room_for_so_many_pictures() -> None:

@@ -47,7 +47,7 @@ class InputSpec(BaseModel):
         change, by the same word; the `kind` of the class right below this one if not given
     suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
     task: what model hubs call telling classes of such inputs, if they have a name for it
-    given: Python for what a user has in hand, as `raw` takes it
+    sample_expr: Python for what a user has in hand, as `from_user` takes it
     plain_code: how a file is prepared without ftrun, if a few lines can tell
     """
 
@@ -55,7 +55,7 @@ class InputSpec(BaseModel):
     raw_kind: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str | None] = None
-    given: ClassVar[str] = "what_it_takes"
+    sample_expr: ClassVar[str] = "what_it_takes"
     plain_code: ClassVar[PlainCode | None] = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
@@ -93,9 +93,9 @@ class InputSpec(BaseModel):
         """Return one raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
         raise SpecError(f"--lines: what this net takes ({cls.__name__}) is not a line of a file.")
 
-    def raw(self, given: Any) -> Any:
+    def from_user(self, value: Any) -> Any:
         """Return one raw input from what a user has: a path where `read` reads one, or the input in some form."""
-        return given
+        return value
 
     def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
         """Return this input as it suits the files that samples are read from, and what a user has to know of them.
@@ -106,15 +106,15 @@ class InputSpec(BaseModel):
         """
         return self, []
 
-    def shown(self, raw: Any) -> str | bytes | None:
-        """Return a raw input for people: a text, or the bytes of a picture as a file; None if it cannot be shown."""
+    def preview(self, raw: Any) -> str | bytes | None:
+        """Return what reports show of a raw input: a text, or the bytes of a picture as a file; None for nothing."""
         return raw if isinstance(raw, str) else None
 
-    def taken(self, *, raw: bool) -> str:
-        """Return in words what an exported net takes; raw: one that begins after `prepare`."""
+    def export_description(self, *, prepared: bool) -> str:
+        """Return in words what an exported net takes; prepared: whether it begins after `prepare`."""
         return "what `input` makes of it"
 
-    def limits(self) -> Iterator[str]:
+    def limitations(self) -> Iterator[str]:
         """Yield sentences on what a net does not see of such an input."""
         yield from ()
 

@@ -55,14 +55,14 @@ class Predictor:
     def predict(self, inputs: Any, top: int = 1) -> list[Any]:
         """Return a prediction for each input, in order; of several targets, {target: prediction} for each.
 
-        inputs: one or a list of what the run's input takes (its `raw`), such as paths; or a batch of them, one tensor
+        inputs: one or a list of what `from_user` of the run's input takes, such as paths; or a batch, one tensor
         top: how many of the likeliest classes to give
 
         Raises DataError for what is no such input, or cannot be read.
         """
         answers: list[Any] = []
         for batch in _in_batches(_listed(inputs), self._batch_size):
-            answers += self._answers([self._prepared(self.input.raw(each)) for each in batch], top)
+            answers += self._answers([self._prepared(self.input.from_user(each)) for each in batch], top)
         return answers
 
     def stream(

@@ -19,7 +19,7 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     """Return what goes into the file, by name: texts, those of several things in JSON."""
     net, spec = run.net, run.spec.resolved()
     return {
-        "takes": net.input.taken(raw=raw),
+        "takes": net.input.export_description(prepared=raw),
         "gives": "outputs as they are: logits, and values standardised with the mean and std of `targets`"
         if raw
         else "probabilities of classes and of labels; values as they are",

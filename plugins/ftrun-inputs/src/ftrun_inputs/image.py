@@ -57,7 +57,7 @@ class ImageInput(InputSpec):
         ".webp",
     )
     task: ClassVar[str | None] = "image-classification"
-    given: ClassVar[str] = '"an.jpg"'
+    sample_expr: ClassVar[str] = '"an.jpg"'
     plain_code: ClassVar[PlainCode | None] = CODE
 
     kind: Literal["image"] = "image"
@@ -145,18 +145,18 @@ class ImageInput(InputSpec):
         read: Tensor = _files().read_image(path)
         return read
 
-    def raw(self, given: Any) -> "Tensor":
+    def from_user(self, value: Any) -> "Tensor":
         """Return [C, H, W] from a path, a PIL image, such a tensor, or an array [H, W, C] or [H, W].
 
         uint8 or, of 16 bits a channel, uint16
         """
         import torch
 
-        if isinstance(given, torch.Tensor):
-            return given.contiguous()
-        if isinstance(given, str | os.PathLike):
-            return self.read(given)
-        image: Tensor = _files().from_memory(given)
+        if isinstance(value, torch.Tensor):
+            return value.contiguous()
+        if isinstance(value, str | os.PathLike):
+            return self.read(value)
+        image: Tensor = _files().from_memory(value)
         return image
 
     def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
@@ -171,7 +171,7 @@ class ImageInput(InputSpec):
         fitted = self if white == self.white else type(self).model_validate({**dict(self), "white": white})
         return fitted, found.notes(white or DEEPEST)
 
-    def shown(self, raw: "Tensor") -> bytes | None:
+    def preview(self, raw: "Tensor") -> bytes | None:
         """What the net sees of an image [C, H, W], as a file: its crop, at most 112 pixels high and wide."""
         if raw.ndim != 3 or raw.shape[0] not in (1, 3):
             return None
@@ -180,13 +180,13 @@ class ImageInput(InputSpec):
         file: bytes = _files().to_file(seen, most=112)
         return file
 
-    def taken(self, *, raw: bool) -> str:
+    def export_description(self, *, prepared: bool) -> str:
         """Pixels, prepared or not."""
-        if raw:
+        if prepared:
             return "float32 [batch, channels, height, width], resized, cropped, scaled and normalised as `input` says"
         return "uint8 [batch, channels, height, width], resized and cropped as `input` says; the rest is done inside"
 
-    def limits(self) -> Iterator[str]:
+    def limitations(self) -> Iterator[str]:
         """How large the images are."""
         height, width = self.size
         yield f"It sees images at {width} x {height} pixels: details that are lost at that size, it cannot see."

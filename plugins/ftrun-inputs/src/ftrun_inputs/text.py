@@ -22,7 +22,7 @@ class TextInput(InputSpec):
     kept_in_files: ClassVar[dict[str, str]] = {"tokenizer": "tokenizer.json"}
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     task: ClassVar[str | None] = "text-classification"
-    given: ClassVar[str] = '"a text"'
+    sample_expr: ClassVar[str] = '"a text"'
 
     kind: Literal["text"] = "text"
     length: int = Field(ge=1, description="Most tokens of a text, those that mark its ends included; the rest is cut.")
@@ -72,14 +72,14 @@ class TextInput(InputSpec):
             for text in range(count)
         ]
 
-    def taken(self, *, raw: bool) -> str:
+    def export_description(self, *, prepared: bool) -> str:
         """Tokens, prepared or not."""
         return (
             "int64 [batch, length]: the tokens that the tokenizer beside the file cuts texts into, the first "
             f"{self.length} of them, filled up with {self.pad_id}"
         )
 
-    def limits(self) -> Iterator[str]:
+    def limitations(self) -> Iterator[str]:
         """How long the texts are."""
         yield f"It sees the first {self.length:,} tokens of a text, words or parts of words, and not what comes after."
 

@@ -76,4 +76,4 @@ def _training(facts: Facts) -> Iterator[str]:
     corrupt = (facts.results or {}).get("corrupt") or []
     if corrupt:
         yield f"{len(corrupt):,} samples of the data could not be read and were left out: see results.json."
-    yield from facts.input.limits()
+    yield from facts.input.limitations()

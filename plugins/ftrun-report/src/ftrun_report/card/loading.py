@@ -27,7 +27,7 @@ output = output.double() * std + mean
 
 def with_ftrun(facts: Facts, folder: str) -> str:
     """Return Python that predicts with ftrun; folder: the run folder's name in it."""
-    return f'import ftrun\n\nmodel = ftrun.load("{folder}")\nprint(model.predict({facts.input.given}, top=3))\n'
+    return f'import ftrun\n\nmodel = ftrun.load("{folder}")\nprint(model.predict({facts.input.sample_expr}, top=3))\n'
 
 
 def without(facts: Facts, place: str = "checkpoints/best/") -> str | None:

@@ -80,7 +80,7 @@ class Pictures:
             return None
         try:
             raw, _ = self._split[sample]
-            found = self._prepare.shown(raw)
+            found = self._prepare.preview(raw)
         except Exception:  # one that cannot be read, or shown, is left out
             return None
         if isinstance(found, bytes):

@@ -104,7 +104,7 @@ def _pictures(snapshot: Snapshot, splits: Splits | None, prepare: InputSpec | No
     if not same_samples(split, predictions.ids, predictions.truth, snapshot.targets):
         return none, "the data's labels are not what they were in the run"
     try:
-        prepare.shown(split[int(predictions.ids[0])][0])
+        prepare.preview(split[int(predictions.ids[0])][0])
     except Exception as error:  # whatever a plugin's own input or dataset raises: the rest of the report is as good
         return none, _reason(error)
     return Pictures(split, prepare), ""
