@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
@@ -43,6 +44,7 @@ def source_of(spec: ModuleSpec | None) -> str:
         return ""
 
 
+@lru_cache(256)
 def stated_in(source: str) -> object:
     """Return what FTRUN_API is in a module's source; None where it says nothing, or not in so many words."""
     if STATED not in source:

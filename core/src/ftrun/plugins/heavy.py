@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 HEAVY = (
     "torch", "torchvision", "timm", "torchmetrics", "transformers", "numpy", "scipy", "pandas", "sklearn", "PIL",
@@ -21,18 +22,19 @@ def warning(before: set[str], source: str) -> tuple[str, ...]:
 
     before: what `loaded` gave before it was imported; source: the module's, as far as it can be read
     """
-    names = sorted((loaded() - before) | (before and before & set(at_top(source))))
+    names = sorted((loaded() - before) | (before and before & at_top(source)))
     if not names:
         return ()
     return (f"its import loads {', '.join(names)}, and each command waits for that: import it inside build().",)
 
 
-def at_top(source: str) -> Iterator[str]:
-    """Yield the heavy packages that a module's source imports as it is imported itself."""
+@lru_cache(256)  # a process that trains several runs loads the same plugins for each
+def at_top(source: str) -> frozenset[str]:
+    """Return the heavy packages that a module's source imports as it is imported itself."""
     try:
-        yield from _imported(ast.parse(source).body)
+        return frozenset(_imported(ast.parse(source).body))
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # its import says what is wrong
-        return
+        return frozenset()
 
 
 def _imported(body: Iterable[ast.stmt]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,12 @@ def arithmetic(device: torch.device) -> list[str | int]:
     ]
 
 
+_version = cache(version)  # which reads all of a distribution's description, as a mail
+
+
 def versions() -> dict[str, str]:
     """Return the versions of what decides how numbers come out."""
-    return {"ftrun": version("ftrun"), "python": platform.python_version(), "torch": version("torch")}
+    return {"ftrun": _version("ftrun"), "python": platform.python_version(), "torch": _version("torch")}
 
 
 def recorded_spec(
