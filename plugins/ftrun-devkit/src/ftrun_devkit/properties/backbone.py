@@ -18,7 +18,7 @@ _OVERRIDES: Mapping[type[InputSpec], tuple[str, Any]] = {ImageInput: ("crop", 0.
 @holds_for("backbone")
 def input_spec(subject: Subject, place: Path) -> None:
     """The net says how its inputs are prepared, of the type that the part names, and that survives JSON."""
-    net = subject.net(place)
+    net = subject.seen(place)
     expect(
         isinstance(net.input, InputSpec) and isinstance(net.input, subject.part.input_type),  # type: ignore[attr-defined]
         f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def overrides_applied(subject: Subject, place: Path) -> None:
 @torch.no_grad()
 def padding_changes_nothing(subject: Subject, place: Path) -> None:
     """A text gives the same alone as beside longer ones, with which it is padded."""
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     if not isinstance(net.input, TextInput):
         return
     texts = sorted(net.input.example(9), key=len)
@@ -83,7 +83,7 @@ def any_size(subject: Subject, place: Path) -> None:
     """A backbone that says `any_size = True` takes odd sizes, and such that are not square."""
     if not subject.part.any_size:  # type: ignore[attr-defined]
         return
-    net = subject.net(place)
+    net = subject.seen(place)
     assert isinstance(net.input, ImageInput)
     height, width = net.input.size
     size = [height + height // 2 | 1, width * 2 + 1]

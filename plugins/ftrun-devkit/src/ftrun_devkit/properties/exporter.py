@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,13 @@ def suffix_is_plain(subject: Subject, place: Path) -> None:
 @holds_for("exporter")
 def writes_where_told(subject: Subject, place: Path) -> None:
     """`write` makes the file that it is told and, if it makes more, files beside it whose names begin as that does."""
-    file = _file(subject, place)
-    subject.make(place).build().write(_model(subject), file)
-    made = sorted(each.name for each in file.parent.iterdir())
+    file, written = _file(subject, place), _written(subject, place)
+    made = sorted({Path(name).parts[0] for name in written.files})
     strange = [name for name in made if not name.startswith(file.stem)]
-    expect(file.is_file(), f"there is no {file.name} afterwards, but {', '.join(made) or 'nothing'}.", "Write `file`.")
+    found = f"there is no {file.name} afterwards, but {', '.join(made) or 'nothing'}."
+    expect(file.name in written.files, found, "Write `file`.")
     expect(
-        not strange and [each.name for each in place.iterdir()] == [file.parent.name],
+        not strange and not written.elsewhere,
         f"it also wrote {', '.join(strange) or 'elsewhere'}.",
         "Write into the folder of `file` alone, under names that begin with `file.stem`.",
     )
@@ -52,15 +53,15 @@ def writes_where_told(subject: Subject, place: Path) -> None:
 @holds_for("exporter")
 def same_answers(subject: Subject, place: Path) -> None:
     """What `open` gives says of inputs what the net says: {target: scores float32}."""
-    model = _model(subject)
-    _expect_same(_opened(subject, place, model), model, 2)
+    model = _written(subject, place).model
+    _expect_same(_opened(subject, place), model, 2)
 
 
 @holds_for("exporter")
 def any_batch(subject: Subject, place: Path) -> None:
     """The file takes one sample as well as many."""
-    model = _model(subject)
-    run = _opened(subject, place, model)
+    model = _written(subject, place).model
+    run = _opened(subject, place)
     for count in (1, 3, 8):
         try:
             _expect_same(run, model, count)
@@ -75,28 +76,23 @@ def any_batch(subject: Subject, place: Path) -> None:
 def bare_net(subject: Subject, place: Path) -> None:
     """Of a bare net (`--raw`), it takes prepared inputs and gives outputs as they are."""
     model = _model(subject, raw=True)
-    _expect_same(_opened(subject, place, model), model, 2)
+    _expect_same(_anew(subject, place, model), model, 2)
 
 
 @holds_for("exporter")
 def several_targets(subject: Subject, place: Path) -> None:
     """A net with two targets gives an output for each, by the target's name, whatever that is."""
     model = _model(subject, {"relu": target_of("labels"), "two words": target_of("values")})
-    _expect_same(_opened(subject, place, model), model, 2)
+    _expect_same(_anew(subject, place, model), model, 2)
 
 
 @holds_for("exporter")
 def file_is_enough(subject: Subject, place: Path) -> None:
     """All that is computed with comes from the file and what is beside it, wherever that is copied to."""
-    model = _model(subject)
-    file = _file(subject, place)
-    writer = subject.make(place).build()
-    writer.write(model, file)
-    x, expected = _inputs(model, 3)
-    shutil.move(file.parent, place / "elsewhere")
+    x, expected = _inputs(_written(subject, place).model, 3)
     other = _model(subject, seed=1)  # the same net with other weights
     with torch.no_grad():
-        given = writer.open(other, place / "elsewhere" / file.name)(x)
+        given = _opened(subject, place, other)(x)
     expect(
         _close(given, expected),
         "opened where the net has other weights, the file says something else than what was written.",
@@ -107,11 +103,10 @@ def file_is_enough(subject: Subject, place: Path) -> None:
 @holds_for("exporter")
 def leaves_the_net(subject: Subject, place: Path) -> None:
     """The net stays as it is: it is compared with the file afterwards."""
-    model = _model(subject)
-    before = _state(model)
-    _opened(subject, place, model)(_inputs(model, 2)[0])
+    written = _written(subject, place)
+    _opened(subject, place)(_inputs(written.model, 2)[0])
     expect(
-        _state(model) == before,
+        _state(written.model) == written.state,
         "the net is another one afterwards: its weights, or whether it trains.",
         "Work on a copy: `copy.deepcopy(model.module)`.",
     )
@@ -169,11 +164,58 @@ def _model(
 
 
 def _file(subject: Subject, place: Path) -> Path:
-    (place / "made").mkdir()
+    (place / "made").mkdir(parents=True, exist_ok=True)
     return place / "made" / f"some-net{_part(subject).suffix}"
 
 
-def _opened(subject: Subject, place: Path, model: Exportable) -> Any:
+@dataclass(frozen=True)
+class _Written:
+    """A net that the exporter has written.
+
+    state: the net's, before; elsewhere: whether it wrote outside of the file's folder
+    files: {path in that folder: content}, from where they are put into a property's own place; the folder is gone
+    """
+
+    model: Exportable
+    state: tuple[dict[str, str], bool]
+    files: dict[str, bytes]
+    elsewhere: bool
+
+
+_LAST: dict[str, Any] = {}
+"""The subject that has written last, and what: exporting takes longer than all that is asked of a file."""
+
+
+def _written(subject: Subject, place: Path) -> _Written:
+    if _LAST.get("subject") is not subject:
+        _LAST.update(subject=subject, written=_write(subject, place))
+    written: _Written = _LAST["written"]
+    return written
+
+
+def _write(subject: Subject, place: Path) -> _Written:
+    model, file = _model(subject), _file(subject, place)
+    state = _state(model)
+    subject.make(place).build().write(model, file)
+    elsewhere = [each.name for each in place.iterdir()] != [file.parent.name]
+    made = [each for each in file.parent.rglob("*") if each.is_file()]
+    files = {each.relative_to(file.parent).as_posix(): each.read_bytes() for each in made}
+    shutil.rmtree(file.parent)
+    return _Written(model, state, files, elsewhere)
+
+
+def _opened(subject: Subject, place: Path, model: Exportable | None = None) -> Any:
+    """Open what was written in another place, where the net is `model`, or the one that was written."""
+    written = _written(subject, place)
+    file = _file(subject, place / "elsewhere")
+    for name, content in written.files.items():
+        (file.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (file.parent / name).write_bytes(content)
+    return subject.make(place).build().open(model or written.model, file)
+
+
+def _anew(subject: Subject, place: Path, model: Exportable) -> Any:
+    """Write a net and open it."""
     file = _file(subject, place)
     writer = subject.make(place).build()
     writer.write(model, file)

@@ -1,5 +1,6 @@
 """What holds for modifiers alone."""
 
+import copy
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,11 +57,12 @@ def keeps_features(subject: Subject, place: Path) -> None:
 def composes_with_others(subject: Subject, place: Path) -> None:
     """Before and after every other installed modifier, it works, or refuses with a SpecError that says why."""
     own = subject.make(place)
+    torch.manual_seed(0)
+    host = subject.host()
     for other in _others(subject):
         for order in ((own, other), (other, own)):
             names = " after ".join(repr(each.name) for each in reversed(order))
-            torch.manual_seed(0)
-            net = subject.host()
+            net = copy.deepcopy(host)
             try:
                 for each in order:
                     net = each.build(net)

@@ -16,7 +16,7 @@ from ftrun_devkit.suite import holds_for
 @torch.no_grad()
 def composes(subject: Subject, place: Path) -> None:
     """`forward(x)` is `head(pool(features(x)))`."""
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     x = ready_inputs(net)
     expect(
         close(net(x), net.head(net.pool(net.features(x)))),
@@ -29,7 +29,7 @@ def composes(subject: Subject, place: Path) -> None:
 @torch.no_grad()
 def num_features_true(subject: Subject, place: Path) -> None:
     """`num_features` is the length of the embedding that `pool` gives."""
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     embedding = net.pool(net.features(ready_inputs(net)))
     wanted = [2, net.num_features]
     shape = list(embedding.shape) if net.embeds else list(embedding.shape[:2])
@@ -44,7 +44,7 @@ def num_features_true(subject: Subject, place: Path) -> None:
 @holds_for("backbone", "modifier")
 def stages_cover(subject: Subject, place: Path) -> None:
     """Every parameter is in exactly one stage, the head's in `head`, and there is another stage."""
-    net = subject.net(place)
+    net = subject.seen(place)
     mend = "Name in `stages` the paths of all that has weights, in order from input to output; not the head."
     try:
         stages = net.stages
@@ -65,7 +65,7 @@ def stages_cover(subject: Subject, place: Path) -> None:
 @torch.no_grad()
 def samples_apart(subject: Subject, place: Path) -> None:
     """In evaluation mode, what comes out for a sample does not depend on the others of its batch."""
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     x = ready_inputs(net, 3)
     expect(
         close(net(x)[:1], net(x[:1]), 1e-3),
@@ -77,7 +77,7 @@ def samples_apart(subject: Subject, place: Path) -> None:
 @holds_for("backbone", "modifier")
 def same_seed_same_weights(subject: Subject, place: Path) -> None:
     """What is not pretrained starts from torch's seed: built again, the weights are the same."""
-    one, other = (subject.net(place, seed=3).model.state_dict() for _ in range(2))
+    one, other = (net.model.state_dict() for net in (subject.seen(place), subject.net(place)))
     differing = [name for name in one if digest(one[name]) != digest(other.get(name))]
     expect(
         one.keys() == other.keys() and not differing,
@@ -130,7 +130,7 @@ def safetensors_round_trip(subject: Subject, place: Path) -> None:
     """`model`'s weights go to a safetensors file and back into a net built without weights: the same output."""
     from safetensors.torch import load_model, save_model
 
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     save_model(net.model, str(place / "weights.safetensors"))
     again = _rebuilt(subject, place, net).eval()
     try:
@@ -159,7 +159,7 @@ def survives_resume(subject: Subject, place: Path) -> None:
 @holds_for("backbone", "modifier")
 def exports(subject: Subject, place: Path) -> None:
     """torch.export takes the net, with any number of samples, and what it gives computes the same."""
-    net = subject.net(place).eval()
+    net = subject.seen(place)
     three = ready_inputs(net, 3)
     sizes = {0: (1, 1024), **net.dynamic_dims}
     dims = {dim: torch.export.Dim(f"size_{dim}", min=least, max=most) for dim, (least, most) in sizes.items()}

@@ -134,7 +134,7 @@ def picklable(subject: Subject, place: Path) -> None:
             for _, split in part.build().items():
                 pickle.loads(pickle.dumps(split))
         if subject.part.role == "backbone":
-            pickle.loads(pickle.dumps(subject.net(place).input))
+            pickle.loads(pickle.dumps(subject.seen(place).input))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         fail(
             f"it cannot go to another process: {error}.",
@@ -149,7 +149,7 @@ def _built(subject: Subject, place: Path) -> object:
 
 
 def _net(subject: Subject, place: Path) -> object:
-    return subject.net(place)
+    return subject.seen(place)
 
 
 def _loss(subject: Subject, place: Path) -> object:

@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Generator, Tensor
@@ -22,7 +23,10 @@ RESAMPLES = 2000
 EXACT_BELOW = 25
 """Samples that only one of the runs has right, below which McNemar's test is the exact one."""
 
-_AT_ONCE = 16  # resamples: their weights of ten thousand samples stay in the processor's cache
+_DRAWN_AT_ONCE = 16
+"""Resamples. The order in which random numbers are drawn follows from it, and so which ones a resample gets."""
+_SUMMED_AT_ONCE = 160_000
+"""Weights of samples, at least those of the resamples drawn at once: so many stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,16 @@ def differences(
 
 def _at_random(samples: int, resamples: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield how often each sample is drawn, and whether its outcomes are swapped: float32 [R, N], in parts."""
+    drawn = _drawn(samples, resamples)
+    while parts := list(islice(drawn, max(1, _SUMMED_AT_ONCE // (samples * _DRAWN_AT_ONCE)))):
+        weights, swaps = zip(*parts, strict=True)
+        yield torch.cat(weights), torch.cat(swaps)
+
+
+def _drawn(samples: int, resamples: int) -> Iterator[tuple[Tensor, Tensor]]:
     generator = Generator().manual_seed(0)
-    for done in range(0, resamples, _AT_ONCE):
-        shape = (min(_AT_ONCE, resamples - done), samples)
+    for done in range(0, resamples, _DRAWN_AT_ONCE):
+        shape = (min(_DRAWN_AT_ONCE, resamples - done), samples)
         drawn = torch.randint(samples, shape, generator=generator)
         weights = torch.zeros(shape).scatter_add_(1, drawn, torch.ones(1, 1).expand(shape))
         yield weights, torch.randint(2, shape, generator=generator, dtype=torch.int8).float()
