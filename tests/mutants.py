@@ -306,7 +306,7 @@ def net_mutant(name: str, kind: type[ftrun.Net] = _Net, **changes: Any) -> None:
 
 class _OtherForward(_Net):
     def forward(self, x: Any) -> Any:
-        return super().forward(x) * 2
+        return {name: 2 * output for name, output in super().forward(x).items()}
 
 
 class _LooksAround(_Net):
@@ -335,8 +335,8 @@ class _Counting(_Net):
 
 class _Detached(_Net):
     def forward(self, x: Any) -> Any:
-        output = self.head(self.pool(self.features(x)))
-        return output.detach() + self.model.features[0].weight.sum() * 0
+        nothing = self.model.features[0].weight.sum() * 0
+        return {name: output.detach() + nothing for name, output in super().forward(x).items()}
 
 
 class _Forgetful(_Net):

@@ -23,7 +23,6 @@ from support import tiny_spec, write_spec
 
 import ftrun as api
 from ftrun.cli import main
-from ftrun.contracts.net import outputs_by_target
 from ftrun.contracts.targets import Labels, Values
 from ftrun.inference.evaluation import EVALUATING
 from ftrun.inference.opened import open_run
@@ -80,7 +79,7 @@ def judged_outputs(run: Path) -> torch.Tensor:
         for batch in reading.in_order():
             inputs = opened.net.input.prepare(batch.inputs)
             with opened.setting.autocast(opened.device):
-                found.append(outputs_by_target(opened.net, opened.net(inputs))["label"].float())
+                found.append(opened.net(inputs)["label"].float())
     return torch.cat(found).softmax(1)
 
 

@@ -112,7 +112,7 @@ def small() -> Small:
 
 def learn(net: Net, optimizer: torch.optim.Optimizer, steps: int) -> None:
     for step in range(steps):
-        net(torch.full((4, 3), step + 1.0)).pow(2).sum().backward()
+        net.model(torch.full((4, 3), step + 1.0)).pow(2).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -197,7 +197,7 @@ def test_channels_last_comes_back_as_it_was(name, tmp_path):
         return net, OPTIMIZERS[name](net.parameters())
 
     def step(net: Net, optimizer: torch.optim.Optimizer) -> None:
-        net(torch.ones(2, 3, 8, 8)).pow(2).sum().backward()
+        net.head(net.embed(torch.ones(2, 3, 8, 8))).pow(2).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from ftrun import Classes, Heads, Net, Values
-from ftrun.contracts.net import outputs_by_target
 from ftrun_inputs import ImageInput
 
 
@@ -28,12 +27,25 @@ def small(**changes) -> Small:
 TARGETS = {"label": Classes(names=("a", "b", "c"))}
 
 
-def test_forward_is_head_of_pool_of_features():
-    net = small()
-    net.set_targets(TARGETS)
+def test_forward_is_by_target_what_the_head_makes_of_pool_of_features():
+    net = small().eval()
     x = torch.randn(2, 3, 8, 8)
-    assert torch.equal(net(x), net.head(net.pool(net.features(x))))
-    assert net(x).shape == (2, 3)
+    assert net(x) == {}, "there is no target yet"
+    net.set_targets(TARGETS)
+    embedding = net.pool(net.features(x))
+    assert torch.equal(net.embed(x), embedding)
+    assert list(net(x)) == ["label"]
+    assert torch.equal(net(x)["label"], net.head(embedding))
+    assert net(x)["label"].shape == (2, 3)
+
+
+def test_a_net_that_does_not_embed_hands_its_features_to_the_head():
+    net = small(embeds=False)
+    net.set_targets(TARGETS)
+    net.replace_head(nn.Sequential(nn.Conv2d(4, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(net.embed(x), net.features(x))
+    assert net(x)["label"].shape == (2, 3)
 
 
 def test_the_head_stays_in_the_librarys_module_under_its_name():
@@ -77,9 +89,8 @@ def test_several_targets_get_a_head_each():
     assert isinstance(net.head, Heads)
     output = net(torch.randn(2, 3, 8, 8))
     assert {name: tuple(value.shape) for name, value in output.items()} == {"label": (2, 3), "price": (2, 1)}
-    assert outputs_by_target(net, output) == output
     net.set_targets(TARGETS)
-    assert list(outputs_by_target(net, net(torch.randn(2, 3, 8, 8)))) == ["label"]
+    assert list(net(torch.randn(2, 3, 8, 8))) == ["label"]
 
 
 def test_a_copy_is_a_net_of_its_own():

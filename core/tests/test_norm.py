@@ -87,7 +87,7 @@ def test_frozen_statistics_stay_while_scale_and_shift_learn():
     net.freeze([], statistics=True)
     net.train()
     before = net.model.body[1].running_mean.clone()
-    net(torch.randn(8, 3, 1, 1)).square().sum().backward()
+    net.head(net.embed(torch.randn(8, 3, 1, 1))).square().sum().backward()
     assert torch.equal(net.model.body[1].running_mean, before)
     assert net.model.head[0].running_mean.any(), "the head's are fresh, and learn"
     assert all(bool(parameter.grad.any()) for parameter in net.model.body[1].parameters())

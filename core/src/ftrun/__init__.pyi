@@ -26,7 +26,6 @@ from ftrun.contracts.inputs import PlainCode as PlainCode
 from ftrun.contracts.markers import hookimpl as hookimpl
 from ftrun.contracts.net import Heads as Heads
 from ftrun.contracts.net import Net as Net
-from ftrun.contracts.net import outputs_by_target as outputs_by_target
 from ftrun.contracts.paths import expand_path as expand_path
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom

@@ -81,21 +81,21 @@ def test_the_backbone_takes_any_size_and_keeps_the_nets_promises(size):
     features = net.features(x)
     assert features.shape == (2, 16, -(-size[0] // 4), -(-size[1] // 4))
     assert net.pool(features).shape == (2, net.num_features)
-    assert net(x).shape == (2, 3)
-    assert torch.equal(net(x), net.head(net.pool(net.features(x))))
+    assert net(x)["label"].shape == (2, 3)
+    assert torch.equal(net(x)["label"], net.head(net.pool(net.features(x))))
     assert list(net.stages) == ["stem", "middle", "top", "head"]
     assert net.input.mean == (0.5, 0.5, 0.5)
 
 
 def test_the_backbone_takes_as_many_channels_as_its_input_has():
     net = backbone.Template(**NAME, width=4).build({"mean": (0.5,), "std": (0.5,)})
-    assert net(net.input.prepare(noise(2, 1, 8, 8))).shape == (2, 1000)
+    assert net.head(net.embed(net.input.prepare(noise(2, 1, 8, 8)))).shape == (2, 1000)
 
 
 def test_the_backbones_net_can_be_copied():
     net = backbone.Template(**NAME, width=4).build({})
     x = normal(2, 3, 8, 8)
-    assert torch.equal(copy.deepcopy(net).eval()(x), net.eval()(x))
+    assert torch.equal(copy.deepcopy(net).eval().embed(x), net.eval().embed(x))
 
 
 def test_the_backbone_starts_from_a_file_s_weights_whatever_its_head(tmp_path):

@@ -54,7 +54,7 @@ def test_logits_are_those_of_plain_timm(net: ftrun.Net):
     plain = timm.create_model(net.model.pretrained_cfg["architecture"], pretrained=False).eval()
     plain.load_state_dict(net.model.state_dict())
     with torch.no_grad():
-        logits = net.eval()(images())
+        logits = net.eval().head(net.embed(images()))
         assert logits.shape == (2, 1000)
         assert logits.isfinite().all()
         assert torch.equal(logits, plain(images()))
@@ -63,7 +63,7 @@ def test_logits_are_those_of_plain_timm(net: ftrun.Net):
 def test_the_weights_and_the_input_know_a_palace(net: ftrun.Net):
     photo = torch.from_numpy(load_sample_image("china.jpg").copy()).permute(2, 0, 1)
     with torch.no_grad():
-        logits = net.eval()(net.input.prepare(net.input.collate([photo])))
+        logits = net.eval().head(net.embed(net.input.prepare(net.input.collate([photo]))))
     assert int(logits.argmax()) == 698  # ImageNet's class "palace"
 
 
@@ -98,14 +98,14 @@ def test_spec_changes_the_input():
 
 def test_trains_and_its_weights_load_back_into_timm(net: ftrun.Net, tmp_path: Path):
     net.set_targets(SEVEN)
-    net.train()(images()).logsumexp(1).sum().backward()
+    net.train()(images())["label"].logsumexp(1).sum().backward()
     for stage in ("stem", "head"):
         assert all(net.model.get_parameter(name).grad.isfinite().all() for name in net.stages[stage])
     save_file(net.model.state_dict(), tmp_path / "net.safetensors")
     plain = timm.create_model(net.model.pretrained_cfg["architecture"], pretrained=False, num_classes=7).eval()
     plain.load_state_dict(load_file(tmp_path / "net.safetensors"))
     with torch.no_grad():
-        assert torch.equal(net.eval()(images()), plain(images()))
+        assert torch.equal(net.eval()(images())["label"], plain(images()))
 
 
 def test_missing_weights_say_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -163,10 +163,10 @@ class TestGlobalAverage:
     def test_from_images(self, build: Callable[[], ftrun.Net]) -> None:
         net = build().eval()
         x = seeded(2, 3, 96, 64).float()
-        expected = net(x)
+        expected = net(x)["label"]
         net = FC_TO_CONV.build(net)
-        torch.testing.assert_close(net(x), expected, rtol=1e-4, atol=1e-5)
-        assert net.score_map(x).shape == (2, 3, 3, 2)
+        torch.testing.assert_close(net(x)["label"], expected, rtol=1e-4, atol=1e-5)
+        assert net.head.map(net.features(x)).shape == (2, 3, 3, 2)
 
     @torch.no_grad()
     def test_with_hidden_layers_it_becomes_a_sliding_window(self) -> None:
@@ -208,17 +208,17 @@ class TestGrid:
         parameters = sum(p.numel() for p in net.parameters())
         x = seeded(2, 3, 224, 224).float()
         native, larger = net.features(x), seeded(1, net.features(x[:1]).shape[1], side + 1, side + 2).float()
-        expected = net(x)
+        expected = net(x)["label"]
         expected_windows = {(i, j): net.head(net.pool(each)) for i, j, each in windows(larger, side, side)}
         net = FC_TO_CONV.build(net)
         assert net.head.map(native).shape == (2, 3, 1, 1)
-        torch.testing.assert_close(net(x), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(net(x)["label"], expected, rtol=1e-5, atol=1e-6)
         scores = net.head.map(larger)
         assert scores.shape == (1, 3, 2, 3)
         for (i, j), expected in expected_windows.items():
             # Sums of 25,088 products in another order: 2e-6 apart on some processors, where windows differ by 0.07.
             torch.testing.assert_close(scores[:, :, i, j], expected, rtol=1e-4, atol=1e-5)
-        assert net.score_map(x.new_zeros(1, 3, 288, 256)).shape == (1, 3, 3, 2)
+        assert net.head.map(net.features(x.new_zeros(1, 3, 288, 256))).shape == (1, 3, 3, 2)
         # The pretrained layers are there with their weights, and in no other place.
         convs = [each for each in net.head if isinstance(each, nn.Conv2d)]
         assert [conv.kernel_size for conv in convs] == [(side, side), (1, 1), (1, 1)]
@@ -240,7 +240,7 @@ class TestGrid:
         before, after = converted(net)
         assert_slides(before, after, seeded(2, 6, 6, 8), 4, 6)
         x = seeded(2, 3, 16, 24)
-        torch.testing.assert_close(after(x), before(x), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(after(x)["label"], before(x)["label"], rtol=1e-10, atol=1e-10)
 
     def test_dropout_on_the_grid_drops_single_cells(self) -> None:
         net = toy(pool=nn.AdaptiveAvgPool2d((4, 6)), num_features=10, drop=nn.Dropout(0.5), fc6=nn.Linear(144, 10))
@@ -256,7 +256,7 @@ class TestGrid:
     def test_an_input_size_above_the_grid_gives_a_larger_map(self) -> None:
         net = toy(pool=nn.AdaptiveAvgPool2d(2), num_features=10, fc6=nn.Linear(24, 10))
         before, after = converted(net)
-        assert after.score_map(seeded(1, 3, 16, 24)).shape == (1, 3, 3, 5)
+        assert after.head.map(after.features(seeded(1, 3, 16, 24))).shape == (1, 3, 3, 5)
         assert_slides(before, after, seeded(1, 6, 4, 6), 2, 2)
 
 
@@ -271,9 +271,9 @@ class TestWindow:
         assert_slides(before, after, seeded(2, after.num_features, 3, 4), 2, 2)
         before, after = before.float(), after.float()
         x = seeded(2, 3, 64, 64).float()
-        torch.testing.assert_close(after(x), before(x), rtol=1e-4, atol=1e-6)
-        assert after.score_map(x).shape == (2, 3, 1, 1)
-        assert after.score_map(seeded(1, 3, 96, 128).float()).shape == (1, 3, 2, 3)
+        torch.testing.assert_close(after(x)["label"], before(x)["label"], rtol=1e-4, atol=1e-6)
+        assert after.head.map(after.features(x)).shape == (2, 3, 1, 1)
+        assert after.head.map(after.features(seeded(1, 3, 96, 128).float())).shape == (1, 3, 2, 3)
 
     @torch.no_grad()
     def test_a_native_size_that_is_not_square(self) -> None:
@@ -301,7 +301,7 @@ class TestSeveralTargets:
         assert list(output) == ["label", "age"]
         for name in output:
             torch.testing.assert_close(output[name], expected[name], rtol=1e-10, atol=1e-10)
-        maps = after.score_map(seeded(2, 3, 24, 24))
+        maps = after.head.map(after.features(seeded(2, 3, 24, 24)))
         size = (3, 1) if first == [ADD_LAYERS] else (6, 6)
         assert {name: each.shape for name, each in maps.items()} == {"label": (2, 3, *size), "age": (2, 1, *size)}
 
@@ -311,11 +311,11 @@ class TestTheNet:
         net = toy(hidden=nn.Linear(6, 10), num_features=10)
         image, targets, kind = net.input, net.targets, type(net)
         net = FC_TO_CONV.build(net)
-        assert isinstance(net, kind)
+        assert type(net) is kind
         assert (net.input, net.targets, net.head_path) == (image, targets, "fc")
         assert (net.embeds, net.pool_layers, net.num_features) == (False, (), 6)
-        features = torch.randn(1, 6, 4, 6)
-        assert net.pool(features) is features
+        x = seeded(1, 3, 16, 24).to(next(net.parameters()))
+        assert torch.equal(net.embed(x), net.features(x)), "its head takes the map itself"
 
     def test_stages_and_names(self) -> None:
         net = FC_TO_CONV.build(ADD_LAYERS.build(toy(norm=LayerNorm2d(6), conv=nn.Conv2d(6, 6, 1))))
@@ -362,19 +362,19 @@ class TestTheNet:
         save_file(net.model.state_dict(), tmp_path / "model.safetensors")
         other.model.load_state_dict(load_file(tmp_path / "model.safetensors"))
         x = seeded(2, 3, 64, 96).float()
-        assert torch.equal(other(x), net(x))
+        assert torch.equal(other(x)["label"], net(x)["label"])
 
     @torch.no_grad()
     def test_a_copy_is_its_own(self) -> None:
         net = FC_TO_CONV.build(toy()).eval()
         other = copy.deepcopy(net)
         x = seeded(2, 3, 16, 24).float()
-        expected = net(x)
-        assert torch.equal(other(x), expected)
+        expected = net(x)["label"]
+        assert torch.equal(other(x)["label"], expected)
         for parameter in other.parameters():
             parameter.zero_()
-        assert torch.equal(net(x), expected)
-        assert torch.equal(other.score_map(x), torch.zeros(2, 3, 4, 6))
+        assert torch.equal(net(x)["label"], expected)
+        assert torch.equal(other.head.map(other.features(x)), torch.zeros(2, 3, 4, 6))
 
     @pytest.mark.parametrize("first", [[], [REPLACE_HEAD], [ADD_LAYERS]], ids=["plain", "replace-head", "add-layers"])
     def test_it_learns(self, first: list[ftrun.Modifier]) -> None:
@@ -388,7 +388,7 @@ class TestTheNet:
         optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
         losses = []
         for _ in range(60):
-            loss = nn.functional.cross_entropy(net(x), label)
+            loss = nn.functional.cross_entropy(net(x)["label"], label)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -400,7 +400,7 @@ class TestTheNet:
         before, after = converted(toy(norm=LayerNorm2d(6)))
         x = seeded(2, 3, 24, 20)
         for net in (before, after):
-            net(x).square().sum().backward()
+            net(x)["label"].square().sum().backward()
         torch.testing.assert_close(after.model.features.weight.grad, before.model.features.weight.grad)
         torch.testing.assert_close(after.head.fc.weight.grad.flatten(1), before.head.weight.grad)
         torch.testing.assert_close(after.head.norm.weight.grad, before.model.norm.weight.grad.flatten())
@@ -412,7 +412,7 @@ class TestTheNet:
         before, after = net.eval(), FC_TO_CONV.build(copy.deepcopy(net)).eval()
         features = seeded(2, after.num_features, 2, 2).float()
         with torch.autocast("cpu", torch.bfloat16):
-            assert after(seeded(1, 3, 64, 64).float()).isfinite().all()
+            assert after(seeded(1, 3, 64, 64).float())["label"].isfinite().all()
             output = after.head(features)
         torch.testing.assert_close(output.float(), before.head(before.pool(features)), rtol=0.05, atol=0.05)
 

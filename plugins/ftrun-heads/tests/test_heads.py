@@ -84,7 +84,7 @@ class TestReplaceHead:
         library = resnet18(weights=None, num_classes=3)
         library.load_state_dict(net.model.state_dict())
         x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-        torch.testing.assert_close(net.eval()(x), library.eval()(x))
+        torch.testing.assert_close(net.eval()(x)["label"], library.eval()(x))
 
     def test_the_layer_is_fresh(self) -> None:
         net = small()
@@ -96,10 +96,10 @@ class TestReplaceHead:
         nn.init.eye_(net.head.weight)
         nn.init.zeros_(net.head.bias)
         x = torch.ones(4000, 6)
-        kept = net.train()(x)
+        kept = net.train()(x)["label"]
         assert kept.unique().tolist() == pytest.approx([0, 1 / 0.75])
         assert (kept == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
-        assert torch.equal(net.eval()(x), torch.ones(4000, 3))
+        assert torch.equal(net.eval()(x)["label"], torch.ones(4000, 3))
 
     def test_without_dropout_it_is_a_plain_linear_layer(self) -> None:
         assert type(ReplaceHead(name="replace-head").build(small()).head) is nn.Linear
@@ -134,7 +134,7 @@ class TestReplaceHead:
 
         net = ReplaceHead(name="replace-head", dropout=0.5).build(small(cls=NoBias))
         assert list(net.model.state_dict()) == ["fc.weight"]
-        assert net(torch.randn(2, 6)).shape == (2, 3)
+        assert net(torch.randn(2, 6))["label"].shape == (2, 3)
 
     def test_dropout_of_one_is_refused(self) -> None:
         with pytest.raises(ValidationError, match="dropout"):
@@ -148,7 +148,7 @@ class TestAddLayers:
         widths = [layer.weight.shape for layer in net.head if isinstance(layer, nn.Linear)]
         assert widths == [(5, 6), (4, 5), (3, 4)]
         assert net.head[2].p == 0.1
-        assert net(torch.randn(7, 6)).shape == (7, 3)
+        assert net(torch.randn(7, 6))["label"].shape == (7, 3)
 
     def test_without_dropout_there_is_no_dropout_layer(self) -> None:
         assert types(add_layers(5).build(small()).head) == ["Linear", "ReLU", "Linear"]
@@ -167,7 +167,7 @@ class TestAddLayers:
         x = torch.randn(4, 6)
         first, last = net.head[0], net.head[-1]
         by_hand = function(x @ first.weight.T + first.bias) @ last.weight.T + last.bias
-        torch.testing.assert_close(net(x), by_hand)
+        torch.testing.assert_close(net(x)["label"], by_hand)
 
     def test_several_targets_share_the_hidden_layers(self) -> None:
         net = add_layers(5).build(small(TWO))
@@ -184,9 +184,9 @@ class TestAddLayers:
             optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
             for _ in range(150):
                 optimizer.zero_grad()
-                nn.functional.cross_entropy(net(x), label).backward()
+                nn.functional.cross_entropy(net(x)["label"], label).backward()
                 optimizer.step()
-            return (net(x).argmax(1) == label).float().mean().item()
+            return (net(x)["label"].argmax(1) == label).float().mean().item()
 
         assert accuracy(add_layers(32).build(small())) > 0.95
         assert accuracy(small()) < 0.75

@@ -57,7 +57,7 @@ def step(net: ftrun.Net) -> None:
     net.train()
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
     for _ in range(2):  # in the first one, only one factor of an adapter has a gradient
-        net(inputs(net)).square().sum().backward()
+        net(inputs(net))["label"].square().sum().backward()
         torch.optim.SGD(learning, lr=0.1).step()
     net.eval()
 
@@ -65,8 +65,8 @@ def step(net: ftrun.Net) -> None:
 def test_it_computes_nothing_new_at_first(net: ftrun.Net):
     x = inputs(net)
     with torch.no_grad():
-        before = net(x)
-        torch.testing.assert_close(lora(net).eval()(x), before)
+        before = net(x)["label"]
+        torch.testing.assert_close(lora(net).eval()(x)["label"], before)
 
 
 def test_adapters_and_head_learn_and_nothing_else(net: ftrun.Net):
@@ -141,6 +141,6 @@ def test_adapters_in_layers_that_pool_runs_take_what_is_flattened():
     net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
     net.eval()
     images = net.input.prepare(net.input.example(2))
-    before = net(images)
+    before = net(images)["label"]
     changed = Lora(name="lora", rank=2).build(net).eval()
-    assert torch.allclose(changed(images), before, atol=1e-5)
+    assert torch.allclose(changed(images)["label"], before, atol=1e-5)

@@ -37,7 +37,7 @@ def net_of(words: list[str], **options: Any) -> LstmNet:
 
 
 def output(net: LstmNet, texts: list[str]) -> torch.Tensor:
-    return net(net.input.prepare(net.input.collate(texts)))
+    return net(net.input.prepare(net.input.collate(texts)))["label"]
 
 
 def random_texts(count: int) -> list[str]:

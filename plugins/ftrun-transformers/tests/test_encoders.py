@@ -61,9 +61,9 @@ def test_padding_changes_nothing(family: str, pooling: str, tmp_path: Path):
     assert padding.any()
     assert not features[padding].any()
     assert features[~padding].any(dim=1).all()
-    together = net(torch.nn.functional.pad(tokens, (0, 5), value=net.input.pad_id))
+    together = net(torch.nn.functional.pad(tokens, (0, 5), value=net.input.pad_id))["label"]
     for index, text in enumerate(TEXTS):
-        torch.testing.assert_close(net(net.input.collate([text]))[0], together[index], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(net(net.input.collate([text]))["label"][0], together[index], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,7 +74,7 @@ def test_stages_go_from_the_embeddings_to_the_head(family: str, tmp_path: Path):
     layers = ["layers.0"] if family == "albert" else ["layers.0", "layers.1"]  # ALBERT's layers share one's weights
     behind = ["norm"] if family in ("deberta-v2", "modernbert", "mpnet") else []
     assert list(net.stages) == ["embeddings", *layers, *behind, "head"]
-    net(net.input.collate(TEXTS)).square().sum().backward()
+    net(net.input.collate(TEXTS))["label"].square().sum().backward()
     without = [name for name, parameter in net.model.named_parameters() if parameter.grad is None]
     assert without == []
 

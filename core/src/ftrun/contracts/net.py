@@ -5,7 +5,6 @@ from copy import deepcopy
 from typing import Any, Self
 from urllib.parse import unquote
 
-import torch
 from torch import Tensor, nn
 
 from ftrun.contracts.errors import did_you_mean
@@ -15,7 +14,7 @@ from ftrun.contracts.targets import Target
 
 
 class Net(nn.Module):
-    """A pretrained network, taken apart: `forward(x) = head(pool(features(x)))`.
+    """A pretrained network, taken apart: `forward(x)` is `outputs(embed(x))`, {target: output}.
 
     features: model input -> [B, C, H, W] or [B, T, D]
     pool:     features    -> embedding [B, num_features]
@@ -33,7 +32,8 @@ class Net(nn.Module):
         path that fits a parameter decides. The head is always a stage of its own, `head`, and need not be named.
     pool_layers: paths in `model` of the layers that `pool` runs one after the other (a flatten before the first
         linear layer goes without saying); empty where `pool` is anything else, such as taking a class token
-    embeds: False where `pool` hands the head a map [B, C, H, W], because the head is convolutional
+    embeds: False where the head takes the features themselves, a map [B, C, H, W], because it is convolutional: `pool`
+        is left out then
     """
 
     def __init__(
@@ -81,8 +81,21 @@ class Net(nn.Module):
         """Return what `features` gave -> embedding [B, num_features]."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Any:
-        return self.head(self.pool(self.features(x)))
+    def embed(self, x: Tensor) -> Tensor:
+        """Model input -> what the head takes: the embedding [B, num_features], or a map where the net does not embed.
+
+        A net whose backbone is frozen computes it once for each input.
+        """
+        features = self.features(x)
+        return self.pool(features) if self.embeds else features
+
+    def outputs(self, embedding: Tensor) -> dict[str, Tensor]:
+        """Return {target: output [B, outputs]} from what `embed` gave; nothing for a net without targets."""
+        output = self.head(embedding)
+        return output if isinstance(output, dict) else dict.fromkeys(self.targets, output)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return self.outputs(self.embed(x))
 
     def folded(self) -> Self:
         """Return a net that computes the same, without what was added for training alone, such as adapters.
@@ -244,8 +257,3 @@ def _module_name(target: str) -> str:
     name = target.replace("%", "%25").replace(".", "%2E")
     taken = hasattr(Heads, name) or name in vars(nn.Module())
     return f"%{ord(name[0]):02X}{name[1:]}" if taken else name
-
-
-def outputs_by_target(net: Net, output: Any) -> dict[str, Tensor]:
-    """Return what the heads give by target's name, also where there is only one target; see `Target.decode`."""
-    return {next(iter(net.targets)): output} if isinstance(output, torch.Tensor) else output

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.net import outputs_by_target
 from ftrun.contracts.targets import Classes, Labels, Target
 from ftrun.inference.opened import Opened
 from ftrun.train.memory import Portions
@@ -108,7 +107,7 @@ class Predictor:
         run = self._run
         inputs = self.input.prepare(batch.inputs.to(run.device))
         with run.setting.autocast(run.device):
-            return dict(outputs_by_target(run.net, run.net(inputs)))
+            return dict(run.net(inputs))
 
 
 def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:

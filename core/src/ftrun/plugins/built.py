@@ -65,7 +65,8 @@ def _net(part: Part, made: Any) -> str:
 
     if not isinstance(made, Net):
         return f"{shown(made)}, but an ftrun.Net is needed."
-    lacking = [each for each in ("features", "pool") if getattr(type(made), each) is getattr(Net, each)]
+    needed = ("features", "pool") if made.embeds else ("features",)
+    lacking = [each for each in needed if getattr(type(made), each) is getattr(Net, each)]
     if lacking and type(made).forward is Net.forward:
         return f"a {type(made).__name__} that does not define {' and '.join(lacking)}."
     wanted: Any = getattr(part, "input_type", InputSpec)

@@ -1,6 +1,6 @@
 """Embeddings of a frozen backbone, computed once: epochs that see the same inputs read them in place of the inputs.
 
-What is kept is `pool(features(x))`, so that only the head runs in such an epoch. It is the same computation in the same
+What is kept is `Net.embed(x)`, so that only the head runs in such an epoch. It is the same computation in the same
 precision, and for what is read in order, in the same batches: figures do not change by a bit. Without a cache, or room
 in it, a run has its embeddings in memory, and so the same figures.
 """
@@ -225,7 +225,7 @@ class _Embedding:
 
     def _forward(self, batch: Batch) -> Tensor:
         with self.job.engine.autocast(), _blaming(self.net):
-            return self.net.pool(self.net.features(batch.inputs))
+            return self.net.embed(batch.inputs)
 
 
 _NO_KERNEL = "could not create a primitive descriptor"
@@ -247,10 +247,11 @@ def _unreadable(split: Split, indices: Collection[int]) -> dict[int, DataError]:
     return found
 
 
-def output(net: Net, batch: Batch) -> Any:
-    """What the net makes of a batch that is ready; of embeddings, what its head does."""
+def outputs(net: Net, batch: Batch) -> dict[str, Tensor]:
+    """Return {target: output} of a batch that is ready; of embeddings, what the head makes of them."""
     with _blaming(net):
-        return net.head(batch.inputs) if batch.embedded else net(batch.inputs)
+        made: dict[str, Tensor] = net.outputs(batch.inputs) if batch.embedded else net(batch.inputs)
+        return made
 
 
 @contextmanager

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import FtrunError
-from ftrun.contracts.net import outputs_by_target
 from ftrun.contracts.randomness import reseed, seed_of
 from ftrun.runs.progress import Progress
 from ftrun.train import memory
 from ftrun.train.accel.graphs import Graphs
-from ftrun.train.embedded import output
+from ftrun.train.embedded import outputs
 from ftrun.train.learner import Learner
 from ftrun.train.memory import Portions
 from ftrun.train.norm import LoneSamples
@@ -93,8 +92,8 @@ class Engine:
     def _forward_backward(self, learner: Learner, part: Batch, weight: float = 1.0) -> Tensor:
         with self.lone_samples.allowed(part):
             with self.autocast():
-                outputs = outputs_by_target(learner.net, output(learner.net, part))
-            loss = learner.losses(outputs, part.targets)
+                made = outputs(learner.net, part)
+            loss = learner.losses(made, part.targets)
         if weight != 1:
             loss = loss * weight
         loss.backward()

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.net import Net, outputs_by_target
+from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import reseed, seed_of
 from ftrun.contracts.targets import Target
 from ftrun.data.loader import Loader
 from ftrun.runs.console import Bar
 from ftrun.runs.predictions import Collected
-from ftrun.train.embedded import output
+from ftrun.train.embedded import outputs
 from ftrun.train.loss import TotalLoss
 from ftrun.train.memory import Portions
 from ftrun.train.metricvalues import values_of
@@ -68,16 +68,16 @@ def evaluate(
 
     def forward(batch: Batch) -> dict[str, Tensor]:
         with evaluator.setting.autocast(evaluator.device):
-            return dict(outputs_by_target(net, output(net, batch)))
+            return outputs(net, batch)
 
     with evaluator.losses.evaluating():
         for number, batch in enumerate(loader.in_order(evaluator.ready)):
             reseed(evaluator.device, (draws + number) % 2**63)
-            outputs = portions.outputs(forward, batch)
-            each = evaluator.losses.each(outputs, batch.targets)
+            made = portions.outputs(forward, batch)
+            each = evaluator.losses.each(made, batch.targets)
             loss_sum += evaluator.losses.total(each) * len(batch)
             sums += torch.stack(each) * len(batch)
-            decoded = {name: target.decode(outputs[name].float()) for name, target in evaluator.losses.targets.items()}
+            decoded = {name: target.decode(made[name].float()) for name, target in evaluator.losses.targets.items()}
             if keep:
                 keep.add(batch, decoded)
             evaluated |= _update(evaluator, decoded, batch.targets)

@@ -10,14 +10,13 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
-from ftrun.contracts.net import outputs_by_target
 from ftrun.contracts.printable import shortlist
 from ftrun.plugins.building import Blaming
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.finite import Finite
-from ftrun.train.embedded import output
+from ftrun.train.embedded import outputs
 from ftrun.train.learner import Learner
 
 _LISTED = 20
@@ -151,9 +150,7 @@ def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
             str(int(sample.ids[0]))
             for batch in batches
             for sample in batch.parts(1)
-            if not learner.losses(
-                outputs_by_target(learner.net, output(learner.net, sample)), sample.targets
-            ).isfinite()
+            if not learner.losses(outputs(learner.net, sample), sample.targets).isfinite()
         ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {shortlist(culprits, _LISTED)}."

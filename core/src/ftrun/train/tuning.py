@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
-from ftrun.contracts.net import Net, outputs_by_target
+from ftrun.contracts.net import Net
 from ftrun.data import cachefolder
 from ftrun.runs.environment import processor
 from ftrun.spec.trainspec import Train
@@ -211,7 +211,7 @@ def _step(
 ) -> None:
     def compute(batch: Batch) -> Tensor:
         with setting.autocast(device):
-            outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs)))
+            outputs = net(net.input.prepare(batch.inputs))
         loss = losses(outputs, batch.targets)
         loss.backward()
         value: Tensor = loss.detach()
@@ -227,7 +227,7 @@ def _step(
 @torch.no_grad()
 def _embed(net: Net, batch: Batch, device: torch.device, setting: ComputeFormat) -> None:
     with setting.autocast(device):
-        net.pool(net.features(net.input.prepare(batch.inputs)))
+        net.embed(net.input.prepare(batch.inputs))
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 

@@ -19,7 +19,7 @@ def test_ftrun_goes_the_models_own_way() -> None:
     net = PlainNetBackbone(name="plain-net", **SMALL).build({}).eval()
     x = torch.randn(2, 3, 33, 20)
     assert net.features(x).shape == (2, 8, 5, 3)
-    torch.testing.assert_close(net(x), net.model(x))
+    torch.testing.assert_close(net.head(net.embed(x)), net.model(x))
 
 
 def test_weights_come_from_a_file_but_for_the_head(tmp_path: Path) -> None:

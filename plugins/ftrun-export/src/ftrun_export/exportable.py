@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional
 
-from ftrun import FtrunError, Net, outputs_by_target, suggestions
+from ftrun import FtrunError, Net, suggestions
 
 
 class Deployed(nn.Module):
@@ -28,7 +28,7 @@ class Deployed(nn.Module):
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         prepared = inputs if self.raw else self.net.input.prepare(inputs)
-        outputs = outputs_by_target(self.net, self.net(prepared))
+        outputs = self.net(prepared)
         if self.raw:
             return {name: outputs[name] for name in self.net.targets}
         return {name: target.exported(outputs[name]) for name, target in self.net.targets.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ftrun import Batch, DataError, Exporter, FtrunError, Run, outputs_by_target
+from ftrun import Batch, DataError, Exporter, FtrunError, Run
 from ftrun.commands import Catalogue, Opened, Samples, build, error_console, to_json, writing
 from ftrun_export import about, files, parity, quantized, script
 from ftrun_export.exportable import Exportable
@@ -159,7 +159,7 @@ class _Making:
         """Return the scores by the run's own net, in fp32."""
         net = self.run.net
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            outputs = outputs_by_target(net, net(net.input.prepare(batch.inputs.to(self.run.device))))
+            outputs = net(net.input.prepare(batch.inputs.to(self.run.device)))
         return {name: target.scores(outputs[name].float()).cpu() for name, target in net.targets.items()}
 
     def _ready(self, batch: Batch) -> Any:

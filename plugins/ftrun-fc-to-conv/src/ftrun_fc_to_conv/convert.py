@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 import ftrun
 import ftrun_inputs
-from ftrun_fc_to_conv.layers import FullyConvolutional, MapNorm, ScoreMap
+from ftrun_fc_to_conv.layers import MapNorm, ScoreMap
 
 AFFINE = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.Dropout)
 WORKS_ON = (
@@ -265,8 +265,6 @@ def _install(net: ftrun.Net, head: ScoreMap, channels: int) -> ftrun.Net:
         net.model.set_submodule(path, nn.Identity().train(net.training))
     net.replace_head(head)
     net.pool_layers, net.embeds, net.num_features = (), False, channels
-    # The same net, with another `pool` and one more method: all else that its class does still holds.
-    net.__class__ = type(f"FullyConvolutional{type(net).__name__}", (FullyConvolutional, type(net)), {})
     return net
 
 

@@ -68,16 +68,3 @@ class MapNorm(nn.LayerNorm):
         if self.bias is not None:
             x = x + self.bias[:, None, None]
         return x
-
-
-class FullyConvolutional(ftrun.Net):
-    """A net whose head is a ScoreMap: `pool` leaves the features alone, and the head takes a map of any size."""
-
-    def pool(self, features: Tensor) -> Tensor:
-        return features
-
-    def score_map(self, x: Tensor) -> Any:
-        """Model input -> scores at each location, [B, outputs, h, w] or {target: scores}; the output is their mean."""
-        head = self.head
-        assert isinstance(head, ScoreMap)
-        return head.map(self.features(x))

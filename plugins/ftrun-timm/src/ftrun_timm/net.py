@@ -55,7 +55,7 @@ class TimmNet(ftrun.Net):
         return nn.Linear(in_features, outputs)
 
     def _check(self, images: Tensor, expected: Tensor) -> None:
-        if not _gives(lambda: self(images), expected):
+        if not _gives(lambda: self.head(self.embed(images)), expected):
             raise unsplittable(
                 self.model, "it has several classifiers, or layers between its embedding and its classifier"
             )

@@ -119,9 +119,6 @@ class SqueezeNet(TorchvisionNet):
         self.embeds = False
         self.head.append(nn.Flatten())
 
-    def pool(self, features: Tensor) -> Tensor:
-        return features
-
     def new_output(self, in_features: int, outputs: int) -> nn.Module:
         """The head of the paper (Iandola et al. 2016), on [B, in_features, H, W]."""
         convolution = nn.Conv2d(in_features, outputs, kernel_size=1)

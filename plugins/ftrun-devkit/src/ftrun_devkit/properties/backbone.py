@@ -51,9 +51,9 @@ def padding_changes_nothing(subject: Subject, place: Path) -> None:
     if not isinstance(net.input, TextInput):
         return
     texts = sorted(net.input.example(9), key=len)
-    together = net(net.input.prepare(net.input.collate(texts)))
+    together = net(net.input.prepare(net.input.collate(texts)))["label"]
     for position, text in enumerate(texts):
-        alone = net(net.input.prepare(net.input.collate([text])))
+        alone = net(net.input.prepare(net.input.collate([text])))["label"]
         expect(
             close(alone, together[position : position + 1], 1e-4),
             f"{text!r} gives something else alone than beside {texts[-1]!r}.",
@@ -69,7 +69,7 @@ def head_replaced(subject: Subject, place: Path) -> None:
     x = ready_inputs(net)
     for count in (1, 2, 10, 1000):
         net.set_targets({"label": Classes(names=tuple(f"class {index}" for index in range(count)))})
-        shape = list(net(x).shape)
+        shape = list(net(x)["label"].shape)
         expect(
             shape == [2, count],
             f"with a head for {count} classes it gives {shape}.",
@@ -90,7 +90,7 @@ def any_size(subject: Subject, place: Path) -> None:
     other = subject.make(place).build({**subject.input, "size": size})
     x = ready_inputs(other.eval())
     expect(
-        list(x.shape[2:]) == size and list(other.pool(other.features(x)).shape[:1]) == [2],
+        list(x.shape[2:]) == size and list(other.embed(x).shape[:1]) == [2],
         f"at {size} the net gets {list(x.shape[2:])}.",
         "Leave `any_size` out where the net has one size.",
     )

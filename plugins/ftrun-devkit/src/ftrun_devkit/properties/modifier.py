@@ -26,7 +26,7 @@ def keeps_targets(subject: Subject, place: Path) -> None:
         "Give back the net with the `targets` that it had.",
     )
     outputs = targets["label"].outputs
-    shape = list(net.eval()(ready_inputs(net)).shape)
+    shape = list(net.eval()(ready_inputs(net))["label"].shape)
     expect(
         shape == [2, outputs],
         f"for {outputs} classes it gives {shape}.",
@@ -73,7 +73,7 @@ def composes_with_others(subject: Subject, place: Path) -> None:
                     f"{names} raises {type(error).__name__}: {error}.",
                     "Look at what is needed first (net.embeds, net.pool_layers), and raise ftrun.SpecError otherwise.",
                 )
-            shape = list(net.eval()(ready_inputs(net)).shape)
+            shape = list(net.eval()(ready_inputs(net))["label"].shape)
             expect(
                 shape[:2] == [2, net.targets["label"].outputs],
                 f"{names} gives {shape}.",

@@ -15,12 +15,14 @@ from ftrun_devkit.suite import holds_for
 @holds_for("backbone", "modifier")
 @torch.no_grad()
 def composes(subject: Subject, place: Path) -> None:
-    """`forward(x)` is `head(pool(features(x)))`."""
+    """`forward(x)` is {target: output} of what the head makes of `pool(features(x))`."""
     net = subject.seen(place)
     x = ready_inputs(net)
+    features = net.features(x)
+    embedding = net.pool(features) if net.embeds else features
     expect(
-        close(net(x), net.head(net.pool(net.features(x)))),
-        "forward(x) is not head(pool(features(x))).",
+        close(net(x), net.outputs(embedding)),
+        "forward(x) is not {target: output} of head(pool(features(x))).",
         "Leave forward to ftrun.Net, and let features and pool do all that comes before the head.",
     )
 
@@ -30,7 +32,7 @@ def composes(subject: Subject, place: Path) -> None:
 def num_features_true(subject: Subject, place: Path) -> None:
     """`num_features` is the length of the embedding that `pool` gives."""
     net = subject.seen(place)
-    embedding = net.pool(net.features(ready_inputs(net)))
+    embedding = net.embed(ready_inputs(net))
     wanted = [2, net.num_features]
     shape = list(embedding.shape) if net.embeds else list(embedding.shape[:2])
     expect(
@@ -68,7 +70,7 @@ def samples_apart(subject: Subject, place: Path) -> None:
     net = subject.seen(place)
     x = ready_inputs(net, 3)
     expect(
-        close(net(x)[:1], net(x[:1]), 1e-3),
+        close(net(x)["label"][:1], net(x[:1])["label"], 1e-3),
         "a sample alone gives another output than in a batch.",
         "Let nothing but batch normalisation in training look across the batch.",
     )
@@ -192,10 +194,10 @@ def several_targets(subject: Subject, place: Path) -> None:
         host.set_targets(kinds)
         net = subject.make(place).build(host)
     output = net.eval()(ready_inputs(net))
-    shapes = {name: list(value.shape[:2]) for name, value in output.items()} if isinstance(output, dict) else None
+    shapes = {name: list(value.shape[:2]) for name, value in output.items()}
     expect(
         shapes == {name: [2, target.outputs] for name, target in kinds.items()},
-        f"with the targets one and two it gives {shapes or type(output).__name__}.",
+        f"with the targets one and two it gives {shapes}.",
         "Make the last layer with `net.output_layer(in_features)`, which has a head for each target.",
     )
 
@@ -223,7 +225,7 @@ def _figures(run: TinyRun) -> list[dict[str, Any]]:
 
 def _step(net: Net) -> None:
     """A step of gradient descent that makes everything move."""
-    outputs = net(ready_inputs(net, 4))
+    outputs = net(ready_inputs(net, 4))["label"]
     outputs.square().sum().backward()
     learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
     torch.optim.SGD(learning, lr=0.1).step()
