@@ -40,6 +40,7 @@ class Embeddings:
         self._loaders: dict[str, Loader] = {}
         self._fingerprints: dict[str, str | None] = {}
         self._constant: dict[tuple[str, int | None], list[Any]] = {}
+        self._codes: dict[frozenset[type], dict[str, str]] = {}
         self._digests: dict[int, NetDigest] = {}
 
     def loader(
@@ -110,11 +111,16 @@ class Embeddings:
                 self._fingerprint(job, name),
                 [type(net.input).__qualname__, net.input.saved(), net.input.collate_options()],
                 [options_of(part) for part in parts],
-                code_of({type(each) for each in (*parts, net.input, *net.modules())}),
+                self._code(frozenset(type(each) for each in (*parts, net.input, *net.modules()))),
                 [str(job.engine.setting), spec.train.batch_size, *environment.arithmetic(job.engine.device)],
                 [spec.seed, which[1]] if augment else [],
             ]
         return [self._digest(net), *self._constant[which]]
+
+    def _code(self, classes: frozenset[type]) -> dict[str, str]:
+        if classes not in self._codes:  # of one split as of another, and slow to find out: many files are looked at
+            self._codes[classes] = code_of(classes)
+        return self._codes[classes]
 
     def _fingerprint(self, job: "Job", name: str) -> str | None:
         if name not in self._fingerprints:
