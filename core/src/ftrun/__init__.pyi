@@ -21,6 +21,8 @@ from ftrun.contracts.failures import suggestions as suggestions
 from ftrun.contracts.filescan import FileScan as FileScan
 from ftrun.contracts.filescan import is_folder as is_folder
 from ftrun.contracts.filescan import is_special as is_special
+from ftrun.contracts.geometry import Warp as Warp
+from ftrun.contracts.geometry import WarpForm as WarpForm
 from ftrun.contracts.inputs import InputSpec as InputSpec
 from ftrun.contracts.inputs import PlainCode as PlainCode
 from ftrun.contracts.markers import hookimpl as hookimpl
@@ -29,6 +31,7 @@ from ftrun.contracts.net import Net as Net
 from ftrun.contracts.paths import expand_path as expand_path
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom
+from ftrun.contracts.resampling import resample as resample
 from ftrun.contracts.specs import Augmentation as Augmentation
 from ftrun.contracts.specs import Backbone as Backbone
 from ftrun.contracts.specs import Dataset as Dataset

@@ -6,6 +6,7 @@ targets    what is predicted: classes, labels, values
 data       samples, splits and batches
 trees      what batches hold: tensors, and raggeds where samples differ in length
 inputs     how raw inputs become tensors
+geometry   where pixels go: affine maps, composed and inverted; resampling moves images by them
 net        a network with named outputs
 events     what observers are called with
 randomness random numbers as functions of (seed, epoch, sample)

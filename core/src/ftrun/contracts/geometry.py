@@ -1,0 +1,179 @@
+"""Where pixels go: affine maps between images, as values that are composed, inverted and applied. No torch at import.
+
+Coordinates are those of the plane that the pixels tile: x to the right and y down from the top left corner of an image,
+in pixels. An image of W x H pixels covers 0 to W and 0 to H; the pixel in row i and column j is the square from (j, i)
+to (j + 1, i + 1), its centre (j + 0.5, i + 0.5). So the corners of a picture of 640 x 480 resized to 320 x 240 go from
+(0, 0) and (640, 480) to (0, 0) and (320, 240), and a box around the whole of it is (0, 0, 640, 480).
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+class WarpForm(IntEnum):
+    """What a map may do, known without its numbers. Of two maps one after the other, it is the larger form."""
+
+    MIRRORED = 0
+    """Leaves an image as it is, or mirrors it left to right."""
+    EXACT = 1
+    """Mirrors, and shifts by whole pixels: each pixel of the result is one of the source, or outside of it."""
+    ALIGNED = 2
+    """Scales and shifts along the axes: rows stay rows, columns columns."""
+    AFFINE = 3
+    """Anything: rotates, shears."""
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """An affine map from the pixels of one image to those of another, or of a batch of images to another batch.
+
+    Where its numbers lie on a GPU, nothing here waits for it.
+
+    matrix: [2, 3], or [B, 2, 3] with a map for each sample: (x, y, 1) -> (x, y), invertible. float64, in which an image
+        of 100,000 pixels a side comes back to a millionth of a pixel; float32 on a device without it
+    size: height and width of the result in pixels
+    form: what `matrix` may do at most; a smaller form is resampled more quickly
+    """
+
+    matrix: "Tensor"
+    size: Size
+    form: WarpForm = WarpForm.AFFINE
+
+    @classmethod
+    def identity(cls, size: Size) -> "Warp":
+        """Return the map that leaves an image of this size as it is."""
+        return cls.resized(size, size)
+
+    @classmethod
+    def resized(cls, source: Size, size: Size) -> "Warp":
+        """Return the map of the whole of an image of size `source` to the whole of one of `size`."""
+        import torch
+
+        scale_y, scale_x = (new / old for new, old in zip(size, source, strict=True))
+        form = WarpForm.MIRRORED if size == source else WarpForm.ALIGNED
+        return cls(_constant(scale_x, 0, scale_y, torch.device("cpu")), size, form)
+
+    @classmethod
+    def mirrored(cls, mirrored: "Tensor", size: Size) -> "Warp":
+        """Return the map that mirrors an image left to right where `mirrored`, bool [B], is true."""
+        import torch
+
+        mirror, same = _constant(-1, size[1], 1, mirrored.device), _constant(1, 0, 1, mirrored.device)
+        return cls(torch.where(mirrored[:, None, None], mirror, same), size, WarpForm.MIRRORED)
+
+    @classmethod
+    def shifted(cls, offsets: "Tensor", size: Size) -> "Warp":
+        """Return the map that shifts an image by whole pixels: `offsets`, int64 [B, 2], to the right and down."""
+        matrix = _constant(1, 0, 1, offsets.device).repeat(len(offsets), 1, 1)
+        matrix[:, :, 2] = offsets
+        return cls(matrix, size, WarpForm.EXACT)
+
+    @classmethod
+    def cropped(cls, boxes: "Tensor", size: Size) -> "Warp":
+        """Return the map of what is in each box, float [B, 4] as `boxes` takes them, stretched to the whole result."""
+        boxes = _real(boxes)
+        sides = boxes[:, 2:] - boxes[:, :2]
+        matrix = boxes.new_zeros(len(boxes), 2, 3)
+        for axis, side in enumerate((size[1], size[0])):
+            matrix[:, axis, axis] = side / sides[:, axis]
+            matrix[:, axis, 2] = -boxes[:, axis] * matrix[:, axis, axis]
+        return cls(matrix, size, WarpForm.ALIGNED)
+
+    @classmethod
+    def linear(cls, linear: "Tensor", size: Size, form: WarpForm = WarpForm.AFFINE) -> "Warp":
+        """Return the map that keeps the centre of an image of this size and moves all around it by `linear` [.., 2, 2].
+
+        form: what `linear` may do at most, such as ALIGNED where it is diagonal
+        """
+        import torch
+
+        linear = _real(linear)
+        centre_x, centre_y = size[1] / 2, size[0] / 2
+        moved = linear[..., 0] * centre_x + linear[..., 1] * centre_y
+        shift_x, shift_y = (centre - each for centre, each in zip((centre_x, centre_y), moved.unbind(-1), strict=True))
+        return cls(torch.cat([linear, torch.stack([shift_x, shift_y], -1)[..., None]], dim=-1), size, form)
+
+    def then(self, other: "Warp") -> "Warp":
+        """Return this map and then the other, as one; a single map is that of each sample of the other's batch."""
+        moved = other.matrix[..., :2] @ self.matrix
+        moved[..., 2] += other.matrix[..., 2]
+        return Warp(moved, other.size, max(self.form, other.form))
+
+    def inverse(self, size: Size) -> "Warp":
+        """Return the map back; `size` is that of the image that this one is from."""
+        import torch
+
+        a, b, _, c, d, _ = self.matrix.flatten(-2).unbind(-1)
+        linear = torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
+        return Warp(torch.cat([linear, -(linear @ self.matrix[..., 2:])], dim=-1), size, self.form)
+
+    def points(self, points: "Tensor") -> "Tensor":
+        """Return where points go: float [.., 2], x and y, of the dtype that they have.
+
+        Maps of a batch, [B, 2, 3], take [B, .., 2]: those of each sample by its own map.
+        """
+        import torch
+
+        a, b, tx, c, d, ty = (_spread(each, points.ndim - 1) for each in self.matrix.flatten(-2).unbind(-1))
+        x, y = points.to(self.matrix.dtype).unbind(-1)
+        return torch.stack([a * x + b * y + tx, c * x + d * y + ty], dim=-1).to(points.dtype)
+
+    def boxes(self, boxes: "Tensor") -> "Tensor":
+        """Return the boxes around what is in boxes, float [.., 4]: left, top, right, bottom (x0, y0, x1, y1).
+
+        They are not cut to the result's size. A rotated box has a larger one around it, so that only maps of at most
+        the form ALIGNED bring boxes back exactly. Maps of a batch, [B, 2, 3], take [B, .., 4].
+        """
+        import torch
+
+        left, top, right, bottom = boxes.unbind(-1)
+        corners = torch.stack([left, top, right, top, right, bottom, left, bottom], dim=-1)
+        moved = self.points(corners.unflatten(-1, (4, 2)))
+        return torch.cat([moved.amin(-2), moved.amax(-2)], dim=-1)
+
+    def of_items(self, lengths: "Tensor", total: int) -> "Warp":
+        """Return the map of each item, [total, 2, 3], where sample number i has `lengths[i]` items (see Ragged)."""
+        return replace(self, matrix=self.matrix.repeat_interleave(lengths, dim=0, output_size=total))
+
+    def to(self, device: "torch.device") -> "Warp":
+        """Return this map on a device, in the precision that it has."""
+        return replace(self, matrix=_real(self.matrix, device))
+
+    def __len__(self) -> int:
+        return self.matrix.size(0)
+
+    def __getitem__(self, index: "int | slice | Tensor") -> "Warp":
+        """Return the map of one sample of a batch, or those of some."""
+        return replace(self, matrix=self.matrix[index])
+
+
+def _real(values: "Tensor", device: "torch.device | None" = None) -> "Tensor":
+    import torch
+
+    device = device or values.device
+    if device.type == "mps":  # has no float64
+        return values.to(torch.float32).to(device)
+    return values.to(device, torch.float64, non_blocking=True)
+
+
+@lru_cache(maxsize=64)
+def _constant(scale_x: float, right: float, scale_y: float, device: "torch.device") -> "Tensor":
+    """Return a matrix, not to be written to, [2, 3]: a GPU is not waited for where one is made again."""
+    import torch
+
+    matrix = torch.tensor([[scale_x, 0.0, right], [0.0, scale_y, 0.0]], dtype=torch.float64)
+    return _real(matrix, device)
+
+
+def _spread(number: "Tensor", dims: int) -> "Tensor":
+    """Return one of the numbers of a batch, [B], so that it goes with what has `dims` dimensions, [B, ..]."""
+    return number if number.ndim == 0 else number.reshape(number.shape + (1,) * (dims - number.ndim))
