@@ -93,7 +93,7 @@ def test_other_kinds_of_target_are_checked():
         Labels(names=("a", "b")).check(torch.tensor([[0.0, 1.0], [0.5, 0.0]]), "train")
     with pytest.raises(DataError, match="a value that is not finite"):
         Values().check(torch.tensor([[0.0], [float("inf")]]), "train")
-    with pytest.raises(DataError, match=r"shape \[3\], but \[samples, 1\] is needed"):
+    with pytest.raises(DataError, match=r"sample 0 has values of shape \[\], but \[1\] is needed"):
         Values().check(torch.zeros(3), "train")
 
 

@@ -91,8 +91,8 @@ def test_values_far_from_0_keep_their_digits() -> None:
         ({"mean": (1.0, 2.0), "std": (1.0, 1.0)}, "mean has 2 numbers for 1 names"),
         ({"mean": (1.0,), "std": (0.0,)}, "std has to be greater than 0"),
         ({"mean": (1.0,), "std": (-1.0,)}, "std has to be greater than 0"),
-        ({"mean": (NAN,), "std": (1.0,)}, "mean has to be finite"),
-        ({"mean": (1.0,), "std": (math.inf,)}, "std has to be finite"),
+        ({"mean": (NAN,), "std": (1.0,)}, "should be a finite number"),
+        ({"mean": (1.0,), "std": (math.inf,)}, "should be a finite number"),
     ],
 )
 def test_mean_and_std_fit(options: Any, message: str) -> None:

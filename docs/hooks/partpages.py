@@ -55,7 +55,8 @@ def _listed(what: str) -> list[dict[str, Any]]:
 def _role(role: str) -> str:
     parts = _listed(role)
     key = parts[0]["key"] if parts else None
-    names = f"A spec names it in `{key}`." if key else "No spec names it: a command does."
+    named_by = "a dataset gives it" if role == "target" else "a command does"
+    names = f"A spec names it in `{key}`." if key else f"No spec names it: {named_by}."
     head = f"# {role.capitalize()}\n\n{names} How to write one: [{role}](../plugins/roles/{role}.md).\n\n"
     return head + "\n\n".join(_part(part) for part in parts) + "\n"
 

@@ -46,12 +46,14 @@ from ftrun.contracts.specs import Part as Part
 from ftrun.contracts.specs import Scheduler as Scheduler
 from ftrun.contracts.targets import Classes as Classes
 from ftrun.contracts.targets import Labels as Labels
+from ftrun.contracts.targets import Prediction as Prediction
 from ftrun.contracts.targets import Target as Target
 from ftrun.contracts.targets import Values as Values
+from ftrun.contracts.trees import tree_index as tree_index
+from ftrun.contracts.trees import tree_map as tree_map
 from ftrun.data.cut import keep_classes as keep_classes
 from ftrun.data.filedigests import files_fingerprint as files_fingerprint
 from ftrun.data.spellings import grouped_spellings as grouped_spellings
-from ftrun.inference.predictor import Prediction as Prediction
 from ftrun.inference.predictor import Predictor as Predictor
 from ftrun.inference.run import Run as Run
 from ftrun.inference.run import load as load

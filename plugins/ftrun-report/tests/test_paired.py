@@ -9,8 +9,9 @@ from torch import Tensor
 from torchmetrics import classification, regression
 
 from ftrun import Classes, Labels, Target, Values
-from ftrun_report.compare.measures import HIGHER_IS_BETTER, Outcomes, measures
+from ftrun_report.compare.measures import HIGHER_IS_BETTER, Outcomes
 from ftrun_report.compare.paired import differences, discordant, holm, mcnemar
+from ftrun_report.kinds import measures
 
 TARGETS: dict[str, Target] = {
     "classes": Classes(names=("a", "b", "c", "d")),
@@ -28,11 +29,11 @@ def draw(target: Target, samples: int, seed: int, better: float = 0.0) -> tuple[
 
     width = target.outputs
     shared = noise(width)
-    if isinstance(target, Classes):
+    if target.kind == "classes":
         rarer = torch.tensor([0.5, 0.3, 0.15, 0.05])
         truth = torch.multinomial(rarer, samples, replacement=True, generator=generator)
         signal = torch.nn.functional.one_hot(truth, width).float()
-    elif isinstance(target, Labels):
+    elif target.kind == "labels":
         truth = (torch.rand(samples, width, generator=generator) < torch.tensor([0.5, 0.3, 0.2])).float()
         signal = truth * 2 - 1
     else:

@@ -73,10 +73,11 @@ def predict(run: Path, to_csv: Path | None, force: bool, as_json: bool, **asked:
     if to_csv:
         from ftrun.data.files import check_new, check_no_input
         from ftrun.inference.predicttable import is_table
+        from ftrun.inference.run import Run
 
-        made = folder.read_json("resolved.json")
-        check_new("--csv", to_csv, force=force, own=lambda path: is_table(path, made.get("targets")))
-        check_no_input("--csv", to_csv, asked["paths"], made.get("spec"))
+        recorded = Run(folder.path, trust=bool(asked["trust"]))
+        check_new("--csv", to_csv, force=force, own=lambda path: is_table(path, lambda: recorded.targets))
+        check_no_input("--csv", to_csv, asked["paths"], folder.read_json("resolved.json").get("spec"))
     from ftrun.inference.predict import Request
     from ftrun.inference.predict import predict as predict_all
 

@@ -26,10 +26,13 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     role: ClassVar[str]
+    tag: ClassVar[str] = "name"
+    """The field that tells the parts of a role apart: `name`, as specs have it."""
     family: ClassVar[str | None] = None
     default: ClassVar[bool] = False
 
-    name: str
+    if TYPE_CHECKING:
+        name: str
 
     @model_validator(mode="after")
     def _expand_paths(self) -> Self:

@@ -286,6 +286,7 @@ class Hub(Part):
 
 ROLES: tuple[type[Part], ...] = (
     Dataset,
+    Target,
     Backbone,
     Modifier,
     Augmentation,

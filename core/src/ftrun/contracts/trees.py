@@ -49,7 +49,7 @@ def moved(tree: T, device: "torch.device") -> T:
     def move(leaf: Any) -> Any:
         if device.type == "mps" and (values := _values(leaf)).itemsize > 4 and values.is_floating_point():
             return leaf
-        return leaf.to(device, non_blocking=True)
+        return leaf.to(device, non_blocking=device.type != "cpu")  # nobody would wait for what comes from a device
 
     return tree_map(move, tree)
 

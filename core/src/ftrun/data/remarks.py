@@ -1,18 +1,16 @@
 """What a user has to know of any data before a net learns from it: a note each, as `Splits.notes` has them."""
 
 import hashlib
-import re
 from collections.abc import Collection, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
-from unicodedata import category, normalize
 
 import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Split, Splits, Subset
 from ftrun.contracts.printable import shortlist
-from ftrun.contracts.targets import Classes, Labels, Target, Values
+from ftrun.contracts.targets import Target
+from ftrun.contracts.targets.names import shown_name
 
 _BLOCK = 4096  # bytes of an input that are compared first; all of it, where others have the same
 
@@ -21,9 +19,7 @@ def remarks(splits: Splits) -> list[str]:
     """Return a note for each thing that makes metrics mean less than they seem to, from targets and inputs."""
     train = splits.training.targets
     notes = [
-        f"target {name!r}: {note}"
-        for name, target in splits.targets.items()
-        for note in _of_target(target, train[name])
+        f"target {name!r}: {note}" for name, target in splits.targets.items() for note in target.remarks(train[name])
     ]
     return [*notes, *_same_inputs(splits)]
 
@@ -31,10 +27,9 @@ def remarks(splits: Splits) -> list[str]:
 def absent(splits: Splits) -> Iterator[str]:
     """Yield a note on the classes and labels that no sample of val, test or other data has, target by target."""
     for name, target in splits.targets.items():
-        if isinstance(target, Values):
-            continue
+        every = {split_name: target.counts(split.targets[name]) for split_name, split in splits.items()}
+        counts = {split_name: of_split for split_name, of_split in every.items() if of_split is not None}
         lacking: dict[tuple[int, ...], list[str]] = {}
-        counts = {split_name: _counts(target, split.targets[name]) for split_name, split in splits.items()}
         in_train = counts.pop("train", None)
         for split_name, of_split in counts.items():
             lacking.setdefault(tuple(index for index, count in enumerate(of_split) if not count), []).append(split_name)
@@ -45,69 +40,13 @@ def absent(splits: Splits) -> Iterator[str]:
 
 
 def _lacking(names: Sequence[str], target: Target, which: Sequence[int], in_train: Sequence[int] | None) -> str:
-    if isinstance(target, Classes):
-        meaning = "macro metrics are means over the classes that occur there or are predicted"
-    else:
-        meaning = "their precision, recall and F1 are 0 there, and count in macro metrics"
-    listed = [_shown(target.names[index]) + (f" ({in_train[index]:,} in train)" if in_train else "") for index in which]
+    known = target.names_in_use()
+    listed = [shown_name(known[each]) + (f" ({in_train[each]:,} in train)" if in_train else "") for each in which]
     have = "have" if len(names) > 1 else "has"
     return (
-        f"{' and '.join(names)} {have} no sample of {len(which):,} of {target.outputs:,} {target.kind}, "
-        f"{shortlist(listed)}: {meaning}"
+        f"{' and '.join(names)} {have} no sample of {len(which):,} of {len(known):,} {target.kind}, "
+        f"{shortlist(listed)}: {target.absent_means}"
     )
-
-
-def _of_target(target: Target, values: Tensor) -> Iterator[str]:
-    """Yield notes on a target's values in train, [N, ...]."""
-    if isinstance(target, Values):
-        for name, column, known in zip(target.names, values.unbind(1), target.known(values).unbind(1), strict=True):
-            column = column[known]
-            if len(column) and (column == column[0]).all():
-                yield f"{name!r} is {column[0]:g} in every training sample: there is nothing to learn"
-        return
-    counts = _counts(target, values)
-    yield from _twins(target.names, counts)
-    if isinstance(target, Labels):
-        for name, count, known in zip(target.names, counts, target.known(values).sum(0).tolist(), strict=True):
-            if count in (0, known):
-                some = "every" if count else "no"
-                yield f"{some} training sample has label {name!r}: there is nothing to learn of it"
-
-
-def _counts(target: Classes | Labels, values: Tensor) -> list[int]:
-    """Return how many samples have each class or label."""
-    if isinstance(target, Classes):
-        counts = values[target.known(values)].bincount(minlength=target.outputs)
-    else:
-        counts = (values == 1).sum(0)
-    return [int(count) for count in counts.tolist()]
-
-
-def _twins(names: Sequence[str], counts: Sequence[int]) -> Iterator[str]:
-    """Yield a note on names that differ in case, blanks or signs that are not seen alone, or are one number."""
-    alike: dict[str | Decimal, list[int]] = {}
-    for index, name in enumerate(names):
-        alike.setdefault(_plain(name), []).append(index)
-    for plain, indices in alike.items():
-        if len(indices) > 1:
-            listed = " and ".join(f"{_shown(names[index])} ({counts[index]:,} in train)" for index in indices)
-            how = "differ in case, blanks or unseen signs alone" if isinstance(plain, str) else "are one number"
-            yield f"{listed} {how}, and are {len(indices)} classes"
-
-
-def _plain(name: str) -> str | Decimal:
-    """Return what is equal for names that look alike, or are one number: 1, 01, 1e0."""
-    try:
-        if (number := Decimal(name)).is_finite():
-            return number
-    except InvalidOperation:
-        pass
-    seen = "".join(each for each in normalize("NFKC", name) if category(each) != "Cf")
-    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", seen).strip().casefold()
-
-
-def _shown(name: str) -> str:
-    return repr(name) if name.isprintable() else ascii(name)
 
 
 def _same_inputs(splits: Splits) -> Iterator[str]:
@@ -126,7 +65,7 @@ def _same_inputs(splits: Splits) -> Iterator[str]:
     for name, target in splits.targets.items():
         values = splits.training.targets[name]
         chosen = repeated & target.present(values)
-        if isinstance(target, Values) or not chosen.any():  # values may well be measured twice
+        if not target.is_discrete or not chosen.any():
             continue
         labels = values[chosen].nan_to_num(-1).long().reshape(int(chosen.sum()), -1)
         pairs = torch.cat([which[chosen, None], labels], 1).unique(dim=0)  # type: ignore[no-untyped-call]

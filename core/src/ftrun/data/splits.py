@@ -9,9 +9,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Split, Splits, Subset
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.printable import shortlist
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.targets import Classes, Labels
 from ftrun.data.cut import by_class, keep_classes
 from ftrun.data.fingerprint import ask_anew
 from ftrun.data.remarks import absent
@@ -81,7 +79,7 @@ def _notes(splits: Splits) -> Iterator[str]:
 
 def _unknown_in(split: Split, splits: Splits) -> list[str]:
     """Return the targets that none of its samples has."""
-    return [name for name, target in splits.targets.items() if not target.known(split.targets[name]).any()]
+    return [name for name, target in splits.targets.items() if not target.present(split.targets[name]).any()]
 
 
 def with_missing(splits: Splits) -> set[str]:
@@ -90,7 +88,7 @@ def with_missing(splits: Splits) -> set[str]:
         name
         for name, target in splits.targets.items()
         for _, split in splits.items()
-        if not target.known(split.targets[name]).all()
+        if not target.complete(split.targets[name]).all()
     }
 
 
@@ -108,24 +106,16 @@ def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
 def _strata(splits: Splits) -> Tensor:
     """Return int64 [N], what the val cut keeps the proportions of: the first classes, or who has the first target."""
     for name, target in splits.targets.items():
-        if isinstance(target, Classes):
-            return splits.training.targets[name]
+        if (strata := target.strata(splits.training.targets[name])) is not None:
+            return strata
     name, target = next(iter(splits.targets.items()))
     return target.present(splits.training.targets[name]).long()
 
 
 def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
     """Return for each target training samples and the classes or labels that they have, int64 [M] each."""
-    members = []
-    for name, target in splits.targets.items():
-        values = splits.training.targets[name]
-        if isinstance(target, Classes):
-            samples = target.present(values).nonzero().flatten()
-            members.append((samples, values[samples]))
-        elif isinstance(target, Labels):
-            samples, labels = (values == 1).nonzero().unbind(1)
-            members.append((samples, labels))
-    return members
+    members = (target.members(splits.training.targets[name]) for name, target in splits.targets.items())
+    return [each for each in members if each is not None]
 
 
 def stratified(strata: Tensor, fraction: float, seed: int) -> Tensor:
@@ -150,22 +140,9 @@ def check(splits: Splits) -> None:
     check_values(splits)
     for name, target in splits.targets.items():
         values = splits.training.targets[name]
-        known = target.known(values)
-        if not known.any():
+        if not target.present(values).any():
             raise DataError(f"no sample of the train split has target {name!r}.")
-        if isinstance(target, Classes):
-            if target.outputs == 1:
-                raise DataError(
-                    f"target {name!r} has one class only, {target.names[0]!r}: there is nothing to tell it from. Add "
-                    "samples of another class, or take another target."
-                )
-            what, some = "no training sample of class", values[known].bincount(minlength=target.outputs) > 0
-        else:
-            what, some = f"target {name!r}: no training sample has", known.any(0)
-        empty = [target.names[int(index)] for index in (~some).nonzero()]
-        if empty:
-            listed = shortlist([repr(each) for each in empty], most=5)
-            raise DataError(f"{what} {listed}. Add some, or take {'it' if len(empty) == 1 else 'them'} out.")
+        target.check_training(values, name)
 
 
 def _check_names(splits: Splits) -> None:
@@ -173,10 +150,11 @@ def _check_names(splits: Splits) -> None:
     if "" in splits.targets:
         raise DataError("a target has no name. Give it one, a text that is not empty.")
     for target, kind in splits.targets.items():
-        wrong = next((name for name in (target, *kind.names) if not is_text(name)), None)
+        names = kind.names_in_use()
+        wrong = next((name for name in (target, *names) if not is_text(name)), None)
         if wrong is not None:
             raise DataError(f"target {target!r}: the name {wrong!r} is not Unicode text. Rename it.")
-        for name, count in Counter(kind.names).items():
+        for name, count in Counter(names).items():
             if count > 1:
                 raise DataError(f"target {target!r}: the name {name!r} stands for {count} of them. Give each its own.")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ftrun.contracts.data import Sample, Split, Splits, counted, get_items, sample_name
 from ftrun.contracts.errors import DataError, did_you_mean
 from ftrun.contracts.printable import shortlist
-from ftrun.contracts.targets import Classes, Target
+from ftrun.contracts.targets import Target
 from ftrun.data.spellings import grouped_spellings
 
 
@@ -58,7 +58,10 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
     aligned: dict[str, Split] = {
         split_name: AlignedSplit(
             split,
-            {name: target.aligned(split.targets[name], splits.targets[name].names) for name, target in targets.items()},
+            {
+                name: target.aligned(split.targets[name], splits.targets[name].names_in_use())
+                for name, target in targets.items()
+            },
         )
         for split_name, split in splits.items()
     }
@@ -70,15 +73,15 @@ def _spelled_as(target: Target, name: str, splits: Splits) -> tuple[Splits, list
     given = splits.targets.get(name)
     if given is None or given.kind != target.kind:
         return splits, []
-    known, names = set(target.names), set(given.names)
+    known, names = set(target.names_in_use()), set(given.names_in_use())
     own: dict[str, str] = {}
-    for spellings in grouped_spellings([*target.names, *given.names]):
+    for spellings in grouped_spellings([*target.names_in_use(), *given.names_in_use()]):
         ours, theirs = known.intersection(spellings), names.intersection(spellings)
         if len(ours) == len(theirs) == 1 and ours != theirs:
             own[theirs.pop()] = ours.pop()
     if not own:
         return splits, []
-    renamed = given.model_copy(update={"names": tuple(own.get(each, each) for each in given.names)})
+    renamed = given.renamed([own.get(each, each) for each in given.names_in_use()])
     listed = ", ".join(f"{theirs!r} for {ours!r}" for theirs, ours in own.items())
     note = f"target {name!r}: names of the data are taken for those of the run: {listed}"
     return splits.with_targets({**splits.targets, name: renamed}), [note]
@@ -94,21 +97,24 @@ def _check(name: str, target: Target, splits: Splits) -> list[str]:
         )
     if given.kind != target.kind:
         raise DataError(f"target {name!r} is {target.kind} in the run, and {given.kind} in the data.")
-    unknown = [each for each in given.names if each not in target.names]
-    missing = [] if isinstance(target, Classes) else [each for each in target.names if each not in given.names]
+    ours, theirs = target.names_in_use(), given.names_in_use()
+    if not ours and target.identity() != given.identity():
+        raise DataError(f"target {name!r} is {target.identity()} in the run, and {given.identity()} in the data.")
+    unknown = [each for each in theirs if each not in ours]
+    missing = [] if target.names_may_lack else [each for each in ours if each not in theirs]
     counts = dict(zip(unknown, _samples(name, given, unknown, splits), strict=True))
-    if missing or (unknown and len(unknown) == len(given.names)):
+    if missing or (unknown and len(unknown) == len(theirs)):
         what = f"the run does not know {_names(unknown)}" if unknown else f"the data does not have {_names(missing)}"
         raise DataError(
-            f"target {name!r}: {what}.{did_you_mean(unknown[0], target.names) if unknown else ''}\n"
-            f"  in the data: {_names(given.names)}\n"
-            f"  in the run:  {_names(target.names)}\n"
+            f"target {name!r}: {what}.{did_you_mean(unknown[0], ours) if unknown else ''}\n"
+            f"  in the data: {_names(theirs)}\n"
+            f"  in the run:  {_names(ours)}\n"
             "They are matched by name, whatever their order."
         )
     if not sum(counts.values()):
         return []
     every = sum(len(split) for _, split in splits.items())
-    near = did_you_mean(unknown[0], target.names)
+    near = did_you_mean(unknown[0], ours)
     return [
         f"target {name!r}: {sum(counts.values()):,} of {every:,} samples have {target.kind} that the run does not "
         f"know, and these are not judged: {counted(counts)}.{near}"
@@ -116,12 +122,10 @@ def _check(name: str, target: Target, splits: Splits) -> list[str]:
 
 
 def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> list[int]:
-    """Return how many samples have each of these names."""
-    positions = [list(given.names).index(each) for each in names]
-    values = torch.cat([split.targets[name] for _, split in splits.items()])
-    if isinstance(given, Classes):
-        return [int((values == position).sum()) for position in positions]
-    return [int((values[:, position] > 0.5).sum()) for position in positions]
+    """Return how many samples have each of these names; none where they cannot be counted."""
+    counts = given.counts(torch.cat([split.targets[name] for _, split in splits.items()])) if names else None
+    positions = [given.names_in_use().index(each) for each in names]
+    return [counts[position] if counts else 0 for position in positions]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DataError, FtrunError, located
-from ftrun.contracts.targets import Classes
 from ftrun.data import splits as split_checks
 from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
@@ -212,11 +211,10 @@ def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
     recorded = run.resolved.get("class_counts", {})
     values = {}
     for name, target in run.net.targets.items():
-        if isinstance(target, Classes) and name in recorded:
-            counts = torch.tensor([recorded[name][each] for each in target.names])
-            values[name] = torch.arange(target.outputs).repeat_interleave(counts)
-        else:
-            values[name] = next(split for _, split in splits.items()).targets[name]  # the loss's own state is kept
+        column = target.values_of(recorded[name]) if name in recorded else None
+        if column is None:
+            column = next(split for _, split in splits.items()).targets[name]  # the loss's own state is kept
+        values[name] = column
     return values
 
 

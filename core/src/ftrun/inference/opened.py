@@ -59,7 +59,7 @@ class Opened:
         now = {
             "device": str(self.device),
             "threads": self.resolved.get("threads"),
-            "plugins": environment.plugins_of(self.spec, self.catalogue),
+            "plugins": environment.plugins_of(self.spec, self.catalogue, self.net.targets),
             "versions": environment.versions(),
         }
         return environment.differences(self.resolved, now)
@@ -87,25 +87,25 @@ def open_run(
     """
     best = folder.best()
     resolved = folder.read_json("resolved.json")
-    described = recorded.checked(recorded.Resolved, resolved, folder.path / "resolved.json")
     keys = {*NET, *keys}
-    catalogue = catalogue or folder.catalogue(keys, trust=trust)
-    with _same_plugins(resolved, catalogue):
-        spec = environment.recorded_spec(folder, resolved, catalogue, keys)
+    known = catalogue or folder.catalogue(keys, trust=trust)
+    described = recorded.checked(recorded.Resolved, resolved, folder.path / "resolved.json", lambda: known)
+    with _same_plugins(resolved, known):
+        spec = environment.recorded_spec(folder, resolved, known, keys)
     about = checkpoint.load_net(best)
-    needed = recorded.checked(recorded.NetRecord, about, best / checkpoint.NET)
+    needed = recorded.checked(recorded.NetRecord, about, best / checkpoint.NET, lambda: known)
     if needed.targets != described.targets:
         raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
     setting = ComputeFormat(resolved["precision"], resolved["memory_format"])
-    with _same_plugins(resolved, catalogue):
+    with _same_plugins(resolved, known):
         net = _built(spec, needed, about, best).to(where)
         setting.apply(net)
         checkpoint.load_weights(best, net.model)
     net.eval().requires_grad_(False)
     if compiled and spec.train.compile:
         compile_net(net, where)
-    return Opened(folder, resolved, about, catalogue, spec, net, setting, where)
+    return Opened(folder, resolved, about, known, spec, net, setting, where)
 
 
 def _built(spec: RunSpec, needed: recorded.NetRecord, about: Mapping[str, Any], best: Path) -> Net:

@@ -16,12 +16,12 @@ from ftrun.contracts.filescan import FileScan
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.numbers import to_json
 from ftrun.contracts.printable import cell, printable
-from ftrun.contracts.targets import Classes, Target, Values
+from ftrun.contracts.targets import Prediction, Target
 from ftrun.data.filelist import Line, lines, listed
 from ftrun.data.files import check_no_input, writing
 from ftrun.inference.opened import open_run
-from ftrun.inference.predictor import Prediction, Predictor
-from ftrun.inference.predicttable import header, key, named_by_target
+from ftrun.inference.predictor import Predictor
+from ftrun.inference.predicttable import header, key
 from ftrun.runs.console import error_console
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.specfile import is_text
@@ -146,12 +146,9 @@ class _Table(_Writer):
         cells = [printable(file).ljust(self._width)]
         for name, each in predicted.items():
             target = self._targets[name]
-            if len(predicted) > 1 and not named_by_target(name, target):
+            if len(predicted) > 1 and not target.is_one_value(name):
                 cells.append(name)
-            numbers = list(each.scores.values())
-            # Values are shown to a hundredth of their deviation.
-            texts = target.shown(numbers) if isinstance(target, Values) else [f"{number:.4f}" for number in numbers]
-            cells += ["  ".join(pair) for pair in zip(each.scores, texts, strict=True)]
+            cells += target.texts(each)
         click.echo("  ".join(map(printable, cells)), file=self._out)
 
 
@@ -165,7 +162,7 @@ class _Json(_Writer):
 
     def prediction(self, file: str, predicted: ByTarget) -> None:
         answers = {
-            key(name): each.score if named_by_target(name, self._targets[name]) else dict(each.scores)
+            key(name): each.score if self._targets[name].is_one_value(name) else each.value
             for name, each in predicted.items()
         }
         self._write({"file": file, **answers})
@@ -195,11 +192,7 @@ class _Csv(_Writer):
     def prediction(self, file: str, predicted: ByTarget) -> None:
         row: list[Any] = [cell(file)]
         for name, target in self._targets.items():
-            scores = predicted[name].scores
-            if isinstance(target, Classes):
-                row += [each for name, score in scores.items() for each in (cell(name), score)]
-            else:
-                row += [scores[each] for each in target.names]
+            row += target.cells(predicted[name])
         self._rows.writerow(row)
 
 

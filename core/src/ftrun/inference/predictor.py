@@ -2,41 +2,21 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.targets import Classes, Labels, Target
+from ftrun.contracts.trees import Tree, in_float32, moved
 from ftrun.inference.opened import Opened
 from ftrun.train.memory import Portions
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a net predicts for one input."""
-
-    scores: Mapping[str, float]
-    """By name: the probabilities of the likeliest classes, the likeliest first; of each label; or the values."""
-
-    @property
-    def name(self) -> str:
-        """The likeliest class or label; of values, the first one's name."""
-        return next(iter(self.scores))
-
-    @property
-    def score(self) -> float:
-        """Its probability; of values, the first one."""
-        return self.scores[self.name]
 
 
 class Predictor:
@@ -98,31 +78,19 @@ class Predictor:
     def _answers(self, prepared: Sequence[Any], top: int) -> list[Any]:
         whole = self.input.collate(prepared) if self.input.collated_shape is None else torch.cat(list(prepared))
         outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
-        answers = {name: _predictions(outputs[name].float(), each, top) for name, each in self.targets.items()}
+        answers = {
+            name: target.predictions(target.decode(in_float32(outputs[name])), top=top)
+            for name, target in self.targets.items()
+        }
         if len(answers) == 1:
             return next(iter(answers.values()))
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
 
-    def _outputs(self, batch: Batch) -> dict[str, Tensor]:
+    def _outputs(self, batch: Batch) -> dict[str, Tree]:
         run = self._run
-        inputs = self.input.prepare(batch.inputs.to(run.device))
+        inputs = self.input.prepare(moved(batch.inputs, run.device))
         with run.setting.autocast(run.device):
             return dict(run.net(inputs))
-
-
-def _predictions(output: Tensor, target: Target, top: int) -> list[Prediction]:
-    """Return the prediction for each sample from an output [B, outputs]."""
-    scores = target.scores(output)
-    if isinstance(target, Classes):
-        best = scores.topk(min(top, target.outputs))
-        return [
-            Prediction({target.names[index]: value for index, value in zip(indices, values, strict=True)})
-            for indices, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
-    named = [dict(zip(target.names, values, strict=True)) for values in scores.tolist()]
-    if isinstance(target, Labels):
-        named = [dict(sorted(each.items(), key=lambda pair: -pair[1])) for each in named]
-    return [Prediction(each) for each in named]
 
 
 def _listed(inputs: Any) -> Iterable[Any]:

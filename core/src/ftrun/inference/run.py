@@ -37,8 +37,7 @@ class Run(RecordedRun):
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, trust: bool = False) -> None:
-        super().__init__(folder)
-        self._trust = trust
+        super().__init__(folder, trust=trust)
 
     def catalogue(self, keys: Collection[str], *, named: Iterable[tuple[str, str | None]] = ()) -> "Catalogue":
         """Return what is installed, and parts of the run folder's own code where one of these parts is among them.

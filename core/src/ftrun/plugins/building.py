@@ -110,7 +110,7 @@ class BlamingObject:
 
 def named(part: Part) -> str:
     """Return a part's name with the plugin that it is from: `'sgd' of ftrun-optim 0.1.0`."""
-    return f"{part.name!r} of {_origin(type(part))}"
+    return f"{getattr(part, part.tag)!r} of {_origin(type(part))}"
 
 
 def _origin(part: type[Part]) -> str:

@@ -12,10 +12,9 @@ from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.specs import Part
-from ftrun.contracts.targets import Classes, Labels, Values
+from ftrun.contracts.targets import Target
 from ftrun.plugins.building import shown
 
-KINDS = (Classes, Labels, Values)
 _OBSERVED = [name for name in vars(events) if name.startswith("ftrun_")]
 
 
@@ -32,10 +31,9 @@ def _dataset(part: Part, made: Any) -> str:
     for name, target in targets.items():
         if not isinstance(name, str):
             return f"a target whose name is {name!r}, but a name is a text."
-        if type(target) not in KINDS:  # a run records its targets, and opens them by their kind
+        if not isinstance(target, Target):
             return (
-                f"{shown(target)} as target {name!r}, but ftrun.Classes, ftrun.Labels or ftrun.Values itself is "
-                "needed: nothing else can be opened again."
+                f"{shown(target)} as target {name!r}, but an ftrun.Target is needed, such as ftrun.Classes(names=...)."
             )
     return next((fault for name, split in made.items() if (fault := _split(name, split, made))), "")
 
@@ -48,14 +46,9 @@ def _split(name: str, split: Any, splits: Splits) -> str:
     if not isinstance(split.targets, Mapping):
         return f"{shown(split.targets)} as the targets of its {name} split, but {{target: tensor [N, ...]}} is needed."
     for target, values in split.targets.items():
-        kind = splits.targets.get(target)
-        exact = isinstance(values, torch.Tensor) and (
-            values.dtype == torch.int64 and values.ndim == 1
-            if isinstance(kind, Classes)
-            else values.is_floating_point()
-        )
-        if kind is not None and not exact:
-            wanted = "a tensor int64 [N]" if isinstance(kind, Classes) else "a tensor float32 [N, values]"
+        kind, tensor = splits.targets.get(target), isinstance(values, torch.Tensor)
+        wanted = (kind.column_fault(values) if tensor else "a tensor [N, ...]") if kind else ""
+        if wanted:
             return f"{shown(values)} for target {target!r} of its {name} split, but {wanted} is needed."
     return ""
 

@@ -2,16 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ftrun.contracts.errors import PluginError
 from ftrun.contracts.specs import ROLES, Part
+from ftrun.contracts.targets import Target
 from ftrun.plugins import selection
 from ftrun.plugins.contract import check_options, part_names
-from ftrun.plugins.installed import Broken, Plugin, clash
+from ftrun.plugins.core import core_plugin
+from ftrun.plugins.installed import Broken, Plugin, clash, unusable
 from ftrun.plugins.load import LOADING, frames_of, load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
 
@@ -29,7 +31,7 @@ class Catalogue:
         self.left_out = tuple(plugin for plugin in given if plugin.left_out)
         parts = [
             (part.role, name, plugin, part)
-            for plugin in self.plugins
+            for plugin in (core_plugin(), *self.plugins)
             for part in plugin.parts
             for name in part_names(part)
         ]
@@ -53,6 +55,31 @@ class Catalogue:
     def owner(self, role: str, name: str) -> Plugin:
         """Return the plugin that offers a part."""
         return self._owners[role, name]
+
+    def kinds(self, recorded: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[type[Target]]:
+        """Return kinds of target by their names.
+
+        recorded: the `plugins` of resolved.json, which say where they are from
+
+        Raises PluginError for one that is not installed, broken or offered twice.
+        """
+        found: list[type[Target]] = []
+        for name in names:
+            self.check_clash("target", name)
+            part = self.parts("target").get(name)
+            if part is None:
+                raise self._no_kind(name, recorded)
+            assert issubclass(part, Target)
+            found.append(part)
+        return found
+
+    def _no_kind(self, name: str, recorded: Iterable[Mapping[str, Any]]) -> PluginError:
+        what = f"this run predicts a target of the kind {name!r}"
+        for each in recorded:
+            if (each.get("role"), each.get("name")) == ("target", name):
+                origin = f"{what}, which comes from {each['distribution']} {each['version']}"
+                return unusable(origin, each["distribution"], self.broken, self.left_out)
+        return PluginError(f"{what}, which no installed plugin offers.{self.not_here}")
 
     def default(self, role: str) -> str | None:
         """Return the name of the part that is taken where a spec leaves the role out, if exactly one says it is."""

@@ -88,11 +88,13 @@ def check_part(hook: str, part: Any) -> None:
     if inspect.isabstract(part):
         missing = ", ".join(sorted(part.__abstractmethods__))
         raise Broken(f"{part.__name__} does not define {missing}()")
-    names = part_names(part)
+    names, tag = part_names(part), part.tag
     if not names:
-        raise Broken(f'{part.__name__} has no name: give it `name: Literal["..."]`')
-    if not part.model_fields["name"].is_required():
+        raise Broken(f'{part.__name__} has no {tag}: give it `{tag}: Literal["..."]`')
+    if tag == "name" and not part.model_fields[tag].is_required():
         raise Broken(f"{part.__name__}: its name must have no default, for a spec always gives it")
+    if tag != "name" and part.model_fields[tag].default not in names:
+        raise Broken(f'{part.__name__}: its {tag} needs a default, for code gives none: `{tag}: Literal["x"] = "x"`')
     if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
         raise Broken(f"{part.__name__}: a name is lower-case letters, digits, '-', '_' and '.', unlike {names[0]!r}")
     if part.family is not None and part.family not in part.model_fields:
@@ -114,5 +116,6 @@ def check_options(part: type[Part]) -> None:
 
 
 def part_names(part: type[Part]) -> tuple[str, ...]:
-    """Return the names that a part is known by: what its `name: Literal[...]` holds."""
-    return get_args(part.model_fields["name"].annotation)
+    """Return the names that a part is known by: what its `name: Literal[...]` holds; of a target, its `kind`."""
+    field = part.model_fields.get(part.tag)
+    return get_args(field.annotation) if field else ()

@@ -85,8 +85,9 @@ def clash(role: str, name: str, plugins: Sequence[Plugin]) -> str:
         remedy = f"Give it another name in {last.distribution}, or uninstall the other: "
         remedy += f"pip uninstall {first.distribution}."
     else:
-        ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin in plugins)
-        remedy = f"Uninstall one of them: {ways}."
+        others = [plugin for plugin in plugins if plugin.distribution != "ftrun"]  # the core's own stays
+        ways = ", or ".join(f"pip uninstall {plugin.distribution}" for plugin in others)
+        remedy = f"Uninstall {'one of them' if len(others) > 1 else 'it'}: {ways}."
     return f"{role} {name!r} comes from both {' and '.join(map(str, plugins))}. {remedy}"
 
 

@@ -13,21 +13,40 @@ import torch
 
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import FtrunError, PluginError
-from ftrun.contracts.targets import Classes
+from ftrun.contracts.targets import CORE_KINDS, Target
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.installed import unusable
 from ftrun.runs import identity, recorded
-from ftrun.runs.folder import RunFolder, key_of
+from ftrun.runs.folder import TARGETS, RunFolder, key_of
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 
 
-def plugins_of(spec: RunSpec, catalogue: Catalogue) -> list[dict[str, str]]:
-    """Return each part of the spec, with the distribution that offers it and its version."""
+def plugins_of(spec: RunSpec, catalogue: Catalogue, targets: Mapping[str, Target]) -> list[dict[str, str]]:
+    """Return each part of the spec, with the distribution that offers it and its version.
+
+    targets: the net's, whose kinds are listed too, where they are not the core's
+
+    Raises PluginError where nothing offers a target's kind: such a run could not be opened again.
+    """
+    parts = [(where, part.role, part.name) for where, part in spec.parts()]
+    for name, target in targets.items():
+        if type(target) not in CORE_KINDS:
+            check_offered(name, target, catalogue)
+            parts.append((f"{TARGETS}.{name}", target.role, target.kind))
     return [
-        {"part": where, "role": part.role, "name": part.name, **_origin(part.role, part.name, catalogue)}
-        for where, part in spec.parts()
+        {"part": where, "role": role, "name": name, **_origin(role, name, catalogue)} for where, role, name in parts
     ]
+
+
+def check_offered(name: str, target: Target, catalogue: Catalogue) -> None:
+    """Raise PluginError where no hook offers a target's kind."""
+    catalogue.check_clash(target.role, target.kind)
+    if catalogue.parts(target.role).get(target.kind) is not type(target):
+        raise PluginError(
+            f"target {name!r} is of the kind {target.kind!r}, a {type(target).__name__}, which no plugin offers: a run "
+            "could not be opened again. Let the plugin's hook ftrun_targets return that class."
+        )
 
 
 def plugins_now(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> list[dict[str, str]]:
@@ -49,10 +68,9 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     """Return the training samples of each class, by target and name: what a loss may weigh classes by."""
     counts = {}
     for name, target in splits.targets.items():
-        if isinstance(target, Classes):
-            labels = splits.training.targets[name]
-            by_class = labels[target.present(labels)].bincount(minlength=target.outputs).tolist()
-            counts[name] = dict(zip(target.names, by_class, strict=True))
+        by_class = target.class_counts(splits.training.targets[name])
+        if by_class is not None:
+            counts[name] = by_class
     return counts
 
 
@@ -101,8 +119,9 @@ def recorded_spec(
     Raises FtrunError where resolved.json is damaged.
     """
     path = folder.path / "resolved.json"
-    recorded.checked(recorded.Resolved, resolved, path)
-    check_plugins([each for each in resolved["plugins"] if keys is None or key_of(each) in keys], catalogue)
+    recorded.checked(recorded.Resolved, resolved, path, lambda: catalogue)
+    needed = None if keys is None else {*keys, TARGETS}
+    check_plugins([each for each in resolved["plugins"] if needed is None or key_of(each) in needed], catalogue)
     return identity.with_recorded_paths(check_spec(resolved["spec"], catalogue, name=str(path), keys=keys), resolved)
 
 

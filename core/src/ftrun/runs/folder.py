@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PARTS = "parts"
 """The folder with the copy of the local parts."""
+TARGETS = "targets"
+"""In resolved.json's `plugins`, the place of kinds of target, which are needed whatever is done with a run."""
 _STARTED = datetime.now(UTC).isoformat(timespec="seconds")
 """When this process began, or near enough: whatever has its number and began later is another process."""
 
@@ -124,7 +126,7 @@ class RunFolder:
 
         resolved = self.read_json("resolved.json")
         local = local_keys(resolved)
-        if not (local if keys is None else local & set(keys)):
+        if not (local if keys is None else local & {*keys, TARGETS}):
             catalogue = installed()
             if not _has_parts(resolved) or all(
                 part is None or spec_name(part) in (None, *catalogue.parts(role)) for role, part in named

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import DataError, FtrunError
 from ftrun.contracts.targets import Target
 from ftrun.data import fingerprint
 from ftrun.runs.progress import Progress
+from ftrun.runs.targetkinds import targets_of
 from ftrun.spec.runspec import RunSpec
 
 ALLOW = "--allow-other-data"
@@ -57,9 +56,9 @@ def check(
 
     Raises DataError, ending with `remedy`, where it is not the run's.
     """
-    targets: dict[str, Target] = TypeAdapter(dict[str, Target]).validate_python(resolved["targets"])
-    then = {"targets": _kinds(targets), "samples": resolved.get("samples")}
-    now = {"targets": _kinds(splits.targets), "samples": {name: len(split) for name, split in splits.items()}}
+    targets = targets_of(resolved["targets"], {type(each) for each in splits.targets.values()})
+    then = {"targets": _identities(targets), "samples": resolved.get("samples")}
+    now = {"targets": _identities(splits.targets), "samples": {name: len(split) for name, split in splits.items()}}
     for what, before in then.items():
         if before != now[what]:
             raise DataError(
@@ -75,9 +74,9 @@ def check(
     return splits.with_targets(targets), changed
 
 
-def _kinds(targets: Mapping[str, Target]) -> dict[str, Any]:
+def _identities(targets: Mapping[str, Target]) -> dict[str, Any]:
     """Return what each target is, without what was fitted to the training samples."""
-    return {name: {"kind": target.kind, "names": list(target.names)} for name, target in targets.items()}
+    return {name: target.identity() for name, target in targets.items()}
 
 
 def replaced(resolved: Mapping[str, Any], now: Mapping[str, Any], changed: list[str], step: int) -> dict[str, Any]:

@@ -3,18 +3,20 @@
 import html
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from ftrun.contracts.errors import FtrunError
+from ftrun.contracts.errors import DataError, FtrunError
 from ftrun.contracts.numbers import is_figure, shown
 from ftrun.contracts.paths import expand_path
 from ftrun.contracts.specs import ROLES
-from ftrun.contracts.targets import Classes, Target
+from ftrun.contracts.targets import Target
+from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
+from ftrun.runs.targetkinds import kinds_in, of_kinds
 
 if TYPE_CHECKING:
     from ftrun.runs.predictions import Predictions
@@ -57,7 +59,7 @@ class Resolved(BaseModel):
     norms: Annotated[list[Literal["train", "frozen"]], Field(min_length=1)]
     threads: Annotated[int, Field(ge=1)] | None = None
     input: dict[str, Any]
-    targets: Annotated[dict[str, Target], Field(min_length=1)]
+    targets: dict[str, Target]
     samples: dict[str, int]
     notes: list[str] = []
     class_counts: Counts = {}
@@ -74,7 +76,7 @@ class Resolved(BaseModel):
     def _counts_are_of_the_classes(self) -> Self:
         for name, counts in self.class_counts.items():
             target = self.targets.get(name)
-            if not isinstance(target, Classes) or set(counts) != set(target.names):
+            if target is None or set(counts) != set(target.names_in_use()):
                 raise ValueError(f"class_counts: is not of the classes of {name!r}")
         return self
 
@@ -83,14 +85,20 @@ class NetRecord(BaseModel):
     """Of net.json, what a net is built by."""
 
     input: dict[str, Any]
-    targets: Annotated[dict[str, Target], Field(min_length=1)]
+    targets: dict[str, Target]
     micro_batch: Annotated[int, Field(ge=1)] | None = None
 
 
-def checked(kind: type[T], value: Mapping[str, Any], path: Path) -> T:
-    """Return `value`, which the file at `path` holds, as a model. Raises FtrunError, with the first mistake."""
+def checked(kind: type[T], value: Mapping[str, Any], path: Path, catalogue: Callable[[], Catalogue] = installed) -> T:
+    """Return `value`, which the file at `path` holds, as a model.
+
+    catalogue: gives where kinds of target come from that are not the core's
+
+    Raises FtrunError, with the first mistake; PluginError where a target is of a kind that is not installed.
+    """
+    kinds = kinds_in(value, catalogue)
     try:
-        return kind.model_validate_json(json.dumps(value), strict=True)
+        return of_kinds(kind, kinds).model_validate_json(json.dumps(value), strict=True)  # type: ignore[return-value]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -103,9 +111,11 @@ class RecordedRun:
     """The files of a run, read anew each time, since the run may still be going on.
 
     folder: the run folder. Raises SpecError where there is none.
+    trust: whether code that the folder has of its targets may run although this user has never run it
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, trust: bool = False) -> None:
+        self._trust = trust
         self._files = RunFolder.existing(expand_path(folder))
 
     @property
@@ -209,12 +219,12 @@ class RecordedRun:
         if kept is not None:
             path = predictions.path_of(self._files, self.split)
             for name, target in self.targets.items():
-                outputs, truth = kept.outputs.get(name), kept.truth.get(name)
-                if outputs is None or truth is None or outputs.ndim != 2 or outputs.shape[1] != target.outputs:
+                try:
+                    target.check_packed(kept.outputs.get(name), kept.truth.get(name), f"target {name!r}")
+                except DataError as error:
                     raise FtrunError(
-                        f"{path}: is damaged: it is of other targets. Remove it; ftrun evaluate makes it again."
-                    )
-                target.check(truth, f"{path}, target {name!r}")
+                        f"{path}: is damaged: it is of other targets: {error} Remove it; ftrun evaluate makes it again."
+                    ) from None
         return kept
 
     def evaluated_samples(self) -> dict[str, int]:
@@ -246,7 +256,11 @@ class RecordedRun:
     def _resolved(self) -> tuple[dict[str, Any], Resolved]:
         """Return what resolved.json holds, as it is and as it was checked."""
         values = self._files.read_json("resolved.json")
-        return values, checked(Resolved, values, self.folder / "resolved.json")
+        return values, checked(Resolved, values, self.folder / "resolved.json", self._catalogue)
+
+    def _catalogue(self) -> Catalogue:
+        """Return where kinds of target come from."""
+        return self._files.catalogue((), trust=self._trust)
 
     def _summary(self) -> str:
         status = self.status

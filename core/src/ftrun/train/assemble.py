@@ -161,14 +161,9 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
                 where = f"metrics.{index}"
                 made = build(metric, where, target)
                 with inside(metric, where):
-                    made = made.to(_decoding(target, device))
+                    made = made.to(target.decoding_device(device))
                 built[name][metric.key] = BlamingObject(made, metric, where, ("update", "compute", "reset"))
     return built
-
-
-def _decoding(target: Target, device: torch.device) -> torch.device:
-    """Where a target's outputs are once they are decoded: the CPU, where that takes more than the device has."""
-    return target.decode(torch.empty(0, target.outputs, device=device)).device
 
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:

@@ -65,6 +65,9 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
     spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
     job = assemble(spec, choose_device(request.device), console.say, weights=weights, short=request.short)
     observers = Observers(spec, console.say, patience_of(spec, job.monitor))
+    description = _description(
+        job, request.catalogue
+    )  # a target that no plugin offers is an error before anything is there
     folder = RunFolder.create(request.out, request.name)
     with folder.locked():
         if local:
@@ -76,7 +79,7 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
             "paths": identity.paths_of(spec),
             "set": list(request.overrides),
             "init_from": asdict(job.source) if job.source else None,
-            **_description(job, request.catalogue),
+            **description,
         }
         folder.write_json("resolved.json", resolved)
         folder.write_status("running", epoch=0, step=0)
@@ -188,7 +191,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         **asdict(job.engine.setting),
         "norms": job.learner.plan.norms,
-        "plugins": environment.plugins_of(job.spec, catalogue),
+        "plugins": environment.plugins_of(job.spec, catalogue, job.learner.net.targets),
         "versions": environment.versions(),
         "machine": environment.machine(job.engine.device),
     }

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import reseed, seed_of
 from ftrun.contracts.targets import Target
+from ftrun.contracts.trees import Tree, in_float32, leaves, moved, samples_in
 from ftrun.data.loader import Loader
 from ftrun.runs.console import Bar
 from ftrun.runs.predictions import Collected
@@ -66,7 +66,7 @@ def evaluate(
     evaluated: set[tuple[str, str | None]] = set()
     draws = seed_of(evaluator.seed, "evaluate")
 
-    def forward(batch: Batch) -> dict[str, Tensor]:
+    def forward(batch: Batch) -> dict[str, Tree]:
         with evaluator.setting.autocast(evaluator.device):
             return outputs(net, batch)
 
@@ -77,9 +77,10 @@ def evaluate(
             each = evaluator.losses.each(made, batch.targets)
             loss_sum += evaluator.losses.total(each) * len(batch)
             sums += torch.stack(each) * len(batch)
-            decoded = {name: target.decode(made[name].float()) for name, target in evaluator.losses.targets.items()}
+            targets = evaluator.losses.targets.items()
+            decoded = {name: target.decode(in_float32(made[name])) for name, target in targets}
             if keep:
-                keep.add(batch, decoded)
+                keep.add(batch, decoded, evaluator.losses.targets)
             evaluated |= _update(evaluator, decoded, batch.targets)
             samples += len(batch)
             if bar:
@@ -102,12 +103,12 @@ def evaluate(
 
 
 def _update(
-    evaluator: Evaluator, decoded: Mapping[str, Tensor], truth: Mapping[str, Tensor]
+    evaluator: Evaluator, decoded: Mapping[str, Tree], truth: Mapping[str, Tree]
 ) -> set[tuple[str, str | None]]:
     """Have the metrics take a batch; return (target, key) of those that had something to take, and (target, None)."""
     evaluated: set[tuple[str, str | None]] = set()
     for name, metrics in evaluator.metrics.items():
-        values = truth[name].to(decoded[name].device)
+        values = moved(truth[name], next(leaves(decoded[name])).device)
         gaps = evaluator.losses.targets[name] if name in evaluator.losses.missing else None
         if gaps is None or gaps.present(values).any():
             evaluated.add((name, None))
@@ -115,13 +116,14 @@ def _update(
     return evaluated
 
 
-def update(metric: Any, output: Tensor, values: Tensor, gaps: Target | None) -> bool:
+def update(metric: Any, output: Tree, values: Tree, gaps: Target | None) -> bool:
     """Have a metric take a batch, in the terms of `Target.decode`; whether there was something for it.
 
     gaps: the target, where samples may miss it
     """
     if gaps is not None:
-        output, values = gaps.judged(output, values, whole=not getattr(metric, "takes_gaps", False))
-    if len(values):
+        output, values = gaps.evaluated(output, values, whole=not getattr(metric, "takes_gaps", False))
+    samples = samples_in(values)
+    if samples:
         metric.update(output, values)
-    return len(values) > 0
+    return samples > 0

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ftrun.contracts.specs import Loss
-from ftrun.contracts.targets import Target, Values
+from ftrun.contracts.targets import Target
+from ftrun.contracts.trees import Tree, in_float32, leaves, moved, tree_index
 from ftrun.plugins.building import blame, misbuilt
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.checks import fault_of_loss
@@ -44,38 +45,39 @@ class TotalLoss(nn.Module):
         self._parts = parts or {}
         self.log_variances = nn.Parameter(torch.zeros(len(losses))) if weights == "uncertainty" else None
         self._weights = weights if isinstance(weights, Mapping) else {}
-        self._halves = torch.tensor([0.5 if isinstance(each, Values) else 1.0 for each in self.targets.values()])
+        self._factors = torch.tensor([target.loss_factor for target in self.targets.values()])
 
-    def forward(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, outputs: Mapping[str, Tree], targets: Mapping[str, Tree]) -> Tensor:
         return self.total(self.each(outputs, targets))
 
-    def each(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> list[Tensor]:
+    def each(self, outputs: Mapping[str, Tree], targets: Mapping[str, Tree]) -> list[Tensor]:
         """Each target's own loss, a scalar, in their order."""
         return [
-            self._one(name, target, loss, outputs[name].float(), targets[name])
+            self._one(name, target, loss, in_float32(outputs[name]), targets[name])
             for (name, target), loss in zip(self.targets.items(), self.losses, strict=True)
         ]
 
     def total(self, each: list[Tensor]) -> Tensor:
         """What is made small, from each target's loss."""
         if self.log_variances is not None:
-            losses, factors = torch.stack(each), self._halves.to(self.log_variances.device)
+            losses, factors = torch.stack(each), self._factors.to(self.log_variances.device)
             return (factors * torch.exp(-self.log_variances) * losses + self.log_variances / 2).sum()
         if self._weights:
             each = [self._weights.get(name, 1.0) * loss for name, loss in zip(self.targets, each, strict=True)]
         return each[0] if len(each) == 1 else torch.stack(each).sum()
 
-    def _one(self, name: str, target: Target, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
+    def _one(self, name: str, target: Target, loss: nn.Module, output: Tree, values: Tree) -> Tensor:
+        device = next(leaves(output)).device
         if name not in self.missing:
-            return self._computed(name, loss, output, target.encode(values).to(output.device))
-        present = target.present(values).to(output.device)
+            return self._computed(name, loss, output, moved(target.encode(values), device))
+        present = target.present(values).to(device)
         if not present.any():
-            return output.sum() * 0
-        encoded = target.encode(values).to(output.device)
-        filled = target.filled(output[present], encoded[present])
+            return sum((each.sum() * 0 for each in leaves(output)), torch.zeros((), device=device))
+        encoded = moved(target.encode(values), device)
+        filled = target.filled(tree_index(output, present), tree_index(encoded, present))
         return self._computed(name, loss, *filled) * present.float().mean()
 
-    def _computed(self, name: str, loss: nn.Module, output: Tensor, values: Tensor) -> Tensor:
+    def _computed(self, name: str, loss: nn.Module, output: Tree, values: Tree) -> Tensor:
         """What a target's loss gives. Raises PluginError where that is no scalar."""
         try:
             value: Tensor = loss(output, values)

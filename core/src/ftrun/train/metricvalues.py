@@ -10,7 +10,7 @@ from torch import Tensor
 from ftrun.contracts.errors import PluginError
 from ftrun.contracts.numbers import is_figure
 from ftrun.contracts.specs import Metric
-from ftrun.contracts.targets import Classes, Labels, Target
+from ftrun.contracts.targets import Target
 from ftrun.plugins.building import build, inside
 
 LARGE = 10_000
@@ -18,9 +18,6 @@ LARGE = 10_000
 
 _OF_CODE = (TypeError, AttributeError, NameError, NotImplementedError, ImportError)
 """What no other data would suit."""
-
-_TRIED = 24  # samples; more where there are more classes, as far as that is quick
-_MOST_TRIED = 1000
 
 
 def values_of(key: str, computed: Any) -> dict[str, Any]:
@@ -58,34 +55,25 @@ def values_of(key: str, computed: Any) -> dict[str, Any]:
 def tried(metric: Metric, where: str, target: Target) -> list[str] | None:
     """Return the names of the single figures that a metric gives for made-up predictions.
 
-    None where it fails on these: real ones may still suit it.
+    None where it fails on these, or none are to be had: real ones may still suit it.
 
     where: its place in the spec
 
     Raises PluginError where what it gives is no figure, and whatever faults in its code raise.
     """
-    samples = min(max(_TRIED, 2 * target.outputs), _MOST_TRIED)
-    outputs = torch.randn(samples, target.outputs, generator=torch.Generator().manual_seed(0))
+    made_up = target.made_up()
+    if made_up is None:
+        return None
     built = build(metric, where, target)
     with inside(metric, where):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is made up
                 built = built.to(torch.device("cpu"))
-                built.update(outputs, _made_up(target, samples))
+                built.update(*made_up)
                 computed = built.compute()
         except _OF_CODE:
             raise
         except Exception:
             return None
         return [name for name, value in values_of(metric.key, computed).items() if is_figure(value)]
-
-
-def _made_up(target: Target, count: int) -> Tensor:
-    """Values of a target: each class in turn, every label now and then, numbers from -1 to 1."""
-    numbers = torch.arange(count)
-    if isinstance(target, Classes):
-        return numbers % target.outputs
-    if isinstance(target, Labels):
-        return ((numbers[:, None] + torch.arange(target.outputs)) % 3 == 0).float()
-    return torch.linspace(-1, 1, count)[:, None].repeat(1, target.outputs)

@@ -4,17 +4,16 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from ftrun import Backbone, Classes, Command, InputSpec, Labels, Modifier, Part, Target, Values
-from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_names
+from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_names
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ftrun import Net, Split
 
 Options: TypeAlias = Mapping[str, Any] | Callable[[Path], Mapping[str, Any]]
@@ -91,12 +90,12 @@ class Subject:
         if callable(self.options):
             return []
         fields = self.part.model_fields.items()
-        return [name for name, field in fields if field.is_required() and name not in ("name", *self.options)]
+        return [name for name, field in fields if field.is_required() and name not in (self.part.tag, *self.options)]
 
     def in_spec(self, place: Path) -> dict[str, Any]:
         """The part as an object of a spec."""
         options = self.options(place) if callable(self.options) else self.options
-        return {"name": self.name, **options}
+        return {self.part.tag: self.name, **options}
 
     def make(self, place: Path, **changes: Any) -> Any:
         """The part, checked as a spec checks it."""
@@ -224,25 +223,41 @@ def _fit(part: Any, net: "Net") -> None:
         part.fit(net, TinyImages(name="tiny-images").build().training)
 
 
-def target_of(kind: str) -> Target:
-    """A small target of a kind."""
+def target_of(kind: str, catalogue: Catalogue | None = None) -> Target:
+    """A small target of a kind. Another kind than the core's, of the catalogue, brings it as "devkit.target"."""
     names = ("first", "second", "third")
-    if kind == "classes":
-        return Classes(names=names)
-    return Labels(names=names) if kind == "labels" else Values(names=names[:2])
+    core = {"classes": Classes(names=names), "labels": Labels(names=names), "values": Values(names=names[:2])}
+    if kind in core:
+        return core[kind]
+    part = (catalogue or as_found()).parts("target").get(kind)
+    make = part.extensions.get("devkit.target") if part is not None and issubclass(part, Target) else None
+    if make is None:
+        raise ContractError(
+            f"a part works on targets of the kind {kind!r}, and there is none to try it on. Let that kind bring one: "
+            'extensions = {"devkit.target": "module:function"}, a function without arguments.'
+        )
+    module, _, name = make.partition(":")
+    made: Target = getattr(import_module(module), name)()
+    return made
 
 
-def predictions(target: Target, count: int, seed: int = 0) -> "tuple[Tensor, Tensor]":
-    """Outputs float32 [count, outputs] and the target's values for them."""
+def predictions(target: Target, count: int, seed: int = 0) -> "tuple[Any, Any]":
+    """Outputs float32 [count, outputs] and the target's values for them; of other kinds, what they make up."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    outputs = torch.randn(count, target.outputs, generator=generator)
-    if isinstance(target, Classes):
-        return outputs, torch.arange(count) % target.outputs
-    if isinstance(target, Labels):
-        return outputs, (torch.rand(count, target.outputs, generator=generator) < 0.5).float()
-    return outputs, torch.randn(count, target.outputs, generator=generator)
+    if target.kind not in ("classes", "labels", "values"):
+        made_up = target.made_up()
+        if made_up is None:
+            raise ContractError(f"nothing makes up values of the kind {target.kind!r}: give it made_up().")
+        return made_up
+    width = len(target.names_in_use())
+    outputs = torch.randn(count, width, generator=generator)
+    if target.kind == "classes":
+        return outputs, torch.arange(count) % width
+    if target.kind == "labels":
+        return outputs, (torch.rand(count, width, generator=generator) < 0.5).float()
+    return outputs, torch.randn(count, width, generator=generator)
 
 
 def ready_inputs(net: "Net", count: int = 2) -> Any:

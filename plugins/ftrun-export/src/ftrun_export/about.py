@@ -45,7 +45,7 @@ def description(run: Opened, part: Exporter, model: Exportable) -> dict[str, Any
             "dtype": str(example.dtype).removeprefix("torch."),
             "shape": [model.free.get(place, length) for place, length in enumerate(example.shape)],
         },
-        "gives": {name: ["batch", target.outputs] for name, target in targets.items()},
+        "gives": {name: ["batch", *shape] for name, shape in model.answer_shapes.items()},
         "input": run.net.input.model_dump(mode="json"),
         "targets": {name: target.model_dump(mode="json") for name, target in targets.items()},
         "run": str(run.folder.path),

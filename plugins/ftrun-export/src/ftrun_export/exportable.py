@@ -13,10 +13,13 @@ from torch.export import Dim
 from torch.nn import functional
 
 from ftrun import FtrunError, Net, suggestions
+from ftrun_export.kinds import named
 
 
 class Deployed(nn.Module):
     """Collated inputs -> {target: scores float32 [B, outputs]}: preparation, net and probabilities in one.
+
+    A target of which there are several tensors has each by its own name, `target/name`.
 
     raw: the bare net instead: prepared inputs -> {target: output [B, outputs]}, values standardised
     """
@@ -29,9 +32,11 @@ class Deployed(nn.Module):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         prepared = inputs if self.raw else self.net.input.prepare(inputs)
         outputs = self.net(prepared)
-        if self.raw:
-            return {name: outputs[name] for name in self.net.targets}
-        return {name: target.exported(outputs[name]) for name, target in self.net.targets.items()}
+        answers = {
+            name: outputs[name] if self.raw else target.exported(outputs[name])
+            for name, target in self.net.targets.items()
+        }
+        return {key: each for name, answer in answers.items() for key, each in named(name, answer)}
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,14 @@ class Exportable:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """The targets' names, in the order of the outputs."""
-        return tuple(self.net.targets)
+        """The targets' names, in the order of the outputs; of several outputs of one, `target/name`."""
+        return tuple(self.answer_shapes)
+
+    @cached_property
+    def answer_shapes(self) -> dict[str, list[int]]:
+        """The shape of each output for one sample, by its name."""
+        with torch.no_grad():
+            return {name: list(answer.shape[1:]) for name, answer in self.module(self.example).items()}
 
     @cached_property
     def program(self) -> torch.export.ExportedProgram:

@@ -9,17 +9,19 @@ quantized  what 8-bit integers cost and bring
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ftrun import Batch, DataError, Exporter, FtrunError, Run
+from ftrun import Batch, DataError, Exporter, FtrunError, Run, tree_map
 from ftrun.commands import Catalogue, Opened, Samples, build, error_console, to_json, writing
 from ftrun_export import about, files, parity, quantized, script
 from ftrun_export.exportable import Exportable
+from ftrun_export.kinds import answers_of, named
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class _Making:
             )
         return "".join(lines)
 
-    def _answers(self, opened: quantized.Model, batch: Batch) -> parity.Answers:
+    def _answers(self, opened: quantized.Model, batch: Batch) -> parity.Outputs:
         """Return what the file gives for a batch. Raises FtrunError where it fails on it."""
         try:
             return opened(self._ready(batch))
@@ -155,23 +157,39 @@ class _Making:
             ) from error
 
     @torch.no_grad()
-    def _expected(self, batch: Batch) -> parity.Answers:
+    def _expected(self, batch: Batch) -> parity.Outputs:
         """Return the scores by the run's own net, in fp32."""
         net = self.run.net
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            outputs = net(net.input.prepare(batch.inputs.to(self.run.device)))
-        return {name: target.scores(outputs[name].float()).cpu() for name, target in net.targets.items()}
+            outputs = net(net.input.prepare(batch.to(self.run.device).inputs))
+        return self._named({name: self._expected_of(name, output) for name, output in outputs.items()})
+
+    def _expected_of(self, name: str, output: Any) -> Any:
+        """Return the run's answer for a head's output; what of a bare net is no one tensor stays as it is."""
+        output = tree_map(lambda each: each.float(), output)
+        target = self.run.net.targets[name]
+        if self.request.raw and not isinstance(output, Tensor):
+            return output
+        return answers_of(target).expected(target, output)
+
+    def _named(self, answers: Mapping[str, Any]) -> parity.Outputs:
+        """Return each output of a file by its name, on the CPU."""
+        return {key: each.cpu() for name, answer in answers.items() for key, each in named(name, answer)}
 
     def _ready(self, batch: Batch) -> Any:
         """Return a batch as the file takes it."""
         return self.model.ready(batch.inputs)
 
-    def _scores(self, answers: parity.Answers) -> parity.Answers:
+    def _scores(self, answers: parity.Outputs) -> parity.Outputs:
         """Return what the file gives, as scores: bare nets are compared by their probabilities too."""
         if not self.request.raw:
             return answers
-        targets = self.run.net.targets
-        return {name: targets[name].scores(output) for name, output in answers.items() if name in targets}
+        return self._named(
+            {
+                name: self._expected_of(name, output) if name in self.run.net.targets else output
+                for name, output in answers.items()
+            }
+        )
 
     def _int8(self, file: Path, into: Path, before: quantized.Model) -> dict[str, Any]:
         """Make of the file one in 8-bit integers. Raises FtrunError where that costs too much."""

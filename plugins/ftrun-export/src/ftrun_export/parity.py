@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun import Batch, Classes, FtrunError, Labels, Target, Values
+from ftrun import Batch, FtrunError, Target
+from ftrun_export.kinds import Answers, answers_of
 
-Answers = Mapping[str, Tensor]
-"""{target: scores [B, outputs]}, on the CPU."""
+Outputs = Mapping[str, Tensor]
+"""{target: answers [B, ...]}, on the CPU; several of a target are named as `kinds.named` has it."""
 
 FIRST = (1, 3)
 """Samples in the first batches: a file that was made for one size of batch shows here."""
@@ -43,25 +44,27 @@ class Parity:
     batches: list[int] = field(default_factory=list)
     """Sizes of batches that were tried."""
 
-    def add(self, ids: Tensor, expected: Answers, exported: Answers) -> None:
+    def add(self, ids: Tensor, expected: Outputs, exported: Outputs) -> None:
         """Take in a batch: ids int64 [B], the run's scores and the file's. Raises FtrunError for what is no answer."""
-        for name, target in self.targets.items():
-            scores, mine = exported.get(name), expected[name]
-            if scores is None or scores.shape != mine.shape:
-                what = "nothing" if scores is None else f"{list(scores.shape)}"
+        for name, mine in expected.items():
+            answer = exported.get(name)
+            if answer is None or answer.shape != mine.shape:
+                what = "nothing" if answer is None else f"{list(answer.shape)}"
                 raise FtrunError(f"the file gives {what} for target {name!r}, where {list(mine.shape)} is right.")
-            self._compare(self.agreements.setdefault(name, Agreement()), target, ids, mine, scores)
+            self._compare(self.agreements.setdefault(name, Agreement()), name, ids, mine, answer)
         if len(ids) not in self.batches:
             self.batches.append(len(ids))
 
-    def _compare(self, so_far: Agreement, target: Target, ids: Tensor, expected: Tensor, exported: Tensor) -> None:
-        differences = difference(target, expected, exported).amax(1)
+    def _compare(self, so_far: Agreement, name: str, ids: Tensor, expected: Tensor, exported: Tensor) -> None:
+        target = self.targets.get(name)  # one of several outputs has none of its own
+        kind = Answers() if target is None else answers_of(target)
+        differences = kind.difference(target, expected, exported).flatten(1).amax(1)
         differences[differences.isnan()] = torch.inf
         worst = int(differences.argmax())
         if so_far.worst < 0 or float(differences[worst]) > so_far.largest:
             so_far.largest, so_far.worst = float(differences[worst]), int(ids[worst])
         so_far.samples += len(ids)
-        same = same_answer(target, expected, exported, self.bound)
+        same = kind.same(target, expected, exported, self.bound)
         if same is not None:
             so_far.same = (so_far.same or 0) + int(same.sum())
 
@@ -81,31 +84,6 @@ class Parity:
             "bound": self.bound,
             "targets": {name: agreement.as_json() for name, agreement in self.agreements.items()},
         }
-
-
-def difference(target: Target, expected: Tensor, exported: Tensor) -> Tensor:
-    """Return how far scores are apart, [B, outputs]: probabilities as they are, values in their standard deviations.
-
-    Values that are more than one of these from their mean are compared in relation to that: float32 has seven digits.
-    """
-    apart = (exported.double() - expected.double()).abs()
-    if not isinstance(target, Values) or not target.mean:
-        return apart
-    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (target.mean, target.std))
-    return apart / (expected.double() - mean).abs().maximum(std)
-
-
-def same_answer(target: Target, expected: Tensor, exported: Tensor, bound: float) -> Tensor | None:
-    """Return for which samples the answer is the same, bool [B]: the class, or all labels. None for values.
-
-    What ties within the bound may go either way: two classes whose probabilities are both off by `bound`.
-    """
-    if isinstance(target, Classes):
-        chosen = expected.gather(1, exported.argmax(1, keepdim=True)).squeeze(1)
-        return expected.amax(1) - chosen <= 2 * bound
-    if isinstance(target, Labels):
-        return (((exported >= 0.5) == (expected >= 0.5)) | ((expected - 0.5).abs() <= bound)).all(1)
-    return None
 
 
 def in_sizes(batches: Iterable[Batch], first: tuple[int, ...] = FIRST) -> Iterator[Batch]:

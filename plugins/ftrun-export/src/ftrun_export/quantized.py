@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun import Batch, Classes, Labels, Target
-from ftrun_export.parity import Answers, same_answer
+from ftrun import Batch, Target
+from ftrun_export.kinds import answers_of
+from ftrun_export.parity import Outputs
 
 _ROUNDS, _SECONDS = 30, 3.0  # of timing at most, for each size of batch
 _WARM_UP = 3
 
-Model = Callable[[Any], Answers]
+Model = Callable[[Any], Outputs]
 
 
 @dataclass
@@ -28,45 +29,34 @@ class Scores:
     after: list[Tensor] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return accuracy, or R2 of values, before and after, and how much is lost."""
+        """Return quality before and after, and how much is lost: see `Answers.quality`."""
         truth, before, after = map(torch.cat, (self.truth, self.before, self.after))
+        kind = answers_of(self.target)
         qualities = {
             name: quality(self.target, scores, truth) for name, scores in (("before", before), ("after", after))
         }
-        same = same_answer(self.target, before, after, 0.0)
+        same = kind.same(self.target, before, after, 0.0)
         return {
-            "figure": "accuracy" if isinstance(self.target, Classes | Labels) else "r2",
+            "figure": kind.figure,
             **qualities,
             "lost": qualities["before"] - qualities["after"],
             "agreement": None if same is None else float(same.double().mean()),
         }
 
 
-def quality(target: Target, scores: Tensor, truth: Tensor) -> float:
-    """Return the part of the samples that is right for classes; of all labels for labels; the mean R2 for values.
-
-    What is not known does not count; where nothing is, it is NaN.
-    """
-    scores, truth = target.judged(scores, truth, whole=False)
-    if isinstance(target, Classes):
-        return float((scores.argmax(1) == truth).double().mean())
-    known = target.known(truth)
-    if isinstance(target, Labels):
-        return float(((scores >= 0.5) == (truth >= 0.5))[known].double().mean())
-    truth = truth.double()
-    off = (scores.double() - truth).square().nansum(0)
-    spread = (truth - truth.nanmean(0)).square().nansum(0)
-    return float((1 - off / spread)[known.any(0) & (spread > 0)].mean())
+def quality(target: Target, scores: Tensor, truth: Any) -> float:
+    """Return how good scores are, as the target's kind has it. What is not known does not count."""
+    return answers_of(target).quality(target, *target.evaluated(scores, truth, whole=False))
 
 
 def measure(
     batches: Iterable[Batch],
-    before: Callable[[Batch], Answers],
-    after: Callable[[Batch], Answers],
+    before: Callable[[Batch], Outputs],
+    after: Callable[[Batch], Outputs],
     targets: Mapping[str, Target],
 ) -> dict[str, dict[str, Any]]:
-    """Return quality before and after by target, on all batches, as the report has it."""
-    scores = {name: Scores(target) for name, target in targets.items()}
+    """Return quality before and after by target, on all batches, as the report has it; of those that have one."""
+    scores = {name: Scores(target) for name, target in targets.items() if answers_of(target).figure}
     for batch in batches:
         one, other = before(batch), after(batch)
         for name, target in scores.items():

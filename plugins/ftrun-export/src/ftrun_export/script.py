@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from ftrun_export.exportable import Exportable
+from ftrun_export.kinds import answers_of
 
 _TEXT = '''\
 """Predicts with {file}, without ftrun: python {file}.py FILE..."""
@@ -41,7 +42,8 @@ def text(model: Exportable, writer: Any, file: str) -> str | None:
         `compute(batch)`, an array -> {target: array [1, outputs]}, with `FILE`, the exported file's path, at hand
     """
     plain = model.net.input.plain_code
-    if plain is None or not hasattr(writer, "code"):
+    shown = all(answers_of(target).in_script for target in model.net.targets.values())
+    if plain is None or not shown or not hasattr(writer, "code"):
         return None
     made = writer.code(model)
     if made is None:

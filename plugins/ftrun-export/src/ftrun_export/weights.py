@@ -11,6 +11,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from ftrun_export.exportable import Exportable
+from ftrun_export.kinds import answers_of
 from ftrun_export.weights_script import script
 
 _COMPUTE = '''\
@@ -35,7 +36,8 @@ class WeightsWriter:
         """Write the weights with the metadata and a Python file that loads them without ftrun, where that works."""
         save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
         script_file = file.with_suffix(".py")
-        if model.library_code is not None and model.net.input.raw_kind == "image":
+        shown = all(answers_of(target).in_script for target in model.net.targets.values())
+        if model.library_code is not None and model.net.input.raw_kind == "image" and shown:
             script_file.write_text(script(model, file.name), encoding="utf-8")
             if not _loads(script_file):
                 script_file.unlink()

@@ -37,12 +37,11 @@ class CrossEntropyLoss(ftrun.Loss):
         """
         from ftrun_losses import modules
 
-        assert isinstance(target, ftrun.Classes)
-        weights = None
+        weights, names = None, target.names_in_use()
         if self.class_weights == "auto":
-            weights = modules.balanced_weights(values, len(target.names))
+            weights = modules.balanced_weights(values, len(names))
         elif self.class_weights is not None:
-            weights = modules.weights_in_order(_known(self.class_weights, target.names), target.names)
+            weights = modules.weights_in_order(_known(self.class_weights, names), names)
         return modules.CrossEntropy(weights, self.label_smoothing)
 
 
@@ -62,7 +61,7 @@ class MSELoss(ftrun.Loss):
 
         from ftrun_losses.modules import Elementwise
 
-        return Elementwise(F.mse_loss, one_hot=isinstance(target, ftrun.Classes))
+        return Elementwise(F.mse_loss, one_hot=target.kind == "classes")
 
 
 class BCELoss(ftrun.Loss):
@@ -80,7 +79,7 @@ class BCELoss(ftrun.Loss):
 
         from ftrun_losses.modules import Elementwise
 
-        return Elementwise(F.binary_cross_entropy_with_logits, one_hot=isinstance(target, ftrun.Classes))
+        return Elementwise(F.binary_cross_entropy_with_logits, one_hot=target.kind == "classes")
 
 
 def _known(weights: Mapping[str, float], classes: tuple[str, ...]) -> Mapping[str, float]:

@@ -40,7 +40,7 @@ class TopK(ftrun.Metric):
     def build(self, target: ftrun.Target) -> Any:
         from ftrun_metrics.counts import Top
 
-        classes = len(target.names)
+        classes = len(target.names_in_use())
         if self.k >= classes:
             raise ftrun.SpecError(
                 f"top-k with k = {self.k} is always right, as there are {classes} classes. "
@@ -93,7 +93,7 @@ class ConfusionMatrix(ftrun.Metric):
     def build(self, target: ftrun.Target) -> Any:
         from ftrun_metrics.counts import Confusion
 
-        return Confusion(len(target.names))
+        return Confusion(len(target.names_in_use()))
 
 
 class MSE(ftrun.Metric):
@@ -137,7 +137,7 @@ class R2(ftrun.Metric):
 def _decisions(metric: str, target: ftrun.Target, average: str) -> Any:
     from ftrun_metrics.counts import Decisions
 
-    return Decisions(len(target.names), metric, average, labels=isinstance(target, ftrun.Labels))
+    return Decisions(len(target.names_in_use()), metric, average, labels=target.kind == "labels")
 
 
 @ftrun.hookimpl

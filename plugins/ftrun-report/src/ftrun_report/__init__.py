@@ -1,6 +1,14 @@
 """Commands `report`, `compare` and `push`; each run's model card and report, written as it finishes."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import ftrun
+
+if TYPE_CHECKING:
+    from ftrun_report.compare.measures import Mean, Measure, Outcomes
+
+__all__ = ["Mean", "Measure", "Outcomes"]
 
 FTRUN_API = "1.1"
 
@@ -22,3 +30,9 @@ def ftrun_run_finished(run: ftrun.FinishedRun) -> None:
 
     card.write_after_run(run)
     write.write_after_run(run)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # loaded with their first use: they need torch
+        return getattr(import_module("ftrun_report.compare.measures"), name)
+    raise AttributeError(f"module 'ftrun_report' has no attribute {name!r}")

@@ -73,7 +73,7 @@ def options_described(subject: Subject, place: Path) -> None:
     without = [
         name
         for name, field in subject.part.model_fields.items()
-        if name != "name" and not (field.description or "").strip()
+        if name != subject.part.tag and not (field.description or "").strip()
     ]
     expect(
         not without,
@@ -183,4 +183,5 @@ BUILD = {
     "observer": _built,
     "exporter": _built,
     "hub": _built,
+    "target": lambda subject, place: subject.make(place),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
-from ftrun import Exporter, FtrunError, Hub, SpecError, did_you_mean
+from ftrun import Exporter, FtrunError, Hub, SpecError, Target, did_you_mean
 from ftrun.devtools import CORE_COMMANDS, FIRST_PARTY_COMMANDS, ROLE_OF_HOOK, SLOTS, Catalogue, Plugin, as_found
 from ftrun_devkit.scaffold.texts import COMMAND_TEST, PYPROJECT, README, TEST
 
@@ -18,6 +18,7 @@ _COMMAND = "command"
 _USED_AS = {
     Exporter.role: "ftrun export RUN --format {}",
     Hub.role: "ftrun push RUN REPOSITORY --to {}",
+    Target.role: "targets={{'label': {}()}}",
     _COMMAND: "ftrun {} RUN",
 }
 """How what is no key of a spec is used."""

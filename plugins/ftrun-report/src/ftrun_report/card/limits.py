@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from ftrun import Classes, Labels
 from ftrun_report.card.escape import markdown
 from ftrun_report.card.facts import Facts
+from ftrun_report.kinds import card_text, kind_of
 from ftrun_report.report.intervals import proportion
 
 _FEW = 1000
@@ -30,8 +30,8 @@ def _judged(facts: Facts) -> Iterator[str]:
             "There was no test split. The figures are those on val, which chose the best epoch, so they flatter the "
             "model; nothing else has been measured."
         )
-    accuracy, (target, *others) = facts.metrics(split).get("accuracy"), facts.targets.values()
-    if accuracy is not None and isinstance(target, Classes) and not others and count:
+    accuracy, targets = facts.metrics(split).get("accuracy"), list(facts.targets.values())
+    if accuracy is not None and len(targets) == 1 and kind_of(targets[0]).decides and count:
         rate = proportion(round(accuracy * count), count)
         yield (
             f"Accuracy was measured on {count:,} samples: that of more such samples lies within {rate.low:.3f} and "
@@ -45,15 +45,9 @@ def _judged(facts: Facts) -> Iterator[str]:
 def _targets(facts: Facts) -> Iterator[str]:
     for name, target in facts.targets.items():
         of = f"Of {markdown(name)}, it" if len(facts.targets) > 1 else "It"
-        if isinstance(target, Classes):
-            yield (
-                f"{of} knows {target.outputs:,} classes and gives one of them for whatever it is shown, also for what "
-                "is none of them. Its probabilities have not been calibrated."
-            )
-        elif isinstance(target, Labels):
-            yield f"{of} knows {target.outputs:,} labels. Their probabilities have not been calibrated; 0.5 decides."
-        else:
-            yield f"{of} predicts values as they were in training; beyond their range, it has not been tested."
+        _, limits = card_text(target)
+        if limits:
+            yield f"{of} {limits}"
         yield from _uneven(facts, name)
 
 

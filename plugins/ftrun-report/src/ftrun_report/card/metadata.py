@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ftrun import Classes, Labels
 from ftrun.commands import part_name
 from ftrun_report.card.facts import Facts
+from ftrun_report.kinds import kind_of
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -36,7 +36,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
 
 def _task(facts: Facts) -> str | None:
     """Return the hub's name of what the net does, where it has one."""
-    if all(isinstance(target, Classes | Labels) for target in facts.targets.values()):
+    if facts.targets and all(kind_of(target).has_task for target in facts.targets.values()):
         return facts.input.task
     return None
 

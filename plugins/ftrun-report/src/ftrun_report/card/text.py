@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ftrun import Classes, Target
+from ftrun import Target
 from ftrun.commands import part_name, shown_bytes
 from ftrun_report.card.escape import code, markdown, yaml
 from ftrun_report.card.facts import Facts
@@ -11,6 +11,7 @@ from ftrun_report.card.limits import limits
 from ftrun_report.card.loading import with_ftrun, without
 from ftrun_report.card.metadata import metadata
 from ftrun_report.compare import words
+from ftrun_report.kinds import card_text
 from ftrun_report.weightfile import parameters
 
 _MOST = 20
@@ -43,10 +44,10 @@ def _lead(facts: Facts) -> Iterator[str]:
 
 
 def _target(name: str, target: Target) -> str:
-    what = {"classes": "one of {} classes", "labels": "which of {} labels hold", "values": "{} values"}[target.kind]
-    names = ", ".join(map(markdown, target.names[:_MOST]))
-    more = f" and {len(target.names) - _MOST:,} more, see net.json" if len(target.names) > _MOST else ""
-    return f"{markdown(name)}: {what.format(f'{target.outputs:,}')}: {names}{more}"
+    (what, _), every = card_text(target), target.names_in_use()
+    names = ", ".join(map(markdown, every[:_MOST]))
+    more = f" and {len(every) - _MOST:,} more, see net.json" if len(every) > _MOST else ""
+    return f"{markdown(name)}: {what}{f': {names}{more}' if every else ''}"
 
 
 def _metrics(facts: Facts) -> Iterator[str]:
@@ -73,11 +74,12 @@ def _data(facts: Facts) -> Iterator[str]:
         yield "\n".join(f"- {markdown(note, longest=400)}" for note in notes[:_MOST])
     for name, target in facts.targets.items():
         by_class = (facts.resolved.get("class_counts") or {}).get(name)
-        if isinstance(target, Classes) and isinstance(by_class, Mapping):
-            shown = [(markdown(each), f"{by_class.get(each, 0):,}") for each in target.names[:_MOST]]
+        if isinstance(by_class, Mapping):
+            names = target.names_in_use()
+            shown = [(markdown(each), f"{by_class.get(each, 0):,}") for each in names[:_MOST]]
             yield _table((markdown(name), "training samples"), shown)
-            if len(target.names) > _MOST:
-                yield f"and {len(target.names) - _MOST:,} more classes: see resolved.json."
+            if len(names) > _MOST:
+                yield f"and {len(names) - _MOST:,} more classes: see resolved.json."
 
 
 def _training(facts: Facts) -> Iterator[str]:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ftrun import Classes, Run, Target
+from ftrun import Run, Target
 from ftrun.commands import part_name
 from ftrun_report.compare import specs
-from ftrun_report.compare.measures import Outcomes, measures
+from ftrun_report.compare.measures import Outcomes
 from ftrun_report.compare.paired import Difference, differences, discordant, holm, mcnemar
 from ftrun_report.compare.pairing import NotPaired, outcomes_of, paired
 from ftrun_report.compare.verdict import verdict
+from ftrun_report.kinds import kind_of, measures
 from ftrun_report.snapshot import Snapshot
 from ftrun_report.weightfile import parameters
 
@@ -22,8 +23,9 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     """
     snapshots = [Snapshot(run) for run in runs]
     first, *others = snapshots
-    compared = [_against(first, other) for other in others]
-    _add_verdicts(compared)
+    better: dict[str, bool] = {}
+    compared = [_against(first, other, better) for other in others]
+    _add_verdicts(compared, better)
     return {
         "baseline": str(first.folder),
         "runs": [_described(snapshot) for snapshot in snapshots],
@@ -59,8 +61,14 @@ def compared_metrics(snapshot: Snapshot) -> dict[str, float]:
         return snapshot.metrics(snapshot.split)
     metrics: dict[str, float] = {}
     for name, target in snapshot.targets.items():
+        compared = measures(target)
+        if not compared or name not in snapshot.predictions.outputs:
+            every = snapshot.metrics(snapshot.split)
+            prefix = f"{name}/" if len(snapshot.targets) > 1 else ""
+            metrics |= {key: value for key, value in every.items() if key.startswith(prefix)}
+            continue
         outcomes = outcomes_of(target, snapshot.predictions.outputs[name], snapshot.predictions.truth[name])
-        for measure in measures(target) if len(outcomes) else ():
+        for measure in compared if len(outcomes) else ():
             metrics |= {_key(snapshot.targets, name, metric): value for metric, value in measure.of(outcomes).items()}
     return metrics
 
@@ -69,7 +77,8 @@ def _key(targets: Mapping[str, Target], target: str, metric: str) -> str:
     return f"{target}/{metric}" if len(targets) > 1 else metric
 
 
-def _against(first: Snapshot, other: Snapshot) -> dict[str, Any]:
+def _against(first: Snapshot, other: Snapshot, better: dict[str, bool]) -> dict[str, Any]:
+    """Return how a run does against the first. better: gets whether more of a metric is better"""
     try:
         pairs = paired(first, other)
     except NotPaired as reason:
@@ -81,8 +90,10 @@ def _against(first: Snapshot, other: Snapshot) -> dict[str, Any]:
             metric: _as_json(metric, difference) for metric, difference in _differences(target, one, second).items()
         }
         next(iter(entries.values()))["main"] = True
-        if isinstance(target, Classes):
+        if kind_of(target).decides:
             entries["accuracy"]["only_one_right"] = list(discordant(one, second))
+        higher = {metric: better for each in measures(target) for metric, better in each.higher_is_better.items()}
+        better |= {_key(first.targets, name, metric): higher.get(metric, True) for metric in entries}
         compared |= {_key(first.targets, name, metric): entry for metric, entry in entries.items()}
     samples = max(len(outcomes) for outcomes, _ in pairs.values())
     return {"run": str(other.folder), "paired": True, "reason": None, "samples": samples, "metrics": compared}
@@ -90,7 +101,7 @@ def _against(first: Snapshot, other: Snapshot) -> dict[str, Any]:
 
 def _differences(target: Target, one: Outcomes, second: Outcomes) -> dict[str, Difference]:
     by_metric = differences(measures(target), one, second)
-    if isinstance(target, Classes):
+    if kind_of(target).decides:
         p, test = mcnemar(*discordant(one, second))
         by_metric["accuracy"] = replace(by_metric["accuracy"], p=p, test=test)
     return by_metric
@@ -109,7 +120,7 @@ def _as_json(metric: str, difference: Difference) -> dict[str, Any]:
     }
 
 
-def _add_verdicts(compared: Sequence[dict[str, Any]]) -> None:
+def _add_verdicts(compared: Sequence[dict[str, Any]], better: Mapping[str, bool]) -> None:
     """Add to each metric its verdict, which depends on how many runs are compared at once."""
     by_run = [comparison["metrics"] for comparison in compared if comparison["paired"]]
     for key in dict.fromkeys(key for metrics in by_run for key in metrics):
@@ -118,5 +129,5 @@ def _add_verdicts(compared: Sequence[dict[str, Any]]) -> None:
             difference = Difference(
                 entry["first"], entry["second"], tuple(entry["interval"]), entry["p"], entry["test"]
             )
-            judgement = verdict(entry["metric"], difference, adjusted, len(entries))
+            judgement = verdict(difference, adjusted, len(entries), higher_is_better=better[key])
             entry |= {"p_adjusted": adjusted, "verdict": judgement.word, "reason": judgement.reason}

@@ -7,37 +7,41 @@ each sample is in it, and for a mixture of two runs, by adding their sums.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from ftrun import Classes, Labels, Target
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """The outputs of a run's head for N samples, float [N, outputs], and the truth, [N] or [N, names].
 
-    Every sample has a truth, if only in part: in [N, names], NaN is what is not known.
+    Every sample has a truth, if only in part: in [N, names], NaN is what is not known. Of another kind of target, both
+    are trees, as its `pack` keeps them.
     """
 
-    outputs: Tensor
-    truth: Tensor
+    outputs: Any
+    truth: Any
 
     def __len__(self) -> int:
-        return len(self.truth)
+        tree = self.truth
+        while isinstance(tree, Mapping | list | tuple):
+            tree = next(iter(tree.values() if isinstance(tree, Mapping) else tree))
+        return len(tree)
 
     @property
     def decisions(self) -> Tensor:
         """The predicted classes, int64 [N]; or whether each label is predicted, bool [N, L]."""
-        return self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
+        decided: Tensor = self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
+        return decided
 
     @property
     def known(self) -> Tensor:
         """Which parts of the truth are known: bool [N, 1] or [N, names]."""
-        return ~self.truth.reshape(len(self), -1).isnan()
+        known: Tensor = ~self.truth.reshape(len(self), -1).isnan()
+        return known
 
 
 Summing: TypeAlias = Callable[[Tensor], Tensor]
@@ -51,7 +55,12 @@ HIGHER_IS_BETTER = {
 
 
 class Measure(ABC):
-    """One metric, or several that follow from the same sums."""
+    """One metric, or several that follow from the same sums.
+
+    higher_is_better: of each metric by name
+    """
+
+    higher_is_better: Mapping[str, bool] = HIGHER_IS_BETTER
 
     @abstractmethod
     def summing(self, outcomes: Outcomes) -> Summing:
@@ -146,12 +155,18 @@ def _f1(right: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
     return 2 * right / (predicted + true).clamp(min=1)
 
 
-def measures(target: Target) -> list[Measure]:
-    """Return what a target's predictions are compared in; the first metric gives the verdict."""
-    if isinstance(target, Classes):
-        return [Mean("accuracy", _right), OfClasses(target.outputs), Mean("log_loss", _log_loss)]
-    if isinstance(target, Labels):
-        return [OfLabels(), Mean("log_loss", _labels_loss)]
+def of_classes(target: Any) -> list[Measure]:
+    """Return what predictions of classes are compared in."""
+    return [Mean("accuracy", _right), OfClasses(target.outputs), Mean("log_loss", _log_loss)]
+
+
+def of_labels(target: Any) -> list[Measure]:
+    """Return what predictions of labels are compared in."""
+    return [OfLabels(), Mean("log_loss", _labels_loss)]
+
+
+def of_values(target: Any) -> list[Measure]:
+    """Return what predictions of values are compared in."""
     return [Mean("mae", _absolute), Mean("mse", _squared), R2()]
 
 

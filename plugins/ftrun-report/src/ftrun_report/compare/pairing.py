@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun import Target
+from ftrun import Target, tree_index
 from ftrun_report.compare.measures import Outcomes
+from ftrun_report.kinds import measures
 from ftrun_report.snapshot import Snapshot
 
 
@@ -25,7 +26,14 @@ def paired(one: Snapshot, other: Snapshot) -> dict[str, tuple[Outcomes, Outcomes
     _same_targets(one, other)
     _same_data(one, other)
     first, second = _common(one, other)
-    pairs = {name: _side_by_side(name, one, other, first, second) for name in one.targets}
+    kept = [each.predictions.outputs if each.predictions else {} for each in (one, other)]
+    named = [name for name, target in one.targets.items() if measures(target) and all(name in each for each in kept)]
+    if not named:
+        kinds = dict.fromkeys(target.kind for target in one.targets.values())
+        raise NotPaired(
+            f"nothing of single samples is compared of {_listed(kinds)}" if kinds else "they predict nothing"
+        )
+    pairs = {name: _side_by_side(name, one, other, first, second) for name in named}
     if not any(len(outcomes) for outcomes, _ in pairs.values()):
         raise NotPaired(f"no sample of {one.split} that both were judged on has {_listed(one.targets)}")
     return {name: pair for name, pair in pairs.items() if len(pair[0])}
@@ -49,9 +57,13 @@ def _same_targets(one: Snapshot, other: Snapshot) -> None:
         second = other.targets[name]
         if second.kind != target.kind:
             raise NotPaired(f"target {name!r} is {target.kind} in {one.folder}, and {second.kind} in {other.folder}")
-        if set(second.names) != set(target.names):
-            apart = sorted(set(second.names) ^ set(target.names))
+        apart = sorted(set(second.names_in_use()) ^ set(target.names_in_use()))
+        if apart:
             raise NotPaired(f"target {name!r} does not have the same names: {_listed(apart)} in one run alone")
+        if not target.names_in_use() and second.identity() != target.identity():
+            raise NotPaired(
+                f"target {name!r} is {target.identity()} in {one.folder}, and another one in {other.folder}"
+            )
 
 
 def _same_data(one: Snapshot, other: Snapshot) -> None:
@@ -99,23 +111,23 @@ def _side_by_side(
 ) -> tuple[Outcomes, Outcomes]:
     assert one.predictions is not None
     assert other.predictions is not None
-    target, names = one.targets[name], list(other.targets[name].names)
-    truth = one.predictions.truth[name][first]
-    other_truth = target.aligned(other.predictions.truth[name][second], names)
+    target, names = one.targets[name], other.targets[name].names_in_use()
+    truth = tree_index(one.predictions.truth[name], first)
+    other_truth = target.aligned(tree_index(other.predictions.truth[name], second), names)
     apart = (~target.same(truth, other_truth)).nonzero().flatten()
     if len(apart):
         raise NotPaired(
-            f"their {one.split} samples are not the same: of {len(apart):,} of {len(truth):,}, the truth differs, the "
+            f"their {one.split} samples are not the same: of {len(apart):,} of {len(first):,}, the truth differs, the "
             f"first of them sample {int(one.predictions.ids[first][apart[0]])}"
         )
-    outputs = one.predictions.outputs[name][first]
-    others = other.predictions.outputs[name][second][:, [names.index(each) for each in target.names]]
+    outputs = tree_index(one.predictions.outputs[name], first)
+    others = target.aligned_outputs(tree_index(other.predictions.outputs[name], second), names)
     return outcomes_of(target, outputs, truth), outcomes_of(target, others, truth)
 
 
-def outcomes_of(target: Target, outputs: Tensor, truth: Tensor) -> Outcomes:
+def outcomes_of(target: Target, outputs: Any, truth: Any) -> Outcomes:
     """Return the outcomes of those samples that have the target."""
-    return Outcomes(*target.judged(outputs, truth, whole=False))
+    return Outcomes(*target.evaluated(outputs, truth, whole=False))
 
 
 def _listed(names: Any, most: int = 5) -> str:

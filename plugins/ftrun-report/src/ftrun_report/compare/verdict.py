@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ftrun_report.compare.measures import HIGHER_IS_BETTER
 from ftrun_report.compare.paired import LEVEL, Difference
 
 Word = Literal["better", "worse", "cannot tell"]
@@ -18,7 +17,7 @@ class Verdict:
     reason: str
 
 
-def verdict(metric: str, difference: Difference, adjusted: float, runs: int) -> Verdict:
+def verdict(difference: Difference, adjusted: float, runs: int, *, higher_is_better: bool) -> Verdict:
     """Return what may be said: a run is better only where the interval is beyond 0 and the test says it is no chance.
 
     adjusted: the p value once all `runs` that are compared with the first one are asked for at once
@@ -37,7 +36,7 @@ def verdict(metric: str, difference: Difference, adjusted: float, runs: int) -> 
         return Verdict(
             "cannot tell", f"with {runs} runs compared, p {shown_p(difference.p)} counts as {shown_p(adjusted)} (Holm)"
         )
-    better = (difference.second > difference.first) == HIGHER_IS_BETTER[metric]
+    better = (difference.second > difference.first) == higher_is_better
     return Verdict("better" if better else "worse", f"the interval {between} is beyond 0")
 
 

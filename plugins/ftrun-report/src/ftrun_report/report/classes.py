@@ -1,12 +1,13 @@
 """The section of a target with classes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ftrun import Classes
-from ftrun_report.report import confusion, per_class
+from ftrun_report.report import confusion, per_class, plots
 from ftrun_report.report.calibration import Calibration, calibration
 from ftrun_report.report.examples import MOST, Example, Pictures, spread
 from ftrun_report.report.intervals import Rate, proportion
@@ -34,6 +35,18 @@ class ClassesReport:
     """The most confident ones first."""
     sample: list[Example]
     kind: str = "classes"
+
+    def drawings(self, number: int) -> dict[str, Any]:
+        """Return the drawings of the calibration and of the confusion matrix. number: the target's on the page"""
+        drawn: dict[str, Any] = {"calibration": plots.calibration(f"t{number}c", self.calibration)}
+        if self.matrix is not None:
+            shares = shading(self.matrix)
+            if len(self.names) > confusion.MOST_CELLS:
+                drawn["matrix"] = plots.confusion(f"t{number}m", shares)
+            else:
+                rows = zip(self.matrix.tolist(), shares.tolist(), strict=True)
+                drawn["cells"] = [list(zip(*each, strict=True)) for each in rows]
+        return drawn
 
 
 def report(

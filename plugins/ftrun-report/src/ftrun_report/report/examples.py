@@ -58,6 +58,11 @@ class Pictures:
         """Return the same, with what they look like and are called."""
         return [replace(each, shown=self._of(each.sample), name=self._name(each.sample)) for each in examples]
 
+    def picture(self, sample: int) -> str | None:
+        """Return a sample's picture as a data URI; None where it has none, or the page has no room left."""
+        shown = self._of(sample)
+        return shown.picture if shown else None
+
     def _name(self, sample: int) -> str | None:
         named = getattr(self._split, "sample_name", None)
         try:
@@ -91,7 +96,7 @@ class Pictures:
         return None
 
 
-def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Tensor], targets: Mapping[str, Target]) -> bool:
+def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Any], targets: Mapping[str, Target]) -> bool:
     """Return whether the samples with these indices have the truth that the predictions were evaluated with."""
     if len(ids) and int(ids.max()) >= len(split):
         return False

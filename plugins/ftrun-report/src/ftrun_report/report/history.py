@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftrun import Scheduler, Target, Values
+from ftrun import Scheduler, Target
 from ftrun.commands import build
+from ftrun_report.kinds import kind_of
 
 _MOST_POINTS = 400
 _RATE_POINTS = 300
@@ -47,7 +48,7 @@ class PhaseRow:
 
 def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> list[Chart]:
     """Return charts of losses, of metrics that are fractions (one for each target), and of each other metric."""
-    errors = {name if len(targets) > 1 else "" for name, target in targets.items() if isinstance(target, Values)}
+    errors = {name if len(targets) > 1 else "" for name, target in targets.items() if kind_of(target).errors}
     names = [name for name in dict.fromkeys(key for line in history for key in line) if name.startswith("val/")]
     loss = [name for name in ("train/loss", "val/loss") if any(name in line for line in history)]
     found = [Chart("Loss", [_curve(history, name) for name in loss])] if loss else []

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from ftrun import Labels
-from ftrun_report.report import per_class
+from ftrun_report.report import per_class, plots
 from ftrun_report.report.calibration import Calibration, calibration
 from ftrun_report.report.examples import MOST, Example, Pictures, spread
 from ftrun_report.report.intervals import Rate, proportion
@@ -29,6 +30,10 @@ class LabelsReport:
     """Those with the label that was the most confident mistake."""
     sample: list[Example]
     kind: str = "labels"
+
+    def drawings(self, number: int) -> dict[str, Any]:
+        """Return the drawing of the calibration. number: the target's on the page"""
+        return {"calibration": plots.calibration(f"t{number}c", self.calibration)}
 
 
 def report(

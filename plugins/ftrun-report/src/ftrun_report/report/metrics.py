@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ftrun import Classes, Metric, Target
+from ftrun import Metric, Target, tree_index
 from ftrun.commands import Predictions, build, is_figure
+from ftrun_report.compare.measures import Outcomes
+from ftrun_report.kinds import kind_of
 from ftrun_report.report.intervals import GROUPS, Rate, groups, jackknife, proportion
 from ftrun_report.snapshot import Snapshot
 
@@ -65,22 +67,24 @@ def _intervals(
         for index, part in enumerate(parts):
             key = f"{name}/{part.key}" if len(targets) > 1 else part.key
             value = evaluated.get(key)
+            if name not in predictions.outputs:
+                continue
             if isinstance(part, Metric) and target.kind in part.kinds and isinstance(value, float):
-                outputs, truth, _ = predictions.of(name, target)
+                outputs, truth, ids = predictions.of(name, target)
                 metric = build(part, f"metrics.{index}", target)
-                interval = _interval(value, part, metric, target, outputs, truth)
+                interval = _interval(value, part, metric, target, outputs, truth, len(ids))
                 if interval is not None:
                     intervals[key] = interval
     return intervals
 
 
 def _interval(
-    value: float, part: Metric, metric: Any, target: Target, outputs: Tensor, truth: Tensor
+    value: float, part: Metric, metric: Any, target: Target, outputs: Any, truth: Any, samples: int
 ) -> tuple[float, float] | None:
     right = share_right(target, outputs, truth)
     if right and right.value is not None and abs(value - right.value) < 1e-6:  # to what float32 can tell
         return right.low or 0.0, right.high or 0.0
-    group = groups(len(outputs))
+    group = groups(samples)
     if group is None:
         return None
     try:
@@ -92,15 +96,15 @@ def _interval(
     return None if half is None else _within(value, half, higher_is_better=bool(part.higher_is_better))
 
 
-def _merged(metric: Any, target: Target, outputs: Tensor, truth: Tensor, group: Tensor) -> Callable[[list[int]], float]:
+def _merged(metric: Any, target: Target, outputs: Any, truth: Any, group: Tensor) -> Callable[[list[int]], float]:
     """Return the metric of the samples in some groups, as a function; it goes through each sample only once."""
     metric.reset()
     parts = []
     for number in range(GROUPS):
         part, chosen = deepcopy(metric), (group == number).nonzero().flatten()
         takes_gaps = getattr(part, "takes_gaps", False)
-        known, values = target.judged(outputs[chosen], truth[chosen], whole=not takes_gaps)
-        if len(values):
+        known, values = target.evaluated(tree_index(outputs, chosen), tree_index(truth, chosen), whole=not takes_gaps)
+        if len(Outcomes(known, values)):
             part.update(known, values)
         parts.append(part)
 
@@ -114,9 +118,9 @@ def _merged(metric: Any, target: Target, outputs: Tensor, truth: Tensor, group: 
     return of
 
 
-def share_right(target: Target, outputs: Tensor, truth: Tensor) -> Rate | None:
+def share_right(target: Target, outputs: Any, truth: Any) -> Rate | None:
     """Return the part of the samples whose class is predicted right; None where the target has none."""
-    if not isinstance(target, Classes) or not len(truth):
+    if not kind_of(target).decides or not len(truth):
         return None
     return proportion(int((outputs.argmax(1) == truth).sum()), len(truth))
 

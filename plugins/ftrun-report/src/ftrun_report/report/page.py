@@ -11,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ftrun import Classes, Labels
 from ftrun.commands import is_figure, shown
-from ftrun_report.report import classes, confusion, history, labels, plots, values
+from ftrun_report.kinds import section
+from ftrun_report.report import confusion, history, plots
 from ftrun_report.report.classes import ClassesReport
 from ftrun_report.report.examples import Pictures
 from ftrun_report.report.intervals import Rate
@@ -33,7 +33,22 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u206
 _LONG = 100_000
 """Characters of a spec that are shown."""
 
-TargetReport = ClassesReport | LabelsReport | ValuesReport
+
+@dataclass(frozen=True)
+class OtherReport:
+    """What another kind of target says of the predictions for some samples."""
+
+    name: str
+    samples: int
+    html: Markup
+    kind: str = "other"
+
+    def drawings(self, number: int) -> dict[str, Any]:
+        """Return none: they are in its HTML."""
+        return {}
+
+
+TargetReport = ClassesReport | LabelsReport | ValuesReport | OtherReport
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,7 @@ def page(snapshot: Snapshot, spec: Any, pictures: Pictures, notes: Sequence[str]
         phases=plan,
         epochs=snapshot.history[-_MOST_EPOCHS:],
         columns=list(dict.fromkeys(key for line in snapshot.history for key in line)),
-        targets=[(report, _drawings(number, report)) for number, report in enumerate(reports)],
+        targets=[(report, report.drawings(number)) for number, report in enumerate(reports)],
         more_targets=max(len(snapshot.targets) - _MOST_TARGETS, 0),
         times=_times(snapshot),
         data=_data(snapshot),
@@ -115,38 +130,18 @@ def _targets(snapshot: Snapshot, pictures: Pictures) -> list[TargetReport]:
     reports: list[TargetReport] = []
     targets = list(snapshot.targets.items())[:_MOST_TARGETS]
     for name, target in targets:
+        make, gives_html = section(target)
+        if make is None or name not in predictions.outputs:
+            continue
         outputs, truth, ids = predictions.of(name, target)
         if not len(ids):  # the notes say so
             continue
-        arguments = (outputs, truth, ids, pictures, len(targets))
-        if isinstance(target, Classes):
-            reports.append(classes.report(name, target, *arguments))
-        elif isinstance(target, Labels):
-            reports.append(labels.report(name, target, *arguments))
+        if gives_html:
+            html = Markup(make(name, target, outputs, truth, ids, pictures))
+            reports.append(OtherReport(name, len(ids), html))
         else:
-            reports.append(values.report(name, target, *arguments))
+            reports.append(make(name, target, outputs, truth, ids, pictures, len(targets)))
     return reports
-
-
-def _drawings(number: int, report: TargetReport) -> dict[str, Any]:
-    """Return the drawings of a target."""
-    if isinstance(report, ValuesReport):
-        return {
-            "values": [
-                (each, plots.scatter(f"t{number}s{at}", each), plots.errors(f"t{number}e{at}", each))
-                for at, each in enumerate(report.drawn)
-            ]
-        }
-    drawn: dict[str, Any] = {"calibration": plots.calibration(f"t{number}c", report.calibration)}
-    if isinstance(report, ClassesReport) and report.matrix is not None:
-        shares = classes.shading(report.matrix)
-        if len(report.names) > confusion.MOST_CELLS:
-            drawn["matrix"] = plots.confusion(f"t{number}m", shares)
-        else:
-            drawn["cells"] = [
-                list(zip(*each, strict=True)) for each in zip(report.matrix.tolist(), shares.tolist(), strict=True)
-            ]
-    return drawn
 
 
 def _headline(snapshot: Snapshot, splits: Sequence[str], rows: Sequence[MetricRow]) -> Headline | None:
@@ -156,8 +151,8 @@ def _headline(snapshot: Snapshot, splits: Sequence[str], rows: Sequence[MetricRo
     split = snapshot.split if snapshot.split in splits else splits[-1]
     chosen = next((each for each in rows if each.monitored), None)
     predictions = snapshot.evaluated
-    if predictions and (chosen is None or chosen.name == "loss"):
-        name, target = next(iter(snapshot.targets.items()))
+    name, target = next(iter(snapshot.targets.items()), ("", None))
+    if predictions and name in predictions.outputs and target and (chosen is None or chosen.name == "loss"):
         outputs, truth, _ = predictions.of(name, target)
         right = share_right(target, outputs, truth)
         if right:

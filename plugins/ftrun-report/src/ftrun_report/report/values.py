@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from ftrun import Values
+from ftrun_report.report import plots
 from ftrun_report.report.examples import MOST, Example, Pictures, spread
 
 _MOST_DRAWN = 6
@@ -51,6 +53,15 @@ class ValuesReport:
     """The largest errors, in units of each value's standard deviation."""
     sample: list[Example]
     kind: str = "values"
+
+    def drawings(self, number: int) -> dict[str, Any]:
+        """Return the drawings of each value. number: the target's on the page"""
+        return {
+            "values": [
+                (each, plots.scatter(f"t{number}s{at}", each), plots.errors(f"t{number}e{at}", each))
+                for at, each in enumerate(self.drawn)
+            ]
+        }
 
 
 def report(
