@@ -2,7 +2,7 @@
 
 ":" and the parts of the place, with dots between: "" is a tensor by itself, ":boxes.values" and ":boxes.lengths" a
 Ragged at "boxes", ":1" the second entry of a list. In names of a mapping, other signs than letters, digits, "_" and "-"
-are written as in addresses; a number or the name of a Ragged's half has a "%" before it.
+are written as in addresses; a number, the name of a Ragged's half and no name have a "~" before them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,9 +74,8 @@ def of_length(tree: Tree, samples: int) -> bool:
 
 def _escaped(name: str) -> str:
     plain = quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
-    return f"%{plain}" if name.isdigit() or name in _HALVES or not name else plain
+    return f"~{plain}" if name.isdigit() or name in _HALVES or not name else plain
 
 
 def _plain(name: str) -> str:
-    marked = name[:1] == "%" and (name[1:].isdigit() or name[1:] in _HALVES or not name[1:])
-    return name[1:] if marked else unquote(name)
+    return unquote(name.removeprefix("~"))
