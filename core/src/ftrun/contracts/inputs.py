@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self, get_args
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ftrun.contracts.errors import FtrunError, SpecError
+from ftrun.contracts.geometry import Warp
 
 
 class PlainCode(NamedTuple):
@@ -117,6 +118,28 @@ class InputSpec(BaseModel):
     def limitations(self) -> Iterator[str]:
         """Yield sentences on what a net does not see of such an input."""
         yield from ()
+
+    # Inputs that are images, in whatever sense: what `collate` gives is [B, C, H, W], and pixels have places
+
+    def warp(self, raw: Any) -> Warp | None:
+        """Return where the pixels of a raw input go in what `collate` makes of it: a map of one image, [2, 3].
+
+        It is what was done to this very input, and says it for raw pixels as `read` gives them: of an image that a tag
+        turns, those of the turned one. None, the default, where inputs have no pixels.
+        """
+        return None
+
+    def fit(self, raw: Any) -> tuple[Any, Warp | None]:
+        """Return what `collate` makes of one raw input, without the batch's dimension, and its `warp`."""
+        return self.collate([raw])[0], self.warp(raw)
+
+    def resolution(self, raw: Any) -> float:
+        """Return how many times the size a raw input could be prepared at by `enlarged` before it held nothing new."""
+        return 1.0
+
+    def enlarged(self, factor: float) -> Self:
+        """Return an input that prepares the same part of each image at so many times the size."""
+        return self
 
     @property
     def filler(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from ftrun import DataError, FtrunError, InputSpec, PlainCode, SpecError
+from ftrun import DataError, FtrunError, InputSpec, PlainCode, SpecError, Warp
 from ftrun_inputs import pixels
 from ftrun_inputs.imagecode import CODE
 
@@ -218,6 +218,21 @@ class ImageInput(InputSpec):
             return self._fit(raw)
         return torch.cat([self._fit(image[None]) for image in raw])
 
+    def warp(self, raw: "Tensor") -> Warp:
+        """Return the map from a raw image's pixels, as it is the right way up, to those of what `collate` gives."""
+        return self._cut(raw).warp(self.size)
+
+    def resolution(self, raw: "Tensor") -> float:
+        """Return how many times the size an image could be prepared at before its pixels were enlarged."""
+        height, width = raw.shape[-2:]
+        resized = self._resized(height, width)
+        return min(height / resized[0], width / resized[1])
+
+    def enlarged(self, factor: float) -> Self:
+        """Return the same input at so many times the size: of the same part of an image, with more pixels."""
+        height, width = (max(round(side * factor), 1) for side in self.size)
+        return self.changed(size=(height, width), crop=self.crop)
+
     def prepare(self, batch: "Tensor") -> "Tensor":
         """float32 [B, channels, H, W], normalised, from uint8 of the same shape."""
         import torch
@@ -237,8 +252,12 @@ class ImageInput(InputSpec):
                 f"one; this one is {images.dtype} {list(images.shape[1:])}."
             )
         images = pixels.in_channels(pixels.in_8_bits(images, self.white), channels)
-        images = pixels.crop_of_resized(images, self._resized(*images.shape[2:]), self.size, self.interpolation)
+        images = pixels.crop_of_resized(images, self._cut(images), self.size, self.interpolation)
         return images.expand(-1, channels, -1, -1).contiguous()
+
+    def _cut(self, image: "Tensor") -> pixels.Cut:
+        height, width = image.shape[-2:]
+        return pixels.cut((height, width), self._resized(height, width), self.size, self.interpolation)
 
     def _resized(self, image_height: int, image_width: int) -> tuple[int, int]:
         height, width = (math.floor(side / self.crop) for side in self.size)

@@ -1,7 +1,10 @@
 """Raw images [B, C, H, W] on their way to the size, depth and channels that a net takes. Needs no torch at import."""
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftrun import Warp, WarpForm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,33 +40,58 @@ def in_channels(images: "Tensor", channels: int) -> "Tensor":
     return grey.to(images.dtype)[:, None]
 
 
-def crop_of_resized(images: "Tensor", resized: tuple[int, int], size: tuple[int, int], interpolation: str) -> "Tensor":
-    """Return the centre, of `size`, of the images, resized to `resized`: uint8 [B, C, *size].
+class Cut(NamedTuple):
+    """Which middle part of an image is resized, to what size, and where in it the crop begins: rows, then columns."""
+
+    cut: tuple[int, int]
+    kept: tuple[int, int]
+    resized: tuple[int, int]
+    corner: tuple[int, int]
+
+    def warp(self, size: tuple[int, int]) -> Warp:
+        """Return the map from the image's pixels to those of the crop, of `size`."""
+        part = Warp.resized(self.kept, self.resized)
+        if not any((*self.cut, *self.corner)):
+            return replace(part, size=size)
+        matrix = part.matrix.clone()
+        for axis in (0, 1):  # x, y
+            scale = matrix[axis, axis].item()
+            matrix[axis, 2] = -self.cut[1 - axis] * scale - self.corner[1 - axis]
+        return Warp(matrix, size, WarpForm.ALIGNED)
+
+
+def cut(image: tuple[int, int], resized: tuple[int, int], size: tuple[int, int], interpolation: str) -> Cut:
+    """Return how the centre, of `size`, is cut out of an image that would be `resized` as a whole.
 
     Of a strip, which would become very long, only what its centre comes from is resized.
     """
+    middles = [(0, kept, length) for kept, length in zip(image, resized, strict=True)]
     if resized[0] * resized[1] > _LONG * size[0] * size[1]:
         reach = 2 if interpolation == "bicubic" else 1
-        for axis in (2, 3):
-            images, length = _middle(images, axis, resized[axis - 2], size[axis - 2], reach)
-            resized = (length, resized[1]) if axis == 2 else (resized[0], length)
-    images = _resized(images, resized, interpolation)
-    top, left = ((resized[axis] - size[axis]) // 2 for axis in (0, 1))
-    return images[:, :, top : top + size[0], left : left + size[1]]
+        middles = [_middle(*lengths, reach) for lengths in zip(image, resized, size, strict=True)]
+    (top, height, tall), (left, width, wide) = middles
+    return Cut((top, left), (height, width), (tall, wide), ((tall - size[0]) // 2, (wide - size[1]) // 2))
 
 
-def _middle(images: "Tensor", axis: int, resized: int, size: int, reach: int) -> "tuple[Tensor, int]":
-    """Return the middle of images along an axis, and how long it is when resized, so that its scale stays the same.
+def crop_of_resized(images: "Tensor", cut: Cut, size: tuple[int, int], interpolation: str) -> "Tensor":
+    """Return the part of the images that is cut out, resized: uint8 [B, C, *size]."""
+    for axis in (0, 1):
+        images = images.narrow(axis + 2, cut.cut[axis], cut.kept[axis])
+    top, left = cut.corner
+    return _resized(images, cut.resized, interpolation)[:, :, top : top + size[0], left : left + size[1]]
 
-    resized: how long the whole would be; size: how much of its middle is needed
+
+def _middle(length: int, resized: int, size: int, reach: int) -> tuple[int, int, int]:
+    """Return how much is cut off before the middle of an image along an axis, how long that is, and how long resized.
+
+    length, resized: of the whole; size: how much of its middle is needed
     reach: pixels on each side that one depends on, at the coarser one of the two scales
     """
-    length = images.shape[axis]
     scale = length / resized
     margin = math.ceil(reach * max(scale, 1)) + 1
-    cut = max(math.floor((resized - size) / 2 * scale) - margin, 0)
-    kept = length - 2 * cut
-    return images.narrow(axis, cut, kept), max(round(kept / scale), size)
+    off = max(math.floor((resized - size) / 2 * scale) - margin, 0)
+    kept = length - 2 * off
+    return off, kept, max(round(kept / scale), size)
 
 
 def _resized(images: "Tensor", size: tuple[int, int], interpolation: str) -> "Tensor":
