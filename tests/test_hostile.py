@@ -144,8 +144,7 @@ class Restored:
 
     def state(self):
         learner = self.job.learner
-        tensors = [learner.net.model.state_dict(), learner.optimizer.state_dict()["state"], learner.average.state()]
-        return repr([tensors, learner.optimizer.state_dict()["param_groups"]])
+        return plain([learner.net.model.state_dict(), learner.optimizer.state_dict(), learner.average.state()])
 
     def is_previous(self, case):
         """Restore CASE, whose last checkpoint is of no use: what a resume goes on with is all of the one before."""
@@ -156,6 +155,15 @@ class Restored:
         assert not MARKER.exists(), case
         names_last_and_takes_previous("\n".join(said), case)
         assert (progress.step, self.state()) == (4, self.previous), case
+
+
+def plain(state):
+    """Return nested tensors as what can be compared: each as its type, shape and bytes."""
+    if isinstance(state, torch.Tensor):
+        return str(state.dtype), tuple(state.shape), state.detach().numpy().tobytes()
+    if isinstance(state, dict):
+        return {name: plain(each) for name, each in state.items()}
+    return [plain(each) for each in state] if isinstance(state, list | tuple) else state
 
 
 @pytest.fixture

@@ -388,16 +388,20 @@ def test_verify_resume(named, local):
     assert result.returncode == 0, result.stderr
 
 
-SPAWN = """
+STARTED_ANEW = """
 import multiprocessing
+import sys
 from ftrun.cli import main
 
-multiprocessing.set_start_method("spawn")
+multiprocessing.set_start_method(sys.argv.pop(1))
+multiprocessing.set_forkserver_preload(["torch"])  # and no more: each worker imports ftrun itself
 main()
 """
 
 
-def test_a_worker_that_is_spawned_reads_the_same(local, ftrun):
+# Both begin with nothing of the run's process; spawn with torch to import as well, for each worker of each split.
+@pytest.mark.parametrize("method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_a_worker_that_is_started_anew_reads_the_same(method, local, ftrun):
     """It imports everything afresh, and on a resume from the run folder's copy, whatever is on the path."""
     for workers in (0, 1):
         options = {"name": "mine", "workers": bool(workers), "val": True}
@@ -405,15 +409,15 @@ def test_a_worker_that_is_spawned_reads_the_same(local, ftrun):
         write_spec(tiny_spec(**MINE | {"dataset": options}, train=train), f"spec-{workers}.json")
     assert ftrun("spec-0.json", "--out", "alone").exit_code == 0
 
-    def spawned(*arguments):
-        process = warm.Process(*arguments, code=SPAWN)
+    def run(*arguments):
+        process = warm.Process(method, *arguments, code=STARTED_ANEW)
         _, errors = process.communicate()
         assert process.wait() == 0, errors
 
-    spawned("spec-1.json", "--out", "together")
+    run("spec-1.json", "--out", "together")
     assert weights(Path("together")) == weights(Path("alone"))
     Path("ftrun_parts.py").write_text("1 / 0")  # `python -c` has the working folder on its path
-    spawned("resume", "together", "--epochs", "2")
+    run("resume", "together", "--epochs", "2")
 
 
 def test_an_installed_plugin_may_have_a_local_twin_with_other_names(local, ftrun):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -66,10 +67,19 @@ def test_the_first_steps_with_a_table_of_fewer_images(photos, ftrun):
     paste(DOCS / "start" / "tables.md", ftrun, {'"epochs": 6': '"epochs": 1'})
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Return where the run of the first page is kept for the next guide."""
+    return tmp_path_factory.mktemp("trained") / "runs"
+
+
 @pytest.mark.parametrize("page", [page for page in GUIDES if any(block.pasted for block in blocks(page))], ids=name)
-def test_the_guides(page, photos, ftrun):
+def test_the_guides(page, photos, kept, ftrun):
     if any("runs/photos-1" in block.code for block in blocks(page) if block.pasted):
-        assert ftrun("photos.json", "--device", "cpu").exit_code == 0
+        if not kept.exists():
+            assert ftrun("photos.json", "--device", "cpu").exit_code == 0
+            shutil.copytree("runs", kept)
+        shutil.copytree(kept, "runs", dirs_exist_ok=True)
     paste(page, ftrun)
 
 

@@ -51,11 +51,11 @@ NETS = {
     ),
     "torchvision": (
         {
-            "backbone": {"name": "torchvision", "model": "resnet18", "weights": None},
+            "backbone": {"name": "torchvision", "model": "mobilenet_v3_small", "weights": None},
             "input": {"size": [40, 32], "crop": 0.8, "interpolation": "bicubic"},
         },
         "import torch\nimport torchvision",
-        "torchvision.models.get_model('resnet18', weights=None, num_classes=3)",
+        "torchvision.models.get_model('mobilenet_v3_small', weights=None, num_classes=3)",
     ),
 }
 

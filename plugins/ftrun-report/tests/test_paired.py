@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 import torch
 from torch import Tensor
-from torchmetrics import classification, regression
 
 from ftrun import Classes, Labels, Target, Values
 from ftrun_report.compare.measures import HIGHER_IS_BETTER, Outcomes
@@ -132,6 +131,8 @@ def test_discordant_samples_are_those_that_one_run_alone_has_right() -> None:
 
 
 def test_figures_are_those_of_torchmetrics() -> None:
+    from torchmetrics import classification, regression  # seconds, which each worker would wait that collects tests
+
     said, _ = draw(TARGETS["classes"], 200, 1)
     rare = Outcomes(
         said.outputs - torch.tensor([0.0, 0.0, 0.0, 99.0]), said.truth.clamp(max=2)
