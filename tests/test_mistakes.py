@@ -569,7 +569,7 @@ def test_no_space_in_the_middle_of_a_run_leaves_the_earlier_epochs(site):
     from safetensors.torch import load_file
 
     dataset = {"name": "tiny", "samples": 8, "classes": 2}
-    process = start(write_spec(tiny_spec(dataset=dataset, train={"epochs": 500})), code=LIMITED.format(12_000))
+    process = start(write_spec(tiny_spec(dataset=dataset, train={"epochs": 500})), code=LIMITED.format(6_000))
     _, errors = process.communicate(timeout=120)
     assert re.fullmatch(rf"Error: runs/spec-1/\S+: cannot be written: {FULL}\n", errors)
     assert process.returncode == 1

@@ -50,8 +50,14 @@ def load_local(file: PartsFile) -> Plugin:
     return _loaded(_manager(), record, file.load)
 
 
+class _Manager(pluggy.PluginManager):
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """Look at what has a hook's name alone: `check_hooks` refuses others, and modules have many names."""
+        return super().parse_hookimpl_opts(plugin, name) if name in hooks.HOOKS else None
+
+
 def _manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager = _Manager(hooks.PROJECT)
     manager.add_hookspecs(type("Hooks", (), hooks.HOOKS))
     return manager
 
