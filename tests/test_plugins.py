@@ -357,10 +357,13 @@ def test_options_of_what_is_not_there(what, hint, alone, ftrun):
 
 def test_every_part_and_every_option_is_described(ftrun):
     """Of ftrun's own plugins: a listing with a blank in it helps nobody."""
-    for plugin in plugins(ftrun)["plugins"]:
-        for part in plugin["parts"]:
-            assert part["summary"].endswith("."), part
-            for listed in json.loads(ftrun("plugins", part["name"], "--json").output):
-                for option in listed["options"]:
-                    assert option["description"].endswith("."), (part["name"], option)
+    offered = {(part["role"], part["name"]) for plugin in plugins(ftrun)["plugins"] for part in plugin["parts"]}
+    listed = [
+        each for role in {role for role, _ in offered} for each in json.loads(ftrun("plugins", role, "--json").output)
+    ]
+    assert {(each["role"], each["name"]) for each in listed} == offered
+    for part in listed:
+        assert part["summary"].endswith("."), part
+        for option in part["options"]:
+            assert option["description"].endswith("."), (part["name"], option)
     assert plugins(ftrun)["broken"] == plugins(ftrun)["clashes"] == []
