@@ -20,8 +20,8 @@ def show(top: int) -> None:
 MUTANTS = {
     "loads": (RIGHT.replace("@click", "# @click"), "mine:show is no click command.", "Mark the function with"),
     "import-light": (
-        f"import torch\n{RIGHT}",
-        "ftrun mine --help loads numpy, torch.",
+        f"import numpy\n{RIGHT}",
+        "ftrun mine --help loads numpy.",
         "Import it inside the function",
     ),
     "docstring": (RIGHT.replace('"""List some."""', "pass"), "ftrun mine --help says nothing of it.", "Say in the"),

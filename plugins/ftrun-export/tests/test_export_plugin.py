@@ -1,11 +1,10 @@
 """The plugin keeps ftrun's contract, and its files need nothing but torch or the library that a net came from."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
+import warm
 from safetensors import safe_open
 
 import ftrun
@@ -54,9 +53,9 @@ def test_the_library_alone_says_the_same(tmp_path):
     details = Safetensors(name="safetensors").build().write(some, tmp_path / "net.safetensors")
     assert details == {"loads_with": "net.py"}
     torch.save(some.example, tmp_path / "images.pt")
-    command = [sys.executable, "-c", ALONE, str(tmp_path / "net.py"), str(tmp_path / "images.pt")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    epoch, ours, scores = json.loads(done.stdout)
+    answer, errors = warm.Process(tmp_path / "net.py", tmp_path / "images.pt", code=ALONE).communicate()
+    assert errors == ""
+    epoch, ours, scores = json.loads(answer)
     assert (epoch, ours) == ("3", False)
     assert torch.allclose(torch.tensor(scores), some.module(some.example)["label"], atol=1e-5)
 

@@ -3,10 +3,7 @@
 import base64
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from huggingface_hub import ModelCard
+from support import ftrun_process
 
 from ftrun.cli import main
 from ftrun_devkit import tiny, tiny_spec
@@ -65,7 +63,7 @@ class Hub:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = Thread(target=self.server.serve_forever, args=[0.01], daemon=True)  # s that shutdown waits for
         self.thread.start()
 
     def close(self) -> None:
@@ -326,22 +324,9 @@ def test_what_is_not_to_be_pushed(push, run, hub) -> None:
 
 def test_as_a_process_of_its_own(hub, run, tmp_path) -> None:
     """With nothing of this process: HF_ENDPOINT and the library's settings come from the environment alone."""
-    environment = {
-        **os.environ,
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "ftrun", "push", str(run), REPOSITORY],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    environment = {"HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    done = ftrun_process("push", run, REPOSITORY, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
     assert TOKEN not in done.stdout
     assert set(hub.repositories[REPOSITORY]["files"]) == {*FILES, "exports/net.onnx"}
 

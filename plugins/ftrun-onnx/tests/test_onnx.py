@@ -5,6 +5,7 @@ import json
 import onnx
 import onnxruntime
 import pytest
+import quickonnx  # noqa: F401
 import torch
 
 import ftrun
@@ -29,7 +30,7 @@ def model(width=8, **targets):
 LABEL = ftrun.Classes(names=("a", "b", "c"))
 
 
-@pytest.mark.parametrize("opset", [18, 20, 23])
+@pytest.mark.parametrize("opset", [18, pytest.param(20, marks=pytest.mark.slow), 23])  # the least and the greatest
 def test_a_file_of_the_opset_that_is_asked_for(opset, tmp_path):
     file = tmp_path / "net.onnx"
     details = Onnx(name="onnx", opset=opset).build().write(model(label=LABEL), file)
@@ -42,12 +43,7 @@ def test_a_file_of_the_opset_that_is_asked_for(opset, tmp_path):
     assert (takes.name, dimensions) == ("image", ["batch", 3, 8, 8])
     assert takes.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
-
-
-def test_metadata_is_read_by_onnx_runtime(tmp_path):
-    writer = Onnx(name="onnx").build()
-    writer.write(model(label=LABEL), tmp_path / "net.onnx")
-    about = onnxruntime.InferenceSession(tmp_path / "net.onnx").get_modelmeta()
+    about = onnxruntime.InferenceSession(file).get_modelmeta()  # as ONNX Runtime reads it
     assert json.loads(about.custom_metadata_map["input"])["size"] == [8, 8]
     assert about.producer_name == "ftrun"
 
@@ -115,8 +111,7 @@ def test_eight_bits_of_a_net_that_symbolic_shape_inference_does_not_take(tmp_pat
 
 
 def test_what_fails_in_eight_bits_is_one_message(tmp_path):
-    writer = Onnx(name="onnx").build()
-    writer.write(model(label=LABEL), tmp_path / "net.onnx")
+    Onnx(name="onnx").build().write(model(label=LABEL), tmp_path / "net.onnx")
     wrong = [torch.zeros(1, 5, dtype=torch.uint8)]
     with pytest.raises(ftrun.FtrunError, match="ONNX Runtime does not write this net in 8-bit integers: "):
         quantize(tmp_path / "net.onnx", tmp_path / "n8.onnx", "image", wrong, per_channel=False, reduce_range=False)

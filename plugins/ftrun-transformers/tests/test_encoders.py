@@ -1,15 +1,13 @@
 """Nets of transformers: padding, pooling, stages, and weights that go home to their library."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tinyencoder
 import torch
+import warm
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
@@ -39,21 +37,33 @@ def build(folder: Path, **options: object) -> EncoderNet:
     return Transformers(name="transformers", model=str(folder), **options).build(overrides)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A tiny BERT with weights."""
-    place = tinyencoder.write(tmp_path / "tiny")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT with weights, to look at."""
+    place = tinyencoder.write(tmp_path_factory.mktemp("made") / "tiny")
     net = build(place, pretrained=False)
     save_file({k: v for k, v in net.model.state_dict().items() if "classifier" not in k}, place / "model.safetensors")
     return place
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, EncoderNet]:
+    """The name of a family, and a tiny net of it."""
+    place = tinyencoder.write(
+        tmp_path_factory.mktemp("family"), model_type=request.param, architectures=None, **FAMILIES[request.param]
+    )
+    return request.param, build(place, pretrained=False)
+
+
 @torch.no_grad()
-def test_padding_changes_nothing(family: str, pooling: str, tmp_path: Path):
-    place = tinyencoder.write(tmp_path, model_type=family, architectures=None, **FAMILIES[family])
-    net = build(place, pretrained=False, pooling=pooling).eval()
+def test_padding_changes_nothing(family: tuple[str, EncoderNet]):
+    net = family[1].eval()
     tokens = net.input.collate(TEXTS)
     features = net.features(tokens)
     assert features.shape == (*tokens.shape, net.num_features)
@@ -61,18 +71,18 @@ def test_padding_changes_nothing(family: str, pooling: str, tmp_path: Path):
     assert padding.any()
     assert not features[padding].any()
     assert features[~padding].any(dim=1).all()
-    together = net(torch.nn.functional.pad(tokens, (0, 5), value=net.input.pad_id))["label"]
-    for index, text in enumerate(TEXTS):
-        torch.testing.assert_close(net(net.input.collate([text]))["label"][0], together[index], rtol=1e-5, atol=1e-5)
+    together = net.features(torch.nn.functional.pad(tokens, (0, 5), value=net.input.pad_id))
+    alone = [net.features(net.input.collate([text])) for text in TEXTS]
+    for net.pooling in ("cls", "mean"):
+        for one, pooled in zip(alone, net.pool(together), strict=True):
+            torch.testing.assert_close(net.pool(one)[0], pooled, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_stages_go_from_the_embeddings_to_the_head(family: str, tmp_path: Path):
-    net = build(
-        tinyencoder.write(tmp_path, model_type=family, architectures=None, **FAMILIES[family]), pretrained=False
-    )
-    layers = ["layers.0"] if family == "albert" else ["layers.0", "layers.1"]  # ALBERT's layers share one's weights
-    behind = ["norm"] if family in ("deberta-v2", "modernbert", "mpnet") else []
+def test_stages_go_from_the_embeddings_to_the_head(family: tuple[str, EncoderNet]):
+    name, net = family
+    net.train()
+    layers = ["layers.0"] if name == "albert" else ["layers.0", "layers.1"]  # ALBERT's layers share one's weights
+    behind = ["norm"] if name in ("deberta-v2", "modernbert", "mpnet") else []
     assert list(net.stages) == ["embeddings", *layers, *behind, "head"]
     net(net.input.collate(TEXTS))["label"].square().sum().backward()
     without = [name for name, parameter in net.model.named_parameters() if parameter.grad is None]
@@ -162,23 +172,26 @@ except ftrun.FtrunError as error:
 )
 def test_without_network_it_says_what_to_do(offline: dict[str, str], tmp_path: Path):
     nobody = "http://127.0.0.1:9"
-    given = {**os.environ, "HF_ENDPOINT": nobody, "HF_HOME": str(tmp_path), "https_proxy": nobody, **offline}
-    done = subprocess.run([sys.executable, "-c", OFFLINE], env=given, capture_output=True, text=True, timeout=300)
-    assert done.stderr == ""
-    assert done.stdout.startswith("1 nobody/no-model could not be fetched from https://huggingface.co: ")
-    assert '"transformers/PATH"' in done.stdout
+    given = {"HF_ENDPOINT": nobody, "HF_HOME": str(tmp_path), "https_proxy": nobody, **offline}
+    answer, errors = warm.Process(code=OFFLINE, **given).communicate()
+    assert errors == ""
+    assert answer.startswith("1 nobody/no-model could not be fetched from https://huggingface.co: ")
+    assert '"transformers/PATH"' in answer
 
 
 class TestRun:
     """A run needs nothing but its folder, and its checkpoint is a folder of transformers'."""
 
-    @pytest.fixture
-    def run(self, folder: Path, tmp_path: Path) -> Path:
-        backbone = {"name": "transformers", "model": str(folder)}
-        return tinyencoder.run(tmp_path / "run", backbone=backbone, input={"length": 9})
+    @pytest.fixture(scope="class")
+    def run(self, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A run from a folder that is gone since."""
+        place = tmp_path_factory.mktemp("run")
+        backbone = {"name": "transformers", "model": str(shutil.copytree(made, place / "tiny"))}
+        run = tinyencoder.run(place / "run", backbone=backbone, input={"length": 9})
+        shutil.rmtree(place / "tiny")
+        return run
 
-    def test_it_is_opened_without_the_folder_that_it_is_from(self, run: Path, folder: Path):
-        shutil.rmtree(folder)
+    def test_it_is_opened_without_the_folder_that_it_is_from(self, run: Path):
         opened = open_run(RunFolder.existing(run), "cpu")
         assert opened.net.input.length == 9
         weights = load_file(run / "checkpoints" / "best" / "model.safetensors")
@@ -208,9 +221,9 @@ class TestRun:
         with pytest.raises(ftrun.FtrunError, match="is not one of this backbone"):
             build_net(opened.spec, opened.net.targets, {"kind": "text", "length": 4})
 
-    def test_its_configuration_does_not_say_where_it_was_read(self, run: Path, folder: Path):
+    def test_its_configuration_does_not_say_where_it_was_read(self, run: Path):
         files = [path for path in (run / "checkpoints" / "best").iterdir() if path.suffix == ".json"]
         assert {"config.json", "tokenizer.json"} <= {path.name for path in files}
         kept = json.loads((run / "checkpoints" / "best" / "config.json").read_text())
-        assert str(folder) not in json.dumps(kept)
+        assert str(run.parent) not in json.dumps(kept)
         assert isinstance(open_run(RunFolder.existing(run), "cpu").net.input, EncoderInput)

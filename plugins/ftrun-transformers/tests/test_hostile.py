@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,25 +11,25 @@ import pytest
 import tinyencoder
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 import ftrun
 from ftrun_transformers import EncoderInput, Transformers
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder with its weights."""
-    made = tinyencoder.write(tmp_path / "encoder")
-    _with_weights(made)
+    made = tinyencoder.write(tmp_path_factory.mktemp("whole") / "encoder")
+    model = AutoModel.from_config(AutoConfig.from_pretrained(made))
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, made / "model.safetensors")
     return made
 
 
-def _with_weights(made: Path) -> None:
-    from transformers import AutoConfig
-
-    model = AutoModel.from_config(AutoConfig.from_pretrained(made))
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, made / "model.safetensors")
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return shutil.copytree(whole, tmp_path / "encoder")
 
 
 def config(**changes: object) -> Callable[[Path], None]:

@@ -147,6 +147,7 @@ class TestRun:
         assert torch.equal(rows(net), weights["embeddings.word_embeddings.weight"])
         assert net.input.collate(["the spoon"])[0, 2] >= len(tinyencoder.VOCABULARY)
 
+    @pytest.mark.slow  # as the contract's survives-resume
     def test_it_resumes_to_the_bit(self, spec: dict, tmp_path: Path):
         folders = []
         for name, start in (("whole", tiny_run), ("broken", interrupted_run)):

@@ -202,13 +202,18 @@ def several_targets(subject: Subject, place: Path) -> None:
     )
 
 
+_OF_ITS_TIME = ("manifest.json", "state.json")
+"""Files of a checkpoint that say when it was saved, and what the others hold."""
+
+
 def expect_same(whole: TinyRun, other: TinyRun, mend: str = "") -> None:
-    """Both runs left the same weights, state and figures."""
-    files = ("last/model.safetensors", "last/state.safetensors", "best/model.safetensors")
+    """Both runs left the same weights, state and figures, and of their net the same descriptions: a tokenizer, say."""
+    one, two = (run.folder / "checkpoints" for run in (whole, other))
+    left = sorted(f"last/{each.name}" for each in (one / "last").iterdir() if each.name not in _OF_ITS_TIME)
     differing = [
         name
-        for name in files
-        if (whole.folder / "checkpoints" / name).read_bytes() != (other.folder / "checkpoints" / name).read_bytes()
+        for name in [*left, "best/model.safetensors"]
+        if not (two / name).exists() or (one / name).read_bytes() != (two / name).read_bytes()
     ]
     if _figures(whole) != _figures(other):
         differing.append("metrics.jsonl")

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 import ftrun
@@ -27,8 +28,8 @@ def write(compared: Mapping[str, Any], path: Path) -> None:
     write_whole(path, page(compared))
 
 
-def page(compared: Mapping[str, Any]) -> str:
-    """Return the page as HTML."""
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader([_HERE, _STYLE]),
         autoescape=True,
@@ -37,9 +38,14 @@ def page(compared: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = words.number
+    return environment.get_template("compare.html")
+
+
+def page(compared: Mapping[str, Any]) -> str:
+    """Return the page as HTML."""
     names = dict.fromkeys(name for run in compared["runs"] for name in run["metrics"])
     histories = {run["run"]: _history(Path(run["run"])) for run in compared["runs"]}
-    return environment.get_template("compare.html").render(
+    return _template().render(
         **compared,
         charts=[
             (chart, plots.curves(f"c{number}", chart.curves, None, ()))
