@@ -268,7 +268,7 @@ def test_several_targets_of_every_kind_whatever_their_names(site, run, ftrun):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "length"), [("transformers", "length"), ("lstm", 12)], ids=["transformers", "lstm"]
+    ("backbone", "length"), [("transformers", "length"), ("lstm", 6)], ids=["transformers", "lstm"]
 )
 def test_texts_go_in_as_tokens_and_the_tokenizer_lies_beside(backbone, length, site, ftrun):
     """A transformer takes texts of any length; an LSTM's are filled up to one."""
@@ -280,7 +280,7 @@ def test_texts_go_in_as_tokens_and_the_tokenizer_lies_beside(backbone, length, s
                 "parts": "parts_of_texts.py",
                 "dataset": "tiny-texts",
                 "backbone": {"name": backbone, **(options if backbone == "transformers" else {})},
-                "input": {"length": 12},
+                "input": {"length": 6},
                 "loss": "cross-entropy",
                 "optimizer": "adamw",
                 "train": {"epochs": 1, "batch_size": 8, "val_fraction": 0.4, "precision": "fp32"},
@@ -296,7 +296,7 @@ def test_texts_go_in_as_tokens_and_the_tokenizer_lies_beside(backbone, length, s
     assert {"net.onnx", "net.onnx.tokenizer.json"} <= set(report["files"])
     assert exported(ftrun, "--format", "safetensors")["details"]["loads_with"] == "ftrun"
     tokenizer = tokenizers.Tokenizer.from_file("net.onnx.tokenizer.json")
-    tokenizer.enable_truncation(12)  # as `input` says
+    tokenizer.enable_truncation(6)  # as `input` says
     tokenizer.enable_padding(pad_id=tokenizer.padding["pad_id"], length=None if length == "length" else length)
     tokens = np.array([each.ids for each in tokenizer.encode_batch(texts)], np.int64)
     session = onnxruntime.InferenceSession("net.onnx")

@@ -58,7 +58,9 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     place = tinyencoder.write(
         tmp_path_factory.mktemp("family"), model_type=request.param, architectures=None, **FAMILIES[request.param]
     )
-    return request.param, build(place, pretrained=False)
+    net = build(place, pretrained=False)
+    net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
+    return request.param, net
 
 
 @torch.no_grad()
@@ -179,17 +181,18 @@ def test_without_network_it_says_what_to_do(offline: dict[str, str], tmp_path: P
     assert '"transformers/PATH"' in answer
 
 
+@pytest.fixture(scope="module")
+def run(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run from a folder that is gone since."""
+    place = tmp_path_factory.mktemp("run")
+    backbone = {"name": "transformers", "model": str(shutil.copytree(made, place / "tiny"))}
+    run = tinyencoder.run(place / "run", backbone=backbone, input={"length": 9})
+    shutil.rmtree(place / "tiny")
+    return run
+
+
 class TestRun:
     """A run needs nothing but its folder, and its checkpoint is a folder of transformers'."""
-
-    @pytest.fixture(scope="class")
-    def run(self, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """A run from a folder that is gone since."""
-        place = tmp_path_factory.mktemp("run")
-        backbone = {"name": "transformers", "model": str(shutil.copytree(made, place / "tiny"))}
-        run = tinyencoder.run(place / "run", backbone=backbone, input={"length": 9})
-        shutil.rmtree(place / "tiny")
-        return run
 
     def test_it_is_opened_without_the_folder_that_it_is_from(self, run: Path):
         opened = open_run(RunFolder.existing(run), "cpu")
