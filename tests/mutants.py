@@ -22,6 +22,7 @@ from ftrun_devkit.scaffold.templates import (
     loss,
     metric,
     modifier,
+    objective,
     observer,
     optimizer,
     scheduler,
@@ -35,6 +36,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "modifier": modifier.Template,
     "augmentation": augmentation.Template,
     "loss": loss.Template,
+    "objective": objective.Template,
     "optimizer": optimizer.Template,
     "scheduler": scheduler.Template,
     "metric": metric.Template,
@@ -591,6 +593,27 @@ loss_mutant(
 )
 loss_mutant("state-round-trip", _counting_loss)
 loss_mutant("survives-resume", _counting_loss)
+
+
+# Objectives
+
+
+@breaks("survives-resume")
+class CountingObjective(objective.Template):
+    """Counts its calls where no checkpoint finds the number."""
+
+    name: Literal["template"]
+
+    def build(self, net: ftrun.Net, losses: Any) -> Any:
+        class Counting(ftrun.ObjectiveModule):
+            calls = 0
+
+            def forward(self, net: ftrun.Net, batch: ftrun.Batch, at: Any) -> Any:
+                self.calls += 1
+                terms = losses(net, batch, at)
+                return ftrun.Terms(terms.loss / self.calls, terms.outputs)
+
+        return Counting()
 
 
 # Optimizers

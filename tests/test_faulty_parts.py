@@ -36,6 +36,7 @@ KEYS = {
     "Modifier": ("ftrun_modifiers", {"modifiers": ["bad"]}, "modifiers.0"),
     "Augmentation": ("ftrun_augmentations", {"augment": ["bad"]}, "augment.0"),
     "Loss": ("ftrun_losses", {"loss": "bad"}, "loss"),
+    "Objective": ("ftrun_objectives", {"objective": "bad"}, "objective"),
     "Optimizer": ("ftrun_optimizers", {"optimizer": "bad"}, "optimizer"),
     "Scheduler": ("ftrun_schedulers", {"scheduler": "bad"}, "scheduler"),
     "Metric": ("ftrun_metrics", {"metrics": ["bad"]}, "metrics.0"),
@@ -130,6 +131,31 @@ WRONG = {
         "Loss",
         "def build(self, target, values): return nn.CrossEntropyLoss(reduction='none')",
         "its forward() gives Tensor float32 [16], but a scalar is needed, the mean over the batch.",
+    ),
+    "objective: module": (
+        "Objective",
+        "def build(self, net, losses): return nn.Identity()",
+        "build() gives Identity, but an ftrun.ObjectiveModule is needed.",
+    ),
+    "objective: tensor": (
+        "Objective",
+        "def build(self, net, losses):\n        class O(ftrun.ObjectiveModule):\n"
+        "            def forward(self, net, batch, at): return losses(net, batch, at).loss\n        return O()",
+        "its forward() gives Tensor float32 [], but ftrun.Terms(loss, outputs, parts) is needed.",
+    ),
+    "objective: part": (
+        "Objective",
+        "def build(self, net, losses):\n        class O(ftrun.ObjectiveModule):\n"
+        "            def forward(self, net, batch, at):\n                terms = losses(net, batch, at)\n"
+        "                return ftrun.Terms(terms.loss, terms.outputs, {'far': 1.0})\n        return O()",
+        "its part 'far' is float, but each is a scalar tensor with a name other than 'loss'.",
+    ),
+    "objective: keeps the net": (
+        "Objective",
+        "def build(self, net, losses):\n        class O(ftrun.ObjectiveModule):\n"
+        "            def __init__(self):\n                super().__init__()\n                self.net = net\n"
+        "        return O()",
+        "its 'net.model.0.weight' is the net's own. Take the net that forward() is called with.",
     ),
     "optimizer: None": (
         "Optimizer",

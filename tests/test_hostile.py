@@ -335,7 +335,7 @@ WRONG = {
     "progress.epoch": (*NO_NUMBER, -1, 1.5),
     "progress.step": (*NO_NUMBER, -1, 1.5),
     "progress.samples": (*NO_NUMBER, -1, 1.5),
-    "progress.loss_sum": NO_NUMBER,
+    "progress.sums": (*NO_NUMBER[:3], -1, {"loss": "x"}, *NO_NUMBER[4:]),
     "progress.rate_scale": (*NO_NUMBER, 0, -1, 1.5, {"$float": "nan"}, {"$float": "inf"}),
     "progress.micro_batch": (0, -1, "x", [], {}, 1.5),
     "progress.history": ("x", {}, -1, [1], [[]], [{"loss": "x"}]),

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from support import install, tiny_spec
 from test_resume import at_every_step, go_on, outcome, start
 
+from ftrun.contracts.objective import StepInfo
 from ftrun.inference.evaluation import evaluate_run
 from ftrun.plugins.catalogue import Catalogue, installed
 from ftrun.runs.folder import RunFolder
@@ -59,7 +60,7 @@ def test_evaluation_teaches_a_loss_nothing(stateful):
     """A centre that moves in training alone: three steps of one epoch, whatever val has."""
     folder = start(spec_with({"counts": True}, epochs=1), Path("run"), stateful)
     state = load_file(folder / "checkpoints" / "last" / "net.safetensors")
-    assert int(state["loss.losses.0.steps"]) == 3
+    assert int(state["objective.losses.0.steps"]) == 3
 
 
 def test_no_tensor_is_in_json(stateful):
@@ -67,7 +68,7 @@ def test_no_tensor_is_in_json(stateful):
     folder = start(spec_with({"proxies": 5000}), Path("run"), stateful)
     for checkpoint in ("best", "last"):
         place = folder / "checkpoints" / checkpoint
-        assert load_file(place / "net.safetensors")["loss.losses.0.proxies"].shape == (5000, 4)
+        assert load_file(place / "net.safetensors")["objective.losses.0.proxies"].shape == (5000, 4)
         assert all(path.stat().st_size < 20_000 for path in place.glob("*.json"))
 
 
@@ -75,7 +76,7 @@ def test_learnt_weights_of_targets_are_tensors_too(site):
     spec = spec_with({}) | {"loss": "tiny-loss"}
     spec["train"] |= {"loss_weights": "uncertainty"}
     folder = start(spec, Path("run"), installed())
-    assert list(load_file(folder / "checkpoints" / "best" / "net.safetensors")) == ["loss.log_variances"]
+    assert list(load_file(folder / "checkpoints" / "best" / "net.safetensors")) == ["objective.log_variances"]
 
 
 def test_a_loss_without_state_needs_no_file(site):
@@ -89,19 +90,20 @@ def test_a_step_that_is_skipped_leaves_the_loss_alone(stateful):
     job = assemble(check_spec(spec, stateful), torch.device("cpu"))
     guard, before = (
         Guard(job.spec, job.learner, job.engine.device),
-        {name: value.clone() for name, value in job.learner.losses.named_buffers()},
+        {name: value.clone() for name, value in job.learner.objective.named_buffers()},
     )
     guard.before_step()
-    loss = job.learner.losses({"label": torch.full((4, 3), float("nan"))}, {"label": torch.zeros(4, dtype=torch.int64)})
-    assert guard.step(loss.detach(), [], 0, []) is None
-    assert all(torch.equal(job.learner.losses.get_buffer(name), value) for name, value in before.items())
+    outputs, labels = torch.full((4, 3), float("nan")), torch.zeros(4, dtype=torch.int64)
+    loss = job.learner.objective.terms({"label": outputs}, {"label": labels}).loss
+    assert guard.step({"loss": loss.detach()}, [], StepInfo(0), []) is None
+    assert all(torch.equal(job.learner.objective.get_buffer(name), value) for name, value in before.items())
 
 
 def test_verify_resume_looks_at_the_loss(stateful):
     """Runs whose nets agree, and whose losses do not."""
     runs = [start(spec_with({"proxies": count}, epochs=1), Path(f"run-{count}"), stateful) for count in (1, 2)]
     one, two = map(_outcome, runs)
-    assert [aspect for aspect in ASPECTS if one[aspect] != two[aspect]] == ["optimizer", "loss", "history"]
+    assert [aspect for aspect in ASPECTS if one[aspect] != two[aspect]] == ["optimizer", "objective", "history"]
 
 
 def test_buffers_come_back_as_they_were():

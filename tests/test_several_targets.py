@@ -12,7 +12,8 @@ from torch import nn
 
 import ftrun as product
 from ftrun.contracts.targets import Classes, Labels, Values
-from ftrun.train.loss import TotalLoss
+from ftrun.train.objective import load_state, state_of
+from ftrun.train.supervised import Supervised
 
 LOSSES = {"color": "cross-entropy", "price": "mse", "tags": "bce"}
 SEVERAL = Path(__file__).parent / "distributions" / "ftrun_several.py"
@@ -149,24 +150,24 @@ def batch(size: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
 
 
 def test_a_batch_in_parts_has_the_loss_of_the_whole_although_samples_miss_targets():
-    loss = TotalLoss(BUILT, TARGETS, missing=TARGETS)
+    loss = Supervised(BUILT, TARGETS, missing=TARGETS)
     outputs, truth = batch(24)
     parts = [
-        loss({name: each[i:j] for name, each in outputs.items()}, {name: each[i:j] for name, each in truth.items()})
+        loss.terms(*({name: each[i:j] for name, each in tree.items()} for tree in (outputs, truth))).loss
         * ((j - i) / 24)
         for i, j in ((0, 1), (1, 7), (7, 24))
     ]
-    assert torch.stack(parts).sum() == pytest.approx(float(loss(outputs, truth)), rel=1e-6)
+    assert torch.stack(parts).sum() == pytest.approx(float(loss.terms(outputs, truth).loss), rel=1e-6)
     nothing = {"a": torch.full((4,), -1), "b": torch.full((4, 1), float("nan")), "c": torch.full((4, 1), float("nan"))}
-    assert float(loss({name: each[:4] for name, each in outputs.items()}, nothing)) == 0
+    assert float(loss.terms({name: each[:4] for name, each in outputs.items()}, nothing).loss) == 0
 
 
 def test_uncertainty_is_kendalls_formula():
     outputs, truth = batch(24)
-    loss = TotalLoss(BUILT, TARGETS, "uncertainty", missing=TARGETS)
-    loss.load_state({"log_variances": torch.tensor([0.5, -1.0, 2.0])}, torch.device("cpu"))
-    a, b, c = TotalLoss(BUILT, TARGETS, missing=TARGETS).each(outputs, truth)
+    loss = Supervised(BUILT, TARGETS, "uncertainty", missing=TARGETS)
+    load_state(loss, {"log_variances": torch.tensor([0.5, -1.0, 2.0])}, torch.device("cpu"))
+    a, b, c = Supervised(BUILT, TARGETS, missing=TARGETS).terms(outputs, truth).parts.values()
     sigma = torch.tensor([0.5, -1.0, 2.0]).exp().sqrt()  # of each target
     expected = a / sigma[0] ** 2 + b / (2 * sigma[1] ** 2) + c / sigma[2] ** 2 + sigma.log().sum()
-    assert float(loss(outputs, truth).detach()) == pytest.approx(float(expected), rel=1e-6)
-    assert loss.state()["log_variances"].tolist() == [0.5, -1.0, 2.0]
+    assert float(loss.terms(outputs, truth).loss.detach()) == pytest.approx(float(expected), rel=1e-6)
+    assert state_of(loss)["log_variances"].tolist() == [0.5, -1.0, 2.0]

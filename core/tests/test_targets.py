@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from ftrun.contracts.targets import Classes, Labels, Target, Values
-from ftrun.train.loss import TotalLoss
+from ftrun.train.supervised import Supervised
 
 NAN = float("nan")
 CLASSES = Classes(names=("a", "b", "c"))
@@ -111,7 +111,7 @@ def test_mean_and_std_fit(options: Any, message: str) -> None:
 )
 def test_a_single_value_that_is_missing_has_no_gradient(target: Target, loss: nn.Module, values: torch.Tensor) -> None:
     output = torch.tensor([[0.25, 9.0]], requires_grad=True)
-    value = TotalLoss({"t": loss}, {"t": target}, missing={"t"})({"t": output}, {"t": values})
+    value = Supervised({"t": loss}, {"t": target}, missing={"t"}).terms({"t": output}, {"t": values}).loss
     value.backward()
     alone = torch.tensor([[0.25]], requires_grad=True)
     expected = loss(alone, target.encode(values)[:, :1]) / 2  # the mean is over both

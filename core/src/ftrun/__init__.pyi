@@ -28,6 +28,9 @@ from ftrun.contracts.inputs import PlainCode as PlainCode
 from ftrun.contracts.markers import hookimpl as hookimpl
 from ftrun.contracts.net import Heads as Heads
 from ftrun.contracts.net import Net as Net
+from ftrun.contracts.objective import ObjectiveModule as ObjectiveModule
+from ftrun.contracts.objective import StepInfo as StepInfo
+from ftrun.contracts.objective import Terms as Terms
 from ftrun.contracts.paths import expand_path as expand_path
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom
@@ -40,6 +43,7 @@ from ftrun.contracts.specs import Hub as Hub
 from ftrun.contracts.specs import Loss as Loss
 from ftrun.contracts.specs import Metric as Metric
 from ftrun.contracts.specs import Modifier as Modifier
+from ftrun.contracts.specs import Objective as Objective
 from ftrun.contracts.specs import Observer as Observer
 from ftrun.contracts.specs import Optimizer as Optimizer
 from ftrun.contracts.specs import Part as Part

@@ -28,6 +28,9 @@ from ftrun.spec.specfile import json_or_text as json_or_text
 from ftrun.train.begin import Request as Request
 from ftrun.train.begin import resume as resume
 from ftrun.train.begin import run as run
-from ftrun.train.loss import TotalLoss as TotalLoss
+from ftrun.train.objective import evaluating as evaluating
+from ftrun.train.objective import load_state as load_state
+from ftrun.train.objective import state_of as state_of
 from ftrun.train.observers import Observers as Observers
 from ftrun.train.signals import Signals as Signals
+from ftrun.train.supervised import Supervised as Supervised

@@ -48,7 +48,7 @@ def test_a_part_with_a_memory_of_its_own(site, verify_resume):
     install(site, "ftrun-forgetful", FORGETFUL)
     result = verify_resume(write_spec(tiny_spec(augment=["forgetful"])), "--kills", "1")
     row = dict(zip(ASPECTS, result.stdout.splitlines()[1].split()[2:], strict=True))
-    assert (row["weights"], row["loss"]) == ("DIFFERENT", "same")  # cross-entropy remembers nothing
+    assert (row["weights"], row["objective"]) == ("DIFFERENT", "same")  # cross-entropy remembers nothing
     assert result.stderr.startswith("Error: a resumed run of this spec does not end as an uninterrupted one.")
     assert result.exit_code == 1
 

@@ -50,6 +50,11 @@ class Batch:
         """Return some of the samples. chosen: bool [B], or their positions in the batch, int64 [M]."""
         return self._with(lambda tree: tree_index(tree, chosen))
 
+    @property
+    def views(self) -> tuple[Tree, ...]:
+        """The inputs, and other augmented views of the same samples where an objective takes some."""
+        return (self.inputs, *self.extra.get("views", ()))
+
     def __len__(self) -> int:
         return self.ids.size(0)  # a step asks often, and len() of a tensor takes ten times as long
 

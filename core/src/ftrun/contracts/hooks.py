@@ -22,6 +22,7 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_modifiers": specs.Modifier,
     "ftrun_augmentations": specs.Augmentation,
     "ftrun_losses": specs.Loss,
+    "ftrun_objectives": specs.Objective,
     "ftrun_optimizers": specs.Optimizer,
     "ftrun_schedulers": specs.Scheduler,
     "ftrun_metrics": specs.Metric,

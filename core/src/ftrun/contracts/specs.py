@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ftrun.contracts.net import Net
+    from ftrun.contracts.objective import ObjectiveModule
 
 
 class Dataset(Part):
@@ -169,6 +170,27 @@ class Loss(Part):
         """
 
 
+class Objective(Part):
+    """What a training step makes small; the sum of the targets' losses where a spec names none.
+
+    uses_losses: whether it takes that sum, so that a spec has `loss`; where it does not, no target needs a loss, and
+        data needs no targets
+    """
+
+    role = "objective"
+    uses_losses: ClassVar[bool] = True
+
+    @abstractmethod
+    def build(self, net: "Net", losses: "ObjectiveModule | None") -> "ObjectiveModule":
+        """Return the module that is called with net and batch in each step. It may use a second net, a teacher.
+
+        net: as training starts, on its device, with the head that the targets need: for sizes and copies. It must not
+            be kept: `forward` is called with it, or with another one that has its weights
+        losses: the weighted sum of the targets' losses, called as an objective is: to be added to, or to be replaced;
+            None if not `uses_losses`
+        """
+
+
 class Optimizer(Part):
     """How gradients change weights."""
 
@@ -291,6 +313,7 @@ ROLES: tuple[type[Part], ...] = (
     Modifier,
     Augmentation,
     Loss,
+    Objective,
     Optimizer,
     Scheduler,
     Metric,

@@ -15,18 +15,20 @@ from ftrun.data.remarks import absent
 from ftrun.inference.aligned import align
 from ftrun.inference.opened import NET, Opened, open_run
 from ftrun.plugins.building import build, inside
-from ftrun.runs import checkpoint, identity, predictions
+from ftrun.runs import identity, predictions
 from ftrun.runs.console import Console, error_console
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
-from ftrun.train.assemble import build_losses, build_metrics
+from ftrun.train.assemble import build_augmentations, build_losses, build_metrics
 from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.feed import corrupt_samples, decoder, loader
 from ftrun.train.memory import Portions
+from ftrun.train.objective import build_objective, restore_objective
+from ftrun.train.ready import Ready
 
-EVALUATING = ("loss", "metrics")
+EVALUATING = ("loss", "objective", "metrics")
 """The keys of a spec whose parts evaluate a net."""
 
 
@@ -47,7 +49,7 @@ def evaluate_run(
     trust: whether local parts in the folder may run although this user has never run them
     """
     console = error_console()
-    keys = EVALUATING if isinstance(dataset, str) else (*EVALUATING, "dataset")
+    keys = _keys(folder) if isinstance(dataset, str) else (*_keys(folder), "dataset")
     named = [("dataset", dataset)] if isinstance(dataset, str) else []
     catalogue = folder.catalogue((*NET, *keys), named=named, trust=trust)
     run = open_run(folder, device, compiled=True, catalogue=catalogue, keys=keys)
@@ -75,6 +77,13 @@ def evaluate_run(
             **({"changed": changed} if changed else {}),
             **_evaluated(run, spec, splits, wanted, console, keep, own_data=dataset is None and not changed),
         }
+
+
+def _keys(folder: RunFolder) -> tuple[str, ...]:
+    """Return the keys of a run's spec whose parts evaluate its net: an objective may take augmented views."""
+    spec = folder.read_json("resolved.json").get("spec")
+    has_objective = isinstance(spec, dict) and spec.get("objective") is not None
+    return (*EVALUATING, "augment") if has_objective else EVALUATING
 
 
 def _to_be_kept(folder: RunFolder, splits: Splits, console: Console) -> str | None:
@@ -161,19 +170,24 @@ def _evaluated(
     own_data: bool,
 ) -> dict[str, Any]:
     losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
-    checkpoint.load_loss(run.folder.best(), losses, run.device)
+    objective = build_objective(spec, run.net, losses, run.device)
+    run.setting.apply(objective)
+    restore_objective(run.folder.best(), objective, run.device)
+    augmentations = build_augmentations(spec) if objective.views > 1 else ()
     evaluator = Evaluator(
-        run.net,
-        run.spec.seed,
-        run.device,
-        run.setting,
-        losses,
-        build_metrics(spec, run.net.targets, run.device),
-        run.ready,
+        net=run.net,
+        seed=run.spec.seed,
+        device=run.device,
+        setting=run.setting,
+        objective=objective,
+        targets=run.net.targets,
+        missing=split_checks.with_missing(splits),
+        metrics=build_metrics(spec, run.net.targets, run.device),
+        ready=Ready(spec.seed, run.device, run.net.input, augmentations, objective.views),
     )
     decoding = decoder(spec, run.net.input, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)
-    portions = Portions(run.device, run.micro_batch, console.say)
+    portions = Portions(run.device, run.micro_batch, console.say, whole_batch=objective.whole_batch)
     metrics = {}
     for name, split in splits.items():
         if name not in wanted:

@@ -84,6 +84,14 @@ def _loss(part: Part, made: Any) -> str:
     return f"{shown(made)}, but an nn.Module is needed: put what it computes into a module's forward()."
 
 
+def _objective(part: Part, made: Any) -> str:
+    from ftrun.contracts.objective import ObjectiveModule
+
+    if not isinstance(made, ObjectiveModule):
+        return f"{shown(made)}, but an ftrun.ObjectiveModule is needed."
+    return "" if made.views >= 1 else f"a module whose views are {made.views!r}, but at least one is needed."
+
+
 def _optimizer(part: Part, made: Any) -> str:
     import torch
 
@@ -137,6 +145,7 @@ _CHECKS: dict[str, Callable[[Part, Any], str]] = {
         "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
     ),
     "loss": _loss,
+    "objective": _objective,
     "optimizer": _optimizer,
     "scheduler": _scheduler,
     "metric": lambda part, made: _with_methods(made, "update", "compute", "reset", "to"),

@@ -1,7 +1,7 @@
 """Weights and training state as safetensors and JSON, with digests; synced, and renamed into place.
 
 model.safetensors  the net's weights, under their library's names
-net.json           what rebuilds the net, the epoch and step that it is from, its val metrics, the state of the losses
+net.json           what rebuilds the net, its epoch and step, its val metrics, the state of the objective
 net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
 *.json, ...        what of the net's input is too large for net.json, which names it in `input_files`
 state.*            optimizer, averaged weights and progress, where they are given
@@ -66,14 +66,14 @@ def save(
     description: Mapping[str, Any],
     state: Mapping[str, Any] | None = None,
     *,
-    loss: Mapping[str, Any] | None = None,
+    objective: Mapping[str, Any] | None = None,
     input_files: Mapping[str, str] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
     description: what net.json holds; a number that is not finite is null
-    state, loss: tensors, numbers, text, lists and dicts, as `pack` takes them
+    state, objective: tensors, numbers, text, lists and dicts, as `pack` takes them
     input_files: texts that are kept as files beside it, by the name of the file
     previous: where the checkpoint goes that was there; it is removed if not given
     """
@@ -85,7 +85,7 @@ def save(
         try:
             for name, text in (input_files or {}).items():
                 (temporary / name).write_bytes(text.encode())  # its line ends are its own
-            _write(temporary, model, description, loss, state)
+            _write(temporary, model, description, objective, state)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
             raise
@@ -98,14 +98,14 @@ def _write(
     folder: Path,
     model: nn.Module,
     description: Mapping[str, Any],
-    loss: Mapping[str, Any] | None,
+    objective: Mapping[str, Any] | None,
     state: Mapping[str, Any] | None,
 ) -> None:
     save_model(model, str(folder / MODEL))
     net_tensors: dict[str, Tensor] = {}
     packed = {}
-    if loss is not None:
-        packed["loss"] = pack(dict(loss), "loss", net_tensors)
+    if objective is not None:
+        packed["objective"] = pack(dict(objective), "objective", net_tensors)
     if "val" in description:
         packed["val"] = pack(finite(description["val"]), "val", net_tensors)
     _write_json(folder / NET, {**description, **packed})
@@ -210,10 +210,10 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     _read(folder / MODEL, lambda path: load_model(model, path, device=device))
 
 
-def load_loss(folder: Path, losses: Any, device: torch.device) -> None:
-    """Put a checkpoint's state of the losses into `losses`. Raises Damaged."""
-    state = _unpacked(folder, "loss")
-    _read(folder / NET, lambda _: losses.load_state(state, device))
+def load_objective(folder: Path, load: Callable[[dict[str, Any]], None]) -> None:
+    """Have `load` take a checkpoint's state of the objective. Raises Damaged, also where that raises."""
+    state = _unpacked(folder, "objective")
+    _read(folder / NET, lambda _: load(state))
 
 
 def load_val(folder: Path) -> dict[str, Any]:

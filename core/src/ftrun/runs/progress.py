@@ -1,6 +1,6 @@
 """How far a run is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from time import perf_counter
 from typing import Annotated, Any, TypeVar
@@ -22,8 +22,8 @@ class Progress:
     step: Annotated[int, Field(ge=0)] = 0
     """Optimizer steps that are done, those that were skipped included: the place in the order of samples."""
 
-    loss_sum: float = 0.0
-    """Of the epoch that is going on: the sum over its samples so far; up to date where the run is saved."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of the epoch that is going on: the loss, and each part of it, summed over the samples so far."""
     samples: Annotated[int, Field(ge=0)] = 0
     """Of the epoch that is going on: samples that it has trained on."""
     seconds: float = 0.0
@@ -57,6 +57,12 @@ class Progress:
     """Samples that fit into memory at once, where a whole batch did not."""
     corrupt: list[UnreadableSample] = field(default_factory=list)
     """Samples that cannot be read."""
+
+    def count(self, means: Mapping[str, float], samples: int) -> None:
+        """Take in the mean loss, and its parts, of a step with so many samples."""
+        for name, value in means.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * samples
+        self.samples += samples
 
     def took(self, what: str, began: float) -> None:
         """Count the time since `began`, by perf_counter, as spent on `what`."""

@@ -107,6 +107,8 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
                 "train.monitor",
                 f"no figure named {name!r}.{near} With this spec's metrics it may be: {', '.join(monitors)}.",
             )
+    if spec.objective and spec.loss and not spec.objective.uses_losses:
+        yield Mistake("loss", f"the objective {spec.objective.name!r} takes no loss of a target: leave loss out.")
     counts = Counter(metric.key for metric in spec.metrics)
     for index, metric in enumerate(spec.metrics):
         if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:

@@ -59,9 +59,18 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
     part: Any = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
     overrides = _overrides([part.input_type] if part else _input_types(catalogue)[:1])
     mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
-    model = _model(catalogue, overrides, mapped, keys, {name for *_, name in named_parts(data)})
+    names = {name for *_, name in named_parts(data)}
+    model = _model(catalogue, overrides, mapped, keys, names, optional=_not_needed(data, catalogue))
     model.model_rebuild()
     return model
+
+
+def _not_needed(data: dict[str, Any], catalogue: Catalogue) -> set[str]:
+    """Return the keys that a spec would need, if it were not for its objective."""
+    objective = data.get("objective")
+    name = objective.get("name") if isinstance(objective, dict) else None
+    part: Any = catalogue.parts("objective").get(name) if isinstance(name, str) else None
+    return {"loss"} if part is not None and not part.uses_losses else set()
 
 
 def named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
@@ -79,6 +88,9 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     """
     schema = _model(catalogue, _overrides(_input_types(catalogue)), None).model_json_schema(schema_generator=_Schema)
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
+    if not all(part.uses_losses for part in catalogue.parts("objective").values()):  # type: ignore[attr-defined]
+        optional.add("loss")
+        schema["anyOf"] = [{"required": ["loss"]}, {"required": ["objective"]}]
     schema["required"] = [key for key in schema["required"] if key not in optional]
     schema["title"] = "ftrun spec"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -100,10 +112,13 @@ def _model(
     mapped: Collection[str] | None,
     keys: Collection[str] | None = None,
     names: Collection[str] | None = None,
+    *,
+    optional: Collection[str] = (),
 ) -> type[RunSpec]:
     """mapped: keys that hold a part for each target; where that is not known, those that may, may.
 
     names: those of the parts that may be there; all if not given
+    optional: keys that may be left out, although a spec needs them otherwise
     """
     fields: dict[str, Any] = {}
     for slot in SLOTS:
@@ -117,17 +132,17 @@ def _model(
             one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
         elif mapped and slot.key in mapped:
             one = dict.__class_getitem__((str, one))
-        elif not RunSpec.model_fields[slot.key].is_required():
+        elif slot.key in optional or not RunSpec.model_fields[slot.key].is_required():
             one = one | None
-        fields[slot.key] = _retyped(slot.key, one)
+        fields[slot.key] = _retyped(slot.key, one, optional=slot.key in optional)
     fields["input"] = _retyped("input", overrides | None)
     return create_model("RunSpec", __base__=RunSpec, __doc__=RunSpec.__doc__, **fields)
 
 
-def _retyped(key: str, annotation: Any) -> tuple[Any, Any]:
+def _retyped(key: str, annotation: Any, *, optional: bool = False) -> tuple[Any, Any]:
     """Return a field of RunSpec with another type, made anew: the field itself would bring its old type along."""
     info = RunSpec.model_fields[key]
-    default = ... if info.is_required() else info.default
+    default = None if optional else ... if info.is_required() else info.default
     return annotation, Field(default, description=info.description)
 
 

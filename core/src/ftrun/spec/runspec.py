@@ -30,8 +30,12 @@ class RunSpec(BaseModel):
     )
     modifiers: tuple[specs.Modifier, ...] = Field((), description="Changes to the net, in order.")
     augment: tuple[specs.Augmentation, ...] = Field((), description="Random changes of training inputs, in order.")
-    loss: specs.Loss | Mapping[str, specs.Loss] = Field(
-        description="What training makes small; with several targets, {target: loss} where they differ."
+    loss: specs.Loss | Mapping[str, specs.Loss] | None = Field(
+        description="How far outputs are from the truth; with several targets, {target: loss} where they differ. "
+        "Left out where the objective takes none."
+    )
+    objective: specs.Objective | None = Field(
+        None, description="What training makes small; the sum of the targets' losses if not given."
     )
     optimizer: specs.Optimizer = Field(description="How weights change.")
     scheduler: specs.Scheduler | None = Field(
@@ -61,8 +65,10 @@ class RunSpec(BaseModel):
         return [*(f"val/{metric.key}" for metric in self.metrics if metric.higher_is_better is not None), "val/loss"]
 
     def loss_of(self, target: str) -> specs.Loss:
-        """Return the loss of one of the dataset's targets."""
-        return self.loss[target] if isinstance(self.loss, Mapping) else self.loss
+        """Return the loss of one of the dataset's targets, of a spec that has losses."""
+        loss = self.loss[target] if isinstance(self.loss, Mapping) else self.loss
+        assert loss is not None
+        return loss
 
     def resolved(self) -> dict[str, Any]:
         """Return the spec with every default, as JSON values."""
@@ -110,6 +116,7 @@ SLOTS = (
     Slot("modifiers", specs.Modifier, many=True),
     Slot("augment", specs.Augmentation, many=True),
     Slot("loss", specs.Loss, by_target=True),
+    Slot("objective", specs.Objective),
     Slot("optimizer", specs.Optimizer),
     Slot("scheduler", specs.Scheduler),
     Slot("metrics", specs.Metric, many=True),

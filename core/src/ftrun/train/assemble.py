@@ -26,11 +26,13 @@ from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
 from ftrun.train.job import Job
 from ftrun.train.learner import Learner
-from ftrun.train.loss import TotalLoss
 from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
+from ftrun.train.objective import build_objective, learning
 from ftrun.train.phases import Plan
+from ftrun.train.ready import Augment, Ready
+from ftrun.train.supervised import Supervised
 from ftrun.train.trial import try_out
 from ftrun.train.tuning import ComputeFormat, allowed
 
@@ -84,37 +86,46 @@ def assemble(
     if saved_input is None:
         try_out(net)
     losses = build_losses(spec, splits, splits.training.targets, device)
+    objective = build_objective(spec, net, losses, device)
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    augmentations = [
-        Blaming(build(part, where), part, where, fault_of_augmented)
-        for where, part in spec.parts()
-        if isinstance(part, Augmentation)
-    ]
-    feed = Feed(spec, device, splits, net.input, augmentations, say)
+    ready = Ready(spec.seed, device, net.input, build_augmentations(spec), objective.views)
+    feed = Feed(spec, device, splits, net.input, ready, say)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
-    plan = Plan(net, spec.train, list(losses.parameters()), norms, decays_vectors=spec.optimizer.decays_vectors)
+    plan = Plan(net, spec.train, learning(objective), norms, decays_vectors=spec.optimizer.decays_vectors)
     setting = setting or allowed(spec.train, net)[0]
-    setting.apply(net)
+    for module in (net, objective):
+        setting.apply(module)
     optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
     learner = Learner(
         net=net,
-        losses=losses,
+        objective=objective,
         plan=plan,
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
         schedule=build_schedule(spec),
         average=Average(net, spec.train.ema) if spec.train.ema is not None else None,
     )
-    graphs = Graphs((net, losses), device, say, enabled=spec.train.cuda_graphs and not spec.train.compile)
+    records = spec.train.cuda_graphs and objective.records and not spec.train.compile
+    graphs = Graphs((net, objective), device, say, enabled=records)
     return Job(
         spec=spec,
         feed=feed,
         learner=learner,
-        engine=Engine(spec.seed, device, setting, graphs, LoneSamples((net, losses), say), say),
-        evaluator=Evaluator(learner.evaluated_net, spec.seed, device, setting, losses, metrics, feed.ready),
+        engine=Engine(spec.seed, device, setting, graphs, LoneSamples((net, objective), say), say),
+        evaluator=Evaluator(
+            net=learner.evaluated_net,
+            seed=spec.seed,
+            device=device,
+            setting=setting,
+            objective=objective,
+            targets=splits.targets,
+            missing=split_checks.with_missing(splits),
+            metrics=metrics,
+            ready=feed.ready,
+        ),
         monitor=monitor,
         source=source,
         val_was_cut=built.val is None,
@@ -131,6 +142,15 @@ def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str
     return notes
 
 
+def build_augmentations(spec: RunSpec) -> list[Augment]:
+    """The functions that augment a batch, in order."""
+    return [
+        Blaming(build(part, where), part, where, fault_of_augmented)
+        for where, part in spec.parts()
+        if isinstance(part, Augmentation)
+    ]
+
+
 def build_schedule(spec: RunSpec) -> Callable[[float], float]:
     """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
     if spec.scheduler is None:
@@ -138,18 +158,22 @@ def build_schedule(spec: RunSpec) -> Callable[[float], float]:
     return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")
 
 
-def build_losses(spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device) -> TotalLoss:
-    """The loss of all targets.
+def build_losses(
+    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device
+) -> Supervised | None:
+    """The sum of all targets' losses; None where the spec has none, since its objective takes none.
 
     splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
     """
+    if spec.loss is None:
+        return None
     built, parts = {}, {}
     for name, target in splits.targets.items():
         loss = spec.loss_of(name)
         parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
         built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])])
     missing = split_checks.with_missing(splits)
-    return TotalLoss(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
+    return Supervised(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
 
 
 def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.device) -> dict[str, dict[str, Any]]:
@@ -178,6 +202,8 @@ def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
                 where=f"{where}.{unknown[0]}",
             )
     for name, target in targets.items():
+        if spec.loss is None:
+            continue
         if isinstance(spec.loss, Mapping) and name not in spec.loss:
             raise SpecError(f"has none for the dataset's target {name!r}. Add one.", where="loss")
         loss = spec.loss_of(name)

@@ -48,15 +48,15 @@ class Embeddings:
     ) -> Loader | None:
         """Batches of embeddings of train or val in `epoch` (from 1), where its inputs are those of other epochs too.
 
-        None where something but the head learns, where inputs are augmented anew in each epoch, where the data cannot
-        be told from other data, and where there is no room for them.
+        None where something but the head learns, where the objective takes none, where inputs are augmented anew in
+        each epoch, where the data cannot be told from other data, and where there is no room for them.
 
         portions: make the forward passes
         """
         learner = job.learner
         net = learner.evaluated_net if name == "val" else learner.net
-        augmented = name == "train" and bool(job.feed.augmentations)
-        if not learner.plan.only_head(epoch) or (augmented and not learner.plan.views(epoch)):
+        augmented = name == "train" and bool(job.feed.ready.augmentations)
+        if not self._may(job, epoch) or (augmented and not learner.plan.views(epoch)):
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
@@ -69,9 +69,14 @@ class Embeddings:
 
         None where the whole net has to run: where `ftrun evaluate` would compute otherwise, too.
         """
-        if not job.learner.plan.only_head(epoch) or job.spec.train.compile:
+        if not self._may(job, epoch) or job.spec.train.compile:
             return None
         return self._loader(job, job.learner.evaluated_net, name, None, portions, signals)
+
+    @staticmethod
+    def _may(job: "Job", epoch: int) -> bool:
+        """Whether an epoch asks nothing of the net but what its head makes of embeddings."""
+        return job.learner.objective.takes_embeddings and job.learner.plan.only_head(epoch)
 
     def _loader(
         self, job: "Job", net: Net, name: str, epoch: int | None, portions: Portions, signals: Signals | None

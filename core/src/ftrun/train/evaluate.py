@@ -1,25 +1,26 @@
 """Loss and metrics on one split."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ftrun.contracts.data import Batch
-from ftrun.contracts.errors import DataError
+from ftrun.contracts.errors import DataError, PluginError
 from ftrun.contracts.net import Net
+from ftrun.contracts.objective import ObjectiveModule, StepInfo
 from ftrun.contracts.randomness import reseed, seed_of
 from ftrun.contracts.targets import Target
 from ftrun.contracts.trees import Tree, in_float32, leaves, moved, samples_in
 from ftrun.data.loader import Loader
 from ftrun.runs.console import Bar
 from ftrun.runs.predictions import Collected
-from ftrun.train.embedded import outputs
-from ftrun.train.loss import TotalLoss
 from ftrun.train.memory import Portions
 from ftrun.train.metricvalues import values_of
+from ftrun.train.objective import evaluating
 from ftrun.train.signals import Signals
 from ftrun.train.tuning import ComputeFormat
 
@@ -32,7 +33,10 @@ class Evaluator:
     seed: int
     device: torch.device
     setting: ComputeFormat
-    losses: TotalLoss
+    objective: ObjectiveModule
+    targets: Mapping[str, Target]
+    missing: Collection[str]
+    """Targets that some samples do not have."""
     metrics: Mapping[str, Mapping[str, Any]]
     """By target's name and the metric's key."""
     ready: Callable[[Batch], Batch]
@@ -49,7 +53,7 @@ def evaluate(
     portions: Portions,
     keep: Collected | None = None,
 ) -> dict[str, Any]:
-    """{"loss": .., "accuracy": .., ...} on what `loader` reads, net and losses in evaluation mode.
+    """{"loss": .., "accuracy": .., ...} on what `loader` reads, net and objective in evaluation mode.
 
     What draws random numbers draws the same ones each time: whoever evaluates a run again gets its metrics.
 
@@ -61,26 +65,31 @@ def evaluate(
     """
     net = evaluator.net
     net.eval()
-    loss_sum, samples = torch.zeros((), device=evaluator.device), 0
-    sums = torch.zeros(len(evaluator.losses.targets), device=evaluator.device)
+    sums: dict[str, Tensor] = {}
+    samples, at = 0, StepInfo(evaluator.seed)
     evaluated: set[tuple[str, str | None]] = set()
     draws = seed_of(evaluator.seed, "evaluate")
 
-    def forward(batch: Batch) -> dict[str, Tree]:
+    def forward(batch: Batch) -> tuple[dict[str, Tree], dict[str, Tensor]]:
         with evaluator.setting.autocast(evaluator.device):
-            return outputs(net, batch)
+            terms = evaluator.objective(net, batch, at)
+        return dict(terms.outputs), {name: value[None] for name, value in {"loss": terms.loss, **terms.parts}.items()}
 
-    with evaluator.losses.evaluating():
+    with evaluating(evaluator.objective):
         for number, batch in enumerate(loader.in_order(evaluator.ready)):
             reseed(evaluator.device, (draws + number) % 2**63)
-            made = portions.outputs(forward, batch)
-            each = evaluator.losses.each(made, batch.targets)
-            loss_sum += evaluator.losses.total(each) * len(batch)
-            sums += torch.stack(each) * len(batch)
-            targets = evaluator.losses.targets.items()
-            decoded = {name: target.decode(in_float32(made[name])) for name, target in targets}
+            outputs, values = portions.outputs(forward, batch)
+            lengths = [len(part) for part in batch.parts(portions.size)]  # that went through the net at once
+            for name, means in values.items():
+                total = sum(mean * length for mean, length in zip(means, lengths, strict=True))
+                sums[name] = sums[name] + total if name in sums else total
+            decoded = {
+                name: target.decode(in_float32(outputs[name]))
+                for name, target in evaluator.targets.items()
+                if name in outputs
+            }
             if keep:
-                keep.add(batch, decoded, evaluator.losses.targets)
+                keep.add(batch, decoded, evaluator.targets)
             evaluated |= _update(evaluator, decoded, batch.targets)
             samples += len(batch)
             if bar:
@@ -89,12 +98,11 @@ def evaluate(
                 signals.check()
     if not samples:
         raise DataError(f"no sample of {loader.name} can be read.")
-    results: dict[str, Any] = {"loss": float(loss_sum) / samples}
+    results: dict[str, Any] = {name: float(value) / samples for name, value in sums.items()}
     for target, metrics in evaluator.metrics.items():
         prefix = f"{target}/" if len(evaluator.metrics) > 1 else ""
-        if prefix:
-            loss = float(sums[list(evaluator.losses.targets).index(target)]) / samples
-            results[f"{prefix}loss"] = loss if (target, None) in evaluated else math.nan
+        if prefix and (target, None) not in evaluated:
+            results[f"{prefix}loss"] = math.nan
         for key, metric in metrics.items():
             known = (target, key) in evaluated
             results |= values_of(prefix + key, metric.compute()) if known else {prefix + key: math.nan}
@@ -108,8 +116,12 @@ def _update(
     """Have the metrics take a batch; return (target, key) of those that had something to take, and (target, None)."""
     evaluated: set[tuple[str, str | None]] = set()
     for name, metrics in evaluator.metrics.items():
+        if name not in decoded:
+            if not metrics:
+                continue
+            raise PluginError(f"the objective gives no output for target {name!r}: leave its metrics out.")
         values = moved(truth[name], next(leaves(decoded[name])).device)
-        gaps = evaluator.losses.targets[name] if name in evaluator.losses.missing else None
+        gaps = evaluator.targets[name] if name in evaluator.missing else None
         if gaps is None or gaps.present(values).any():
             evaluated.add((name, None))
         evaluated |= {(name, key) for key, metric in metrics.items() if update(metric, decoded[name], values, gaps)}

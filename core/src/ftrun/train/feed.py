@@ -1,20 +1,20 @@
 """What feeds the net: the data, as it is augmented, prepared and read in batches."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from ftrun.contracts.data import Batch, Split, Splits
+from ftrun.contracts.data import Split, Splits
 from ftrun.contracts.inputs import InputSpec
-from ftrun.contracts.randomness import SampleRandom, seed_of
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.decoded import Decoder
 from ftrun.data.loader import Loader
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.embedded import Embeddings
+from ftrun.train.ready import Ready
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Feed:
     device: torch.device
     splits: Splits
     input: InputSpec
-    augmentations: Sequence[Callable[[Batch, SampleRandom], Batch]]
+    ready: Ready
     say: Callable[[str], None]
     loaders: Mapping[str, Loader] = field(init=False)
     """Of each split, by its name."""
@@ -52,21 +52,6 @@ class Feed:
     def samples(self) -> dict[str, int]:
         """Number of samples in each split."""
         return {name: len(split) for name, split in self.splits.items()}
-
-    def ready(self, batch: Batch, draw: int | None = None) -> Batch:
-        """Return a batch as the net takes it, on its device; augmented if a draw is given.
-
-        draw: which of its augmentations each sample gets, `Plan.draw` of an epoch. What a sample gets depends on
-            (seed, draw, sample) alone.
-        """
-        batch = batch.to(self.device)
-        if batch.embedded:
-            return batch
-        if draw is not None:
-            for position, augmentation in enumerate(self.augmentations):
-                random = SampleRandom(seed_of(self.spec.seed, "augment", draw, position), batch.ids)
-                batch = augmentation(batch, random)
-        return replace(batch, inputs=self.input.prepare(batch.inputs))
 
 
 def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples:

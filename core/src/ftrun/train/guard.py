@@ -1,8 +1,8 @@
 """Nothing that is not finite reaches the weights: the loss and the gradient are looked at before each step."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,15 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DivergedError
+from ftrun.contracts.objective import StepInfo
 from ftrun.contracts.printable import shortlist
 from ftrun.plugins.building import Blaming
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.finite import Finite
-from ftrun.train.embedded import outputs
 from ftrun.train.learner import Learner
+from ftrun.train.objective import evaluating
 
 _LISTED = 20
 _MOST_RETURNS = 3
@@ -47,10 +48,16 @@ class Guard:
     def before_step(self) -> None:
         """Keep what the forward pass changes, such as batch normalisation's statistics, for a step to be skipped."""
         if self.policy == "skip":
-            self._buffers = KeptBuffers(self.learner.net, self.learner.losses)
+            self._buffers = KeptBuffers(self.learner.net, self.learner.objective)
 
-    def step(self, loss: Tensor, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> float | None:
-        """Clip the gradients and make the optimizer's step; gives the loss, a scalar before.
+    def step(
+        self,
+        values: Mapping[str, Tensor],
+        learning: Sequence[nn.Parameter],
+        at: StepInfo,
+        batches: Sequence[Batch],
+    ) -> dict[str, float] | None:
+        """Clip the gradients and make the optimizer's step; gives the loss and its parts, scalars before, as numbers.
 
         On a GPU this waits until the gradients are there, since what is not finite must not reach the weights. A fused
         optimizer is told before, and leaves such a step out by itself: then the GPU need not wait for Python as well.
@@ -61,41 +68,44 @@ class Guard:
         parameter, or GoBack.
         """
         gradients = [gradient for each in learning if (gradient := each.grad) is not None]
-        self._finite.look([loss, *gradients])
+        self._finite.look([values["loss"], *gradients])
         if self._skips_by_itself:
-            value, found = self._read_during_step(loss)
-        elif self._waits:  # once for both
-            value, found = torch.stack([loss.float(), self._finite.flag]).tolist()
+            numbers = self._read_during_step(values)
+        elif self._waits:  # once for all
+            numbers = self._seen(values).tolist()
         else:
-            value, found = float(loss), float(self._finite.flag)
-        if found:
-            self._refuse(value, learning, step, batches)
+            numbers = [*map(float, values.values()), float(self._finite.flag)]
+        if numbers[-1]:
+            self._refuse(numbers[0], learning, at, batches)
             return None
         if not self._skips_by_itself:
             if self.clip is not None:
                 clip_grads_with_norm_(learning, self.clip, gradient_norm(learning))
             self._make_step()
             self._skips_by_itself = self._may_skip_by_itself
-        return value
+        return dict(zip(values, numbers, strict=False))
 
-    def _read_during_step(self, loss: Tensor) -> tuple[float, float]:
-        """Loss and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
+    def _seen(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The values and the flag, one tensor: to be read at once."""
+        return torch.stack([*(value.float() for value in values.values()), self._finite.flag])
+
+    def _read_during_step(self, values: Mapping[str, Tensor]) -> list[float]:
+        """Values and flag, read while the GPU makes the optimizer's step, or leaves it out: GradScaler's way to ask."""
         optimizer: Any = self.learner.optimizer
-        seen = torch.stack([loss.float(), self._finite.flag]).to("cpu", non_blocking=True)
+        seen = self._seen(values).to("cpu", non_blocking=True)
         copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
         copied.record()
         optimizer.found_inf = self._finite.flag
         self._make_step()
         del optimizer.found_inf
         copied.synchronize()
-        value, found = seen.tolist()
-        return value, found
+        return cast("list[float]", seen.tolist())
 
-    def _refuse(self, value: float, learning: Sequence[nn.Parameter], step: int, batches: Sequence[Batch]) -> None:
+    def _refuse(self, value: float, learning: Sequence[nn.Parameter], at: StepInfo, batches: Sequence[Batch]) -> None:
         """Do what the policy says; the weights are what they were."""
         self._finite.clear()
         norm = float(gradient_norm(learning))
-        what = f"step {step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
+        what = f"step {at.step + 1}: the loss is {value:.4g}, the gradient's norm {norm:.4g}"
         if self._buffers:
             self._buffers.restore()
             return
@@ -103,7 +113,7 @@ class Guard:
             raise GoBack(what)
         raise DivergedError(
             f"training diverged at {what}\n"
-            f"  {_blame(self.learner, batches)}\n"
+            f"  {_blame(self.learner, batches, at)}\n"
             f"  Largest gradient: {_largest_gradient(self.learner)}.\n"
             "Try a lower optimizer.lr, or train.clip to bound the gradient; look at the samples if only they are at "
             "fault. train.on_nonfinite can skip such steps, or go back."
@@ -141,16 +151,16 @@ def _largest_gradient(learner: Learner) -> str:
 
 
 @torch.no_grad()
-def _blame(learner: Learner, batches: Sequence[Batch]) -> str:
+def _blame(learner: Learner, batches: Sequence[Batch], at: StepInfo) -> str:
     """The indices of the samples whose own loss is not finite, or of the step's samples where none stands out."""
     learner.net.eval()  # a sample alone has no statistics for batch normalisation
     every = [str(int(each)) for batch in batches for each in batch.ids]
-    with learner.losses.evaluating():
+    with evaluating(learner.objective):
         culprits = [
             str(int(sample.ids[0]))
             for batch in batches
-            for sample in batch.parts(1)
-            if not learner.losses(outputs(learner.net, sample), sample.targets).isfinite()
+            for sample in ([] if learner.objective.whole_batch else batch.parts(1))
+            if not learner.objective(learner.net, sample, at).loss.isfinite()
         ]
     if culprits and len(culprits) < len(every):
         return f"Training samples whose own loss is not finite: {shortlist(culprits, _LISTED)}."

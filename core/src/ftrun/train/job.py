@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+from ftrun.runs.progress import Progress
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
 from ftrun.train.init_from import Source
 from ftrun.train.learner import Learner
+from ftrun.train.memory import Portions
 from ftrun.train.monitor import Monitor
 from ftrun.train.tuning import ComputeFormat
 
@@ -27,9 +29,13 @@ class Job:
     val_was_cut: bool
     """Whether val was cut from train, since the dataset has none."""
 
+    def portions(self, progress: Progress) -> Portions:
+        """Return what makes forward passes of evaluation, in parts where memory was short before."""
+        return self.engine.portions(progress.micro_batch, whole_batch=self.learner.objective.whole_batch)
+
     def compute_in(self, setting: ComputeFormat) -> None:
         """Train and evaluate in another precision and memory format from now on."""
         self.engine.setting = setting
         self.evaluator = replace(self.evaluator, setting=setting)
-        for net in {self.learner.net, self.learner.evaluated_net}:
-            setting.apply(net)
+        for module in {self.learner.net, self.learner.evaluated_net, self.learner.objective}:
+            setting.apply(module)

@@ -7,17 +7,18 @@ import torch
 from torch import nn
 
 from ftrun.contracts.net import Net
+from ftrun.contracts.objective import ObjectiveModule, StepInfo
 from ftrun.train.average import Average
-from ftrun.train.loss import TotalLoss
+from ftrun.train.objective import learning
 from ftrun.train.phases import Plan
 
 
 @dataclass
 class Learner:
-    """Net, losses, optimizer and average: with the progress, all that a checkpoint holds."""
+    """Net, objective, optimizer and average: with the progress, all that a checkpoint holds."""
 
     net: Net
-    losses: TotalLoss
+    objective: ObjectiveModule
     plan: Plan
     optimizer: torch.optim.Optimizer
     learning_rates: list[float]
@@ -37,10 +38,16 @@ class Learner:
         The rates are factors on the learning rates, one for each parameter group.
         """
         rates = self.plan.enter_epoch(self.net, epoch)
-        parts = (self.net, self.losses)
-        return rates, [each for part in parts for each in part.parameters() if each.requires_grad]
+        return rates, [*learning(self.net), *learning(self.objective)]
 
     def set_rates(self, rates: Sequence[float], factor: float) -> None:
         """Set the learning rate of each parameter group to its own, times its factor and one for all."""
         for group, lr, rate in zip(self.optimizer.param_groups, self.learning_rates, rates, strict=True):
             group["lr"] = lr * rate * factor
+
+    def after_step(self, at: StepInfo) -> None:
+        """Let the average and the objective take in what an optimizer step has made of the weights."""
+        if self.average:
+            self.average.update(at.step)
+        with torch.no_grad():
+            self.objective.after_step(self.net, at)

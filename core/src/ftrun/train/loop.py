@@ -8,6 +8,7 @@ from time import perf_counter
 from ftrun.contracts.errors import DataError, DivergedError, Interrupted, WorkerLost
 from ftrun.contracts.events import EpochInfo
 from ftrun.contracts.numbers import is_figure
+from ftrun.contracts.objective import StepInfo
 from ftrun.runs.console import Bar, Console
 from ftrun.runs.progress import Progress
 from ftrun.train.evaluate import evaluate
@@ -44,10 +45,10 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
     title = f"epoch {epoch}/{job.spec.train.epochs}"
 
     with console.progress(title, job.feed.loaders["train"].samples) as bar:
-        train_loss = train_epoch(job, progress, save, console, bar, signals)
+        trained = train_epoch(job, progress, save, console, bar, signals)
     started = perf_counter()
     with console.progress("  val", job.feed.loaders["val"].samples) as bar:
-        portions = job.engine.portions(progress.micro_batch)
+        portions = job.portions(progress)
         loader = job.feed.embeddings.loader(job, "val", epoch, portions, signals) or job.feed.loaders["val"]
         val = evaluate(job.evaluator, loader, bar, signals, portions=portions)
         progress.micro_batch = portions.size
@@ -56,7 +57,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
         "epoch": epoch,
         "step": progress.step,
         "lr": max(group["lr"] for group in job.learner.optimizer.param_groups),
-        "train/loss": train_loss,
+        **{f"train/{name}": value for name, value in trained.items()},
         **{f"val/{name}": value for name, value in val.items() if is_figure(value)},
         "seconds/train": round(progress.seconds, 3),
         "seconds/eval": round(perf_counter() - started, 3),
@@ -73,13 +74,15 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
             "epoch as for train.patience; of several, the one with the smallest val/loss is kept"
         )
     progress.epoch = epoch
-    progress.loss_sum, progress.samples, progress.seconds = 0.0, 0, 0.0
+    progress.sums, progress.samples, progress.seconds = {}, 0, 0.0
     progress.history.append(metrics)
     return EpochInfo(epoch, progress.step, metrics, is_best, progress.improved_epoch)
 
 
-def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar: Bar, signals: Signals) -> float:
-    """One pass over the training samples, or what is left of it; the mean loss.
+def train_epoch(
+    job: Job, progress: Progress, save: Saver, console: Console, bar: Bar, signals: Signals
+) -> dict[str, float]:
+    """One pass over the training samples, or what is left of it; the mean loss, and the means of its parts.
 
     Raises DivergedError, or GoBack, where the loss or the gradient is not finite.
     """
@@ -90,7 +93,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
     bar.advance(progress.samples)
     guard = Guard(job.spec, learner, engine.device)
     rates, learning = learner.enter_epoch(epoch)
-    portions = engine.portions(progress.micro_batch)
+    portions = job.portions(progress)
     loader = feed.embeddings.loader(job, "train", epoch, portions, signals) or feed.loaders["train"]
     progress.micro_batch = portions.size
     learner.net.train()
@@ -100,17 +103,16 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
 
     for batches in progress.timed("data", steps):
         samples = sum(len(batch) for batch in batches)
-        factor = learner.schedule(progress.step / all_steps) * train.warm_up(progress.step, feed.steps_per_epoch)
+        at = StepInfo(job.spec.seed, epoch, progress.step, progress.step / all_steps, training=True)
+        factor = learner.schedule(at.progress) * train.warm_up(progress.step, feed.steps_per_epoch)
         learner.set_rates(rates, factor * progress.rate_scale)
 
         guard.before_step()
-        loss = engine.gradients(learner, batches, samples, progress)
-        mean_loss = guard.step(loss, learning, progress.step, batches)  # clips; the weights change here
-        if mean_loss is not None:
-            if learner.average:
-                learner.average.update(progress.step)
-            progress.loss_sum += mean_loss * samples
-            progress.samples += samples
+        values = engine.gradients(learner, batches, samples, at, progress)
+        means = guard.step(values, learning, at, batches)  # clips; the weights change here
+        if means is not None:
+            learner.after_step(at)
+            progress.count(means, samples)
         else:
             progress.skipped.append(progress.step + 1)
             console.say(f"step {progress.step + 1}: skipped, its loss or gradient is not finite")
@@ -121,7 +123,7 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
         if progress.step == 1:
             progress.took("first_step", console.started)
         progress.seconds = perf_counter() - began
-        bar.advance(samples, loss)
+        bar.advance(samples, values["loss"])
         if signals.waiting or save.due():
             signals.check()
             save.last(progress)
@@ -130,4 +132,4 @@ def train_epoch(job: Job, progress: Progress, save: Saver, console: Console, bar
         if sum(each.split == "train" for each in job.feed.corrupt.samples) == job.feed.loaders["train"].samples:
             raise DataError("no sample of train can be read.")
         raise DivergedError(f"every step of epoch {epoch} was skipped. Try a lower optimizer.lr, or train.clip.")
-    return progress.loss_sum / progress.samples
+    return {name: value / progress.samples for name, value in progress.sums.items()}

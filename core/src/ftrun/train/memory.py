@@ -36,7 +36,14 @@ def halved(micro_batch: int | None, batch: Batch) -> int | None:
     return size // 2 if size > 1 else None
 
 
-TOO_LITTLE = "out of memory, even with one sample at a time. Try a smaller input.size or backbone."
+def too_little(*, whole_batch: bool = False) -> str:
+    """Return what to say where there is nothing less to try. whole_batch: as `ObjectiveModule` has it"""
+    if whole_batch:
+        return (
+            "out of memory: the objective compares the samples of a batch with each other, so that a batch cannot go "
+            "through the net in parts. Try a smaller train.batch_size, input.size or backbone."
+        )
+    return "out of memory, even with one sample at a time. Try a smaller input.size or backbone."
 
 
 class Portions:
@@ -45,6 +52,7 @@ class Portions:
     size: most samples at once; None for whole batches
     say: told when that changes
     relieve: frees what memory can be spared, and says whether there was any
+    whole_batch: whether a batch must not go through the net in parts, as `ObjectiveModule` has it
     """
 
     def __init__(
@@ -53,16 +61,19 @@ class Portions:
         size: int | None = None,
         say: Callable[[str], None] = lambda line: None,
         relieve: Callable[[], bool] = lambda: False,
+        *,
+        whole_batch: bool = False,
     ) -> None:
         self.size = size
         self._device = device
         self._say = say
         self._relieve = relieve
+        self._whole_batch = whole_batch
 
     def outputs(self, compute: Callable[[Batch], Outputs], batch: Batch) -> Outputs:
         """Return `compute(batch)`: what it gives for each sample, a tree.
 
-        Raises FtrunError where one sample is too much.
+        Raises FtrunError where one sample is too much, or a whole batch that has to stay one.
         """
         size = self.size
         while True:
@@ -71,7 +82,7 @@ class Portions:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                smaller = halved(self.size, batch)
+                smaller = None if self._whole_batch else halved(self.size, batch)
             else:
                 if self.size != size:
                     self._say(f"out of memory: from now on the net sees {self.size} samples at a time")
@@ -82,7 +93,7 @@ class Portions:
             if relieved:
                 continue
             if smaller is None:
-                raise FtrunError(TOO_LITTLE)
+                raise FtrunError(too_little(whole_batch=self._whole_batch))
             self.size = smaller
 
 

@@ -12,6 +12,7 @@ from ftrun.runs.progress import Progress
 from ftrun.train import advice
 from ftrun.train.evaluate import evaluate
 from ftrun.train.job import Job
+from ftrun.train.objective import restore_objective
 from ftrun.train.signals import Signals
 
 
@@ -22,12 +23,12 @@ def write_results(
     best = folder.checkpoints / "best"
     checkpoint.load_weights(best, job.learner.evaluated_net.model)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
-    checkpoint.load_loss(best, job.learner.losses, job.engine.device)
+    restore_objective(best, job.learner.objective, job.engine.device)
     began = perf_counter()
     metrics = {"val": checkpoint.load_val(best)}
     # What it says of each sample is kept too. Where there is no test, val's values stay those of its epoch.
     split, outputs = "test" if "test" in job.feed.loaders else "val", predictions.Collected()
-    portions = job.engine.portions(progress.micro_batch)
+    portions = job.portions(progress)
     loader = job.feed.embeddings.of_best(job, split, saved_with["epoch"], portions, signals) or job.feed.loaders[split]
     with console.progress(split, loader.samples) as bar:
         values = evaluate(job.evaluator, loader, bar, signals, portions=portions, keep=outputs)

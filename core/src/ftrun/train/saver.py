@@ -20,6 +20,7 @@ from ftrun.runs.folder import RunFolder
 from ftrun.runs.progress import Progress
 from ftrun.train.guard import may_go_back
 from ftrun.train.job import Job
+from ftrun.train.objective import restore_objective, state_of
 from ftrun.train.signals import Signals
 
 
@@ -84,7 +85,7 @@ class Saver:
             "folder": self.folder.checkpoints / "best",
             "model": self.job.learner.evaluated_net.model,
             "description": describe(self.job, progress, progress.best_val),
-            "loss": self.job.learner.losses.state(),
+            "objective": state_of(self.job.learner.objective),
             "input_files": input_files(self.job),
         }
 
@@ -101,7 +102,7 @@ class Saver:
                 "optimizer": checkpoint.optimizer_state(self.job.learner.optimizer),
                 "average": self.job.learner.average.state() if self.job.learner.average else None,
             },
-            "loss": self.job.learner.losses.state(),
+            "objective": state_of(self.job.learner.objective),
             "input_files": input_files(self.job),
             "previous": self.folder.checkpoints / "previous",
         }
@@ -192,7 +193,7 @@ def _restore(job: Job, path: Path) -> Progress:
         checkpoint.load_optimizer(job.learner.optimizer, state["optimizer"])
         if job.learner.average:
             job.learner.average.load_state(state["average"])
-        checkpoint.load_loss(path, job.learner.losses, job.engine.device)
+        restore_objective(path, job.learner.objective, job.engine.device)
     except Damaged:
         raise
     except Exception as error:  # its digest is right, so the state is not of this run, or not ftrun's at all

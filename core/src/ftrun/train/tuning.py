@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net
+from ftrun.contracts.objective import ObjectiveModule, StepInfo
 from ftrun.data import cachefolder
 from ftrun.runs.environment import processor
 from ftrun.spec.trainspec import Train
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.graphs import WARM_UP, Graphs
-from ftrun.train.loss import TotalLoss
 
 _SHELF = "speed"  # of the cache
 _FEWEST_BATCHES = 200  # a shorter run is over before the choice would have paid: to try four settings takes a dozen
@@ -91,9 +91,10 @@ class Work:
 def choose(
     train: Train,
     net: Net,
-    losses: TotalLoss,
+    objective: ObjectiveModule,
     work: Work,
     first: Callable[[], Batch | None],
+    ready: Callable[[Batch], Batch],
     device: torch.device,
     graphs: Graphs,
     say: Callable[[str], None],
@@ -102,6 +103,7 @@ def choose(
     """The setting for a run of so much work: what the spec fixes, and for the rest what is fastest.
 
     net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
+    ready: returns a batch as the net takes it, on the device
     check: called between two measurements; raises what is to end them
     """
     settings = allowed(train, net)
@@ -113,7 +115,7 @@ def choose(
         say(f"precision: {known}, the fastest here as measured before")
         return known
     began = perf_counter()
-    seconds = _measure(net, losses, batch.to(device), device, graphs, settings, work, check)
+    seconds = _measure(net, objective, ready(batch), device, graphs, settings, work, check)
     if not seconds:
         return settings[0]
     fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
@@ -136,7 +138,7 @@ def allowed(train: Train, net: Net) -> list[ComputeFormat]:
 
 def _measure(
     net: Net,
-    losses: TotalLoss,
+    objective: ObjectiveModule,
     batch: Batch,
     device: torch.device,
     graphs: Graphs,
@@ -146,14 +148,14 @@ def _measure(
 ) -> dict[ComputeFormat, float]:
     """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
-    The settings take turns, so that what else the machine does slows all of them. Leaves net and losses as they were.
+    The settings take turns, so that what else the machine does slows all of them. Net and objective stay as they were.
     """
-    buffers = KeptBuffers(net, losses)
+    buffers = KeptBuffers(net, objective)
     net.train(work.trains)
 
     def batch_of(setting: ComputeFormat) -> None:
         if work.trains:
-            _step(net, losses, batch, device, graphs, setting)
+            _step(net, objective, batch, device, graphs, setting)
         else:
             _embed(net, batch, device, setting)
 
@@ -207,19 +209,17 @@ def _cost(setting: ComputeFormat, seconds: Mapping[ComputeFormat, float]) -> flo
 
 
 def _step(
-    net: Net, losses: TotalLoss, batch: Batch, device: torch.device, graphs: Graphs, setting: ComputeFormat
+    net: Net, objective: ObjectiveModule, batch: Batch, device: torch.device, graphs: Graphs, setting: ComputeFormat
 ) -> None:
-    def compute(batch: Batch) -> Tensor:
+    def compute(batch: Batch) -> dict[str, Tensor]:
         with setting.autocast(device):
-            outputs = net(net.input.prepare(batch.inputs))
-        loss = losses(outputs, batch.targets)
+            loss = objective(net, batch, StepInfo(0, training=True)).loss
         loss.backward()
-        value: Tensor = loss.detach()
-        return value
+        return {"loss": loss.detach()}
 
     graphs.run(compute, batch)
     net.zero_grad(set_to_none=True)
-    losses.zero_grad(set_to_none=True)
+    objective.zero_grad(set_to_none=True)
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
@@ -227,7 +227,7 @@ def _step(
 @torch.no_grad()
 def _embed(net: Net, batch: Batch, device: torch.device, setting: ComputeFormat) -> None:
     with setting.autocast(device):
-        net.embed(net.input.prepare(batch.inputs))
+        net.pool(net.features(batch.inputs))
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 

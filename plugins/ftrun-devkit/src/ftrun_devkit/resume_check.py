@@ -15,7 +15,7 @@ from typing import Any
 
 from ftrun import FtrunError
 
-ASPECTS = ("weights", "best weights", "optimizer", "loss", "history")
+ASPECTS = ("weights", "best weights", "optimizer", "objective", "history")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _outcome(folder: Path) -> dict[str, Any]:
         checkpoint = folder / "checkpoints" / name
         digests[name] = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))["sha256"]
         net = json.loads((checkpoint / "net.json").read_text(encoding="utf-8"))
-        losses.append((net["loss"], digests[name].get("net.safetensors")))
+        losses.append((net["objective"], digests[name].get("net.safetensors")))
     progress = _progress(folder)
     epochs = [
         {key: value for key, value in metrics.items() if not key.startswith("seconds")}
@@ -117,7 +117,7 @@ def _outcome(folder: Path) -> dict[str, Any]:
         "weights": digests["last"]["model.safetensors"],
         "best weights": digests["best"]["model.safetensors"],
         "optimizer": digests["last"]["state.safetensors"],
-        "loss": losses,
+        "objective": losses,
         "history": (epochs, progress["best_epoch"], progress["best_val"]),
     }
 

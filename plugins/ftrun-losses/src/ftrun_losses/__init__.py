@@ -1,4 +1,4 @@
-"""Losses `cross-entropy`, `mse`, `bce`."""
+"""Losses `cross-entropy`, `mse`, `bce`; the objective `supervised`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -82,6 +82,17 @@ class BCELoss(ftrun.Loss):
         return Elementwise(F.binary_cross_entropy_with_logits, one_hot=target.kind == "classes")
 
 
+class Supervised(ftrun.Objective):
+    """The sum of the targets' losses, weighted by `train.loss_weights`: what a spec without an objective has too."""
+
+    name: Literal["supervised"]
+
+    def build(self, net: "ftrun.Net", losses: "ftrun.ObjectiveModule | None") -> "ftrun.ObjectiveModule":
+        """Return the losses as they are."""
+        assert losses is not None
+        return losses
+
+
 def _known(weights: Mapping[str, float], classes: tuple[str, ...]) -> Mapping[str, float]:
     """`weights`, if all of their names are classes. Raises SpecError."""
     unknown = [name for name in weights if name not in classes]
@@ -95,3 +106,8 @@ def _known(weights: Mapping[str, float], classes: tuple[str, ...]) -> Mapping[st
 @ftrun.hookimpl
 def ftrun_losses() -> list[type[ftrun.Loss]]:
     return [CrossEntropyLoss, MSELoss, BCELoss]
+
+
+@ftrun.hookimpl
+def ftrun_objectives() -> list[type[ftrun.Objective]]:
+    return [Supervised]

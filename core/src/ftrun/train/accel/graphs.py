@@ -19,8 +19,8 @@ from ftrun.contracts.trees import Tree, leaves, tree_map
 from ftrun.train import accel
 from ftrun.train.accel.buffers import KeptBuffers
 
-Compute = Callable[[Batch], Tensor]
-"""A batch that is ready -> its loss, a scalar without history. Leaves the gradients in the parameters."""
+Compute = Callable[[Batch], dict[str, Tensor]]
+"""A batch that is ready -> scalars without history. Leaves the gradients in the parameters."""
 
 WARM_UP = 2  # passes before the one that is recorded: libraries set themselves up in the first
 _WAITS, _PROTOTYPE = "synchronizing CUDA operation", "debug mode is a prototype"  # in what torch warns of
@@ -81,7 +81,7 @@ class Graphs:
         self.forget()
         return there_was
 
-    def run(self, compute: Compute, batch: Batch) -> Tensor:
+    def run(self, compute: Compute, batch: Batch) -> dict[str, Tensor]:
         """`compute(batch)`, one way or the other. No parameter may have a gradient before."""
         if not self._enabled or (kind := _kind(batch)) is None:
             return compute(batch)
@@ -98,13 +98,13 @@ class Graphs:
             self._recorded[kind] = recorded
         return self._recorded[kind].replay(batch)
 
-    def _watched(self, compute: Compute, batch: Batch) -> Tensor:
+    def _watched(self, compute: Compute, batch: Batch) -> dict[str, Tensor]:
         """Find out whether it ever waits for the device."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
             try:
-                loss = compute(batch)
+                values = compute(batch)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
         for each in said:
@@ -112,13 +112,13 @@ class Graphs:
                 self.give_up("one waits for the GPU half-way")
             elif _PROTOTYPE not in str(each.message):
                 warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        return loss
+        return values
 
     def _record(self, compute: Compute, batch: Batch) -> "_Recorded | str":
         """What `compute` does with such a batch, or why that cannot be recorded."""
         kept = tree_map(lambda leaf: leaf.clone(), _tree(batch))
         cpu, buffers, graph = _Cpu(), KeptBuffers(*self._modules), torch.cuda.CUDAGraph()
-        loss = self._captured(graph, compute, replace(batch, **kept))
+        values = self._captured(graph, compute, replace(batch, **kept))
         gradients = [(each, gradient) for each in self._parameters() if (gradient := each.grad) is not None]
         for parameter, _ in gradients:
             parameter.grad = None
@@ -128,13 +128,13 @@ class Graphs:
         if buffers.replaced:  # each replay would begin with the tensors that were buffers while it was recorded
             buffers.restore()
             return "one puts another tensor in the place of a buffer, rather than to write to it"
-        return loss if isinstance(loss, str) else _Recorded(graph, list(leaves(kept)), loss, gradients)
+        return values if isinstance(values, str) else _Recorded(graph, list(leaves(kept)), values, gradients)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [each for module in self._modules for each in module.parameters()]
 
-    def _captured(self, graph: torch.cuda.CUDAGraph, compute: Compute, batch: Batch) -> Tensor | str:
-        """The loss that a replay of `graph` will write, or what torch says where there is no recording it."""
+    def _captured(self, graph: torch.cuda.CUDAGraph, compute: Compute, batch: Batch) -> dict[str, Tensor] | str:
+        """The scalars that a replay of `graph` will write, or what torch says where there is no recording it."""
         with torch.cuda.device(self._device):
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             before, stream = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -157,16 +157,16 @@ class _Recorded:
     graph: torch.cuda.CUDAGraph
     inputs: Sequence[Tensor]
     """What it reads of a batch: the leaves of its trees."""
-    loss: Tensor
+    values: dict[str, Tensor]
     gradients: Sequence[tuple[nn.Parameter, Tensor]]
 
-    def replay(self, batch: Batch) -> Tensor:
+    def replay(self, batch: Batch) -> dict[str, Tensor]:
         for kept, new in zip(self.inputs, leaves(_tree(batch)), strict=True):
             kept.copy_(new)
         self.graph.replay()
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
-        return self.loss
+        return self.values
 
 
 def _tree(batch: Batch) -> dict[str, Tree]:

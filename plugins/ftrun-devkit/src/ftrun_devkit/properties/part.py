@@ -158,6 +158,18 @@ def _loss(subject: Subject, place: Path) -> object:
     return loss_of(subject, place, subject.make(place).kinds[0])[0]
 
 
+def _objective(subject: Subject, place: Path) -> object:
+    from torch import nn
+
+    from ftrun.devtools import Supervised
+
+    net = subject.host()
+    losses = Supervised({name: nn.CrossEntropyLoss() for name in net.targets}, net.targets)
+    part = subject.make(place)
+    built: object = part.build(net, losses if part.uses_losses else None)
+    return built
+
+
 def _optimizer(subject: Subject, place: Path) -> object:
     from ftrun_devkit.properties.training import tiny_problem
 
@@ -177,6 +189,7 @@ BUILD = {
     "modifier": _net,
     "augmentation": _built,
     "loss": _loss,
+    "objective": _objective,
     "optimizer": _optimizer,
     "scheduler": _built,
     "metric": _metric,

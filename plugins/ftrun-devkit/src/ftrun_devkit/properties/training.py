@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun import Target
-from ftrun.devtools import TotalLoss, load_optimizer, optimizer_state, pack, reseed, unpack
+from ftrun.devtools import evaluating, load_optimizer, load_state, optimizer_state, pack, reseed, state_of, unpack
 from ftrun_devkit.properties.net import expect_same
 from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
 from ftrun_devkit.suite import holds_for
@@ -71,14 +71,12 @@ def mean_over_batch(subject: Subject, place: Path) -> None:
 @holds_for("loss", name="state-round-trip")
 def loss_state_round_trip(subject: Subject, place: Path) -> None:
     """Built again with the state that it has after a step, it is the same loss; and evaluating changes nothing."""
-    cpu = torch.device("cpu")
     for kind in subject.make(place).kinds:
         (loss, target), (again, _) = (loss_of(subject, place, kind) for _ in range(2))
         outputs, values = predictions(target, 6)
         loss(outputs, values)
-        trained, resumed = (TotalLoss({"target": each}, {"target": target}) for each in (loss, again))
-        resumed.load_state(trained.state(), cpu)
-        with trained.evaluating(), resumed.evaluating():
+        load_state(again, state_of(loss), torch.device("cpu"))
+        with evaluating(loss), evaluating(again):
             first, second, third = (_evaluated(each, outputs, values) for each in (loss, again, loss))
         expect(
             close(first, second) and close(first, third),
@@ -94,7 +92,7 @@ def _evaluated(loss: nn.Module, outputs: Tensor, values: Tensor) -> Tensor:
     return value
 
 
-@holds_for("loss", "optimizer", "scheduler")
+@holds_for("loss", "objective", "optimizer", "scheduler")
 def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
     if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
@@ -103,7 +101,7 @@ def survives_resume(subject: Subject, place: Path) -> None:
         subject.run(place),
         subject.interrupted(place),
         "Keep all state where a checkpoint finds it: an optimizer's in `self.state`, a loss's in parameters and "
-        "registered buffers, and let a schedule be a function of progress alone.",
+        "registered buffers, an objective's too, and let a schedule be a function of progress alone.",
     )
 
 

@@ -1,0 +1,79 @@
+"""Objective `template`: mean teacher.
+
+An objective is what a training step makes small, with the whole net in view: the sum of
+the targets' losses is one, and this one adds to it.
+"""
+
+import copy
+from typing import TYPE_CHECKING, Literal
+
+import ftrun
+from pydantic import Field
+
+if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
+    from torch import Tensor
+
+FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+
+
+class Template(ftrun.Objective):
+    """The losses, and how far the net is from a moving average of itself."""
+
+    name: Literal["template"]
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="What being far from the teacher counts.",
+    )
+    decay: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="How much of the teacher stays as it is in a step.",
+    )
+
+    def build(self, net: "ftrun.Net", losses: "ftrun.ObjectiveModule | None") -> "ftrun.ObjectiveModule":
+        """Return the module that is called with net and batch in each step.
+
+        Tarvainen and Valpola, "Mean teachers are better role models", 2017.
+        """
+        import torch  # here, not above: ftrun lists and checks parts without torch
+        from torch.nn import functional as F
+
+        weight, decay = self.weight, self.decay
+
+        class MeanTeacher(ftrun.ObjectiveModule):
+            def __init__(self) -> None:
+                super().__init__()
+                # What is registered is in each checkpoint; what asks for a gradient
+                # learns as the net does. The net itself is not to be kept.
+                self.losses = losses
+                self.teacher = copy.deepcopy(net).requires_grad_(False).eval()
+
+            def forward(self, net: "ftrun.Net", batch: ftrun.Batch, at: "ftrun.StepInfo") -> "ftrun.Terms":
+                terms = self.losses(net, batch, at)
+                with torch.no_grad():
+                    taught = self.teacher(batch.inputs)
+                apart = [F.mse_loss(self.of(terms.outputs[name]), self.of(output)) for name, output in taught.items()]
+                distance = torch.stack(apart).mean()
+                # Whatever changes in the course of a run is a function of `at`.
+                loss = terms.loss + weight * at.progress * distance
+                return ftrun.Terms(loss, terms.outputs, {"distance": distance})
+
+            @staticmethod
+            def of(output: "Tensor") -> "Tensor":
+                """Return what is compared: float32, whatever the net computes in."""
+                return output.float().softmax(1)
+
+            def after_step(self, net: "ftrun.Net", at: "ftrun.StepInfo") -> None:
+                for mine, new in zip(self.teacher.parameters(), net.parameters(), strict=True):
+                    mine.lerp_(new, 1 - decay)
+                for mine, new in zip(self.teacher.buffers(), net.buffers(), strict=True):
+                    mine.copy_(new)
+
+        return MeanTeacher()
+
+
+@ftrun.hookimpl
+def ftrun_objectives() -> list[type[ftrun.Objective]]:
+    return [Template]
