@@ -1,8 +1,8 @@
 """Distributions as tables of their quantiles: one draw of random bits is one number, the same on every device.
 
-A table holds quantiles at probabilities that are dense towards both ends, 128 in each halving; between two of them it is
-a straight line. So no draw is ever rejected, and how many bits a sample uses does not depend on their values; and
-reading it takes additions and multiplications alone, which every device rounds alike, where logarithms differ.
+A table holds quantiles at probabilities that are dense towards both ends, 128 in each halving, with straight lines
+between them. So no draw is ever rejected, and how many bits a sample uses does not depend on their values; and to read
+it takes additions and multiplications alone, which every device rounds alike, where logarithms differ.
 """
 
 import math
