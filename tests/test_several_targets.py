@@ -80,7 +80,7 @@ def test_weights_scale_each_targets_loss(run):
 
 def test_uncertainty_weights_are_learnt_kept_and_judged_with(run, ftrun):
     results = run(train={**TRAIN, "loss_weights": "uncertainty"})
-    learnt = load_file("run/checkpoints/best/net.safetensors")["loss.log_variances"].tolist()
+    learnt = load_file("run/checkpoints/best/net.safetensors")["objective.log_variances"].tolist()
     assert all(abs(value) > 0.01 for value in learnt)
     judged = json.loads(ftrun("evaluate", "run", "--json").stdout)
     assert judged["test"] == results["test"]

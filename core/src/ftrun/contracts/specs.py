@@ -17,13 +17,14 @@ from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.part import Fittable
 from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
-from ftrun.contracts.targets import Target
+from ftrun.contracts.training import Loss as Loss
+from ftrun.contracts.training import Metric as Metric
+from ftrun.contracts.training import Objective as Objective
+from ftrun.contracts.training import Optimizer as Optimizer
+from ftrun.contracts.training import Scheduler as Scheduler
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from ftrun.contracts.net import Net
-    from ftrun.contracts.objective import ObjectiveModule
 
 
 class Dataset(Part):
@@ -149,96 +150,6 @@ class Augmentation(Part):
         """Return a function that returns a changed batch and leaves its argument alone.
 
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
-        """
-
-
-class Loss(Part):
-    """What training makes small. `kinds` are the kinds of target that it works on."""
-
-    role = "loss"
-    kinds: ClassVar[tuple[str, ...]] = ("classes",)
-
-    @abstractmethod
-    def build(self, target: Target, values: "Tensor") -> "nn.Module":
-        """Return a module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
-
-        It may have parameters, which learn as the net's do, and buffers, which its `forward` may write to in training:
-        both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to
-        its buffers then is undone.
-
-        values: the target's values in the training split, [N, ...], for weights that depend on them
-        """
-
-
-class Objective(Part):
-    """What a training step makes small; the sum of the targets' losses where a spec names none.
-
-    uses_losses: whether it takes that sum, so that a spec has `loss`; where it does not, no target needs a loss, and
-        data needs no targets
-    """
-
-    role = "objective"
-    uses_losses: ClassVar[bool] = True
-
-    @abstractmethod
-    def build(self, net: "Net", losses: "ObjectiveModule | None") -> "ObjectiveModule":
-        """Return the module that is called with net and batch in each step. It may use a second net, a teacher.
-
-        net: as training starts, on its device, with the head that the targets need: for sizes and copies. It must not
-            be kept: `forward` is called with it, or with another one that has its weights
-        losses: the weighted sum of the targets' losses, called as an objective is: to be added to, or to be replaced;
-            None if not `uses_losses`
-        """
-
-
-class Optimizer(Part):
-    """How gradients change weights."""
-
-    role = "optimizer"
-
-    @property
-    def decays_vectors(self) -> bool:
-        """Whether weight decay holds for parameters of one dimension too: biases, normalisation's scales and shifts.
-
-        Where it does not, they come to `build` in groups of their own, whose `weight_decay` is 0.
-        """
-        return True
-
-    @abstractmethod
-    def build(self, params: Any) -> Any:
-        """Return a `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
-
-
-class Scheduler(Part):
-    """How the learning rate changes during a run."""
-
-    role = "scheduler"
-
-    @abstractmethod
-    def build(self) -> Callable[[float], float]:
-        """Return the factor on the rate as a pure function of progress, 0 at the first step to 1 after the last."""
-
-
-class Metric(Part):
-    """A measure of predictions. `kinds` are the kinds of target that it works on.
-
-    higher_is_better: whether more of it is better, or of each number that it gives; None where none can be monitored.
-    """
-
-    role = "metric"
-    kinds: ClassVar[tuple[str, ...]] = ("classes",)
-    higher_is_better: ClassVar[bool | None] = True
-
-    @property
-    def key(self) -> str:
-        """Its name in metrics and results, `f1_macro`: distinct for options that give distinct numbers."""
-        return self.name.replace("-", "_")
-
-    @abstractmethod
-    def build(self, target: Target) -> Any:
-        """Return an object with torchmetrics' `update(output, values)`, `compute()`, `reset()` and `to(device)`.
-
-        `compute()` gives a number, a tensor, or a mapping of names to these: metrics `key/name`.
         """
 
 
