@@ -17,6 +17,7 @@ from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.part import Fittable
 from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
+from ftrun.contracts.targets import Target as Target
 from ftrun.contracts.training import Loss as Loss
 from ftrun.contracts.training import Metric as Metric
 from ftrun.contracts.training import Objective as Objective
