@@ -560,6 +560,34 @@ augmentation_mutant("same-seed-same-result", lambda images, random: _flipped(ima
 augmentation_mutant("input-left-alone", lambda images, random: images.mul_(random.chance(0.5)[:, None, None, None]))
 
 
+def moving_mutant(name: str, draw: Any) -> None:
+    """An augmentation that draws wrong maps from (random, size)."""
+
+    class Wrong(augmentation.Template):
+        """An augmentation that moves pixels, with a fault."""
+
+        moves = True
+
+        def build(self) -> Any:
+            return draw
+
+    breaks(name)(Wrong)
+
+
+def _sheared(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+    shear = torch.eye(2).repeat(len(random), 1, 1)
+    shear[:, 0, 1] = random.uniform(low=0.3, high=0.6)
+    return ftrun.Warp.linear(shear, size, ftrun.WarpForm.ALIGNED)
+
+
+def _collapsed(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+    return ftrun.Warp.linear(torch.diag_embed(random.integers(1, high=2).expand(-1, 2)), size)
+
+
+moving_mutant("boxes-and-masks-follow", _sheared)
+moving_mutant("predictions-come-back", _collapsed)
+
+
 # Losses
 
 

@@ -11,13 +11,16 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
 import ftrun
-from ftrun_augment import ColorJitter, HorizontalFlip, RandomCrop, RandomResizedCrop, images
+from ftrun_augment import ColorJitter, HorizontalFlip, RandomCrop, RandomResizedCrop, Rotate, Scale, images, maps
 
 FLIP = HorizontalFlip(name="horizontal-flip")
 CROP = RandomCrop(name="random-crop", padding=3)
 RESIZED = RandomResizedCrop(name="random-resized-crop")
+ROTATE = Rotate(name="rotate")
+SCALE = Scale(name="scale")
 JITTER = ColorJitter(name="color-jitter")
-ALL = pytest.mark.parametrize("part", [FLIP, CROP, RESIZED, JITTER], ids=lambda part: part.name)
+PARTS = [FLIP, CROP, RESIZED, ROTATE, SCALE, JITTER]
+ALL = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 
 
 def some(count: int, channels: int = 3, height: int = 9, width: int = 12) -> Tensor:
@@ -28,8 +31,11 @@ def some(count: int, channels: int = 3, height: int = 9, width: int = 12) -> Ten
 
 def augmented(part: ftrun.Augmentation, inputs: Tensor, ids: Sequence[int] | None = None, seed: int = 7) -> Tensor:
     indices = torch.arange(len(inputs)) if ids is None else torch.tensor(ids)
+    random = ftrun.SampleRandom(seed, indices)
+    if part.moves:
+        return ftrun.resample(inputs, part.build()(random, (inputs.shape[2], inputs.shape[3])))
     batch = ftrun.Batch(inputs, {"label": indices}, indices)
-    result = part.build()(batch, ftrun.SampleRandom(seed, indices))
+    result = part.build()(batch, random)
     assert result.ids is batch.ids
     assert result.targets is batch.targets
     return result.inputs
@@ -105,14 +111,6 @@ def test_crop_is_a_window_of_the_image_in_black() -> None:
     assert seen == set(windows)
 
 
-def test_corners_are_top_and_left() -> None:
-    inputs = some(3)
-    corners = torch.tensor([[0, 6], [5, 1], [3, 3]])
-    padded = torch.nn.functional.pad(inputs, (3, 3, 3, 3))
-    expected = [padded[index, :, top : top + 9, left : left + 12] for index, (top, left) in enumerate(corners)]
-    assert torch.equal(images.padded_crop(inputs, corners, padding=3), torch.stack(expected))
-
-
 def test_crop_may_shift_by_more_than_the_image() -> None:
     result = augmented(RandomCrop(name="random-crop", padding=20), some(60).clamp(min=1))
     assert (result.flatten(1) == 0).all(dim=1).any()
@@ -120,22 +118,23 @@ def test_crop_may_shift_by_more_than_the_image() -> None:
 
 def boxes(count: int, height: int, width: int, **options: Any) -> Tensor:
     part = RandomResizedCrop(name="random-resized-crop", **options)
-    return images.draw_boxes(ftrun.SampleRandom(1, torch.arange(count)), height, width, part.scale, part.ratio)
+    return maps.draw_boxes(ftrun.SampleRandom(1, torch.arange(count)), (height, width), part.scale, part.ratio)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 60), (60, 20), (1, 1)])
 def test_boxes_lie_inside_the_image(height: int, width: int) -> None:
-    top, left, tall, wide = boxes(1000, height, width).unbind(dim=1)
-    assert (tall > 0).all()
-    assert (wide > 0).all()
+    left, top, right, bottom = boxes(1000, height, width).unbind(dim=1)
+    assert (bottom > top).all()
+    assert (right > left).all()
     assert (top >= 0).all()
     assert (left >= 0).all()
-    assert (top + tall <= height + 1e-4).all()
-    assert (left + wide <= width + 1e-4).all()
+    assert (bottom <= height + 1e-4).all()
+    assert (right <= width + 1e-4).all()
 
 
 def test_boxes_have_the_areas_and_shapes_that_were_asked_for() -> None:
-    _, _, tall, wide = boxes(2000, 30, 30, scale=(0.2, 0.4), ratio=(1.0, 2.0)).unbind(dim=1)
+    left, top, right, bottom = boxes(2000, 30, 30, scale=(0.2, 0.4), ratio=(1.0, 2.0)).unbind(dim=1)
+    tall, wide = bottom - top, right - left
     area, ratio = tall * wide / 900, wide / tall
     assert 0.2 - 1e-4 <= area.min() < 0.21
     assert 0.39 < area.max() <= 0.4 + 1e-4
@@ -145,9 +144,9 @@ def test_boxes_have_the_areas_and_shapes_that_were_asked_for() -> None:
 
 
 def test_a_box_that_never_fits_is_cut_to_the_image() -> None:
-    top, left, tall, wide = boxes(10, 10, 100, scale=(1.0, 1.0), ratio=(1.0, 1.0)).unbind(dim=1)
-    assert torch.equal(torch.stack([top, tall]), torch.tensor([[0.0] * 10, [10.0] * 10]))
-    torch.testing.assert_close(wide, torch.full((10,), 1000**0.5))
+    left, top, right, bottom = boxes(10, 10, 100, scale=(1.0, 1.0), ratio=(1.0, 1.0)).unbind(dim=1)
+    assert torch.equal(torch.stack([top, bottom]), torch.tensor([[0.0] * 10, [10.0] * 10]))
+    assert torch.allclose(right - left, torch.full((10,), 1000**0.5))
     assert len(left.unique()) == 10
 
 
@@ -158,14 +157,10 @@ def test_the_whole_image_stays_as_it_is(side: int) -> None:
     assert torch.equal(augmented(whole, inputs), inputs)
 
 
-def test_the_whole_of_an_image_that_is_not_square_stays_as_it_is() -> None:
-    inputs = some(2, 3, 20, 51)
-    assert torch.equal(images.resized_crop(inputs, torch.tensor([[0.0, 0.0, 20.0, 51.0]] * 2)), inputs)
-
-
 def test_resized_crop_agrees_with_torchvision_inside() -> None:
     inputs = some(2, 3, 24, 32)
-    result = images.resized_crop(inputs, torch.tensor([[3.0, 5.0, 12.0, 16.0], [0.0, 8.0, 24.0, 20.0]]))
+    warp = ftrun.Warp.cropped(torch.tensor([[5.0, 3.0, 21.0, 15.0], [8.0, 0.0, 28.0, 24.0]]), (24, 32))
+    result = ftrun.resample(inputs, warp)
     for index, (top, left, tall, wide) in enumerate([(3, 5, 12, 16), (0, 8, 24, 20)]):
         theirs = tv.resized_crop(inputs[index], top, left, tall, wide, [24, 32]).int()
         ours = result[index].int()
@@ -180,9 +175,36 @@ def test_resized_crop_brings_in_nothing_from_outside_the_image() -> None:
 
 def test_resized_crop_of_an_even_slope_is_an_even_slope() -> None:
     slope = torch.arange(0, 200, 5, dtype=torch.uint8).expand(1, 1, 40, 40)
-    result = images.resized_crop(slope, torch.tensor([[10.0, 10.0, 20.0, 20.0]]))
+    result = ftrun.resample(slope, ftrun.Warp.cropped(torch.tensor([[10.0, 10.0, 30.0, 30.0]]), (40, 40)))
     expected = 5 * (10 + (torch.arange(40) + 0.5) / 2 - 0.5)
     assert (result[0, 0, 0] - expected).abs().max() <= 0.5
+
+
+@pytest.mark.parametrize("degrees", [-90.0, 17.0, 130.0])
+def test_rotation_agrees_with_torchvision(degrees: float) -> None:
+    inputs = torch.nn.functional.interpolate(some(2, 3, 5, 6), size=(30, 36), mode="bilinear")
+    warp = ftrun.Warp.linear(maps.rotation(torch.full((2,), degrees)), (30, 36))
+    theirs = tv.rotate(inputs, -degrees, interpolation=tv.InterpolationMode.BILINEAR)  # theirs turns the other way
+    off = (ftrun.resample(inputs, warp).int() - theirs.int()).abs()
+    assert off.float().quantile(0.9) <= 1  # but for the rim
+
+
+def test_rotation_draws_angles_to_both_sides() -> None:
+    draw = Rotate(name="rotate", degrees=30).build()
+    matrix = draw(ftrun.SampleRandom(3, torch.arange(500)), (8, 8)).matrix
+    angles = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]).rad2deg()
+    assert -30 <= angles.min() < -28
+    assert 28 < angles.max() <= 30
+
+
+def test_scale_draws_as_many_larger_as_smaller_about_the_centre() -> None:
+    warp = Scale(name="scale", factor=(0.5, 2)).build()(ftrun.SampleRandom(3, torch.arange(500)), (8, 10))
+    factors = warp.matrix[:, 0, 0]
+    assert torch.equal(factors, warp.matrix[:, 1, 1])
+    assert 0.5 <= factors.min() < 0.52
+    assert 1.92 < factors.max() <= 2
+    assert 200 < (factors > 1).sum() < 300
+    assert torch.allclose(warp.points(torch.tensor([5.0, 4.0]).expand(500, 2)), torch.tensor([5.0, 4.0]))
 
 
 def one(factor: float = 1.0) -> Tensor:
@@ -226,11 +248,15 @@ def test_jitter_draws_over_the_whole_range() -> None:
         ("random-resized-crop", {"scale": [0.5, 0.2]}),
         ("random-resized-crop", {"scale": [0, 1]}),
         ("random-resized-crop", {"ratio": [1]}),
+        ("rotate", {"degrees": 181}),
+        ("rotate", {"degrees": 0}),
+        ("scale", {"factor": [0.4, 1]}),
+        ("scale", {"factor": [1.2, 1.1]}),
         ("color-jitter", {"brightness": -0.1}),
         ("color-jitter", {"hue": 0.1}),
     ],
 )
 def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:
-    cls = {part.name: type(part) for part in (FLIP, CROP, RESIZED, JITTER)}[name]
+    cls = {part.name: type(part) for part in PARTS}[name]
     with pytest.raises(ValidationError):
         cls.model_validate_json(json.dumps({"name": name, **options}))

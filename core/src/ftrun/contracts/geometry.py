@@ -49,18 +49,18 @@ class Warp:
     form: WarpForm = WarpForm.AFFINE
 
     @classmethod
-    def identity(cls, size: Size) -> "Warp":
+    def identity(cls, size: Size, device: "torch.device | str" = "cpu") -> "Warp":
         """Return the map that leaves an image of this size as it is."""
-        return cls.resized(size, size)
+        return cls.resized(size, size, device)
 
     @classmethod
-    def resized(cls, source: Size, size: Size) -> "Warp":
+    def resized(cls, source: Size, size: Size, device: "torch.device | str" = "cpu") -> "Warp":
         """Return the map of the whole of an image of size `source` to the whole of one of `size`."""
         import torch
 
         scale_y, scale_x = (new / old for new, old in zip(size, source, strict=True))
-        form = WarpForm.MIRRORED if size == source else WarpForm.ALIGNED
-        return cls(_constant(scale_x, 0, scale_y, torch.device("cpu")), size, form)
+        form = WarpForm.MIRRORED if tuple(size) == tuple(source) else WarpForm.ALIGNED
+        return cls(_constant(scale_x, 0, scale_y, torch.device(device)), size, form)
 
     @classmethod
     def mirrored(cls, mirrored: "Tensor", size: Size) -> "Warp":

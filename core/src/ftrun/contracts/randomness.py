@@ -46,6 +46,10 @@ class SampleRandom:
         self._streams = _mix(_mix(ids + _GOLDEN) ^ seed)
         self._drawn = 0
 
+    def __len__(self) -> int:
+        """Return the number of samples, B."""
+        return self._streams.size(0)
+
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> "Tensor":
         """Uniform float32 [B, *shape] in [low, high)."""
         unit = (self._bits(*shape) & 0xFFFFFF).float() / 2**24

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ftrun.contracts.data import Batch, Splits
 from ftrun.contracts.errors import SpecError
+from ftrun.contracts.geometry import Size, Warp
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.part import Fittable
 from ftrun.contracts.part import Part as Part
@@ -141,16 +142,26 @@ class Augmentation(Part):
     """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own.
 
     input_kinds: the kinds of input that it changes, as a dataset's `input_kind`; None where it may be any
+    moves: whether it moves pixels. What it builds then draws where they go, and the core moves them: it composes the
+        maps of augmentations in a row, resamples once, and has targets follow that lie in the image
     """
 
     role = "augmentation"
     input_kinds: ClassVar[tuple[str, ...] | None] = None
+    moves: ClassVar[bool] = False
+
+    @property
+    def source_scale(self) -> float:
+        """How many times the net's size images are best kept at, 1 to 2, for what it enlarges of them: 1 by default."""
+        return 1.0
 
     @abstractmethod
-    def build(self) -> Callable[[Batch, SampleRandom], Batch]:
+    def build(self) -> Callable[[Batch, SampleRandom], Batch] | Callable[[SampleRandom, Size], Warp]:
         """Return a function that returns a changed batch and leaves its argument alone.
 
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
+        If it `moves` pixels, it is instead a function of a SampleRandom and the images' size, height and width, that
+        returns a Warp to images of the same size, with a map for each sample.
         """
 
 

@@ -21,7 +21,8 @@ from ftrun.runs.folder import RunFolder
 from ftrun.spec.check import check_spec
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.specfile import json_or_text
-from ftrun.train.assemble import build_augmentations, build_losses, build_metrics
+from ftrun.train.assemble import build_losses, build_metrics
+from ftrun.train.augmenting import Augmenter
 from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.feed import corrupt_samples, decoder, loader
 from ftrun.train.memory import Portions
@@ -173,7 +174,7 @@ def _evaluated(
     objective = build_objective(spec, run.net, losses, run.device)
     run.setting.apply(objective)
     restore_objective(run.folder.best(), objective, run.device)
-    augmentations = build_augmentations(spec) if objective.views > 1 else ()
+    augmenter = Augmenter.of(spec, run.net.targets) if objective.views > 1 else Augmenter()
     evaluator = Evaluator(
         net=run.net,
         seed=run.spec.seed,
@@ -183,7 +184,7 @@ def _evaluated(
         targets=run.net.targets,
         missing=split_checks.with_missing(splits),
         metrics=build_metrics(spec, run.net.targets, run.device),
-        ready=Ready(spec.seed, run.device, run.net.input, augmentations, objective.views),
+        ready=Ready(spec.seed, run.device, run.net.input, augmenter, objective.views),
     )
     decoding = decoder(spec, run.net.input, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)

@@ -11,15 +11,16 @@ from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import SpecError, did_you_mean, located
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.specs import Augmentation, Loss, Metric
+from ftrun.contracts.specs import Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import init_from, norm
 from ftrun.train.accel.graphs import Graphs
+from ftrun.train.augmenting import Augmenter
 from ftrun.train.average import Average
-from ftrun.train.checks import check_sample, fault_of_augmented
+from ftrun.train.checks import check_sample
 from ftrun.train.device import warming_up
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
@@ -31,7 +32,7 @@ from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.objective import build_objective, learning
 from ftrun.train.phases import Plan
-from ftrun.train.ready import Augment, Ready
+from ftrun.train.ready import Ready
 from ftrun.train.supervised import Supervised
 from ftrun.train.trial import try_out
 from ftrun.train.tuning import ComputeFormat, allowed
@@ -90,7 +91,7 @@ def assemble(
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    ready = Ready(spec.seed, device, net.input, build_augmentations(spec), objective.views)
+    ready = Ready(spec.seed, device, net.input, Augmenter.of(spec, splits.targets), objective.views)
     feed = Feed(spec, device, splits, net.input, ready, say)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
@@ -140,15 +141,6 @@ def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str
     for note in notes:
         say(note)
     return notes
-
-
-def build_augmentations(spec: RunSpec) -> list[Augment]:
-    """The functions that augment a batch, in order."""
-    return [
-        Blaming(build(part, where), part, where, fault_of_augmented)
-        for where, part in spec.parts()
-        if isinstance(part, Augmentation)
-    ]
 
 
 def build_schedule(spec: RunSpec) -> Callable[[float], float]:

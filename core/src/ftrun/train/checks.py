@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Batch, Split, get_items
 from ftrun.contracts.errors import DataError
+from ftrun.contracts.geometry import Size, Warp
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom
 from ftrun.plugins.building import inside, misbuilt, named, shown
@@ -20,6 +21,19 @@ def fault_of_augmented(batch: Batch, random: SampleRandom, changed: Any) -> str:
     before, after = batch.inputs, changed.inputs
     if not isinstance(after, Tensor) or len(after) != len(before) or after.dtype != before.dtype:
         return f"its function makes {shown(after)} of inputs {shown(before)}; their number and dtype have to stay."
+    return ""
+
+
+def fault_of_warp(random: SampleRandom, size: Size, warp: Any) -> str:
+    """Return what is wrong with what an augmentation that moves pixels has drawn, or nothing."""
+    if not isinstance(warp, Warp):
+        return f"its function gives {shown(warp)}, but it moves pixels: an ftrun.Warp is needed."
+    shape, needed = tuple(warp.matrix.shape), (len(random), 2, 3)
+    if shape != needed or tuple(warp.size) != size:
+        return (
+            f"its function gives a Warp {shape} to images of {tuple(warp.size)}, but {needed} to {size} is needed: a "
+            "map for each sample, to images of the same size."
+        )
     return ""
 
 

@@ -55,7 +55,7 @@ class Embeddings:
         """
         learner = job.learner
         net = learner.evaluated_net if name == "val" else learner.net
-        augmented = name == "train" and bool(job.feed.ready.augmentations)
+        augmented = name == "train" and bool(job.feed.ready.augmenter)
         if not self._may(job, epoch) or (augmented and not learner.plan.views(epoch)):
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move

@@ -1,16 +1,13 @@
 """What makes a batch ready for the net: on its device, augmented, prepared."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom, seed_of
-
-Augment: TypeAlias = Callable[[Batch, SampleRandom], Batch]
+from ftrun.train.augmenting import Augmenter
 
 _EVALUATION = 0  # the draw of views in val and test; epochs count from 1
 
@@ -26,7 +23,7 @@ class Ready:
     seed: int
     device: torch.device
     input: InputSpec
-    augmentations: Sequence[Augment] = ()
+    augmenter: Augmenter = field(default_factory=Augmenter)
     views: int = 1
 
     def __call__(self, batch: Batch, draw: int | None = None) -> Batch:
@@ -37,16 +34,15 @@ class Ready:
         batch = batch.to(self.device)
         if batch.embedded:
             return batch
-        extra = dict(batch.extra)
+        views = {}
         if self.views > 1:
             others = (self._augmented(batch, draw or _EVALUATION, "view", view) for view in range(1, self.views))
-            extra["views"] = tuple(self.input.prepare(other.inputs) for other in others)
-        if draw is not None:
-            batch = self._augmented(batch, draw)
-        return replace(batch, inputs=self.input.prepare(batch.inputs), extra=extra)
+            views["views"] = tuple(self.input.prepare(other.inputs) for other in others)
+        batch = self.augmenter.plain(batch) if draw is None else self._augmented(batch, draw)
+        return replace(batch, inputs=self.input.prepare(batch.inputs), extra={**batch.extra, **views})
 
     def _augmented(self, batch: Batch, draw: int, *view: int | str) -> Batch:
-        for position, augmentation in enumerate(self.augmentations):
-            random = SampleRandom(seed_of(self.seed, "augment", draw, position, *view), batch.ids)
-            batch = augmentation(batch, random)
-        return batch
+        def random(position: int) -> SampleRandom:
+            return SampleRandom(seed_of(self.seed, "augment", draw, position, *view), batch.ids)
+
+        return self.augmenter(batch, random)

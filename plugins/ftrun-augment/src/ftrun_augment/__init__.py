@@ -1,4 +1,4 @@
-"""Augmentations on whole batches: flip, crops, color jitter."""
+"""Augmentations of images: flip, crops, rotation, scale, color jitter."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +11,7 @@ import ftrun
 FTRUN_API = "1.0"
 
 Augment = Callable[[ftrun.Batch, ftrun.SampleRandom], ftrun.Batch]
+Draw = Callable[[ftrun.SampleRandom, tuple[int, int]], ftrun.Warp]
 Strength = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -25,16 +26,16 @@ class HorizontalFlip(ftrun.Augmentation):
 
     name: Literal["horizontal-flip"]
     input_kinds = ("image",)
+    moves = True
     p: float = Field(0.5, ge=0, le=1, description="Probability that an image is mirrored.")
 
-    def build(self) -> Augment:
-        """Images uint8 [B, C, H, W] to the same shape."""
-        from ftrun_augment import images
+    def build(self) -> Draw:
+        """Return what draws which images are mirrored."""
 
-        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
-            return replace(batch, inputs=images.flip(batch.inputs, random.chance(self.p)))
+        def draw(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+            return ftrun.Warp.mirrored(random.chance(self.p), size)
 
-        return augment
+        return draw
 
 
 class RandomCrop(ftrun.Augmentation):
@@ -42,20 +43,20 @@ class RandomCrop(ftrun.Augmentation):
 
     name: Literal["random-crop"]
     input_kinds = ("image",)
+    moves = True
     padding: int = Field(4, ge=1, description="Pixels of black on each side, the largest shift.")
 
-    def build(self) -> Augment:
-        """Images uint8 [B, C, H, W] to the same shape.
+    def build(self) -> Draw:
+        """Return what draws shifts by whole pixels.
 
         Four pixels, with flips, are the augmentation of He et al., "Deep residual learning", 2016, for CIFAR-10.
         """
-        from ftrun_augment import images
 
-        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
-            corners = random.integers(2, high=2 * self.padding + 1)
-            return replace(batch, inputs=images.padded_crop(batch.inputs, corners, self.padding))
+        def draw(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+            corners = random.integers(2, high=2 * self.padding + 1)  # top, left, in the padded image
+            return ftrun.Warp.shifted(self.padding - corners.flip(1), size)
 
-        return augment
+        return draw
 
 
 class RandomResizedCrop(ftrun.Augmentation):
@@ -63,6 +64,7 @@ class RandomResizedCrop(ftrun.Augmentation):
 
     name: Literal["random-resized-crop"]
     input_kinds = ("image",)
+    moves = True
     scale: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]], AfterValidator(_in_order)
     ] = Field((0.35, 1.0), description="Smallest and largest part of the image's area.")
@@ -70,20 +72,61 @@ class RandomResizedCrop(ftrun.Augmentation):
         Field((3 / 4, 4 / 3), description="Narrowest and widest shape, as width over height.")
     )
 
-    def build(self) -> Augment:
-        """Images uint8 [B, C, H, W] to the same shape.
+    def build(self) -> Draw:
+        """Return what draws boxes, of which each becomes a whole image.
 
         After Szegedy et al., "Going deeper with convolutions", 2015. Their smallest area, 0.08, is for a hundred epochs
         from scratch: in a short fine-tuning, crops that miss the object cost more than they teach.
         """
-        from ftrun_augment import images
+        from ftrun_augment import maps
 
-        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
-            height, width = batch.inputs.shape[2:]
-            boxes = images.draw_boxes(random, height, width, self.scale, self.ratio)
-            return replace(batch, inputs=images.resized_crop(batch.inputs, boxes))
+        def draw(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+            return ftrun.Warp.cropped(maps.draw_boxes(random, size, self.scale, self.ratio), size)
 
-        return augment
+        return draw
+
+
+class Rotate(ftrun.Augmentation):
+    """Rotates an image about its centre; what comes in at the corners is black."""
+
+    name: Literal["rotate"]
+    input_kinds = ("image",)
+    moves = True
+    degrees: float = Field(15.0, gt=0, le=180, description="Largest angle, to either side.")
+
+    def build(self) -> Draw:
+        """Return what draws angles, uniform from -degrees to degrees."""
+        from ftrun_augment import maps
+
+        def draw(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+            return ftrun.Warp.linear(maps.rotation(random.uniform(low=-self.degrees, high=self.degrees)), size)
+
+        return draw
+
+
+class Scale(ftrun.Augmentation):
+    """Makes what is in an image larger or smaller, about its centre; what comes in at the rim is black."""
+
+    name: Literal["scale"]
+    input_kinds = ("image",)
+    moves = True
+    factor: Annotated[
+        tuple[Annotated[float, Field(ge=0.5, le=2)], Annotated[float, Field(ge=0.5, le=2)]], AfterValidator(_in_order)
+    ] = Field((0.8, 1.25), description="Smallest and largest factor.")
+
+    def build(self) -> Draw:
+        """Return what draws factors, whose logarithm is uniform."""
+        import math
+
+        import torch
+
+        low, high = map(math.log, self.factor)
+
+        def draw(random: ftrun.SampleRandom, size: tuple[int, int]) -> ftrun.Warp:
+            factors = random.uniform(1, low=low, high=high).exp()
+            return ftrun.Warp.linear(torch.diag_embed(factors.expand(-1, 2)), size, ftrun.WarpForm.ALIGNED)
+
+        return draw
 
 
 class ColorJitter(ftrun.Augmentation):
@@ -109,4 +152,4 @@ class ColorJitter(ftrun.Augmentation):
 
 @ftrun.hookimpl
 def ftrun_augmentations() -> list[type[ftrun.Augmentation]]:
-    return [HorizontalFlip, RandomCrop, RandomResizedCrop, ColorJitter]
+    return [HorizontalFlip, RandomCrop, RandomResizedCrop, Rotate, Scale, ColorJitter]

@@ -6,11 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ftrun import Batch, SampleRandom
+from ftrun import Batch, SampleRandom, Warp, resample
 from ftrun_devkit.subject import Subject, digest, expect
 from ftrun_devkit.suite import holds_for
 
 Augment = Callable[[Batch, SampleRandom], Batch]
+
+_BOX = (20.0, 12.0, 46.0, 30.0)  # in an image of 48 x 64, left, top, right, bottom
+_ROOM = 1.5  # pixels on each side of an edge, where what is interpolated may be anything
 
 
 @holds_for("augmentation")
@@ -88,9 +91,80 @@ def input_left_alone(subject: Subject, place: Path) -> None:
     )
 
 
+@holds_for("augmentation")
+def boxes_and_masks_follow(subject: Subject, place: Path) -> None:
+    """If it moves pixels: a box and a mask go where its map says that the pixels go."""
+    warp = _drawn(subject, place)
+    if warp is None:
+        return
+    left, top, right, bottom = map(int, _BOX)
+    mask = torch.zeros(len(warp), 1, *warp.size, dtype=torch.uint8)
+    mask[:, :, top:bottom, left:right] = 255
+    moved, kept = resample(mask, warp), resample(mask, warp, nearest=True)
+    rows, columns = (torch.arange(side) + 0.5 for side in warp.size)
+    centres = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    x, y = warp.inverse(warp.size).points(centres.expand(len(warp), -1, -1, -1)).unbind(-1)
+    inside = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)  # how far from the nearest edge
+    for pixels, what in ((moved[:, 0], "pixels"), (kept[:, 0], "a mask")):
+        wrong = ((inside > _ROOM) & (pixels < 250)) | ((inside < -_ROOM) & (pixels > 5))
+        expect(
+            not wrong.any(),
+            f"{what} do not go where the Warp's points go.",
+            "Give the Warp the form of what its matrix may do, or leave the form out: ftrun.Warp(matrix, size).",
+        )
+    _check_boxes(warp, kept[:, 0] > 0)
+
+
+def _check_boxes(warp: Warp, masks: Tensor) -> None:
+    """Expect boxes to be around the masks, at those edges that lie in the image."""
+    boxes = warp.boxes(torch.tensor(_BOX).expand(len(warp), 4))
+    height, width = warp.size
+    for box, mask in zip(boxes.tolist(), masks, strict=True):
+        if not mask.any():
+            continue
+        rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+        around = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        for edge, seen, side in zip(box, around, (width, height) * 2, strict=True):
+            expect(
+                not 1 < edge < side - 1 or abs(edge - int(seen)) <= _ROOM or 0 in (int(seen), side - int(seen)),
+                f"a box's edge goes to {edge:.1f}, but its mask's to {int(seen)}.",
+                "Have boxes, masks and pixels go by one map: return an ftrun.Warp, and move nothing yourself.",
+            )
+
+
+@holds_for("augmentation")
+def predictions_come_back(subject: Subject, place: Path) -> None:
+    """If it moves pixels: the inverse of its map brings points back to a hundredth of a pixel."""
+    warp = _drawn(subject, place)
+    if warp is None:
+        return
+    points = torch.tensor([[0.0, 0.0], [64.0, 48.0], [13.3, 40.7]]).expand(len(warp), -1, -1)
+    off = (warp.inverse(warp.size).points(warp.points(points)) - points).abs().max()
+    expect(
+        bool(off < 0.01),
+        f"points come back {float(off):.3g} pixels away.",
+        "Draw maps that can be inverted, in float64, as Warp's own functions do: no scale of 0.",
+    )
+
+
+def _drawn(subject: Subject, place: Path) -> Warp | None:
+    """Return a map for each of 16 samples; None where the part moves no pixels."""
+    part = subject.make(place)
+    return part.build()(SampleRandom(0, torch.arange(16)), (48, 64)) if part.moves else None
+
+
 def _augment(subject: Subject, place: Path) -> Augment:
-    augment: Augment = subject.make(place).build()
-    return augment
+    part = subject.make(place)
+    built = part.build()
+    if not part.moves:
+        augment: Augment = built
+        return augment
+
+    def moved(batch: Batch, random: SampleRandom) -> Batch:
+        height, width = batch.inputs.shape[2:]
+        return _with(batch, resample(batch.inputs, built(random, (height, width))))
+
+    return moved
 
 
 def _apply(augment: Augment, batch: Batch, seed: int = 0) -> Batch:
