@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ftrun import Batch, SampleRandom, Warp, resample
+from ftrun import Batch, SampleRandom, Values, Warp, resample
 from ftrun.contracts import resampling
 from ftrun.train import augmenting
 from ftrun.train.augmenting import Augmenter
@@ -45,15 +45,14 @@ def drawing(position: int) -> SampleRandom:
     return SampleRandom(position, torch.arange(6))
 
 
-class Points:
+class Points(Values):
     """A target whose values are places in the image."""
-
-    @staticmethod
-    def follows() -> bool:
-        return True
 
     def follow(self, values: Tensor, warp: Warp) -> Tensor:
         return warp.points(values)
+
+
+TARGETS = {"places": Points(names=("x", "y")), "label": Values(names=("size",))}
 
 
 def augmenter(*functions: Any) -> Augmenter:

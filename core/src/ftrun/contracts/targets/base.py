@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import ConfigDict
 
 from ftrun.contracts.errors import DataError
+from ftrun.contracts.geometry import Warp
 from ftrun.contracts.part import Part
 from ftrun.contracts.trees import Tree, equal_samples, samples_in, tree_index
 
@@ -100,12 +101,19 @@ class Target(Part):
 
         return torch.stack([torch.as_tensor(each) for each in values])
 
-    def follow(self, value: Any, warp: Any, size: tuple[int, int]) -> Any:
-        """Return a sample's value once its input is moved by a warp, on a canvas (height, width): the same, by default.
+    def follow(self, values: Any, warp: Warp) -> Any:
+        """Return values once their inputs are moved by a warp, to images of `warp.size`: the same, by default.
 
-        What moves with an image, such as boxes and masks, overrides this.
+        What lies in an image, such as boxes and masks, overrides this. It is called with one sample's value, as the
+        dataset gives it, and a map [2, 3] from raw pixels, before `collate`; and with a batch of values, as `collate`
+        gives them, and maps [B, 2, 3]. Batches then have the maps from raw pixels as `extra["warp"]`, [B, 2, 3].
         """
-        return value
+        return values
+
+    @classmethod
+    def follows(cls) -> bool:
+        """Return whether values of this kind lie in the input and move with it: whether it has its own `follow`."""
+        return cls.follow is not Target.follow
 
     def present(self, values: Tree) -> "Tensor":
         """Return which samples have this target, if only in part: bool [B]. Overridden where one may miss it."""

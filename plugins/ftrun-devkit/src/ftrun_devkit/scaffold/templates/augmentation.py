@@ -1,7 +1,8 @@
 """Augmentation `template`: covers a part of each image.
 
 An augmentation changes training inputs at random: a whole batch at once, on the device,
-but each sample as drawn for it alone.
+but each sample as drawn for it alone. One that moves pixels has `moves = True` and draws
+an ftrun.Warp instead: the core moves images, boxes and masks by it (see the guide).
 """
 
 from collections.abc import Callable
