@@ -93,7 +93,7 @@ def test_what_changes_a_batch_sees_images_that_are_moved(resampled: list[Warp]) 
 def test_targets_follow_by_the_map_of_all(resampled: list[Warp]) -> None:
     places = torch.rand(6, 5, 2) * 10
     given = replace(batch(images(), places=places, label=torch.arange(6)), extra={"warp": Warp.identity(SIZE).matrix})
-    followed = augmenter(given, drawing, {"places": Points()})
+    followed = augmenter(flip, invert, zoom)(given, drawing)
     warp = flip(drawing(0), SIZE).then(zoom(drawing(2), SIZE))
     assert torch.allclose(followed.targets["places"], warp.points(places), atol=1e-4)
     assert torch.equal(followed.targets["label"], torch.arange(6))
@@ -104,7 +104,7 @@ def test_images_that_are_kept_larger_are_moved_from_there(resampled: list[Warp])
     larger = images(6, 24, 32)
     places = torch.rand(6, 5, 2) * 10
     augment = replace(augmenter(flip, zoom), size=SIZE)
-    moved = augmenter(batch(larger, places=places), drawing, {"places": Points()})
+    moved = augment(batch(larger, places=places), drawing)
     warp = Warp.resized((24, 32), SIZE).then(flip(drawing(0), SIZE)).then(zoom(drawing(1), SIZE))
     assert len(resampled) == 1
     assert torch.equal(moved.inputs, resample(larger, warp))
