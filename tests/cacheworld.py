@@ -126,7 +126,7 @@ class Split:
     def __len__(self):
         return len(self.paths)
     def __getitem__(self, index):
-        image = ftrun_inputs.ImageInput.read(self.paths[index]) // DARKER
+        image = ftrun_inputs.read_image(self.paths[index]) // DARKER
         return image.flip(2) if self.flipped else image, {{"label": self.targets["label"][index]}}
 
 class Pictures(ftrun.Dataset):

@@ -3,10 +3,12 @@ name."""
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support import tiny_spec, write_spec
 
+import ftrun as api
 from ftrun_inputs import ImageInput, TextInput
 
 HEAD = """
@@ -279,8 +281,8 @@ def test_inputs_that_a_dataset_does_not_declare_are_looked_at_before_training(ft
     result = ftrun(spec("Dataset", data(train=sounds))[0])
     assert result.exit_code == 4
     assert (
-        "Error: dataset: backbone 'tiny' takes images, but a sample of dataset 'bad' of bad_parts.py is Tensor float32 "
-        "[1, 1600]"
+        "Error: dataset: backbone 'tiny' takes an image, a uint8 or uint16 tensor [1 or 3, height, width], but a "
+        "sample of dataset 'bad' of bad_parts.py is Tensor float32 [1, 1600]."
     ) in result.output
     assert not Path("runs").exists()
 
@@ -313,6 +315,7 @@ from typing import Literal
 import ftrun
 class Sound(ftrun.InputSpec):
     kind: Literal["sound"] = "sound"
+    def prepare(self, batch): ...
 class Ear(ftrun.Backbone):
     '''Hears.'''
     name: Literal["ear"]
@@ -330,6 +333,13 @@ def test_parts_that_do_not_go_together_are_mistakes_of_the_spec(site, ftrun, cha
     result = ftrun("check", write_spec(tiny_spec(**changes)))
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_an_input_prepares_itself_or_has_a_module_that_does():
+    with pytest.raises(TypeError, match=r"Mute needs prepare\(batch\), or preparation\(\), a module"):
+
+        class Mute(api.InputSpec):
+            kind: Literal["mute"] = "mute"
 
 
 def test_a_kind_of_input_comes_from_the_class_right_below_the_contract():

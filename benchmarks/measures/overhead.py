@@ -34,7 +34,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
         }
     )
     split = job.feed.splits.train
-    inputs = job.learner.net.input.prepare(job.learner.net.input.collate(split.inputs))
+    inputs = job.learner.net.prepare(job.learner.net.input.collate(split.inputs))
     batches = list(zip(inputs.split(work.batch), split.targets["label"].split(work.batch), strict=True))
     loops = {"ftrun": lambda: Epochs(job).seconds, "fabric": fabric, "accelerate": accelerate, "lightning": lightning}
     name = work.options["loop"]

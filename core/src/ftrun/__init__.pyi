@@ -25,6 +25,8 @@ from ftrun.contracts.geometry import Warp as Warp
 from ftrun.contracts.geometry import WarpForm as WarpForm
 from ftrun.contracts.inputs import InputSpec as InputSpec
 from ftrun.contracts.inputs import PlainCode as PlainCode
+from ftrun.contracts.layout import DynamicDim as DynamicDim
+from ftrun.contracts.layout import TensorLayout as TensorLayout
 from ftrun.contracts.markers import hookimpl as hookimpl
 from ftrun.contracts.net import Heads as Heads
 from ftrun.contracts.net import Net as Net

@@ -12,6 +12,7 @@ from ftrun.cli.common import TRUST as TRUST
 from ftrun.cli.common import answer as answer
 from ftrun.cli.common import checked_spec as checked_spec
 from ftrun.cli.common import print_json as print_json
+from ftrun.contracts.layout import filled_to_most as filled_to_most
 from ftrun.contracts.numbers import is_figure as is_figure
 from ftrun.contracts.numbers import line_of as line_of
 from ftrun.contracts.numbers import shown as shown

@@ -15,7 +15,6 @@ from ftrun_devkit.tinynet import tiny_net
 from ftrun_export import Exportable
 from ftrun_export.parity import Parity, difference, in_sizes
 from ftrun_export.quantized import quality
-from ftrun_inputs import image
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
 LABELS = ftrun.Labels(names=("a", "b"))
@@ -30,8 +29,7 @@ def exportable(**targets: ftrun.Target) -> Exportable:
 
 
 def test_exporting_leaves_no_stand_in_where_images_are_prepared():
-    """torch.export runs the code with tensors that are none; the cache of means must not keep one."""
-    image._normalisation.cache_clear()
+    """torch.export runs the code with tensors that are none; nothing may keep one."""
     model = exportable(label=CLASSES)
     program = model.program
     prepared = model.net.input.prepare(model.example)
@@ -50,8 +48,8 @@ def test_the_module_gives_scores_by_target():
 
 
 def test_a_target_called_as_the_input_is():
-    assert exportable(label=CLASSES).input_name == "image"
-    assert exportable(image=CLASSES).input_name == "image_input"
+    assert exportable(label=CLASSES).input_names == ("image",)
+    assert exportable(image=CLASSES).input_names == ("image_input",)
 
 
 class Words(ftrun.InputSpec):
@@ -69,8 +67,8 @@ class Words(ftrun.InputSpec):
         return [torch.arange(2 + 2 * sample % 5) for sample in range(count)]
 
     @property
-    def dynamic_dims(self):
-        return {1: (1, 8)}
+    def collated_layout(self):
+        return ftrun.TensorLayout("int64", (ftrun.DynamicDim("length", 1, 8),))
 
 
 class Bag(ftrun.Net):
@@ -86,9 +84,7 @@ class Bag(ftrun.Net):
 class BagOfOneLength(Bag):
     """The same, exported at one length."""
 
-    @property
-    def dynamic_dims(self):
-        return {}
+    static_dims = ("length",)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +97,7 @@ def test_inputs_of_different_lengths(kind, free, shapes):
     net = kind(model, input=Words(), num_features=4, head_path="1", stages={"words": ["0"]})
     net.set_targets({"label": CLASSES})
     some = Exportable(net.eval().requires_grad_(False))
-    assert (some.free, some.input_name) == (free, "words")
+    assert (some.free, some.input_names) == (free, ("words",))
     assert exportable(label=CLASSES).free == {0: "batch"}
     for shape in shapes:
         batch = some.ready(torch.ones((shape[0], min(shape[1], 5)), dtype=torch.int64))

@@ -74,7 +74,7 @@ def test_a_new_size_alone_takes_the_whole_image():
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (8, 8), (4, 8, 8)])
 def test_what_is_no_image_is_refused(shape):
-    with pytest.raises(DataError, match="an image must be a uint8 tensor"):
+    with pytest.raises(DataError, match="it takes an image, a uint8 or uint16 tensor"):
         INPUT.collate([image(*shape)])
     with pytest.raises(DataError, match=r"torch\.float32"):
         INPUT.collate([image(3, 8, 8).float()])
@@ -99,7 +99,7 @@ def test_mean_and_std_are_of_as_many_channels():
         ImageInput(size=(8, 8), mean=(0.5,))
     with pytest.raises(SpecError, match="input: mean has 3 values and std has 1: one is needed per channel"):
         ImageInput(size=(8, 8)).changed(std=(0.5,))
-    assert ImageInput(size=(8, 8), mean=(0.5,), std=(0.5,)).collated_shape == (1, 8, 8)
+    assert ImageInput(size=(8, 8), mean=(0.5,), std=(0.5,)).collated_layout.sizes == (1, 8, 8)
 
 
 @pytest.mark.parametrize("size", [(224, 224), (32, 48)])

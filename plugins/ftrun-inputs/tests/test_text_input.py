@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from ftrun import DataError, FtrunError, SpecError, TensorSplit
+from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.runs import checkpoint
@@ -58,8 +59,8 @@ def test_examples_are_texts_of_several_lengths(spec: TextInput) -> None:
 
 
 def test_what_is_wrong_is_told(spec: TextInput, tmp_path) -> None:
-    with pytest.raises(DataError, match="takes texts, str, but the input is int"):
-        spec.collate(["red", 5])
+    with pytest.raises(DataError, match="the net takes a text, str, but this is int"):
+        Collating(spec)(["red", 5])
     with pytest.raises(FtrunError, match="is damaged"):
         TextInput(length=4, tokenizer="{}").collate(["red"])
     with pytest.raises(FtrunError, match="pads with"):
@@ -155,7 +156,7 @@ def test_new_tokens_are_told_with_what_they_were_cut_into(spec: TextInput) -> No
 def test_all_of_it_goes_to_json_and_back(spec: TextInput) -> None:
     saved = json.loads(json.dumps(spec.saved()))
     assert TextInput.restored(saved) == spec
-    assert spec.dynamic_dims == {1: (1, 4)}
+    assert spec.collated_layout.dynamic == {1: ("length", 1, 4)}
     del saved["tokenizer"]
     with pytest.raises(FtrunError, match="is damaged: its input is not one of this backbone"):
         TextInput.restored(saved)

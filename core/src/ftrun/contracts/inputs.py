@@ -6,12 +6,19 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ftrun.contracts.errors import FtrunError, SpecError
 from ftrun.contracts.geometry import Warp
+from ftrun.contracts.layout import Layout, described
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Tensors: TypeAlias = "Tensor | Mapping[str, Tensor]"
+"""A tensor [B, ...], or several by name."""
 
 
 class PlainCode(NamedTuple):
@@ -38,9 +45,10 @@ class PlainCode(NamedTuple):
 class InputSpec(BaseModel):
     """How raw inputs become what the net takes; it comes with the pretrained weights and is saved beside them.
 
-    It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; `prepare` runs
-    on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]` and its fields, and
-    imports torch inside its methods only.
+    It works in two halves: `collate` on the CPU, possibly in a worker, keeps what has to travel small; what
+    `preparation` gives runs on the device, on whole batches, after augmentation. A subclass adds `kind: Literal[...]`
+    and its fields, and imports torch inside its methods only. It writes `collate`, `example`, `accepts`, and one of
+    `prepare` and `preparation`.
 
     kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
         field is a str, and declared with `exclude=True`
@@ -50,6 +58,8 @@ class InputSpec(BaseModel):
     task: what model hubs call telling classes of such inputs, if they have a name for it
     sample_expr: Python for what a user has in hand, as `from_user` takes it
     plain_code: how a file is prepared without ftrun, if a few lines can tell
+    cached: whether what `collate` gives is kept from run to run, where its layout is known; False where to prepare a
+        sample takes no longer than to read it from there
     """
 
     kept_in_files: ClassVar[dict[str, str]] = {}
@@ -58,6 +68,7 @@ class InputSpec(BaseModel):
     task: ClassVar[str | None] = None
     sample_expr: ClassVar[str] = "what_it_takes"
     plain_code: ClassVar[PlainCode | None] = None
+    cached: ClassVar[bool] = True
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
@@ -67,36 +78,72 @@ class InputSpec(BaseModel):
         kinds = get_args(cls.model_fields["kind"].annotation) if "kind" in cls.model_fields else ()
         if kinds and not cls.raw_kind:
             cls.raw_kind = kinds[0]
+        if kinds and cls.prepare is InputSpec.prepare and cls.preparation is InputSpec.preparation:
+            raise TypeError(f"{cls.__name__} needs prepare(batch), or preparation(), a module")
+
+    def accepts(self, raw: Any) -> bool:
+        """Return whether a raw input is one that `collate` takes, whatever else a dataset or a user may bring."""
+        return True
+
+    @property
+    def requirement(self) -> str:
+        """What `accepts` asks for, in words: "a text, str", after "it takes"."""
+        return f"raw inputs of the kind {self.raw_kind!r}"
 
     @abstractmethod
-    def collate(self, raw: Any) -> Any:
-        """Return one tensor that travels to the device, from a list of raw inputs or from a whole raw batch."""
+    def collate(self, raw: Any) -> Tensors:
+        """Return what travels to the device: a tensor [B, ...], or several by name.
 
-    @abstractmethod
-    def prepare(self, batch: Any) -> Any:
-        """Return what `Net.features` takes, from what `collate` gave, once it is on the device."""
+        Samples of different sizes are filled up at their ends to the largest of the batch. The values of a sample
+        depend on no other one: alone, it gives the same.
+
+        raw: a list of raw inputs, which `accepts` has seen; or a whole batch, where the dataset gives them so
+        """
+
+    def preparation(self) -> "nn.Module":
+        """Return a module: what `collate` gave -> what `Net.features` takes, both [B, ...] on the net's device.
+
+        Its buffers, such as a filterbank, go where the net goes, and into what is exported; it is in evaluation mode,
+        nothing of it learns, and nothing is saved with the weights: it is made anew from this input's fields. It runs
+        in float32, without autocast. If a subclass has none, it is `prepare` as a module.
+        """
+        from ftrun.contracts.net import Preparation
+
+        return Preparation(self)
+
+    def prepare(self, batch: Tensors) -> Tensors:
+        """Return what `Net.features` takes, from what `collate` gave, on the same device.
+
+        For inputs whose preparation keeps no tensors, a subclass writes this one. If not, a module is made for each
+        call: for a try; a net has its own, `Net.prepare`.
+        """
+        device = next(iter(batch.values())).device if isinstance(batch, Mapping) else batch.device
+        prepared: Tensors = self.preparation().eval().requires_grad_(False).to(device)(batch)
+        return prepared
 
     @abstractmethod
     def example(self, count: int) -> Any:
-        """Return `count` made-up raw inputs, always the same: to try a net on."""
+        """Return `count` made-up raw inputs, always the same: to try a net on. Where sizes differ, so do theirs."""
 
     def alternatives(self) -> Iterator[tuple[Self, str]]:
         """Yield inputs that a net might take where it does not take this one, each with a sentence for the user."""
         yield from ()
 
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Any:
+    def read(self, path: str | os.PathLike[str]) -> Any:
         """Return one raw input from a file. Raises DataError, with the path, where it cannot be read."""
-        raise SpecError(f"{os.fspath(path)}: what this net takes ({cls.__name__}) is not read from files.")
+        raise SpecError(f"{os.fspath(path)}: what this net takes ({type(self).__name__}) is not read from files.")
 
-    @classmethod
-    def of_line(cls, line: str) -> Any:
+    def from_line(self, line: str) -> Any:
         """Return one raw input from a line of a file, without its end. Raises SpecError where no line can hold one."""
-        raise SpecError(f"--lines: what this net takes ({cls.__name__}) is not a line of a file.")
+        raise SpecError(f"--lines: what this net takes ({type(self).__name__}) is not a line of a file.")
 
     def from_user(self, value: Any) -> Any:
-        """Return one raw input from what a user has: a path where `read` reads one, or the input in some form."""
-        return value
+        """Return one raw input from what a user has: the path of a file, or the input in some form.
+
+        It may still be none that `accepts` takes.
+        """
+        is_path = isinstance(value, os.PathLike) or (isinstance(value, str) and not self.accepts(value))
+        return self.read(value) if is_path else value
 
     def looked_at(self, files: Sequence[str], *, new: bool) -> tuple[Self, list[str]]:
         """Return this input as it suits the files that samples are read from, and what a user has to know of them.
@@ -112,8 +159,8 @@ class InputSpec(BaseModel):
         return raw if isinstance(raw, str) else None
 
     def export_description(self, *, prepared: bool) -> str:
-        """Return in words what an exported net takes; prepared: whether it begins after `prepare`."""
-        return "what `input` makes of it"
+        """Return in words what an exported net takes; prepared: whether it begins after the preparation."""
+        return described(self.prepared_layout if prepared else self.collated_layout)
 
     def limitations(self) -> Iterator[str]:
         """Yield sentences on what a net does not see of such an input."""
@@ -142,25 +189,18 @@ class InputSpec(BaseModel):
         return self
 
     @property
-    def filler(self) -> int:
-        """What fills up batches in which samples are of several sizes."""
-        return 0
+    def collated_layout(self) -> Layout | None:
+        """What `collate` gives, a layout for each tensor; None where it is not known.
 
-    @property
-    def collated_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample as `collate` gives it, in uint8; None where samples differ or are of another type.
-
-        With it, samples from files are prepared once and kept (see `Split`'s fingerprint).
+        With it, samples are prepared once and kept (see `Split`'s fingerprint and `cached`), and an exported net takes
+        the sizes that differ.
         """
         return None
 
     @property
-    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
-        """Dimensions of what `prepare` gives that differ from batch to batch, that of the batch aside.
-
-        {dimension: (its least, its greatest size)}, such as the length of the longest sequence of a batch.
-        """
-        return {}
+    def prepared_layout(self) -> Layout | None:
+        """What `Net.features` takes: that of `collate`, if a subclass says nothing else."""
+        return self.collated_layout
 
     def collate_options(self) -> Any:
         """Return the options that what `collate` gives depends on, as JSON values."""

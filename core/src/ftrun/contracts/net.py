@@ -36,6 +36,9 @@ class Net(nn.Module):
         is left out then
     """
 
+    static_dims: Collection[str] = ()
+    """Names of its input's dynamic dimensions that have their greatest size where it is exported."""
+
     def __init__(
         self,
         model: nn.Module,
@@ -49,7 +52,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.input = input
+        self.input = input  # which makes `preparation`
         self.num_features = num_features
         self.head_path = head_path
         self.pool_layers = tuple(pool_layers)
@@ -73,8 +76,22 @@ class Net(nn.Module):
         self._learning: set[str] = set()  # parameters that may learn, once `freeze` has looked
         self._frozen: list[nn.Module] = []
 
-    def features(self, x: Tensor) -> Tensor:
-        """Model input, as `input.prepare` gives it -> [B, C, H, W] or [B, T, D]."""
+    @property
+    def input(self) -> InputSpec:
+        """How its inputs are prepared."""
+        return self._input
+
+    @input.setter  # noqa: A003
+    def input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
+        self._input = input
+        self.preparation = input.preparation().requires_grad_(False).eval()
+
+    def prepare(self, collated: Any) -> Any:
+        """Return what `features` takes, from what `input.collate` gave, on the net's device."""
+        return self.preparation(collated)
+
+    def features(self, x: Any) -> Tensor:
+        """Model input, as `prepare` gives it -> [B, C, H, W] or [B, T, D]."""
         raise NotImplementedError
 
     def pool(self, features: Tensor) -> Tensor:
@@ -126,11 +143,6 @@ class Net(nn.Module):
         input: the other net's, as its net.json has it
         """
         return dict(tensors), []
-
-    @property
-    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
-        """As its input has it; less, for a net that is exported at one size of what differs from batch to batch."""
-        return self.input.dynamic_dims
 
     @property
     def head(self) -> nn.Module:
@@ -209,6 +221,7 @@ class Net(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """As torch has it, but what is frozen stays in evaluation mode."""
         super().train(mode)
+        self.preparation.eval()
         for module in self._frozen:
             module.training = False
         return self
@@ -217,6 +230,17 @@ class Net(nn.Module):
 def has_statistics(module: nn.Module) -> bool:
     """Return whether it normalises by a batch's statistics in training, and by running ones in evaluation mode."""
     return isinstance(getattr(module, "running_mean", None), Tensor)
+
+
+class Preparation(nn.Module):
+    """An input's `prepare` as a module."""
+
+    def __init__(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
+        super().__init__()
+        self.input = input
+
+    def forward(self, collated: Any) -> Any:
+        return self.input.prepare(collated)
 
 
 class Heads(nn.ModuleDict):

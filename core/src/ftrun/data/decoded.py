@@ -13,9 +13,11 @@ from torch import Tensor
 from ftrun.contracts.data import Batch, Split, Splits, Subset
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.layout import TensorLayout
 from ftrun.contracts.specs import Dataset
 from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
+from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.data.mapped import Content, Done, Entry, MappedSplit, options_of, same_bits
@@ -67,7 +69,8 @@ class Decoder:
         return self._ready[id(split)]
 
     def _decoded(self, split: Split, name: str) -> Split:
-        shape = self._prepare.collated_shape
+        layout = self._prepare.collated_layout
+        shape = layout.shape if isinstance(layout, TensorLayout) and layout.dtype == "uint8" else None
         if shape is None or not cachefolder.limit() or (source := fingerprint.asked_once(split)) is None:
             return split
         entry = Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
@@ -116,7 +119,7 @@ class Decoder:
         loader = Loader(
             name,
             Subset(split, torch.arange(first, len(split))) if first else split,
-            self._prepare.collate,
+            Collating(self._prepare),
             corrupt,
             batch_size=_PORTION,
             workers=self._workers,
@@ -159,7 +162,7 @@ class Decoder:
         return inputs
 
     def _batch(self, split: Split, indices: list[int]) -> Read:
-        return BatchReader(split, self._prepare.collate, skip_corrupt=False).__getitems__(indices)
+        return BatchReader(split, Collating(self._prepare), skip_corrupt=False).__getitems__(indices)
 
 
 class _FilesChanged(Exception):

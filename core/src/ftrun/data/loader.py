@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Loader:
     """Reads a split in whole batches: in order for evaluation, shuffled anew for each epoch of training.
 
-    collate: makes a batch of raw inputs, as `InputSpec.collate` does; not used where the split's are collated already
+    collate: makes a batch of raw inputs, as `Collating` does; not used where the split's are collated already
     corrupt: counts samples that cannot be read; only where it allows for some are they skipped
     sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
         at once, and on a GPU the split stays in its memory where there is room

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ftrun.contracts.data import Batch, Split, get_items, index_tensor
+from ftrun.contracts.data import Batch, Split, get_items, index_tensor, sample_name
 from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
 from ftrun.contracts.failures import shortage
 from ftrun.contracts.specs import Part
+from ftrun.data.collating import NotAccepted
 from ftrun.plugins.building import blame
 from ftrun.plugins.localparts import Carried
 
 Collate: TypeAlias = Callable[[Any], Any]
-"""What makes a batch of raw inputs: `InputSpec.collate`."""
+"""What makes a batch of raw inputs: `Collating`."""
 
 Read: TypeAlias = tuple[Batch | FtrunError | None, list[tuple[int, str]]]
 """A batch, or none or why there is none; and index and reason of each sample that cannot be read."""
@@ -71,7 +72,12 @@ class BatchReader:
 
     def _batch(self, indices: Sequence[int]) -> Batch:
         raw, targets = _columns(get_items(self.split, indices), self.split.targets)
-        return Batch(self.collate(raw), targets, index_tensor(indices), self.embedded)
+        try:
+            inputs = self.collate(raw)
+        except NotAccepted as error:
+            index = indices[error.position]
+            raise error.of(sample_name(self.split, index) or f"sample {index}") from None
+        return Batch(inputs, targets, index_tensor(indices), self.embedded)
 
 
 class Workers:

@@ -184,7 +184,7 @@ def _evaluated(
         targets=run.net.targets,
         missing=split_checks.with_missing(splits),
         metrics=build_metrics(spec, run.net.targets, run.device),
-        ready=Ready(spec.seed, run.device, run.net.input, augmenter, objective.views),
+        ready=Ready(spec.seed, run.device, run.net.prepare, augmenter, objective.views),
     )
     decoding = decoder(spec, run.net.input, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)

@@ -52,7 +52,7 @@ class Opened:
     def ready(self, batch: Batch) -> Batch:
         """Return a batch as the net takes it, on its device."""
         batch = batch.to(self.device)
-        return replace(batch, inputs=self.net.input.prepare(batch.inputs))
+        return replace(batch, inputs=self.net.prepare(batch.inputs))
 
     def not_as_it_was(self) -> list[str]:
         """Return what is another one than in the run, and might change a last digit: versions, device."""

@@ -72,17 +72,17 @@ class Request:
             for line in [*passed_over, *prepare.looked_at(files, new=False)[1]]:
                 say(line)
             return files, files, prepare.read
-        prepare.of_line("")
+        prepare.from_line("")
         numbered = lines(self.paths, self.standard_input)
         if not numbered:
             raise SpecError(f"no lines to predict on in {', '.join(map(click.format_filename, self.paths))}.")
-        return [line.place for line in numbered], numbered, partial(_of_line, prepare)
+        return [line.place for line in numbered], numbered, partial(_from_line, prepare)
 
 
-def _of_line(prepare: InputSpec, line: Line) -> Any:
+def _from_line(prepare: InputSpec, line: Line) -> Any:
     if not is_text(line.text):
         raise DataError(f"{line.place}: is no text in UTF-8.")
-    return prepare.of_line(line.text)
+    return prepare.from_line(line.text)
 
 
 def predict(folder: RunFolder, request: Request) -> None:

@@ -11,7 +11,9 @@ import torch
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.trees import Tree, in_float32, moved
+from ftrun.contracts.layout import sample_bytes
+from ftrun.contracts.trees import Tree, in_float32, joined
+from ftrun.data.collating import accepted
 from ftrun.inference.opened import Opened
 from ftrun.train.memory import Portions
 
@@ -27,6 +29,7 @@ class Predictor:
         """What it predicts: {name: target}."""
         self.input = run.net.input
         """How inputs are prepared: as in training."""
+        self._is_of_one_size = sample_bytes(self.input.collated_layout) is not None
         self._run = run
         self._portions = Portions(run.device, run.micro_batch)
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
@@ -40,8 +43,9 @@ class Predictor:
         Raises DataError for what is no such input, or cannot be read.
         """
         answers: list[Any] = []
-        for batch in _in_batches(_listed(inputs), self._batch_size):
-            answers += self._answers([self._prepared(self.input.from_user(each)) for each in batch], top)
+        for batch in _in_batches(enumerate(self._listed(inputs)), self._batch_size):
+            raw = [accepted(self.input, self.input.from_user(each), _named(each, place)) for place, each in batch]
+            answers += self._answers([self._prepared(each) for each in raw], top)
         return answers
 
     def stream(
@@ -59,7 +63,7 @@ class Predictor:
 
         def prepared_or_error(source: T) -> Any:
             try:
-                return self._prepared(reading(source))
+                return self._prepared(accepted(self.input, reading(source), str(source)))
             except DataError as error:
                 return error
 
@@ -71,12 +75,12 @@ class Predictor:
                 yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
     def _prepared(self, raw: Any) -> Any:
-        """Return what of an input is kept until its batch is whole: what the net sees, where that is of one shape."""
-        return raw if self.input.collated_shape is None else self.input.collate([raw])
+        """Return what of an input is kept until its batch is whole: what the net sees, where that is of one size."""
+        return self.input.collate([raw]) if self._is_of_one_size else raw
 
     @torch.no_grad()
     def _answers(self, prepared: Sequence[Any], top: int) -> list[Any]:
-        whole = self.input.collate(prepared) if self.input.collated_shape is None else torch.cat(list(prepared))
+        whole = joined(prepared) if self._is_of_one_size else self.input.collate(prepared)
         outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
         answers = {
             name: target.predictions(target.decode(in_float32(outputs[name])), top=top)
@@ -88,15 +92,29 @@ class Predictor:
 
     def _outputs(self, batch: Batch) -> dict[str, Tree]:
         run = self._run
-        inputs = self.input.prepare(moved(batch.inputs, run.device))
+        inputs = run.ready(batch).inputs
         with run.setting.autocast(run.device):
             return dict(run.net(inputs))
 
+    def _listed(self, inputs: Any) -> Iterable[Any]:
+        """Return the inputs one by one: those of a list or of a batch, one array; or the only one."""
+        if isinstance(inputs, str | os.PathLike) or self.input.accepts(inputs):
+            return [inputs]
+        if isinstance(inputs, list | tuple | Iterator):
+            return inputs
+        is_batch = getattr(inputs, "ndim", 0) and not self._takes(inputs) and all(map(self._takes, inputs[:1]))
+        return inputs if is_batch else [inputs]
 
-def _listed(inputs: Any) -> Iterable[Any]:
-    """Return the inputs one by one: those of a list or a batch, or the only one."""
-    several = isinstance(inputs, list | tuple | Iterator) or getattr(inputs, "ndim", None) == 4
-    return inputs if several else [inputs]
+    def _takes(self, value: Any) -> bool:
+        try:
+            return self.input.accepts(self.input.from_user(value))
+        except DataError:
+            return False
+
+
+def _named(value: Any, place: int) -> str:
+    """Return what messages call a user's input."""
+    return os.fspath(value) if isinstance(value, str | os.PathLike) else f"input {place}"
 
 
 def _in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

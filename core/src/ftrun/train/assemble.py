@@ -91,7 +91,7 @@ def assemble(
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    ready = Ready(spec.seed, device, net.input, Augmenter.of(spec, splits.targets), objective.views)
+    ready = Ready(spec.seed, device, net.prepare, Augmenter.of(spec, splits.targets), objective.views)
     feed = Feed(spec, device, splits, net.input, ready, say)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)

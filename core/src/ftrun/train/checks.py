@@ -19,9 +19,16 @@ def fault_of_augmented(batch: Batch, random: SampleRandom, changed: Any) -> str:
     if not isinstance(changed, Batch):
         return f"its function gives {shown(changed)}, but the changed batch is needed, an ftrun.Batch."
     before, after = batch.inputs, changed.inputs
-    if not isinstance(after, Tensor) or len(after) != len(before) or after.dtype != before.dtype:
+    if _kind(before) != _kind(after):
         return f"its function makes {shown(after)} of inputs {shown(before)}; their number and dtype have to stay."
     return ""
+
+
+def _kind(inputs: Any) -> Any:
+    """Return what an augmentation does not change of inputs: of each tensor, by name, the samples and the dtype."""
+    if isinstance(inputs, Mapping):
+        return {name: _kind(each) for name, each in inputs.items()}
+    return (len(inputs), inputs.dtype) if isinstance(inputs, Tensor) else None
 
 
 def fault_of_warp(random: SampleRandom, size: Size, warp: Any) -> str:
@@ -57,15 +64,16 @@ def check_sample(spec: RunSpec, split: Split, prepare: InputSpec) -> None:
         raw = _raw(spec, items)
     if getattr(split, "collated", False):
         return
+    sample = raw[0] if isinstance(raw, list | Tensor) else raw  # or a whole batch of some other kind
+    first = f"a sample of dataset {named(spec.dataset)} is {shown(sample)}"
+    if sample is not raw and not prepare.accepts(sample):
+        takes = f"backbone {spec.backbone.name!r} takes {prepare.requirement}"
+        raise DataError(f"{takes}, but {first}.", where="dataset")
     try:
         prepare.collate(raw)
     except Exception as error:
-        first = f"a sample of dataset {named(spec.dataset)} is {shown(raw[0])}"
         if isinstance(error, DataError):
-            raise DataError(
-                f"backbone {spec.backbone.name!r} takes {prepare.raw_kind}s, but {first}: {error.message}",
-                where="dataset",
-            ) from error
+            raise DataError(f"{first}: {error.message}", where="dataset") from error
         error.add_note(f"{first}; the {type(prepare).__name__} of backbone {named(spec.backbone)} was to take it")
         raise
 

@@ -21,6 +21,7 @@ from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
 from ftrun.data.loader import Loader
 from ftrun.data.mapped import Content, Done, Entry, MappedSplit, key_of, options_of, same_bits
+from ftrun.data.reader import identity
 from ftrun.plugins.building import blame_all
 from ftrun.runs import environment
 from ftrun.train import memory
@@ -97,7 +98,7 @@ class Embeddings:
             self._loaders[key] = Loader(
                 name,
                 split,
-                net.input.collate,
+                identity,  # they are collated
                 job.feed.corrupt,
                 batch_size=job.spec.train.batch_size,
                 workers=None,

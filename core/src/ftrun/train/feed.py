@@ -1,6 +1,5 @@
 """What feeds the net: the data, as it is augmented, prepared and read in batches."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,8 @@ import torch
 
 from ftrun.contracts.data import Split, Splits
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.layout import sample_bytes
+from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.decoded import Decoder
 from ftrun.data.loader import Loader
@@ -73,11 +74,11 @@ def loader(
     return Loader(
         name,
         split,
-        prepare.collate,
+        Collating(prepare),
         corrupt,
         batch_size=spec.train.batch_size,
         workers=spec.train.workers,
         device=device,
-        sample_bytes=math.prod(prepare.collated_shape) if prepare.collated_shape else None,
+        sample_bytes=sample_bytes(prepare.collated_layout),
         dataset=spec.dataset,
     )

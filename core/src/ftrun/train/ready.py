@@ -1,12 +1,13 @@
 """What makes a batch ready for the net: on its device, augmented, prepared."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from ftrun.contracts.data import Batch
-from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom, seed_of
+from ftrun.contracts.trees import Tree
 from ftrun.train.augmenting import Augmenter
 
 _EVALUATION = 0  # the draw of views in val and test; epochs count from 1
@@ -16,13 +17,14 @@ _EVALUATION = 0  # the draw of views in val and test; epochs count from 1
 class Ready:
     """Makes batches ready. What a sample gets depends on (seed, draw, sample) alone.
 
+    prepare: that of the net
     views: of each sample, as `ObjectiveModule` has it; with more than one, all but the first are augmented in
         evaluation too
     """
 
     seed: int
     device: torch.device
-    input: InputSpec
+    prepare: Callable[[Tree], Tree]
     augmenter: Augmenter = field(default_factory=Augmenter)
     views: int = 1
 
@@ -37,9 +39,9 @@ class Ready:
         views = {}
         if self.views > 1:
             others = (self._augmented(batch, draw or _EVALUATION, "view", view) for view in range(1, self.views))
-            views["views"] = tuple(self.input.prepare(other.inputs) for other in others)
+            views["views"] = tuple(self.prepare(other.inputs) for other in others)
         batch = self.augmenter.plain(batch) if draw is None else self._augmented(batch, draw)
-        return replace(batch, inputs=self.input.prepare(batch.inputs), extra={**batch.extra, **views})
+        return replace(batch, inputs=self.prepare(batch.inputs), extra={**batch.extra, **views})
 
     def _augmented(self, batch: Batch, draw: int, *view: int | str) -> Batch:
         def random(position: int) -> SampleRandom:

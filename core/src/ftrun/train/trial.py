@@ -5,6 +5,7 @@ import torch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
+from ftrun.contracts.trees import moved
 from ftrun.plugins.building import blame_all
 
 
@@ -42,4 +43,4 @@ def _takes(net: Net, prepare: InputSpec) -> bool:
 
 def _run(net: Net, prepare: InputSpec) -> None:
     device = next((each.device for each in net.parameters()), torch.device("cpu"))
-    net(prepare.prepare(prepare.collate(prepare.example(1)).to(device)))
+    net(prepare.prepare(moved(prepare.collate(prepare.example(1)), device)))

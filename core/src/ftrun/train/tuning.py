@@ -26,6 +26,7 @@ from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net
 from ftrun.contracts.objective import ObjectiveModule, StepInfo
+from ftrun.contracts.trees import leaves
 from ftrun.data import cachefolder
 from ftrun.runs.environment import processor
 from ftrun.spec.trainspec import Train
@@ -259,15 +260,11 @@ def _key(net: Net, work: Work, batch: Batch, device: torch.device, settings: lis
         torch.__version__,
         os.environ.get("THP_MEM_ALLOC_ENABLE"),  # what a large tensor costs
         hashlib.sha256(repr((net, parameters)).encode()).hexdigest(),
-        _shape(batch.inputs),
+        [list(each.shape) for each in leaves(batch.inputs)],
         work.trains,
         [str(each) for each in settings],
     ]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
-
-
-def _shape(inputs: Any) -> Any:
-    return list(inputs.shape) if isinstance(inputs, torch.Tensor) else len(inputs)
 
 
 def _recall(name: str, settings: list[ComputeFormat]) -> ComputeFormat | None:

@@ -35,15 +35,17 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
 
 def description(run: Opened, part: Exporter, model: Exportable) -> dict[str, Any]:
     """Return what the report holds of the file, before it is compared."""
-    example, targets = model.example, run.net.targets
+    targets = run.net.targets
     return {
         "format": part.name,
         "options": part.model_dump(mode="json", exclude={"name"}),
         "raw": model.raw,
         "takes": {
-            "name": model.input_name,
-            "dtype": str(example.dtype).removeprefix("torch."),
-            "shape": [model.free.get(place, length) for place, length in enumerate(example.shape)],
+            name: {
+                "dtype": str(example.dtype).removeprefix("torch."),
+                "shape": [free.get(place, length) for place, length in enumerate(example.shape)],
+            }
+            for (name, example), free in zip(model.by_name(model.example).items(), model.free_of_each, strict=True)
         },
         "gives": {name: ["batch", *shape] for name, shape in model.answer_shapes.items()},
         "input": run.net.input.model_dump(mode="json"),
@@ -68,12 +70,13 @@ def _versions(distribution: str) -> dict[str, str]:
 
 def text(answer: dict[str, Any]) -> str:
     """Return the report in a few lines."""
-    takes, parity = answer["takes"], answer["parity"]
+    parity = answer["parity"]
+    takes = ", ".join(f"{name}, {each['dtype']} {_shape(each['shape'])}" for name, each in answer["takes"].items())
     gives = ", ".join(f"{name} {_shape(shape)}" for name, shape in answer["gives"].items())
     size = sum(file["bytes"] for file in answer["files"].values())
     lines = [
         f"{answer['file']}: {answer['format']}, {_megabytes(size)}",
-        f"takes {takes['name']}, {takes['dtype']} {_shape(takes['shape'])}; gives {gives}",
+        f"takes {takes}; gives {gives}",
         *([", ".join(f"{name} {value}" for name, value in answer["details"].items())] if answer["details"] else []),
     ]
     for name, target in parity["targets"].items():

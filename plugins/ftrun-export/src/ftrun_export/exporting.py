@@ -161,7 +161,7 @@ class _Making:
         """Return the scores by the run's own net, in fp32."""
         net = self.run.net
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            outputs = net(net.input.prepare(batch.to(self.run.device).inputs))
+            outputs = net(self.run.ready(batch).inputs)
         return self._named({name: self._expected_of(name, output) for name, output in outputs.items()})
 
     def _expected_of(self, name: str, output: Any) -> Any:

@@ -21,7 +21,7 @@ module = torch.export.load(FILE).module()
 def compute(batch):
     """{target: its scores [1, outputs]}"""
     with torch.no_grad():
-        return {target: scores.numpy() for target, scores in module(torch.from_numpy(batch)).items()}
+        return {target: scores.numpy() for target, scores in module(%s).items()}
 '''
 
 
@@ -33,12 +33,12 @@ class ProgramWriter:
         torch.export.save(model.program, file, extra_files={METADATA: json.dumps(dict(model.metadata), indent=2)})
         return {"metadata": METADATA}
 
-    def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    def open(self, model: Exportable, file: Path) -> Callable[[Any], Mapping[str, Tensor]]:
         """Return a function that computes with the program, loaded again."""
         module = torch.export.load(file).module()
 
         @torch.no_grad()
-        def run(inputs: Tensor) -> Mapping[str, Tensor]:
+        def run(inputs: Any) -> Mapping[str, Tensor]:
             scores: Mapping[str, Tensor] = module(inputs)
             return scores
 
@@ -46,4 +46,8 @@ class ProgramWriter:
 
     def code(self, model: Exportable) -> tuple[str, str]:
         """Return import statements, and code that computes with torch."""
-        return "import torch", _COMPUTE
+        many = isinstance(model.example, dict)
+        tensors = (
+            "{name: torch.from_numpy(each) for name, each in batch.items()}" if many else "torch.from_numpy(batch)"
+        )
+        return "import torch", _COMPUTE.replace("%s", tensors)

@@ -36,4 +36,4 @@ class ImageFiles:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun_inputs.ImageInput.read(self.files[index]), {"label": self.targets["label"][index]}
+        return ftrun_inputs.read_image(self.files[index]), {"label": self.targets["label"][index]}

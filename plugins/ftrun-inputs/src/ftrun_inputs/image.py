@@ -4,19 +4,17 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from ftrun import DataError, FtrunError, InputSpec, PlainCode, SpecError, Warp
+from ftrun import DataError, FtrunError, InputSpec, PlainCode, SpecError, TensorLayout, Warp
 from ftrun_inputs import pixels
 from ftrun_inputs.imagecode import CODE
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 DEEPEST = 65535
 """The largest value that 16 bits hold."""
@@ -39,6 +37,15 @@ Size = Annotated[
     BeforeValidator(_pair),
     WithJsonSchema({"anyOf": [_SIDE, {"type": "array", "items": _SIDE, "minItems": 2, "maxItems": 2}]}),
 ]
+
+
+def read_image(path: str | os.PathLike[str]) -> "Tensor":
+    """Return the image in RGB, the right way up: uint8 [3, H, W], or uint16 where it has 16 bits a channel.
+
+    Raises DataError, with the path, where it cannot be read.
+    """
+    read: Tensor = _files().read_image(path)
+    return read
 
 
 class ImageInput(InputSpec):
@@ -134,16 +141,11 @@ class ImageInput(InputSpec):
         import torch
 
         generator = torch.Generator().manual_seed(0)
-        return torch.randint(0, 256, (count, *self.collated_shape), dtype=torch.uint8, generator=generator)
+        return torch.randint(0, 256, (count, len(self.mean), *self.size), dtype=torch.uint8, generator=generator)
 
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Tensor":
-        """Return the image in RGB, the right way up: uint8 [3, H, W], or uint16 where it has 16 bits a channel.
-
-        Raises DataError, with the path, where it cannot be read.
-        """
-        read: Tensor = _files().read_image(path)
-        return read
+    def read(self, path: str | os.PathLike[str]) -> "Tensor":
+        """Return the image as `read_image` does. Raises DataError, with the path, where it cannot be read."""
+        return read_image(path)
 
     def from_user(self, value: Any) -> "Tensor":
         """Return [C, H, W] from a path, a PIL image, such a tensor, or an array [H, W, C] or [H, W].
@@ -155,7 +157,7 @@ class ImageInput(InputSpec):
         if isinstance(value, torch.Tensor):
             return value.contiguous()
         if isinstance(value, str | os.PathLike):
-            return self.read(value)
+            return read_image(value)
         image: Tensor = _files().from_memory(value)
         return image
 
@@ -180,6 +182,23 @@ class ImageInput(InputSpec):
         file: bytes = _files().to_file(seen, most=112)
         return file
 
+    def accepts(self, raw: Any) -> bool:
+        """Return whether it is a tensor of an image that has this input's channels, or can be given them."""
+        import torch
+
+        return isinstance(raw, torch.Tensor) and raw.ndim == 3 and pixels.is_image(raw) and len(raw) in self._channels
+
+    @property
+    def requirement(self) -> str:
+        """A tensor, its types and its sizes."""
+        return f"an image, a uint8 or uint16 tensor [{' or '.join(map(str, self._channels))}, height, width]"
+
+    @property
+    def _channels(self) -> list[int]:
+        """How many channels raw images may have."""
+        channels = len(self.mean)
+        return sorted({1, channels} | ({3} if channels == 1 else set()))
+
     def export_description(self, *, prepared: bool) -> str:
         """Pixels, prepared or not."""
         if prepared:
@@ -192,9 +211,14 @@ class ImageInput(InputSpec):
         yield f"It sees images at {width} x {height} pixels: details that are lost at that size, it cannot see."
 
     @property
-    def collated_shape(self) -> tuple[int, ...]:
-        """[channels, height, width]."""
-        return (len(self.mean), *self.size)
+    def collated_layout(self) -> TensorLayout:
+        """Pixels."""
+        return TensorLayout("uint8", (len(self.mean), *self.size))
+
+    @property
+    def prepared_layout(self) -> TensorLayout:
+        """The same, normalised."""
+        return TensorLayout("float32", (len(self.mean), *self.size))
 
     def collate_options(self) -> Any:
         """All but the normalisation, which comes later."""
@@ -207,13 +231,8 @@ class ImageInput(InputSpec):
         """Return uint8 [B, channels, *size] from images [C, H, W] of any sizes, or from a batch [B, C, H, W]."""
         import torch
 
-        if not isinstance(raw, torch.Tensor):
-            raw = list(raw)
-            strange = next((each for each in raw if not isinstance(each, torch.Tensor)), None)
-            if strange is not None:
-                raise DataError(f"the backbone takes images, uint8 tensors, but the input is {type(strange).__name__}.")
-            if len({(image.shape, image.dtype) for image in raw}) == 1:
-                raw = torch.stack(raw)  # resize them in one go
+        if not isinstance(raw, torch.Tensor) and len({(image.shape, image.dtype) for image in raw}) == 1:
+            raw = torch.stack(list(raw))  # resize them in one go
         if isinstance(raw, torch.Tensor):
             return self._fit(raw)
         return torch.cat([self._fit(image[None]) for image in raw])
@@ -233,24 +252,17 @@ class ImageInput(InputSpec):
         height, width = (max(round(side * factor), 1) for side in self.size)
         return self.changed(size=(height, width), crop=self.crop)
 
-    def prepare(self, batch: "Tensor") -> "Tensor":
-        """float32 [B, channels, H, W], normalised, from uint8 of the same shape."""
-        import torch
+    def preparation(self) -> "nn.Module":
+        """uint8 [B, channels, H, W] -> float32 of the same shape, normalised."""
+        from ftrun_inputs.normalise import Normalise
 
-        # While a net is exported, tensors are stand-ins that must not be kept.
-        known = _normalisation.__wrapped__ if torch.compiler.is_exporting() else _normalisation
-        mean, std = known(self.mean, self.std, batch.device)
-        return batch.float().sub_(mean).div_(std)
+        return Normalise(self.mean, self.std)
 
     def _fit(self, images: "Tensor") -> "Tensor":
         """Resize and crop as timm does for evaluation: shorter side to floor(size / crop), then the centre."""
         channels = len(self.mean)
-        accepted = sorted({1, channels} | ({3} if channels == 1 else set()))
-        if images.ndim != 4 or not pixels.is_image(images) or images.shape[1] not in accepted:
-            raise DataError(
-                f"an image must be a uint8 tensor [{' or '.join(map(str, accepted))}, height, width], or such a uint16 "
-                f"one; this one is {images.dtype} {list(images.shape[1:])}."
-            )
+        if images.ndim != 4 or not self.accepts(images[0]):
+            raise DataError(f"it takes {self.requirement}, but this one is {images.dtype} {list(images.shape[1:])}.")
         images = pixels.in_channels(pixels.in_8_bits(images, self.white), channels)
         images = pixels.crop_of_resized(images, self._cut(images), self.size, self.interpolation)
         return images.expand(-1, channels, -1, -1).contiguous()
@@ -276,14 +288,3 @@ def _files() -> ModuleType:
             'Run: pip install "ftrun-inputs[images]"'
         ) from None
     return imagefile
-
-
-@lru_cache(maxsize=8)
-def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: "torch.device") -> "tuple[Tensor, Tensor]":
-    """Mean and standard deviation on the scale 0 to 255, so that one pass over the pixels will do."""
-    import torch
-
-    def scaled(values: tuple[float, ...]) -> "Tensor":
-        return torch.tensor(values, device=device).mul_(255)[:, None, None]
-
-    return scaled(mean), scaled(std)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ftrun import DataError, FtrunError, InputSpec, SpecError, library_errors
+from ftrun import DataError, DynamicDim, FtrunError, InputSpec, SpecError, TensorLayout, library_errors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -23,6 +23,7 @@ class TextInput(InputSpec):
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     task: ClassVar[str | None] = "text-classification"
     sample_expr: ClassVar[str] = '"a text"'
+    cached: ClassVar[bool] = False
 
     kind: Literal["text"] = "text"
     length: int = Field(ge=1, description="Most tokens of a text, those that mark its ends included; the rest is cut.")
@@ -50,13 +51,19 @@ class TextInput(InputSpec):
         """One more than the highest token, those that were added included."""
         return max(self.tokens.get_vocab(with_added_tokens=True).values()) + 1
 
+    def accepts(self, raw: Any) -> bool:
+        """Return whether it is a str."""
+        return isinstance(raw, str)
+
+    @property
+    def requirement(self) -> str:
+        """A str."""
+        return "a text, str"
+
     def collate(self, raw: Sequence[str]) -> "Tensor":
         """int64 [B, T] from texts: T is the length of the longest one, or 1; others are filled up with `pad_id`."""
         import torch
 
-        if not all(isinstance(text, str) for text in raw):
-            wrong = next(text for text in raw if not isinstance(text, str))
-            raise DataError(f"the backbone takes texts, str, but the input is {type(wrong).__name__}.")
         tokens = [encoding.ids or [self.pad_id] for encoding in self.tokens.encode_batch_fast(list(raw))]
         return torch.tensor(tokens, dtype=torch.int64)
 
@@ -84,14 +91,9 @@ class TextInput(InputSpec):
         yield f"It sees the first {self.length:,} tokens of a text, words or parts of words, and not what comes after."
 
     @property
-    def filler(self) -> int:
-        """`pad_id`."""
-        return self.pad_id
-
-    @property
-    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
-        """Of tokens [B, T], T."""
-        return {1: (1, self.length)}
+    def collated_layout(self) -> TensorLayout:
+        """Tokens."""
+        return TensorLayout("int64", (DynamicDim("length", 1, self.length),), fill=self.pad_id)
 
     def pieces_of_new(self, old: "TextInput") -> dict[int, list[int]]:
         """The tokens that `old` has not, and what it cuts each of them into: where an embedding has rows to add.
@@ -111,13 +113,11 @@ class TextInput(InputSpec):
         ids: list[int] = _whole(self.tokenizer).encode(f" {word}", add_special_tokens=False).ids
         return ids
 
-    @classmethod
-    def of_line(cls, line: str) -> str:
+    def from_line(self, line: str) -> str:
         """The line itself."""
         return line
 
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> str:
+    def read(self, path: str | os.PathLike[str]) -> str:
         """The text in a file, UTF-8. Raises DataError, with the path."""
         try:
             return Path(path).read_text(encoding="utf-8-sig")

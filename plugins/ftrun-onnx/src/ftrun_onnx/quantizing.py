@@ -5,7 +5,7 @@ ONNX Runtime's quantization and not torchao's: torchao's 8-bit nets do not leave
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor
 
 import ftrun
 
@@ -22,17 +23,17 @@ OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "Global
 
 
 class _Samples(CalibrationDataReader):
-    """Training inputs, by the input's name."""
+    """Training inputs, by their names."""
 
-    def __init__(self, name: str, batches: Iterable[Any]) -> None:
-        self._batches = ({name: batch.numpy()} for batch in batches)
+    def __init__(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        self._batches = ({name: each.numpy() for name, each in batch.items()} for batch in batches)
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._batches, None)
 
 
 def quantize(
-    file: Path, into: Path, input_name: str, samples: Iterable[Any], *, per_channel: bool, reduce_range: bool
+    file: Path, into: Path, samples: Iterable[Mapping[str, Tensor]], *, per_channel: bool, reduce_range: bool
 ) -> None:
     """Make of an ONNX file one with 8-bit weights (signed) and activations (unsigned, ranges from the samples).
 
@@ -46,7 +47,7 @@ def quantize(
             quantize_static(
                 simplified,
                 into,
-                _Samples(input_name, samples),
+                _Samples(samples),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=OPERATORS,
                 activation_type=QuantType.QUInt8,

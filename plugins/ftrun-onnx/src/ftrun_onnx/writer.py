@@ -21,7 +21,7 @@ session = onnxruntime.InferenceSession(FILE)
 
 def compute(batch):
     """{{target: its scores [1, outputs]}}"""
-    return dict(zip(TARGETS, session.run(list(TARGETS), {{{input!r}: batch}})))
+    return dict(zip(TARGETS, session.run(list(TARGETS), {feed})))
 '''
 
 
@@ -37,7 +37,7 @@ class OnnxWriter:
     def write(self, model: Exportable, file: Path) -> dict[str, Any]:
         """Write one file up to 2 GB; above, the weights are in `<file>.data` next to it. Raises FtrunError.
 
-        The batch is of any size; the input is named by its kind, the outputs by the targets.
+        The batch is of any size; an input is named by its kind, several by their own names, the outputs by the targets.
         """
         program = model.program
         try:
@@ -47,7 +47,7 @@ class OnnxWriter:
                     program,
                     (),
                     dynamo=True,
-                    input_names=[model.input_name],
+                    input_names=list(model.input_names),
                     output_names=list(model.output_names),
                     dynamic_shapes=(model.free,),
                     opset_version=self.opset,
@@ -56,14 +56,14 @@ class OnnxWriter:
             assert made is not None  # with dynamo, it is a program
         except torch.onnx.errors.OnnxExporterError as error:
             raise ftrun.FtrunError(f"this net cannot be written as ONNX: {_reason(error)}") from error
-        keep_apart(made.model, {model.input_name, *model.output_names})
+        keep_apart(made.model, {*model.input_names, *model.output_names})
         made.model.metadata_props.update(model.metadata)
         made.model.producer_name, made.model.producer_version = "ftrun", model.metadata.get("ftrun", "")
         made.save(file)
         onnx.checker.check_model(file)
         return {"opset": made.model.opset_imports[""], "ir": made.model.ir_version}
 
-    def open(self, model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str, Tensor]]:
+    def open(self, model: Exportable, file: Path) -> Callable[[Any], Mapping[str, Tensor]]:
         """Return a function that computes with ONNX Runtime on the CPU."""
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others may need the cores
@@ -71,29 +71,35 @@ class OnnxWriter:
             session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # a class for each of its errors, and no common one
             raise ftrun.FtrunError(f"ONNX Runtime does not take what was written: {_reason(error)}") from error
-        (takes,) = session.get_inputs()
         names = [output.name for output in session.get_outputs()]
 
-        def run(inputs: Tensor) -> dict[str, Tensor]:
-            outputs = session.run(names, {takes.name: inputs.numpy()})
+        def run(inputs: Any) -> dict[str, Tensor]:
+            outputs = session.run(names, {name: each.numpy() for name, each in model.by_name(inputs).items()})
             return {name: torch.from_numpy(output) for name, output in zip(names, outputs, strict=True)}
 
         return run
 
     def code(self, model: Exportable) -> tuple[str, str]:
         """Return import statements, and code that computes with ONNX Runtime."""
-        return "import onnxruntime", _COMPUTE.format(input=model.input_name)
+        return "import onnxruntime", _COMPUTE.format(feed=_feed(model))
 
     def quantize(self, model: Exportable, file: Path, into: Path, samples: Callable[[int], Any]) -> None:
         """Make of `file` the file `into` in 8-bit integers; see `quantize`."""
         quantize(
             file,
             into,
-            model.input_name,
-            samples(self.calibration),
+            map(model.by_name, samples(self.calibration)),
             per_channel=self.per_channel,
             reduce_range=self.reduce_range,
         )
+
+
+def _feed(model: Exportable) -> str:
+    """Return Python for what the session is fed with: an array, or arrays by the names of the input's tensors."""
+    if not isinstance(model.example, Mapping):
+        return f"{{{model.input_names[0]!r}: batch}}"
+    pairs = zip(model.input_names, model.example, strict=True)
+    return f"{{{', '.join(f'{name!r}: batch[{key!r}]' for name, key in pairs)}}}"
 
 
 def _reason(error: BaseException) -> str:

@@ -31,7 +31,7 @@ class ListedImages:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        image = ftrun_inputs.ImageInput.read(self.path(index))
+        image = ftrun_inputs.read_image(self.path(index))
         return image, {name: values[index] for name, values in self.targets.items()}
 
     def sample_name(self, index: int) -> str:

@@ -86,10 +86,7 @@ class LstmNet(ftrun.Net):
 
     model: LstmModel
 
-    @property
-    def dynamic_dims(self) -> dict[int, tuple[int, int]]:
-        """None: torch.export unrolls an LSTM, so that texts are padded to one length there."""
-        return {}
+    static_dims = ("length",)  # torch.export unrolls an LSTM, so that texts are padded to one length there
 
     def features(self, x: Tensor) -> Tensor:
         return self.model.features(x)

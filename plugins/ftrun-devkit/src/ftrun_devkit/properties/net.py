@@ -1,15 +1,15 @@
 """What holds for nets, whether a backbone made them or a modifier changed them."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ftrun import Net
+from ftrun import FtrunError, Net
 from ftrun_devkit.run import TinyRun
 from ftrun_devkit.subject import Subject, close, digest, expect, fail, ready_inputs, target_of
 from ftrun_devkit.suite import holds_for
+from ftrun_export import Exportable
 
 
 @holds_for("backbone", "modifier")
@@ -159,25 +159,19 @@ def survives_resume(subject: Subject, place: Path) -> None:
 
 
 @holds_for("backbone", "modifier")
+@torch.no_grad()
 def exports(subject: Subject, place: Path) -> None:
-    """torch.export takes the net, with any number of samples, and what it gives computes the same."""
-    net = subject.seen(place)
-    three = ready_inputs(net, 3)
-    sizes = {0: (1, 1024), **net.dynamic_dims}
-    dims = {dim: torch.export.Dim(f"size_{dim}", min=least, max=most) for dim, (least, most) in sizes.items()}
+    """torch.export takes net and preparation, with any number of samples, and what it gives computes the same."""
+    model = Exportable(subject.seen(place))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of its own nn.LSTM; what comes out is what counts
-            program = torch.export.export(net, (three[:2],), dynamic_shapes=(dims,))
-    except Exception as error:
+        program = model.program
+    except FtrunError as error:
         fail(
-            f"torch.export does not take it: {str(error).strip().splitlines()[0]}",
+            f"{str(error).strip().splitlines()[0]}",
             "Compute with tensors alone in features and pool: no branch on values, no numpy, no sizes of a batch "
             "written down.",
         )
-    with torch.no_grad():
-        tried = [three, ready_inputs(net)] if net.dynamic_dims else [three]
-        same = all(close(program.module()(x), net(x), 1e-3) for x in tried)
+    same = all(close(program.module()(x), model.module(x), 1e-3) for x in map(model.made_up, (3, 2)))
     expect(same, "what torch.export makes of it computes something else.", "Keep no state between calls.")
 
 
