@@ -34,6 +34,7 @@ class Decoder:
     skip: whether samples that cannot be read are no error yet
     say: shows a line; progress: shows how much of a split is decoded, as `Console.progress` does
     check: called between batches; raises what is to end the decoding
+    why: what inputs at this size are for, for the cache's listing
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Decoder:
         say: Callable[[str], None],
         progress: Callable[[str, int], AbstractContextManager[Any]] = lambda title, samples: nullcontext(),
         check: Callable[[], None] = lambda: None,
+        why: str = "",
     ) -> None:
         self._prepare = prepare
         self._dataset = dataset
@@ -54,6 +56,7 @@ class Decoder:
         self._say = say
         self._progress = progress
         self._check = check
+        self._why = why
         self._ready: dict[int, Split] = {}  # train and a val that is cut from it share one
 
     def splits(self, splits: Splits) -> Splits:
@@ -62,18 +65,42 @@ class Decoder:
 
     def split(self, split: Split, name: str) -> Split:
         """Return one split, decoded where it can be kept, and as it is where it cannot."""
-        if isinstance(split, Subset):
+        if isinstance(split, Subset) and not self._is_decoded_alone(split, name):
             return Subset(self.split(split.split, name), split.indices)
         if id(split) not in self._ready:
-            self._ready[id(split)] = self._decoded(split, f"{self._dataset.name}, {name}")
+            self._ready[id(split)] = self._decoded(split, self._title(name))
         return self._ready[id(split)]
 
-    def _decoded(self, split: Split, name: str) -> Split:
-        layout = self._prepare.collated_layout
+    def _title(self, name: str) -> str:
+        return f"{self._dataset.name}, {name}{self._why}"
+
+    def _is_decoded_alone(self, split: Subset, name: str) -> bool:
+        """Return whether a part of a split is so small that it is decoded by itself, where the whole is not at hand."""
+        if 2 * len(split) > len(split.split) or id(split.split) in self._ready:
+            return False
+        entry = self._entry(split.split, self._title(name))
+        return entry is not None and not entry.path.exists()
+
+    def _entry(self, split: Split, name: str) -> Entry | None:
+        """Return the place of a split in the cache; None where it has none."""
+        layout, source = self._prepare.collated_layout, self._source(split)
         shape = layout.shape if isinstance(layout, TensorLayout) and layout.dtype == "uint8" else None
-        if shape is None or not cachefolder.limit() or (source := fingerprint.asked_once(split)) is None:
+        if shape is None or not cachefolder.limit() or source is None:
+            return None
+        return Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
+
+    def _source(self, split: Split) -> str | None:
+        """Return the fingerprint of what is to be decoded; None of what lies in memory, or is of an unknown state."""
+        whole = split
+        while isinstance(whole, Subset):
+            whole = whole.split
+        known = fingerprint.asked_once(whole)
+        return known and fingerprint.of_collated(split)
+
+    def _decoded(self, split: Split, name: str) -> Split:
+        entry, source = self._entry(split, name), self._source(split)
+        if entry is None or source is None:
             return split
-        entry = Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
         try:
             content = entry.read()
             stale = content is not None and not self._still_so(split, content, entry.key)
@@ -97,11 +124,14 @@ class Decoder:
 
     def _depends(self, split: Split, source: str) -> list[Any]:
         """All that decides what comes out: the inputs, where they are, how they are read and prepared."""
+        whole = split
+        while isinstance(whole, Subset):
+            whole = whole.split
         return [
             source,
             options_of(self._dataset),
             [type(self._prepare).__qualname__, self._prepare.collate_options()],
-            code_of([type(self._dataset), type(split), type(self._prepare)]),
+            code_of([type(self._dataset), type(whole), type(self._prepare)]),
         ]
 
     def _fill(self, split: Split, source: str, key: str, name: str, inputs: Tensor, done: Done) -> None:
@@ -138,7 +168,7 @@ class Decoder:
         finally:
             unread = [first + each.sample for each in corrupt.samples]
             done.unread = kept + [index for index in unread if index < done.samples]
-            if getattr(split, "fingerprint", None) != source:
+            if fingerprint.read_anew(split) != source:
                 done.samples = 0  # what is decoded is of no one state of the files
         if not done.samples:
             raise _FilesChanged

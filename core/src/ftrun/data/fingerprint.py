@@ -81,6 +81,14 @@ def _of(split: Split, *names: str) -> str | None:
     return next((value for name in names if (value := asked_once(split, name)) is not None), None)
 
 
+def read_anew(split: Split) -> str | None:
+    """Return what a split, or the one that it is a part of, has as its fingerprint now."""
+    if isinstance(split, Subset):
+        inner = read_anew(split.split)
+        return inner and _hash(inner.encode(), split.indices)
+    return getattr(split, "fingerprint", None)
+
+
 _KNOWN: WeakKeyDictionary[Any, dict[str, str | None]] = WeakKeyDictionary()
 """What splits have answered: it may take them long, and a run has asked before it decodes anything."""
 

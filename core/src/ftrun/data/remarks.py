@@ -90,7 +90,7 @@ def _digests(splits: Splits) -> dict[str, Tensor]:
     if len(own) == len(by_name):
         return own
     inputs = {name: _Inputs(split) for name, split in by_name.items()}
-    if any(each.tensor is None for each in inputs.values()):
+    if any(each.tensor is None for each in inputs.values()) or len({each.shape for each in inputs.values()}) > 1:
         return {}
     made = {name: each.hashed(range(len(each.indices)), _BLOCK) for name, each in inputs.items()}
     _, repeated = _groups(torch.cat(list(made.values())))
@@ -110,6 +110,7 @@ class _Inputs:
             whole, self.indices = whole.split, whole.indices[self.indices]
         inputs = getattr(whole, "inputs", None)
         self.tensor = inputs if isinstance(inputs, Tensor) and inputs.device.type == "cpu" else None
+        self.shape = () if self.tensor is None else self.tensor.shape[1:]
         self._unreadable: Collection[int] = getattr(whole, "unreadable", ())
 
     def hashed(self, samples: Collection[int], most: int | None) -> Tensor:

@@ -63,9 +63,9 @@ class Samples:
         split, spec = dict(self.splits.items())[name], self.spec
         size, count = len(split), self.count(name, most)
         prepare = self.run.net.input
-        decoded = decoder(spec, prepare, self.say).split(split, name)
         if count < size:
-            decoded = Subset(decoded, torch.arange(count) * size // count)
+            split = Subset(split, torch.arange(count) * size // count)
+        decoded = decoder(spec, prepare, self.say).split(split, name)
         corrupt = corrupt_samples(spec, self.say)
         for batch in loader(spec, name, decoded, prepare, corrupt, torch.device("cpu")).in_order():
             yield replace(batch, ids=batch.ids * size // count)

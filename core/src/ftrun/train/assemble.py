@@ -26,6 +26,7 @@ from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
 from ftrun.train.job import Job
+from ftrun.train.kept import kept_input, pixel_size
 from ftrun.train.learner import Learner
 from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
@@ -91,8 +92,10 @@ def assemble(
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    ready = Ready(spec.seed, device, net.prepare, Augmenter.of(spec, splits.targets), objective.views)
-    feed = Feed(spec, device, splits, net.input, ready, say)
+    kept = kept_input(spec, net.input, splits.training, say)
+    augmenter = Augmenter.of(spec, splits.targets, None if kept == net.input else pixel_size(net.input))
+    ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
+    feed = Feed(spec, device, splits, net.input, ready, say, kept)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
     plan = Plan(net, spec.train, learning(objective), norms, decays_vectors=spec.optimizer.decays_vectors)

@@ -31,14 +31,14 @@ class Augmenter:
     size: Size | None = None
 
     @classmethod
-    def of(cls, spec: RunSpec, targets: Mapping[str, Target]) -> "Augmenter":
+    def of(cls, spec: RunSpec, targets: Mapping[str, Target], size: Size | None = None) -> "Augmenter":
         """Return the spec's, built. Raises PluginError where one is not what its role needs."""
         steps = []
         for where, part in spec.parts():
             if isinstance(part, Augmentation):
                 check = fault_of_warp if part.moves else fault_of_augmented
                 steps.append((part.moves, Blaming(build(part, where), part, where, check)))
-        return cls(steps, targets)
+        return cls(steps, targets, size)
 
     def __bool__(self) -> bool:
         return bool(self.steps)

@@ -115,7 +115,7 @@ class Embeddings:
             parts = (spec.backbone, *spec.modifiers, *augment)
             self._constant[which] = [
                 self._fingerprint(job, name),
-                [type(net.input).__qualname__, net.input.saved(), net.input.collate_options()],
+                [type(net.input).__qualname__, net.input.saved(), job.feed.input_of(name).collate_options()],
                 [options_of(part) for part in parts],
                 self._code(frozenset(type(each) for each in (*parts, net.input, *net.modules()))),
                 [str(job.engine.setting), spec.train.batch_size, *environment.arithmetic(job.engine.device)],

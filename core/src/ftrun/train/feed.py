@@ -28,6 +28,8 @@ class Feed:
     input: InputSpec
     ready: Ready
     say: Callable[[str], None]
+    kept: InputSpec
+    """What prepares the inputs of train: `input`, or the same at a larger size, where augmentations enlarge parts."""
     loaders: Mapping[str, Loader] = field(init=False)
     """Of each split, by its name."""
 
@@ -40,9 +42,13 @@ class Feed:
         """Take the samples from `splits`: the same ones, decoded."""
         self.splits = splits
         self.loaders = {
-            name: loader(self.spec, name, split, self.input, self.corrupt, self.device)
+            name: loader(self.spec, name, split, self.input_of(name), self.corrupt, self.device)
             for name, split in splits.items()
         }
+
+    def input_of(self, name: str) -> InputSpec:
+        """Return what prepares the inputs of a split."""
+        return self.kept if name == "train" else self.input
 
     @property
     def steps_per_epoch(self) -> int:

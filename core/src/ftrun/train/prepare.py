@@ -14,8 +14,15 @@ from ftrun.train.signals import Signals
 def decode(job: Job, console: Console, signals: Signals) -> None:
     """Decode what can be kept decoded, and note what a user has to know of the samples."""
     feed = job.feed
-    decoding = decoder(job.spec, feed.input, console.say, progress=console.progress, check=signals.check)
-    splits = decoding.splits(feed.splits)
+    following = {"progress": console.progress, "check": signals.check}
+    decoding = decoder(job.spec, feed.input, console.say, **following)
+    larger = decoder(job.spec, feed.kept, console.say, **following, why=" for augmentation")
+    splits = feed.splits.with_splits(
+        {
+            name: (larger if feed.input_of(name) != feed.input else decoding).split(split, name)
+            for name, split in feed.splits.items()
+        }
+    )
     notes = remarks(splits)
     feed.read(splits.with_notes(*notes))
     for note in notes:

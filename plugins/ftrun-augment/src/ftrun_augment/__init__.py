@@ -72,6 +72,19 @@ class RandomResizedCrop(ftrun.Augmentation):
         Field((3 / 4, 4 / 3), description="Narrowest and widest shape, as width over height.")
     )
 
+    keep: float = Field(
+        2.0,
+        ge=1,
+        le=2,
+        description="At how many times the net's size images are kept, as far as they have the pixels, so that an "
+        "enlarged part shows what is in it; 1 for the net's size, which takes a quarter of the room.",
+    )
+
+    @property
+    def source_scale(self) -> float:
+        """How many times the net's size images are kept at."""
+        return self.keep
+
     def build(self) -> Draw:
         """Return what draws boxes, of which each becomes a whole image.
 

@@ -1,0 +1,56 @@
+"""At what size training images are kept: larger than the net's where an augmentation enlarges parts of them."""
+
+import math
+from collections.abc import Callable
+from itertools import takewhile
+from statistics import median
+
+from ftrun.contracts.data import Split, get_items
+from ftrun.contracts.errors import DataError
+from ftrun.contracts.geometry import Size
+from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.layout import TensorLayout
+from ftrun.contracts.specs import Augmentation
+from ftrun.spec.runspec import RunSpec
+
+_LOOKED_AT = 16  # samples, spread over the split
+_STEPS = 4  # of 1: so that runs on data of similar sizes share what they keep
+
+
+def kept_input(spec: RunSpec, prepare: InputSpec, split: Split, say: Callable[[str], None]) -> InputSpec:
+    """Return what prepares training inputs: the net's own, or one at up to the `source_scale` of its augmentations.
+
+    It is never more than what half of the images have pixels for, and always the same for the same data and spec. What
+    comes after an augmentation that changes batches does not count: that one sees images at the net's size.
+    """
+    parts = [part for _, part in spec.parts() if isinstance(part, Augmentation)]
+    wanted = max((part.source_scale for part in takewhile(lambda part: part.moves, parts)), default=1.0)
+    if wanted <= 1 or getattr(split, "collated", False):
+        return prepare
+    factor = math.floor(min(wanted, _resolution(prepare, split)) * _STEPS) / _STEPS
+    if factor <= 1:
+        return prepare
+    kept = prepare.enlarged(factor)
+    sizes = [" x ".join(map(str, pixel_size(each) or ())) for each in (kept, prepare)]
+    say(f"train: images are kept at {sizes[0]} for augmentation, of which the net sees {sizes[1]}")
+    return kept
+
+
+def pixel_size(prepare: InputSpec) -> Size | None:
+    """Return height and width of what an input's `collate` gives; None where samples differ, or it gives no images."""
+    layout = prepare.collated_layout
+    shape = layout.shape if isinstance(layout, TensorLayout) else None
+    return (shape[-2], shape[-1]) if shape and len(shape) >= 2 else None
+
+
+def _resolution(prepare: InputSpec, split: Split) -> float:
+    """Return the median of how many times larger than the net's size some samples are; 1 where none can be read."""
+    found = []
+    for place in sorted({part * len(split) // _LOOKED_AT for part in range(_LOOKED_AT)} if len(split) else ()):
+        try:
+            items = get_items(split, [place])
+            raw = items[0][0] if isinstance(items, tuple | list) else None
+            found.append(prepare.resolution(raw))
+        except DataError:  # whoever reads it says so, or has it skipped
+            continue
+    return median(found) if found else 1.0
