@@ -18,6 +18,7 @@ from ftrun_devkit import tiny
 from ftrun_devkit.scaffold.templates import (
     augmentation,
     exporter,
+    head,
     hub,
     loss,
     metric,
@@ -34,6 +35,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "dataset": tiny.TinyImages,
     "backbone": tiny.TinyNet,
     "modifier": modifier.Template,
+    "head": head.Template,
     "augmentation": augmentation.Template,
     "loss": loss.Template,
     "objective": objective.Template,
@@ -318,8 +320,8 @@ class _LooksAround(_Net):
 
 
 class _OwnSeed(_Net):
-    def set_targets(self, targets: Any) -> None:
-        super().set_targets(targets)
+    def set_targets(self, targets: Any, *heads: Any) -> None:
+        super().set_targets(targets, *heads)
         nn.init.normal_(self.head.weight, generator=torch.Generator().manual_seed(random.getrandbits(30)))
 
 
@@ -369,7 +371,7 @@ class _Branching(_Net):
 
 
 class _OneHead(_Net):
-    def set_targets(self, targets: Any) -> None:
+    def set_targets(self, targets: Any, *heads: Any) -> None:
         self.targets = dict(targets)
         self.replace_head(nn.Linear(8, next(iter(targets.values())).outputs))
 
@@ -527,6 +529,76 @@ class Presuming(modifier.Template):
     def build(self, net: ftrun.Net) -> ftrun.Net:
         net.replace_head(nn.Linear(net.head.in_features, net.head.out_features))
         return net
+
+
+# Heads
+
+
+class _Around(nn.Module):
+    """A right head, and something wrong around it."""
+
+    def __init__(self, right: nn.Module) -> None:
+        super().__init__()
+        self.right = right
+
+    def forward(self, features: Any) -> Any:
+        return self.right(features)
+
+
+class _OneMore(_Around):
+    def forward(self, features: Any) -> Any:
+        return nn.functional.pad(self.right(features), (0, 1))
+
+
+class _AgainstTheOthers(_Around):
+    def forward(self, features: Any) -> Any:
+        return self.right(features - features.mean(0, keepdim=True))
+
+
+class _OwnDraw(_Around):
+    def __init__(self, right: nn.Module) -> None:
+        super().__init__(right)
+        nn.init.normal_(right.output.bias, generator=torch.Generator().manual_seed(random.getrandbits(30)))
+
+
+class _Unheard(_Around):
+    def forward(self, features: Any) -> Any:
+        return self.right(features).detach() + self.right.output.bias.sum()
+
+
+class _Calls(_Around):
+    calls = 0
+
+    def forward(self, features: Any) -> Any:
+        self.calls += self.training
+        return self.right(features) * (1 + self.calls / 10)
+
+
+class _OnValues(_Around):
+    def forward(self, features: Any) -> Any:
+        return self.right(features) if float(features.sum()) > 1e9 else self.right(features) * 1.0
+
+
+def head_mutant(name: str, kind: type[_Around]) -> None:
+    """A head with something wrong around a right one."""
+
+    class Wrong(head.Template):
+        """A head with a fault."""
+
+        name: Literal["template"]
+
+        def build(self, net: ftrun.Net, target: ftrun.Target) -> nn.Module:
+            return kind(super().build(net, target))
+
+    breaks(name)(Wrong)
+
+
+head_mutant("output-for-each-kind", _OneMore)
+head_mutant("samples-apart", _AgainstTheOthers)
+head_mutant("same-seed-same-weights", _OwnDraw)
+head_mutant("head-learns", _Unheard)
+head_mutant("survives-resume", _Calls)
+head_mutant("exports", _OnValues)
 
 
 # Augmentations

@@ -82,18 +82,18 @@ def test_the_state_comes_back_whole():
     move(net, 3)
     average.update(3)
     state = {name: value.clone() for name, value in average.state().items()}
-    assert state.keys() == net.model.state_dict().keys()
+    assert state.keys() == net.weights.state_dict().keys()
     other.load_state(state)
-    assert all(torch.equal(value, state[name]) for name, value in other.net.model.state_dict().items())
+    assert all(torch.equal(value, state[name]) for name, value in other.net.weights.state_dict().items())
     assert all(torch.equal(value, other.state()[name]) for name, value in average.state().items())
 
 
 def test_starting_anew_forgets_what_was():
     net = small()
     average = Average(net, 0.9)
-    now = move(net, 3)
+    move(net, 3)
     average.start()
-    assert all(torch.equal(value, now[name]) for name, value in average.state().items())
+    assert all(torch.equal(value, net.weights.state_dict()[name]) for name, value in average.state().items())
 
 
 def test_a_layer_may_put_another_tensor_in_a_buffers_place_and_layers_may_share_weights():
@@ -106,13 +106,13 @@ def test_a_layer_may_put_another_tensor_in_a_buffers_place_and_layers_may_share_
         shared += 1
     net.model[1].running_mean = torch.full((4,), 2.0)
     average.update(0)
-    assert torch.allclose(average.state()["0.weight"], before + 0.9), "what is shared is averaged once"
-    assert torch.allclose(average.state()["1.running_mean"], torch.full((4,), 1.8))
+    assert torch.allclose(average.state()["model.0.weight"], before + 0.9), "what is shared is averaged once"
+    assert torch.allclose(average.state()["model.1.running_mean"], torch.full((4,), 1.8))
 
 
 def test_a_state_with_a_tensor_missing_is_refused():
     average = Average(small(), 0.9)
     state = average.state()
-    del state["1.running_var"]
+    del state["model.1.running_var"]
     with pytest.raises(KeyError, match="running_var"):
         Average(small(), 0.9).load_state(state)

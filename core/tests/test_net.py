@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ftrun import Classes, Heads, Net, Values
+from ftrun import Classes, Heads, Net, SpecError, Values
 from ftrun_inputs import ImageInput
 
 
@@ -58,15 +58,16 @@ def test_the_head_stays_in_the_librarys_module_under_its_name():
 def test_stages_hold_every_parameter_once_in_order():
     net = small()
     assert net.stages == {
-        "stem": ("body.0.weight", "body.0.bias"),
-        "norm": ("body.1.weight", "body.1.bias"),
-        "head": ("top.1.weight", "top.1.bias"),
+        "stem": ("model.body.0.weight", "model.body.0.bias"),
+        "norm": ("model.body.1.weight", "model.body.1.bias"),
+        "head": ("model.top.1.weight", "model.top.1.bias"),
     }
 
 
 def test_the_longest_path_decides_and_nothing_is_left_out():
-    assert small(stages={"all": ["body"], "norm": ["body.1"]}).stages["all"] == ("body.0.weight", "body.0.bias")
-    with pytest.raises(ValueError, match=r"'body\.1\.weight' belongs to no stage"):
+    stages = small(stages={"all": ["body"], "norm": ["body.1"]}).stages
+    assert stages["all"] == ("model.body.0.weight", "model.body.0.bias")
+    with pytest.raises(ValueError, match=r"'model\.body\.1\.weight' belongs to no stage"):
         _ = small(stages={"stem": ["body.0"]}).stages
 
 
@@ -100,3 +101,97 @@ def test_a_copy_is_a_net_of_its_own():
     nn.init.zeros_(twin.head.weight)
     assert net.head.weight.abs().sum() > 0
     assert twin.stages == net.stages
+
+
+class Stepped(Small):
+    """Two levels: of the stem, and the same at half the resolution."""
+
+    def pyramid(self, x):
+        stem = self.model.body(x)
+        return stem, self._halved(stem)
+
+    def features(self, x):
+        return self._halved(self.model.body(x))
+
+    def _halved(self, stem):
+        return nn.functional.avg_pool2d(stem, 2)
+
+
+def stepped() -> Stepped:
+    plain = small()
+    return Stepped(plain.model, input=plain.input, head_path="top.1", stages={"stem": ["body"]}, num_features=4)
+
+
+class Reduced(nn.Module):
+    """A head of a pyramid: the mean of each level, side by side."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, outputs)
+
+    def forward(self, levels):
+        return self.linear(torch.cat([level.mean((2, 3)) for level in levels], 1))
+
+
+def test_levels_are_measured_and_nothing_is_changed_by_that():
+    net = stepped().train()
+    assert net.levels == ((4, 1), (4, 3)), "8 pixels, less a border of 2, and half of that"
+    assert all(module.training for module in net.weights.modules())
+    assert not net.model.body[1].num_batches_tracked
+    assert small().levels == ((4, 1),)
+
+
+def test_heads_beside_the_model_take_what_they_say():
+    net = stepped().eval()
+    targets = {"boxes": Values(names=("x", "y")), **TARGETS, "mask": Values()}
+    net.set_targets(targets, {"label": nn.Linear(4, 3)}, {"boxes": "pyramid", "mask": "map"})
+    net.add_head("boxes", Reduced(8, 2))
+    net.add_head("mask", nn.Conv2d(4, 1, 1))
+    x = torch.randn(2, 3, 8, 8)
+    output = net(x)
+    assert list(output) == ["boxes", "label", "mask"]
+    assert torch.equal(output["label"], net.model.top[1](net.embed(x)))
+    assert torch.equal(output["boxes"], net.heads["boxes"](net.pyramid(x)))
+    assert torch.equal(output["mask"], net.heads["mask"](net.features(x)))
+    assert isinstance(net.head, nn.Linear), "the only head in the library's module has the library's names"
+    assert net.stages["head"][:2] == ("model.top.1.weight", "model.top.1.bias")
+    assert {"heads.mask.weight", "heads.boxes.linear.bias"} <= {*net.stages["head"]}
+    assert all(net.in_head(name) for name in net.stages["head"])
+    net.freeze([stage for stage in net.stages if stage != "head"])
+    net.train()
+    assert net.heads["mask"].training
+    assert not net.model.body.training
+    assert [name for name, each in net.named_parameters() if each.requires_grad] == list(net.stages["head"])
+
+
+def test_where_no_head_takes_the_embedding_the_librarys_place_is_empty():
+    net = stepped()
+    net.set_targets({"mask": Values()}, {}, {"mask": "map"})
+    net.add_head("mask", nn.Conv2d(4, 1, 1))
+    assert isinstance(net.head, nn.Identity)
+    assert list(net(torch.randn(2, 3, 8, 8))) == ["mask"]
+    assert net.stages["head"] == ("heads.mask.weight", "heads.mask.bias")
+    with pytest.raises(SpecError, match=r"no head of this net takes the embedding, but the map\."):
+        net.output_layer(4)
+
+
+def test_a_neck_is_between_the_levels_and_the_heads_beside_the_model():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(4, 6, 1)
+
+        def forward(self, levels):
+            return tuple(self.conv(level) for level in levels)
+
+    net = stepped().eval()
+    net.set_targets({**TARGETS, "mask": Values()}, {"label": nn.Linear(4, 3)}, {"mask": "map"})
+    assert net.levels[-1].channels == 4
+    net.set_neck(Doubled())
+    assert net.levels == ((6, 1), (6, 3))
+    net.add_head("mask", nn.Conv2d(6, 1, 1))
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(net(x)["mask"], net.heads["mask"](net.neck.conv(net.features(x))))
+    assert torch.equal(net(x)["label"], net.head(net.embed(x)))
+    assert "neck.conv.weight" in net.stages["head"]
+    assert {*net.beside.state_dict()} == {"heads.mask.weight", "heads.mask.bias", "neck.conv.weight", "neck.conv.bias"}

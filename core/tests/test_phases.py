@@ -39,7 +39,7 @@ def learning(net: Net) -> list[str]:
     """The stages whose parameters all have a gradient; the others must have none at all."""
     found = []
     for stage, names in net.stages.items():
-        wanted = {net.model.get_parameter(name).requires_grad for name in names}
+        wanted = {net.get_parameter(name).requires_grad for name in names}
         assert len(wanted) == 1, f"{stage} is frozen in part"
         found += [stage] if wanted == {True} else []
     return found
@@ -47,7 +47,7 @@ def learning(net: Net) -> list[str]:
 
 def grouped(net: Net, made: Plan) -> list[list[str]]:
     """The stages of each parameter group."""
-    place = {id(net.model.get_parameter(name)): stage for stage, names in net.stages.items() for name in names}
+    place = {id(net.get_parameter(name)): stage for stage, names in net.stages.items() for name in names}
     return [list(dict.fromkeys(place[id(each)] for each in group["params"])) for group in made.parameter_groups(net)]
 
 
@@ -186,13 +186,13 @@ def test_what_was_frozen_learns_again():
     net.train()
     net.freeze([])
     assert learning(net) == ["stem", "middle", "late", "head"]
-    assert all(module.training for module in net.modules())
+    assert all(module.training for module in net.weights.modules())
 
 
 def test_freezing_many_stages_lists_the_parameters_no_more_often_than_freezing_one(monkeypatch):
     listed = []
     original = nn.Module.named_parameters
-    monkeypatch.setattr(nn.Module, "named_parameters", lambda self: listed.append(1) or original(self))
+    monkeypatch.setattr(nn.Module, "named_parameters", lambda self, **how: listed.append(1) or original(self, **how))
     counts = []
     for stages in (["stem"], ["stem", "middle", "late"]):
         listed.clear()

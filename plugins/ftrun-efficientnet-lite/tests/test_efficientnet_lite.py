@@ -71,8 +71,11 @@ def test_shapes_and_stages(net: ftrun.Net):
     features = net.features(images())
     assert features.shape == (2, 1280, 2, 2)
     assert net.pool(features).shape == (2, net.num_features) == (2, 1280)
+    assert [level.stride for level in net.levels] == [2, 4, 8, 16, 32]
+    assert net.levels[-1].channels == 1280
+    assert torch.equal(net.eval().pyramid(images())[-1], net.features(images()))
     names = [name for stage in net.stages.values() for name in stage]
-    assert sorted(names) == sorted(name for name, _ in net.model.named_parameters())
+    assert sorted(names) == sorted(name for name, _ in net.weights.named_parameters())
     assert list(net.stages) == ["stem", *(f"blocks.{i}" for i in range(7)), "conv_head", "head"]
 
 
@@ -100,7 +103,7 @@ def test_trains_and_its_weights_load_back_into_timm(net: ftrun.Net, tmp_path: Pa
     net.set_targets(SEVEN)
     net.train()(images())["label"].logsumexp(1).sum().backward()
     for stage in ("stem", "head"):
-        assert all(net.model.get_parameter(name).grad.isfinite().all() for name in net.stages[stage])
+        assert all(net.get_parameter(name).grad.isfinite().all() for name in net.stages[stage])
     save_file(net.model.state_dict(), tmp_path / "net.safetensors")
     plain = timm.create_model(net.model.pretrained_cfg["architecture"], pretrained=False, num_classes=7).eval()
     plain.load_state_dict(load_file(tmp_path / "net.safetensors"))

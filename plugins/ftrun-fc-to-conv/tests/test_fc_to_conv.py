@@ -331,9 +331,9 @@ class TestTheNet:
     def test_stages_and_names(self) -> None:
         net = FC_TO_CONV.build(ADD_LAYERS.build(toy(norm=LayerNorm2d(6), conv=nn.Conv2d(6, 6, 1))))
         assert net.stages == {
-            "features": ("features.weight", "features.bias"),
+            "features": ("model.features.weight", "model.features.bias"),
             "head": tuple(
-                f"fc.{layer}.{each}"
+                f"model.fc.{layer}.{each}"
                 for layer in ("norm", "conv", "fc_0", "fc_3", "fc_6")
                 for each in ("weight", "bias")
             ),

@@ -8,7 +8,7 @@ from torchvision.models import resnet18, vgg11
 
 import ftrun
 import ftrun_inputs
-from ftrun_heads import AddLayers, ReplaceHead, ftrun_modifiers
+from ftrun_heads import AddLayers, Linear, Mlp, ReplaceHead, ftrun_modifiers
 
 ONE = {"label": ftrun.Classes(names=("cat", "dog", "owl"))}
 TWO = {**ONE, "age": ftrun.Values()}
@@ -80,7 +80,7 @@ class TestReplaceHead:
     @pytest.mark.parametrize("dropout", [0.0, 0.5])
     def test_the_library_loads_the_weights(self, dropout: float) -> None:
         net = ReplaceHead(name="replace-head", dropout=dropout).build(resnet())
-        assert net.stages["head"] == ("fc.weight", "fc.bias")
+        assert net.stages["head"] == ("model.fc.weight", "model.fc.bias")
         library = resnet18(weights=None, num_classes=3)
         library.load_state_dict(net.model.state_dict())
         x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -212,8 +212,8 @@ class TestAddLayers:
         )
         net.set_targets(ONE)
         add_layers(8).build(net)
-        assert net.stages["fc"] == tuple(f"classifier.{i}.{p}" for i in (0, 3) for p in ("weight", "bias"))
-        assert net.stages["head"] == tuple(f"classifier.6.{i}.{p}" for i in (0, 2) for p in ("weight", "bias"))
+        assert net.stages["fc"] == tuple(f"model.classifier.{i}.{p}" for i in (0, 3) for p in ("weight", "bias"))
+        assert net.stages["head"] == tuple(f"model.classifier.6.{i}.{p}" for i in (0, 2) for p in ("weight", "bias"))
 
 
 class TestTogether:
@@ -240,3 +240,18 @@ class TestTogether:
         first, second = built(), built()
         assert first.keys() == second.keys()
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+class TestHeads:
+    def test_each_target_has_its_own(self) -> None:
+        net = small()
+        linear, mlp = Linear(name="linear", dropout=0.5), Mlp(name="mlp", sizes=(5,), activation="gelu")
+        net.set_targets(TWO, {"label": linear.build(net, TWO["label"]), "age": mlp.build(net, TWO["age"])})
+        assert isinstance(net.head, ftrun.Heads)
+        assert isinstance(net.head["label"], nn.Linear)
+        assert net.head["label"].dropout.p == 0.5
+        assert types(net.head["age"]) == ["Linear", "GELU", "Linear"]
+        assert {name: each.shape for name, each in net(torch.randn(2, 6)).items()} == {"label": (2, 3), "age": (2, 1)}
+
+    def test_linear_is_what_a_target_has_by_itself(self) -> None:
+        assert type(Linear(name="linear").build(small(), ONE["label"])) is nn.Linear

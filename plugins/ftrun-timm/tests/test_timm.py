@@ -3,6 +3,7 @@
 import copy
 import pickle
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,17 @@ def test_part_from_json():
     assert Timm.family == "model"
 
 
+@torch.no_grad()
+def check_levels(net: ftrun.Net, x: Tensor) -> None:
+    """The maps are from high resolution to low, and the last one is what the head is given."""
+    net.eval()
+    *_, last = maps = net.pyramid(x)
+    assert torch.equal(last, net.features(x))
+    assert [each.channels for each in net.levels] == [each.shape[1 if each.ndim == 4 else 2] for each in maps]
+    assert all(before.shape[2] >= 1.5 * after.shape[2] for before, after in pairwise(maps))
+    net.train()
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -130,18 +142,19 @@ def test_family(model: str, tmp_path: Path):
 
     features = net.features(x)
     assert features.ndim in (3, 4)
+    check_levels(net, x)
     assert net.pool(features).shape == (2, net.num_features)
     output = net(x)["label"]
     assert output.shape == (2, 7)
 
     output.square().sum().backward()
     stages = net.stages
-    assert sorted(sum(stages.values(), ())) == sorted(name for name, _ in net.model.named_parameters())
+    assert sorted(sum(stages.values(), ())) == sorted(name for name, _ in net.weights.named_parameters())
     assert next(iter(stages)) == "stem"
     assert [*stages][-1] == "head"
     assert len(stages) >= 4
     for stage in ("stem", "head"):
-        grads = [net.model.get_parameter(name).grad for name in stages[stage]]
+        grads = [net.get_parameter(name).grad for name in stages[stage]]
         assert all(grad.isfinite().all() for grad in grads if grad is not None)
         assert any(grad is not None and grad.any() for grad in grads)
 
@@ -167,7 +180,7 @@ def test_copies_are_independent_and_equal(model: str):
     with torch.no_grad():
         twin = copy.deepcopy(net)
         expected = net.head(net.embed(x))
-        net.model.get_parameter(net.stages["head"][0]).zero_()
+        net.get_parameter(net.stages["head"][0]).zero_()
         assert torch.equal(twin.head(twin.embed(x)), expected)
         assert not torch.equal(net.head(net.embed(x)), expected)
 
@@ -214,7 +227,7 @@ def test_stages_are_paths_of_modules():
 def test_a_layer_called_head_is_not_the_head():
     net = build("selecsls42", 64)
     assert [*net.stages][-2:] == ["neck", "head"]
-    assert net.stages["head"] == ("fc.weight", "fc.bias")
+    assert net.stages["head"] == ("model.fc.weight", "model.fc.bias")
 
 
 def test_models_without_stages_of_timm_get_one_for_each_block():
@@ -412,3 +425,12 @@ def test_no_network(tmp_path: Path):
         assert '"pretrained": false' in line
     assert "Connection refused" in first
     assert errors == ""
+
+
+def test_levels():
+    """A map of each resolution; of a transformer, tokens."""
+    assert build("resnet18", 64).levels == ((64, 2), (64, 4), (128, 8), (256, 16), (512, 32))
+    assert build("efficientnet_lite0", 64).levels[-2:] == ((112, 16), (1280, 32)), (
+        "the last one is behind the last layer"
+    )
+    assert build("vit_tiny_patch16_224", 32).levels == ((192, None),)

@@ -6,6 +6,7 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,18 @@ def images(net: ftrun.Net, batch: int = 2) -> Tensor:
     return torch.randn(batch, 3, *net.input.size)
 
 
+@torch.no_grad()
+def check_levels(net: ftrun.Net, x: Tensor) -> None:
+    """The maps are from high resolution to low, and the last one is what is pooled."""
+    net.eval()
+    *_, last = maps = net.pyramid(x)
+    assert torch.equal(last, net.features(x))
+    assert [each.channels for each in net.levels] == [each.shape[1 if each.ndim == 4 else 2] for each in maps]
+    assert all(before.shape[2] >= 1.5 * after.shape[2] for before, after in pairwise(maps))
+    assert len(maps) >= 3 or last.ndim == 3
+    net.train()
+
+
 def plain(model: str, net: ftrun.Net, **arguments: Any) -> nn.Module:
     """torchvision's own model, of the net's size."""
     if model.startswith("vit"):
@@ -141,22 +154,19 @@ def runs_as_the_library_does(model: str, net: ftrun.Net, library_s: Callable[...
 
     features = net.features(x)
     assert features.ndim == (3 if model.startswith("vit") else 4)
-    pooled = net.pool(features)
-    if net.embeds:
-        assert pooled.shape == (len(x), net.num_features)
-    else:
-        assert pooled.shape[1] == net.num_features
+    check_levels(net, x)
+    assert net.embed(x).shape[:2] == (len(x), net.num_features)
     output = net(x)["label"]
     assert output.shape == (len(x), 7)
 
     output.square().sum().backward()
     stages = net.stages
-    assert sorted(sum(stages.values(), ())) == sorted(name for name, _ in net.model.named_parameters())
+    assert sorted(sum(stages.values(), ())) == sorted(name for name, _ in net.weights.named_parameters())
     assert next(iter(stages)) == "stem"
     assert [*stages][-1] == "head"
     assert len(stages) >= 5
     for stage in ("stem", "head"):
-        grads = [net.model.get_parameter(name).grad for name in stages[stage]]
+        grads = [net.get_parameter(name).grad for name in stages[stage]]
         assert all(grad is not None and grad.isfinite().all() for grad in grads)
 
     save_file(net.model.state_dict(), file)
@@ -186,7 +196,7 @@ def test_copies_are_independent_and_equal(model: str):
     with torch.no_grad():
         twin = copy.deepcopy(net)
         expected = net.head(net.embed(x))
-        net.model.get_parameter(net.stages["stem"][0]).zero_()
+        net.get_parameter(net.stages["stem"][0]).zero_()
         assert torch.equal(twin.head(twin.embed(x)), expected)
         assert not torch.equal(net.head(net.embed(x)), expected)
 
@@ -204,7 +214,7 @@ def test_stages_group_layers_between_blocks_and_poolings():
         vgg = net_of(models.vgg11(weights=None), ftrun_inputs.ImageInput(size=(32, 32)))
     assert [*vgg.stages] == names
     last = build("densenet121", 32).stages["features.denseblock4"]
-    assert "features.norm5.weight" in last  # a norm belongs to the block before it
+    assert "model.features.norm5.weight" in last  # a norm belongs to the block before it
 
 
 class TestInput:

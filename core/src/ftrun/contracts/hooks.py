@@ -20,6 +20,7 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_targets": specs.Target,
     "ftrun_backbones": specs.Backbone,
     "ftrun_modifiers": specs.Modifier,
+    "ftrun_heads": specs.Head,
     "ftrun_augmentations": specs.Augmentation,
     "ftrun_losses": specs.Loss,
     "ftrun_objectives": specs.Objective,

@@ -107,7 +107,7 @@ class InputSpec(BaseModel):
         nothing of it learns, and nothing is saved with the weights: it is made anew from this input's fields. It runs
         in float32, without autocast. If a subclass has none, it is `prepare` as a module.
         """
-        from ftrun.contracts.net import Preparation
+        from ftrun.contracts.preparation import Preparation
 
         return Preparation(self)
 

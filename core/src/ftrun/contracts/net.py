@@ -1,28 +1,35 @@
 """The one shape of a network that modifiers, losses, caches and exporters see."""
 
-from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
-from urllib.parse import unquote
 
 from torch import Tensor, nn
 
-from ftrun.contracts.errors import did_you_mean
+from ftrun.contracts.errors import SpecError, did_you_mean
+from ftrun.contracts.heads import Heads, joined, width
 from ftrun.contracts.inputs import InputSpec
-from ftrun.contracts.specs import Part
+from ftrun.contracts.levels import Level, measured
+from ftrun.contracts.netroles import Takes
+from ftrun.contracts.part import Part
+from ftrun.contracts.stages import Staged
 from ftrun.contracts.targets import Target
 
 
-class Net(nn.Module):
-    """A pretrained network, taken apart: `forward(x)` is `outputs(embed(x))`, {target: output}.
+class Net(Staged):
+    """A pretrained network, taken apart: trunk, levels, neck, heads; `forward(x)` gives {target: output}.
 
-    features: model input -> [B, C, H, W] or [B, T, D]
+    features: model input -> [B, C, H, W] or [B, T, D], the last level
+    pyramid:  model input -> all levels, from high resolution to low; a net with more than the last one overrides it
     pool:     features    -> embedding [B, num_features]
-    head:     embedding   -> output [B, outputs], or {target: output} where there are several targets
+    head:     embedding   -> output [B, outputs], or {target: output} for several targets
+    neck:     levels      -> levels, if a modifier puts one there
+    heads:    levels      -> output, for targets whose `Head` takes something else than the embedding
 
     A backbone plugin subclasses this for the library that it stands for, and writes `features` and `pool`.
-    Everything with weights lives in `model`, the library's own module, under the library's own names, so that
-    `model.state_dict()` loads back into that library.
+    What has weights and comes from there lives in `model`, the library's own module, under the library's own names, so
+    that `model.state_dict()` loads back into that library; so does the head for the embedding. Neck and other heads are
+    beside it, see `beside`.
 
     model: the library's module
     input: how its inputs are prepared
@@ -58,6 +65,10 @@ class Net(nn.Module):
         self.pool_layers = tuple(pool_layers)
         self.embeds = embeds
         self.targets: dict[str, Target] = {}
+        self.neck: nn.Module | None = None
+        self.heads = Heads({})
+        self._takes: dict[str, Takes] = {}  # what the heads beside the model take, by target; they come last
+        self._levels: tuple[Level, ...] = ()
         self.parts: tuple[tuple[str, Part], ...] = ()
         """The parts that made it, each with its place in the spec: for messages."""
         self.notes: list[str] = []
@@ -73,8 +84,6 @@ class Net(nn.Module):
             if path not in known:
                 raise ValueError(f"stages: {stage}: {type(model).__name__} has no {path!r}.{did_you_mean(path, known)}")
         self._stage_paths = {name: tuple(paths) for name, paths in stages.items()}
-        self._learning: set[str] = set()  # parameters that may learn, once `freeze` has looked
-        self._frozen: list[nn.Module] = []
 
     @property
     def input(self) -> InputSpec:
@@ -94,6 +103,10 @@ class Net(nn.Module):
         """Model input, as `prepare` gives it -> [B, C, H, W] or [B, T, D]."""
         raise NotImplementedError
 
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Model input -> maps [B, C, H, W] from high resolution to low, the last of which is `features(x)`."""
+        return (self.features(x),)
+
     def pool(self, features: Tensor) -> Tensor:
         """Return what `features` gave -> embedding [B, num_features]."""
         raise NotImplementedError
@@ -109,10 +122,47 @@ class Net(nn.Module):
     def outputs(self, embedding: Tensor) -> dict[str, Tensor]:
         """Return {target: output [B, outputs]} from what `embed` gave; nothing for a net without targets."""
         output = self.head(embedding)
-        return output if isinstance(output, dict) else dict.fromkeys(self.targets, output)
+        return output if isinstance(output, dict) else dict.fromkeys(self.embedded_targets, output)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        return self.outputs(self.embed(x))
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        if not self._takes:
+            return self.outputs(self.embed(x))
+        several = self.neck is not None or "pyramid" in self._takes.values()
+        levels = self.pyramid(x) if several else (self.features(x),)
+        outputs: dict[str, Any] = {}
+        if self.embedded_targets:
+            outputs = self.outputs(self.pool(levels[-1]) if self.embeds else levels[-1])
+        if self.neck is not None:
+            levels = self.neck(levels)
+        for name, head in self.heads.items():
+            outputs[name] = head(levels if self._takes[name] == "pyramid" else levels[-1])
+        return {name: outputs[name] for name in self.targets}
+
+    @property
+    def embedded_targets(self) -> list[str]:
+        """The targets whose head takes the embedding, and is in `model`."""
+        return [name for name in self.targets if name not in self._takes]
+
+    @property
+    def beside(self) -> nn.ModuleDict:
+        """What has weights beside `model`: the heads that are not in it, and the neck."""
+        beside = self.weights
+        del beside["model"]
+        return beside
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Channels and stride of what heads beside the model are given, from high resolution to low.
+
+        They are found by running the net on an example of its input, once.
+        """
+        if not self._levels:
+            self._levels = measured(self)
+        return self._levels
+
+    def set_neck(self, neck: nn.Module) -> None:
+        """Put a module between levels and heads beside the model: a tuple of maps -> a tuple of maps."""
+        self.neck, self._levels = neck, ()
 
     def folded(self) -> Self:
         """Return a net that computes the same, without what was added for training alone, such as adapters.
@@ -153,131 +203,38 @@ class Net(nn.Module):
         """Put `head` (embedding [B, num_features] -> output) in the place of the present one."""
         self.model.set_submodule(self.head_path, head)
 
-    def set_targets(self, targets: Mapping[str, Target]) -> None:
-        """Give the net a fresh head for `targets`."""
+    def set_targets(
+        self,
+        targets: Mapping[str, Target],
+        heads: Mapping[str, nn.Module] | None = None,
+        takes: Mapping[str, Takes] | None = None,
+    ) -> None:
+        """Give the net fresh heads for `targets`.
+
+        heads: for targets whose head takes the embedding, by name; `new_output` for all if not given
+        takes: what the heads of the others take, by name: `add_head` puts these in
+        """
         self.targets = dict(targets)
-        self.replace_head(self.output_layer(self.num_features))
+        self.heads, self._takes = Heads({}), dict(takes or {})
+        if heads is None:
+            heads = {name: self.new_output(self.num_features, width(targets[name])) for name in self.embedded_targets}
+        self.replace_head(joined(heads))
+
+    def add_head(self, target: str, head: nn.Module) -> None:
+        """Put a head beside `model`, for one of the targets that `set_targets` was given in `takes`."""
+        self.heads[target] = head
 
     def output_layer(self, in_features: int) -> nn.Module:
-        """Return a fresh last layer for this net's targets, on [B, in_features]; for several targets, one for each."""
-        layers = {name: self.new_output(in_features, target.outputs) for name, target in self.targets.items()}
-        return next(iter(layers.values())) if len(layers) == 1 else Heads(layers)
+        """Return a fresh last layer, on [B, in_features], for the targets whose head takes the embedding.
+
+        For several targets, it is one for each. Raises SpecError where there is none.
+        """
+        names = self.embedded_targets
+        if self.targets and not names:
+            taken = " and ".join(sorted({*self._takes.values()}))
+            raise SpecError(f"no head of this net takes the embedding, but the {taken}.")
+        return joined({name: self.new_output(in_features, width(self.targets[name])) for name in names})
 
     def new_output(self, in_features: int, outputs: int) -> nn.Module:
         """Return a fresh layer [B, in_features] -> [B, outputs]: linear; a net with another head overrides this."""
         return nn.Linear(in_features, outputs)
-
-    @property
-    def stages(self) -> dict[str, tuple[str, ...]]:
-        """Ordered, input to output: {stage: names of its parameters in `model`}. Each parameter is in exactly one."""
-        by_stage: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
-        stage_of = self._stage_finder()
-        for parameter, _ in self.model.named_parameters():
-            stage = stage_of(parameter)
-            if stage is None:
-                raise ValueError(f"parameter {parameter!r} belongs to no stage of {type(self).__name__}")
-            by_stage[stage].append(parameter)
-        return {name: tuple(parameters) for name, parameters in by_stage.items() if parameters}
-
-    def _stage_finder(self) -> Callable[[str], str | None]:
-        """Return what finds the stage of a parameter or module of `model`; None for a module that has several in it."""
-        paths = {path: stage for stage, paths in self._stage_paths.items() for path in paths}
-        paths[self.head_path] = "head"
-
-        def stage_of(name: str) -> str | None:
-            while name not in paths and "." in name:
-                name = name.rpartition(".")[0]
-            return paths.get(name)
-
-        return stage_of
-
-    def freeze(self, stages: Collection[str], *, statistics: bool = False) -> None:
-        """Let exactly these stages be frozen: no gradient, evaluation mode, and so no change of a buffer either.
-
-        Where all but the head is, so is what belongs to no stage, such as dropout before the head.
-        A parameter that a modifier took the gradient from stays without one.
-
-        statistics: whether batch normalisation keeps, and computes with, its running statistics in the other stages
-            too, while its scale and shift learn. Not so in the head, which is fresh and has none worth keeping.
-        """
-        parameters = dict(self.model.named_parameters())
-        if not self._learning:
-            self._learning = {name for name, each in parameters.items() if each.requires_grad}
-        names = self.stages
-        learning = self._learning.difference(*(names.get(stage, ()) for stage in stages))
-        for name, parameter in parameters.items():
-            parameter.requires_grad_(name in learning)
-        only_head = names.keys() - {"head"} <= set(stages)
-        stage_of = self._stage_finder()
-        staged = [(stage_of(name), module) for name, module in self.model.named_modules()]
-        self._frozen = [
-            module
-            for stage, module in staged
-            if (stage != "head" if only_head else stage in stages)
-            or (statistics and has_statistics(module) and stage != "head")
-        ]
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        """As torch has it, but what is frozen stays in evaluation mode."""
-        super().train(mode)
-        self.preparation.eval()
-        for module in self._frozen:
-            module.training = False
-        return self
-
-
-def has_statistics(module: nn.Module) -> bool:
-    """Return whether it normalises by a batch's statistics in training, and by running ones in evaluation mode."""
-    return isinstance(getattr(module, "running_mean", None), Tensor)
-
-
-class Preparation(nn.Module):
-    """An input's `prepare` as a module."""
-
-    def __init__(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
-        super().__init__()
-        self.input = input
-
-    def forward(self, collated: Any) -> Any:
-        return self.input.prepare(collated)
-
-
-class Heads(nn.ModuleDict):
-    """A head for each of several targets, whatever they are called: embedding [B, D] -> {target: output}.
-
-    Its keys are the targets' names. In names of weights, what a module's name cannot hold is written as in addresses:
-    `a%2Eb` for the target `a.b`, and `%74ype` for `type`, which a module has as an attribute.
-    """
-
-    def forward(self, embedding: Tensor) -> dict[str, Tensor]:
-        return {name: head(embedding) for name, head in self.items()}
-
-    def __getitem__(self, key: str) -> nn.Module:
-        return super().__getitem__(_module_name(key))
-
-    def __setitem__(self, key: str, module: nn.Module) -> None:
-        super().__setitem__(_module_name(key), module)
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(_module_name(key))
-
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and _module_name(key) in self._modules
-
-    def __iter__(self) -> Iterator[str]:
-        return map(unquote, self._modules)
-
-    def keys(self) -> KeysView[str]:
-        """Return the targets' names."""
-        return dict(self.items()).keys()
-
-    def items(self) -> ItemsView[str, nn.Module]:
-        """(target's name, head) for each."""
-        return dict(zip(self, self.values(), strict=True)).items()
-
-
-def _module_name(target: str) -> str:
-    name = target.replace("%", "%25").replace(".", "%2E")
-    taken = hasattr(Heads, name) or name in vars(nn.Module())
-    return f"%{ord(name[0]):02X}{name[1:]}" if taken else name

@@ -5,17 +5,19 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
 from ftrun.contracts.data import Batch, Splits
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.geometry import Size, Warp
-from ftrun.contracts.inputs import InputSpec
-from ftrun.contracts.part import Fittable
+from ftrun.contracts.netroles import Backbone as Backbone
+from ftrun.contracts.netroles import Head as Head
+from ftrun.contracts.netroles import LinearHead as LinearHead
+from ftrun.contracts.netroles import Modifier as Modifier
 from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
 from ftrun.contracts.targets import Target as Target
@@ -24,9 +26,6 @@ from ftrun.contracts.training import Metric as Metric
 from ftrun.contracts.training import Objective as Objective
 from ftrun.contracts.training import Optimizer as Optimizer
 from ftrun.contracts.training import Scheduler as Scheduler
-
-if TYPE_CHECKING:
-    from ftrun.contracts.net import Net
 
 
 class Dataset(Part):
@@ -68,74 +67,6 @@ class Dataset(Part):
             return type(self).model_validate({**dict(self), **options})
         except ValidationError as error:
             raise SpecError(f"the dataset {self.name!r} cannot be had so: {error.errors()[0]['msg']}.") from None
-
-
-class Backbone(Fittable):
-    """A pretrained network.
-
-    input_type: the class of its nets' `input`: whose fields a spec's `input` may change, and which reads a saved one
-    any_size: whether all its nets take inputs of any size, such as maps that are not square
-    """
-
-    role = "backbone"
-    input_type: ClassVar[type[InputSpec]]
-    any_size: ClassVar[bool] = False
-
-    @abstractmethod
-    def build(self, overrides: Mapping[str, Any]) -> "Net":
-        """Return the pretrained net with the head that it came with; the core gives it the one that the targets need.
-
-        overrides: the fields of its input that the spec changes, to be applied with `InputSpec.changed`
-        """
-
-    def without_weights(self) -> Self:
-        """Return the same backbone, whose net has any weights: a resumed run has its own.
-
-        A part that fetches weights gives itself with the option that fetches none.
-        """
-        return self
-
-    @property
-    def base_model(self) -> str | None:
-        """What a model hub calls the pretrained weights, "timm/resnet18.a1_in1k"; None where it has none."""
-        return None
-
-    def library_code(self, net: "Net") -> str | None:
-        """Return Python that makes `net.model` anew, with random weights and no ftrun; None where there is none.
-
-        The last line is an expression, its value; imports come before it: "import timm\\ntimm.create_model(...)".
-        An exporter runs it, and takes it only where the net's weights fit into what it makes.
-
-        net: with the head that its targets need, and perhaps changed by modifiers
-        """
-        return None
-
-    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
-        """Return the net of a run that is resumed or opened again, with any weights.
-
-        A part whose architecture is in the saved input builds it from it, and fetches nothing.
-
-        saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
-
-        Raises FtrunError where it is not one of this backbone's.
-        """
-        net = self.without_weights().build(overrides)
-        net.set_input(type(net.input).restored(saved_input))
-        return net
-
-
-class Modifier(Fittable):
-    """A change to the net: another head, layers, convolutions instead of fully connected layers.
-
-    keeps_features: whether the net's features stay those of the pretrained weights
-    """
-
-    role = "modifier"
-    keeps_features: ClassVar[bool] = True
-
-    @abstractmethod
-    def build(self, net: "Net") -> "Net":
-        """Return the changed net, the same object or another, with its `targets`. Raises SpecError if it cannot be."""
 
 
 class Augmentation(Part):
@@ -234,6 +165,7 @@ ROLES: tuple[type[Part], ...] = (
     Target,
     Backbone,
     Modifier,
+    Head,
     Augmentation,
     Loss,
     Objective,

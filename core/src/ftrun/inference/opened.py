@@ -23,7 +23,7 @@ from ftrun.train.device import choose_device, if_here
 from ftrun.train.nets import build_net, compile_net
 from ftrun.train.tuning import ComputeFormat
 
-NET = ("backbone", "modifiers")
+NET = ("backbone", "modifiers", "head")
 """The keys of a spec whose parts a net is built from."""
 
 
@@ -101,7 +101,7 @@ def open_run(
     with _same_plugins(resolved, known):
         net = _built(spec, needed, about, best).to(where)
         setting.apply(net)
-        checkpoint.load_weights(best, net.model)
+        checkpoint.load_weights(best, net.model, net.beside)
     net.eval().requires_grad_(False)
     if compiled and spec.train.compile:
         compile_net(net, where)

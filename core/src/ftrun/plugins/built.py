@@ -76,7 +76,7 @@ def _modified(part: Part, made: Any) -> str:
     return _net(part, made)
 
 
-def _loss(part: Part, made: Any) -> str:
+def _module(part: Part, made: Any) -> str:
     from torch import nn
 
     if isinstance(made, nn.Module):
@@ -144,7 +144,8 @@ _CHECKS: dict[str, Callable[[Part, Any], str]] = {
     "augmentation": lambda part, made: (
         "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
     ),
-    "loss": _loss,
+    "head": _module,
+    "loss": _module,
     "objective": _objective,
     "optimizer": _optimizer,
     "scheduler": _scheduler,

@@ -12,7 +12,8 @@ import pluggy
 from ftrun.contracts import events, hooks
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.hooks import HOOKS, ROLE_OF_HOOK
-from ftrun.contracts.specs import Backbone, Exporter, Part
+from ftrun.contracts.netroles import Takes
+from ftrun.contracts.specs import Backbone, Exporter, Head, Part
 from ftrun.plugins.installed import Broken, as_broken, unmarked
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -101,6 +102,8 @@ def check_part(hook: str, part: Any) -> None:
         raise Broken(f"{part.__name__}: family is {part.family!r}, but it has no such option")
     if issubclass(part, Backbone) and not hasattr(part, "input_type"):
         raise Broken(f"{part.__name__} does not say what its nets take: give it `input_type`, an ftrun.InputSpec class")
+    if issubclass(part, Head) and part.takes not in get_args(Takes):
+        raise Broken(f"{part.__name__}: takes is {part.takes!r}, but it is one of {', '.join(get_args(Takes))}")
     if issubclass(part, Exporter) and not isinstance(getattr(part, "suffix", None), str):
         raise Broken(f'{part.__name__} does not say how its files end: give it `suffix = ".bin"`')
 

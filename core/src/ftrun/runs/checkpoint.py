@@ -1,6 +1,7 @@
 """Weights and training state as safetensors and JSON, with digests; synced, and renamed into place.
 
 model.safetensors  the net's weights, under their library's names
+heads.safetensors  the weights of its neck and of heads that are not in the library's own module, where it has such
 net.json           what rebuilds the net, its epoch and step, its val metrics, the state of the objective
 net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
 *.json, ...        what of the net's input is too large for net.json, which names it in `input_files`
@@ -14,7 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,10 +31,10 @@ from ftrun.data.files import put_in_place, sync, writing
 from ftrun.runs.packing import pack, unpack
 from ftrun.spec.specfile import is_text
 
-MODEL, NET, MANIFEST = "model.safetensors", "net.json", "manifest.json"
+MODEL, HEADS, NET, MANIFEST = "model.safetensors", "heads.safetensors", "net.json", "manifest.json"
 NET_TENSORS = "net.safetensors"
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
-_OURS = (MODEL, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
+_OURS = (MODEL, HEADS, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
 
 T = TypeVar("T")
 
@@ -66,12 +67,14 @@ def save(
     description: Mapping[str, Any],
     state: Mapping[str, Any] | None = None,
     *,
+    heads: nn.Module | None = None,
     objective: Mapping[str, Any] | None = None,
     input_files: Mapping[str, str] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
+    heads: what the net has beside `model`, `Net.beside`
     description: what net.json holds; a number that is not finite is null
     state, objective: tensors, numbers, text, lists and dicts, as `pack` takes them
     input_files: texts that are kept as files beside it, by the name of the file
@@ -85,7 +88,10 @@ def save(
         try:
             for name, text in (input_files or {}).items():
                 (temporary / name).write_bytes(text.encode())  # its line ends are its own
-            _write(temporary, model, description, objective, state)
+            save_model(model, str(temporary / MODEL))
+            if heads is not None and heads.state_dict():
+                save_model(heads, str(temporary / HEADS))
+            _write(temporary, description, objective, state)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
             raise
@@ -96,12 +102,10 @@ def save(
 
 def _write(
     folder: Path,
-    model: nn.Module,
     description: Mapping[str, Any],
     objective: Mapping[str, Any] | None,
     state: Mapping[str, Any] | None,
 ) -> None:
-    save_model(model, str(folder / MODEL))
     net_tensors: dict[str, Tensor] = {}
     packed = {}
     if objective is not None:
@@ -203,11 +207,13 @@ def _read_net(path: Path) -> dict[str, Any]:
     return {**net, "epoch": int(net["epoch"]), "val": dict(net["val"])}
 
 
-def load_weights(folder: Path, model: nn.Module) -> None:
-    """Put a checkpoint's weights into `model`. Raises Damaged."""
-    verify(folder)
-    device = str(next(model.parameters()).device)
-    _read(folder / MODEL, lambda path: load_model(model, path, device=device))
+def load_weights(folder: Path, model: nn.Module, heads: nn.Module | None = None) -> None:
+    """Put a checkpoint's weights into `model` and, where it has any, `heads`. Raises Damaged."""
+    into = {MODEL: model} if heads is None or not heads.state_dict() else {MODEL: model, HEADS: heads}
+    verify(folder, *into)
+    for name, module in into.items():
+        device = str(next(module.parameters()).device)
+        _read(folder / name, partial(load_model, module, device=device))
 
 
 def load_objective(folder: Path, load: Callable[[dict[str, Any]], None]) -> None:
@@ -228,10 +234,9 @@ def _unpacked(folder: Path, key: str) -> dict[str, Any]:
     return _read(folder / NET, lambda path: dict(unpack(_read_json(path)[key], tensors)))
 
 
-def load_tensors(folder: Path) -> dict[str, Tensor]:
-    """Return a checkpoint's weights by name, on the CPU. Raises Damaged."""
-    verify(folder)
-    return _read(folder / MODEL, load_file)
+def load_tensors(folder: Path, name: str = MODEL) -> dict[str, Tensor]:
+    """Return a checkpoint's weights by name, on the CPU; nothing where it has no file of that name. Raises Damaged."""
+    return _read(folder / name, load_file) if name in verify(folder) else {}
 
 
 def load_state(folder: Path) -> dict[str, Any]:

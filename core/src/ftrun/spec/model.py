@@ -132,7 +132,7 @@ def _model(
             one = one | Annotated[dict.__class_getitem__((str, one)), _ByTarget()]
         elif mapped and slot.key in mapped:
             one = dict.__class_getitem__((str, one))
-        elif slot.key in optional or not RunSpec.model_fields[slot.key].is_required():
+        if not slot.many and (slot.key in optional or not RunSpec.model_fields[slot.key].is_required()):
             one = one | None
         fields[slot.key] = _retyped(slot.key, one, optional=slot.key in optional)
     fields["input"] = _retyped("input", overrides | None)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from ftrun.contracts import specs
 from ftrun.contracts.specs import Part
+from ftrun.contracts.targets import Target
 from ftrun.spec.trainspec import _STRICT, Train
 
 
@@ -29,6 +30,10 @@ class RunSpec(BaseModel):
         None, description="Overrides of how inputs are prepared; the backbone's own way if not given."
     )
     modifiers: tuple[specs.Modifier, ...] = Field((), description="Changes to the net, in order.")
+    head: specs.Head | Mapping[str, specs.Head] | None = Field(
+        None,
+        description="What turns features into outputs, each target's own kind if not given; {target: head} for some.",
+    )
     augment: tuple[specs.Augmentation, ...] = Field((), description="Random changes of training inputs, in order.")
     loss: specs.Loss | Mapping[str, specs.Loss] | None = Field(
         description="How far outputs are from the truth; with several targets, {target: loss} where they differ. "
@@ -69,6 +74,13 @@ class RunSpec(BaseModel):
         loss = self.loss[target] if isinstance(self.loss, Mapping) else self.loss
         assert loss is not None
         return loss
+
+    def head_of(self, name: str, target: Target) -> tuple[str, specs.Head]:
+        """Return the head for one of the dataset's targets, with its place in the spec."""
+        if isinstance(self.head, Mapping):
+            head = self.head.get(name)
+            return f"head.{name}", head or target.default_head()
+        return "head", self.head or target.default_head()
 
     def resolved(self) -> dict[str, Any]:
         """Return the spec with every default, as JSON values."""
@@ -114,6 +126,7 @@ SLOTS = (
     Slot("dataset", specs.Dataset),
     Slot("backbone", specs.Backbone),
     Slot("modifiers", specs.Modifier, many=True),
+    Slot("head", specs.Head, by_target=True),
     Slot("augment", specs.Augmentation, many=True),
     Slot("loss", specs.Loss, by_target=True),
     Slot("objective", specs.Objective),

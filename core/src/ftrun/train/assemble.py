@@ -11,7 +11,7 @@ from ftrun.contracts.data import Splits
 from ftrun.contracts.errors import SpecError, did_you_mean, located
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.specs import Loss, Metric
+from ftrun.contracts.specs import Head, Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
@@ -187,7 +187,7 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
     """Raise SpecError where a loss or a metric does not work on what the dataset asks for."""
-    by_name = {"loss": spec.loss, "train.loss_weights": spec.train.loss_weights}
+    by_name = {"loss": spec.loss, "head": spec.head, "train.loss_weights": spec.train.loss_weights}
     for where, value in by_name.items():
         unknown = [name for name in value if name not in targets] if isinstance(value, Mapping) else []
         if unknown:
@@ -197,6 +197,9 @@ def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
                 where=f"{where}.{unknown[0]}",
             )
     for name, target in targets.items():
+        where, head = spec.head_of(name, target)
+        if target.kind not in head.kinds:
+            raise SpecError(_mismatch(head, name, target.kind), where=where)
         if spec.loss is None:
             continue
         if isinstance(spec.loss, Mapping) and name not in spec.loss:
@@ -214,5 +217,5 @@ def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
 _HINT = ' Give each target its own: {"target": "loss", ...}.'
 
 
-def _mismatch(part: Loss | Metric, target: str, kind: str) -> str:
+def _mismatch(part: Head | Loss | Metric, target: str, kind: str) -> str:
     return f"{part.name!r} works on {' and '.join(part.kinds)}, but the dataset's target {target!r} has {kind}."

@@ -41,7 +41,8 @@ class Average:
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor of the average, by name."""
-        return dict((*self.net.model.named_parameters(), *self.net.model.named_buffers()))
+        weights = self.net.weights
+        return dict((*weights.named_parameters(), *weights.named_buffers()))
 
     @torch.no_grad()
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -58,7 +59,7 @@ def _places(net: Net, floating: bool) -> list[tuple[dict[str, Any], str]]:
     floating: whether those of floating-point numbers are wanted, or those of other values
     """
     places: dict[Tensor, tuple[dict[str, Any], str]] = {}
-    for module in net.model.modules():
+    for module in net.weights.modules():
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
                 if tensor is not None and tensor.is_floating_point() == floating:

@@ -49,8 +49,9 @@ class Embeddings:
     ) -> Loader | None:
         """Batches of embeddings of train or val in `epoch` (from 1), where its inputs are those of other epochs too.
 
-        None where something but the head learns, where the objective takes none, where inputs are augmented anew in
-        each epoch, where the data cannot be told from other data, and where there is no room for them.
+        None where a head takes something else than the embedding, where something but the head learns, where the
+        objective takes none, where inputs are augmented anew in each epoch, where the data cannot be told from other
+        data, and where there is no room for them.
 
         portions: make the forward passes
         """
@@ -84,7 +85,7 @@ class Embeddings:
     ) -> Loader | None:
         """epoch: the one whose augmentation is to be seen; None for none."""
         source = self._fingerprint(job, name)
-        if source is None:
+        if source is None or net.heads:
             return None
         depends = [portions.size, *self._depends(job, net, name, epoch)]
         key = key_of(depends)

@@ -140,8 +140,8 @@ def may_go_back(went_back: int, reason: str) -> None:
 def _largest_gradient(learner: Learner) -> str:
     """Name and norm of the gradient that is largest; one that is not finite counts as larger than any that is."""
     norms = {
-        name: float(parameter.grad.float().norm())
-        for name, parameter in learner.net.model.named_parameters()
+        name.removeprefix("model."): float(parameter.grad.float().norm())
+        for name, parameter in learner.net.named_parameters()
         if parameter.grad is not None
     }
     if not norms:

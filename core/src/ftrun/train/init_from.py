@@ -48,10 +48,12 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
     SpecError where nothing fits.
     """
     saved = checkpoint.load_net(folder)
-    tensors, notes = net.remap_weights(checkpoint.load_tensors(folder), saved.get("input") or {})
+    library, notes = net.remap_weights(checkpoint.load_tensors(folder), saved.get("input") or {})
+    tensors = {f"model.{name}": tensor for name, tensor in library.items()}
+    tensors |= checkpoint.load_tensors(folder, checkpoint.HEADS)
     targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
-    head = f"{net.head_path}." if saved.get("targets") != targets else None
-    own = net.model.state_dict()
+    other_targets = saved.get("targets") != targets
+    own = net.weights.state_dict()
     loaded: list[str] = []
     new: dict[str, str] = {}
     with torch.no_grad():
@@ -59,14 +61,14 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
             if name not in tensors:
                 if not any(tensor.data_ptr() == own[each].data_ptr() for each in loaded):  # tied weights are saved once
                     new[name] = "not there"
-            elif head is not None and name.startswith(head):
+            elif other_targets and net.in_head(name):
                 new[name] = "there for other classes"
             elif tensors[name].shape != tensor.shape:
                 new[name] = f"{list(tensors[name].shape)} there, {list(tensor.shape)} here"
             else:
                 tensor.copy_(tensors[name])
                 loaded.append(name)
-    if not any(name in loaded for name, _ in net.model.named_parameters()):
+    if not any(name in loaded for name, _ in net.weights.named_parameters()):
         backbone = saved.get("backbone") or {}
         raise SpecError(
             f"--init-from {folder}: none of its {len(tensors)} tensors fits this net. It is of the backbone "
@@ -84,7 +86,8 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
 
 
 def _listed(what: str, names: list[str]) -> list[str]:
-    shown = names[:_LISTED] + ([f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else [])
+    shown = [name.removeprefix("model.") for name in names[:_LISTED]]
+    shown += [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
     return [f"  {what}: {name}" for name in shown]
 
 

@@ -41,7 +41,7 @@ def _layers(net: Net) -> str:
     lines = [
         f"{name} {type(module).__module__}.{type(module).__qualname__} {module.extra_repr()}"
         for name, module in net.named_modules()
-        if not _in_head(net, name)
+        if not net.in_head(name)
     ]
     return "\n".join(lines)
 
@@ -51,12 +51,8 @@ def _tensors(net: Net) -> Iterator[tuple[str, Tensor]]:
     for path, module in net.named_modules():
         plain = {name: value for name, value in vars(module).items() if isinstance(value, Tensor)}
         for name, tensor in {**module._parameters, **module._buffers, **plain}.items():
-            if tensor is not None and not _in_head(net, f"{path}.{name}"):
+            if tensor is not None and not net.in_head(f"{path}.{name}"):
                 yield f"{path}.{name}", tensor
-
-
-def _in_head(net: Net, name: str) -> bool:
-    return f"{name}.".startswith(f"model.{net.head_path}.")
 
 
 def _as_it_lies(tensor: Tensor) -> Tensor:

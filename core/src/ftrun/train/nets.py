@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from ftrun.contracts.data import Split
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net
-from ftrun.contracts.specs import Backbone, Modifier
+from ftrun.contracts.netroles import Backbone, Head, LinearHead, Modifier, Takes
 from ftrun.contracts.targets import Target
 from ftrun.plugins.building import build, inside, misbuilt
 from ftrun.runs import checkpoint
@@ -23,7 +24,7 @@ def build_net(
     saved_input: Mapping[str, Any] | None = None,
     train: Split | None = None,
 ) -> Net:
-    """The backbone with a fresh head for the targets, changed by the modifiers in order.
+    """The backbone with fresh heads for the targets, changed by the modifiers in order.
 
     saved_input: how inputs were prepared in the run whose weights the net will get
     train: what backbone and modifiers may look at where there is no saved input
@@ -36,10 +37,43 @@ def build_net(
     with inside(spec.backbone, "backbone"):
         if new and train is not None:
             spec.backbone.fit(net, train)
-        net.set_targets(targets)
+    heads = {name: spec.head_of(name, target) for name, target in targets.items()}
+    takes = {name: head.takes for name, (_, head) in heads.items() if head.takes != "embedding"}
+    embedded = {name: _head(net, targets[name], *heads[name]) for name in heads if name not in takes}
+    with inside(spec.backbone, "backbone"):
+        net.set_targets(targets, embedded, takes)
     net = modified(spec, net, train if new else None)
+    for name in takes:  # what they take is as the modifiers have made it
+        net.add_head(name, _head(net, targets[name], *heads[name]))
     checkpoint.check_kept(net.input)
     return net
+
+
+def _head(net: Net, target: Target, where: str, head: Head) -> nn.Module:
+    _check_takes(net, where, head)
+    made: nn.Module = build(head, where, net, target)
+    return made
+
+
+def _check_takes(net: Net, where: str, head: Head) -> None:
+    """Raise SpecError where the net does not give what the head takes."""
+    given = ""
+    if head.takes == "embedding":
+        given = "" if net.embeds or isinstance(head, LinearHead) else "hands its head a map, which is convolutional"
+    elif (net.levels[-1].stride is None) != (head.takes == "tokens"):
+        given = "gives a map" if head.takes == "tokens" else "gives tokens"
+    elif head.takes == "pyramid" and len(net.levels) == 1:
+        given = "gives one level alone"
+    if given:
+        raise SpecError(f"{head.name!r} takes {_TAKEN[head.takes]}, but this net {given}.", where=where)
+
+
+_TAKEN: Mapping[Takes, str] = {
+    "embedding": "an embedding [B, D]",
+    "map": "a map [B, C, H, W]",
+    "tokens": "tokens [B, T, D]",
+    "pyramid": "maps of several resolutions",
+}
 
 
 def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
@@ -54,7 +88,7 @@ def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
         if train is not None:
             with inside(modifier, where):
                 modifier.fit(net, train)
-    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier))
+    net.parts = tuple((where, part) for where, part in spec.parts() if isinstance(part, Backbone | Modifier | Head))
     return net
 
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
-from ftrun.contracts.net import Net, has_statistics
+from ftrun.contracts.net import Net
+from ftrun.contracts.stages import has_statistics
 from ftrun.spec.trainspec import Train
 from ftrun.train.phases import only_head
 
@@ -71,16 +72,15 @@ def _would_learn_from_one(net: Net, train: Train, norms: Sequence[Norm]) -> str 
     """A layer of batch normalisation that is in training mode in some phase."""
     phases = zip(train.each_phase, norms, strict=True)
     trains = any(norm == "train" and not only_head(net, phase) for phase, norm in phases)
-    for name, module in net.model.named_modules():
-        if has_statistics(module) and (trains or f"{name}.".startswith(f"{net.head_path}.")):
-            return str(name)
+    for name, module in net.named_modules():
+        if has_statistics(module) and (trains or net.in_head(name)):
+            return str(name).removeprefix("model.")
     return None
 
 
 def _is_pretrained(net: Net) -> bool:
     """Whether there are statistics before the head, and none is still what it was made as: mean 0, variance 1."""
-    head = set(net.head.modules())
-    layers = [layer for layer in net.modules() if has_statistics(layer) and layer not in head]
+    layers = [layer for name, layer in net.named_modules() if has_statistics(layer) and not net.in_head(name)]
     statistics = [(layer.get_buffer("running_mean"), layer.get_buffer("running_var")) for layer in layers]
     return bool(layers) and all(bool(mean.any()) or bool((variance != 1).any()) for mean, variance in statistics)
 

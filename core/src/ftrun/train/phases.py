@@ -6,7 +6,8 @@ from itertools import accumulate
 from typing import Any
 
 from ftrun.contracts.errors import SpecError, did_you_mean
-from ftrun.contracts.net import Net, has_statistics
+from ftrun.contracts.net import Net
+from ftrun.contracts.stages import has_statistics
 from ftrun.contracts.targets import Classes
 from ftrun.plugins.building import build, inside
 from ftrun.spec.runspec import RunSpec
@@ -58,13 +59,13 @@ class Plan:
         for stage, names in stages.items():
             course = tuple(phase[stage] for phase in self.phases)
             for name in names:
-                spared = not decays_vectors and net.model.get_parameter(name).ndim < 2
+                spared = not decays_vectors and net.get_parameter(name).ndim < 2
                 self._groups.setdefault((course, spared), []).append(name)
 
     def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
         """Every parameter of the net, as torch's optimizers take them."""
         groups: list[dict[str, Any]] = [
-            {"params": [net.model.get_parameter(name) for name in names], **({"weight_decay": 0.0} if spared else {})}
+            {"params": [net.get_parameter(name) for name in names], **({"weight_decay": 0.0} if spared else {})}
             for (_, spared), names in self._groups.items()
         ]
         return groups + ([{"params": self._extra, "weight_decay": 0.0}] if self._extra else [])
@@ -86,14 +87,15 @@ class Plan:
         """Whether every stage but the head is frozen."""
         return all(stage.frozen for name, stage in self.phases[self.number(epoch)].items() if name != "head")
 
-    def work(self, train: int, val: int, *, augmented: bool) -> Work:
+    def work(self, train: int, val: int, *, augmented: bool, embeds: bool = True) -> Work:
         """Return what the run does with its net, where train and val have so many batches.
 
         augmented: whether an epoch sees other inputs than the one before
+        embeds: whether embeddings can stand for the inputs of a frozen net
         """
         training, inference, first = 0, 0, 1
         for end, views in zip(self.ends, self._views, strict=True):
-            epochs, kept = end - first + 1, views or not augmented  # embeddings
+            epochs, kept = end - first + 1, embeds and (views or not augmented)  # embeddings
             if not self.only_head(end):
                 training, inference = training + epochs * train, inference + epochs * val
             elif kept:
@@ -139,7 +141,7 @@ class Plan:
         epochs = [f"epoch {a}" if a == b else f"epochs {a}-{b}" for a, b in zip(starts, self.ends, strict=False)]
         rows = [["stage", "parameters", *epochs]]
         for stage, names in net.stages.items():
-            count = sum(net.model.get_parameter(name).numel() for name in names)
+            count = sum(net.get_parameter(name).numel() for name in names)
             shown = "by the dataset" if stage == "head" else f"{count:,}"
             phases = [phase[stage] for phase in self.phases]
             rows.append([stage, shown, *("frozen" if each.frozen else f"{lr * each.rate:.3g}" for each in phases)])

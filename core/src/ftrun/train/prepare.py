@@ -34,7 +34,8 @@ def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> 
     learner, feed, engine = job.learner, job.feed, job.engine
     learner.plan.enter_epoch(learner.net, learner.plan.widest_phase)
     train, val = (feed.loaders[name].steps(1) for name in ("train", "val"))
-    work = learner.plan.work(train, val, augmented=bool(feed.ready.augmenter))
+    embeds = not learner.net.heads
+    work = learner.plan.work(train, val, augmented=bool(feed.ready.augmenter), embeds=embeds)
     first = feed.loaders["train"].sample
     measured_on = learner.net, learner.objective, work, first, feed.ready, engine.device, engine.graphs
     job.compute_in(tuning.choose(job.spec.train, *measured_on, say, signals.check))

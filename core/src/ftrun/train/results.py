@@ -21,7 +21,8 @@ def write_results(
 ) -> dict[str, Any]:
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     best = folder.checkpoints / "best"
-    checkpoint.load_weights(best, job.learner.evaluated_net.model)
+    net = job.learner.evaluated_net
+    checkpoint.load_weights(best, net.model, net.beside)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     restore_objective(best, job.learner.objective, job.engine.device)
     began = perf_counter()

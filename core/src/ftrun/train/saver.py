@@ -84,6 +84,7 @@ class Saver:
         return {
             "folder": self.folder.checkpoints / "best",
             "model": self.job.learner.evaluated_net.model,
+            "heads": self.job.learner.evaluated_net.beside,
             "description": describe(self.job, progress, progress.best_val),
             "objective": state_of(self.job.learner.objective),
             "input_files": input_files(self.job),
@@ -96,6 +97,7 @@ class Saver:
         return {
             "folder": self.folder.checkpoints / "last",
             "model": self.job.learner.net.model,
+            "heads": self.job.learner.net.beside,
             "description": describe(self.job, progress, {}),
             "state": {
                 "progress": asdict(progress),
@@ -133,6 +135,7 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
     return {
         "backbone": spec["backbone"],
         "modifiers": spec["modifiers"],
+        "head": spec["head"],
         "input": job.learner.net.input.model_dump(mode="json"),
         "input_files": job.learner.net.input.kept_in_files,
         "targets": {name: target.model_dump(mode="json") for name, target in job.learner.net.targets.items()},
@@ -189,7 +192,7 @@ def _restore(job: Job, path: Path) -> Progress:
     state = checkpoint.load_state(path)
     try:
         progress = TypeAdapter(Progress).validate_python(state["progress"])
-        checkpoint.load_weights(path, job.learner.net.model)
+        checkpoint.load_weights(path, job.learner.net.model, job.learner.net.beside)
         checkpoint.load_optimizer(job.learner.optimizer, state["optimizer"])
         if job.learner.average:
             job.learner.average.load_state(state["average"])

@@ -228,7 +228,7 @@ def _step(
 @torch.no_grad()
 def _embed(net: Net, batch: Batch, device: torch.device, setting: ComputeFormat) -> None:
     with setting.autocast(device):
-        net.pool(net.features(batch.inputs))
+        net.embed(batch.inputs)
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 

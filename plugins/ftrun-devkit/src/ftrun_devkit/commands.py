@@ -42,7 +42,9 @@ def new_plugin(role: str, name: str, into: Path) -> None:
     help="Options to try a part with: my-data.path=photos.",
 )
 @click.option("--input", "input_", metavar="JSON", help='What a spec would say as `input`: {"size": 64}.')
-@click.option("--backbone", default="tiny-net", show_default=True, help="What modifiers and exporters are tried on.")
+@click.option(
+    "--backbone", default="tiny-net", show_default=True, help="Modifiers, heads and exporters are tried on it."
+)
 @AS_JSON
 def check_plugin(name: str, options: tuple[str, ...], input_: str | None, backbone: str, as_json: bool) -> None:
     """Check that the plugin NAME, an installed distribution or its module, keeps ftrun's contract.

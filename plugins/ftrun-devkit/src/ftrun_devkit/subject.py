@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Classes, Command, InputSpec, Labels, Modifier, Part, Target, Values
+from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_names
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
@@ -67,7 +67,7 @@ class Subject:
     """One part under test.
 
     options: what a spec would say of it; input: what a spec's `input` would say, for backbones
-    backbone: the part that modifiers and exporters are tried on, as in a spec
+    backbone: the part that modifiers, heads and exporters are tried on, as in a spec
     installed: the plugins that its runs and companions come from
     """
 
@@ -111,17 +111,32 @@ class Subject:
         """The backbone of `host`."""
         return self.checked({"backbone": self.backbone}).backbone
 
-    def net(self, place: Path, seed: int = 0, **options: Any) -> "Net":
-        """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`."""
+    def net(self, place: Path, seed: int = 0, *, target: Target | None = None, **options: Any) -> "Net":
+        """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`.
+
+        target: another one, for a head
+        """
         import torch
 
         torch.manual_seed(seed)
         if self.part.role == "backbone":
             return self._fitted(self.make(place, **options))
         part = self.make(place, **options)
+        if self.part.role == "head":
+            return self.headed(part, self.host(), target or target_of("classes"))
         changed: Net = part.build(self.host())
         _fit(part, changed)
         return changed
+
+    @staticmethod
+    def headed(head: Any, net: "Net", target: Target) -> "Net":
+        """The net with this head for one target, `label`."""
+        if head.takes == "embedding":
+            net.set_targets({"label": target}, {"label": head.build(net, target)})
+        else:
+            net.set_targets({"label": target}, {}, {"label": head.takes})
+            net.add_head("label", head.build(net, target))
+        return net
 
     def seen(self, place: Path) -> "Net":
         """Return `net(place)` in evaluation mode, made once: for properties that look at it and change nothing."""
@@ -160,9 +175,9 @@ class Subject:
         slot = next(slot for slot in SLOTS if slot.role.role == self.part.role)  # exporters and hubs have none
         own = self.in_spec(place)
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
-        if self.part.role == "modifier":
+        if self.part.role in ("modifier", "head"):
             spec["backbone"] = self.backbone
-        if self.part.role in ("backbone", "modifier") and self.input:
+        if self.part.role in ("backbone", "modifier", "head") and self.input:
             spec["input"] = dict(self.input)
         return {**self._data, **spec}
 
@@ -176,7 +191,7 @@ class Subject:
         """What the net takes: that of the backbone under test, or of the one beneath a modifier."""
         if issubclass(self.part, Backbone):
             return self.part.input_type
-        if not issubclass(self.part, Modifier):
+        if not issubclass(self.part, Modifier | Head):
             return ImageInput
         given = self.backbone["name"] if isinstance(self.backbone, Mapping) else self.backbone.partition("/")[0]
         part = catalogue_with(self._plugins).parts("backbone").get(given)

@@ -14,8 +14,8 @@ Holds = Callable[[Any, Path], None]
 
 _ROLES = tuple(role.role for role in ROLE_OF_HOOK.values())
 _MODULES = (
-    "part", "dataset", "net", "backbone", "modifier", "augmentation", "training", "metric", "observer", "exporter",
-    "hub", "target", "command",
+    "part", "dataset", "net", "backbone", "modifier", "head", "augmentation", "training", "metric", "observer",
+    "exporter", "hub", "target", "command",
 )  # fmt: skip
 _PROPERTIES: dict[str, list["Property"]] = {role: [] for role in (*_ROLES, CommandSubject.role)}
 
@@ -157,7 +157,7 @@ def check_plugin(
     options: {part's name: its options}, for parts whose defaults do not do: those that need data on disk, or would
         download weights. In place of options it may be a function that makes them, given a folder to put data in.
     input: a spec's `input`, such as {"size": 64}, to make backbones quicker
-    backbone: the part that modifiers and exporters are tried on, as a spec names it
+    backbone: the part that modifiers, heads and exporters are tried on, as a spec names it
     parts: names of the parts to check, if not all and the commands too: sizes that are slow to build may have a test of
         their own
     """

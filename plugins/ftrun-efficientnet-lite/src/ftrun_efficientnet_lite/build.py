@@ -19,6 +19,10 @@ class EfficientNetLiteNet(ftrun.Net):
     def features(self, x: Tensor) -> Tensor:
         return self.model.forward_features(x)
 
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        last, maps = self.model.forward_intermediates(x)
+        return ftrun.distinct_levels([*maps, last])
+
     def pool(self, features: Tensor) -> Tensor:
         return self.model.forward_head(features, pre_logits=True)
 

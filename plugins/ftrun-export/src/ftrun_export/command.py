@@ -8,7 +8,7 @@ import click
 import ftrun
 from ftrun.commands import AS_JSON, OTHER_DATA, PATH, RUN, TRUST, answer
 
-_NET = ("backbone", "modifiers")
+_NET = ("backbone", "modifiers", "head")
 """The keys of a spec whose parts a net is built from."""
 
 

@@ -46,7 +46,7 @@ def check_finished(run: Run) -> None:
 
 def files(run: Run) -> dict[str, Path]:
     """Return what of a finished run goes to a hub, by its name there."""
-    with_weights = {name: f"checkpoints/best/{name}" for name in _input_files(run)}
+    with_weights = {name: f"checkpoints/best/{name}" for name in ("heads.safetensors", *_input_files(run))}
     paths = {name: run.folder / path for name, path in {**_FILES, **with_weights}.items()}
     present = {name: path for name, path in paths.items() if path.is_file()}
     exports = run.folder / _EXPORTS

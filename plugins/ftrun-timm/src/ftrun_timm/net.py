@@ -33,6 +33,7 @@ class TimmNet(ftrun.Net):
             model.set_submodule(head_path, _flat_head(model.get_submodule(head_path)))
             super().__init__(model, input=input, num_features=0, head_path=head_path, stages=_stages(model, head_path))
             self._channels_last = raw_features.ndim == 4 and getattr(model, "output_fmt", None) == "NHWC"
+            self._has_maps = raw_features.ndim == 4
             self._before_head = tuple(before_head)
             self._check(images, expected)
             features = self.features(images)
@@ -43,6 +44,13 @@ class TimmNet(ftrun.Net):
     def features(self, x: Tensor) -> Tensor:
         features = self.model.forward_features(x)
         return features.permute(0, 3, 1, 2) if self._channels_last else features
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        """A map for each resolution, by timm's `forward_intermediates`; the last level alone of models without it."""
+        if not (self._has_maps and hasattr(self.model, "forward_intermediates")):
+            return super().pyramid(x)
+        last, maps = self.model.forward_intermediates(x, output_fmt="NCHW")
+        return ftrun.distinct_levels([*maps, last.permute(0, 3, 1, 2) if self._channels_last else last])
 
     def pool(self, features: Tensor) -> Tensor:
         if self._channels_last:

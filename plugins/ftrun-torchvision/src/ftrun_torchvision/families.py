@@ -1,6 +1,6 @@
 """What the families of torchvision's models are made of, and the nets that run them in ftrun's three steps."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -78,6 +78,9 @@ class TorchvisionNet(ftrun.Net):
     def features(self, x: Tensor) -> Tensor:
         return self._run(self._trunk, x)
 
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        return ftrun.distinct_levels(self._each(self._trunk, x))
+
     def pool(self, features: Tensor) -> Tensor:
         return self._run(self.pool_layers, features).flatten(1)
 
@@ -85,11 +88,17 @@ class TorchvisionNet(ftrun.Net):
         return nn.Linear(in_features, outputs, bias=self._has_bias)
 
     def _run(self, paths: Iterable[str], x: Tensor) -> Tensor:
+        for output in self._each(paths, x):
+            x = output
+        return x
+
+    def _each(self, paths: Iterable[str], x: Tensor) -> Iterator[Tensor]:
+        """Yield what comes out of each layer, one after the other."""
         for path in paths:
             layer = self.model.get_submodule(path)
             linear = isinstance(getattr(layer, "base_layer", layer), nn.Linear)  # adapters wrap a layer
             x = layer(x.flatten(1) if linear else x)
-        return x
+            yield x
 
     @staticmethod
     def _stages(model: nn.Module, paths: Iterable[str]) -> dict[str, list[str]]:
@@ -127,8 +136,19 @@ class SqueezeNet(TorchvisionNet):
         return nn.Sequential(nn.Dropout(), convolution, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class SwinTransformer(TorchvisionNet):
+    """Its maps are [B, H, W, C] up to the last layer of its trunk, which turns them."""
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        *maps, last = self._each(self._trunk, x)
+        return ftrun.distinct_levels([*(each.permute(0, 3, 1, 2) for each in maps), last])
+
+
 class VisionTransformer(TorchvisionNet):
     """Tokens [B, 1 + patches, D], the class token first; the embedding is that one."""
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (self.features(x),)
 
     def features(self, x: Tensor) -> Tensor:
         patches = self.model.conv_proj(x).flatten(2).transpose(1, 2)
@@ -153,7 +173,11 @@ class MNASNet(models.MNASNet):
         super()._load_from_state_dict(state, prefix, metadata, *rest)
 
 
-_NETS = {models.SqueezeNet: SqueezeNet, models.VisionTransformer: VisionTransformer}
+_NETS = {
+    models.SqueezeNet: SqueezeNet,
+    models.SwinTransformer: SwinTransformer,
+    models.VisionTransformer: VisionTransformer,
+}
 _POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 

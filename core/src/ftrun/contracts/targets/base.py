@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict
 
-from ftrun.contracts.errors import DataError
+from ftrun.contracts.errors import DataError, SpecError
 from ftrun.contracts.geometry import Warp
 from ftrun.contracts.part import Part
 from ftrun.contracts.trees import Tree, equal_samples, samples_in, tree_index
@@ -17,6 +17,8 @@ from ftrun.contracts.trees import Tree, equal_samples, samples_in, tree_index
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from ftrun.contracts.netroles import Head
 
 
 @dataclass(frozen=True)
@@ -209,9 +211,12 @@ class Target(Part):
 
     # The terms that the net learns it in
 
-    def default_head(self) -> Any:
-        """Return the head that a net gets for this target where the spec names none."""
-        raise NotImplementedError(f"{type(self).__name__} has no default_head(): name one as the spec's `head`")
+    def default_head(self) -> "Head":
+        """Return the head that a net gets for this target where the spec names none.
+
+        Raises SpecError for a kind that has none of its own.
+        """
+        raise SpecError(f"{self.kind} have no head of their own. Name one.", where="head")
 
     def encode(self, values: Tree) -> Tree:
         """Return values in the terms that the head learns them in: what a loss compares its output with."""

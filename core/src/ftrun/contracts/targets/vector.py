@@ -9,6 +9,8 @@ from ftrun.contracts.targets.base import Prediction, Target
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ftrun.contracts.netroles import Head
+
 
 _FEW, _MOST = 24, 1000  # samples that are made up; more than these would take long
 
@@ -23,6 +25,12 @@ class VectorTarget(Target):
     def outputs(self) -> int:
         """Number of values that the net's head gives for one sample."""
         return len(self.names)
+
+    def default_head(self) -> "Head":
+        """Return a linear layer on the embedding."""
+        from ftrun.contracts.netroles import LinearHead
+
+        return LinearHead(name="linear")
 
     def names_in_use(self) -> tuple[str, ...]:
         """Return its names."""

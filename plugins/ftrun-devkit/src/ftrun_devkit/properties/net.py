@@ -1,4 +1,4 @@
-"""What holds for nets, whether a backbone made them or a modifier changed them."""
+"""What holds for nets, whether a backbone made them, a modifier changed them, or a head is theirs."""
 
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,18 @@ def stages_cover(subject: Subject, place: Path) -> None:
     except ValueError as error:
         fail(f"{error}.", mend)
     named = [name for names in stages.values() for name in names]
-    every = [name for name, _ in net.model.named_parameters()]
+    every = [name for name, _ in net.weights.named_parameters()]
     expect(sorted(named) == sorted(every), f"stages name {len(named)} parameters of {len(every)}.", mend)
     expect("head" in stages and len(stages) > 1, f"its only stages are {', '.join(stages)}.", mend)
-    inside = set(dict(net.head.named_parameters()))
-    heads = {name.removeprefix(f"{net.head_path}.") for name in stages["head"]}
+    inside = {name for name in every if net.in_head(name)}
     expect(
-        heads == inside, "the stage `head` is not what `head_path` leads to.", "Let head_path lead to the last layer."
+        {*stages["head"]} == inside,
+        "the stage `head` is not what `head_path` leads to.",
+        "Let head_path lead to the last layer.",
     )
 
 
-@holds_for("backbone", "modifier")
+@holds_for("backbone", "modifier", "head")
 @torch.no_grad()
 def samples_apart(subject: Subject, place: Path) -> None:
     """In evaluation mode, what comes out for a sample does not depend on the others of its batch."""
@@ -76,10 +77,10 @@ def samples_apart(subject: Subject, place: Path) -> None:
     )
 
 
-@holds_for("backbone", "modifier")
+@holds_for("backbone", "modifier", "head")
 def same_seed_same_weights(subject: Subject, place: Path) -> None:
     """What is not pretrained starts from torch's seed: built again, the weights are the same."""
-    one, other = (net.model.state_dict() for net in (subject.seen(place), subject.net(place)))
+    one, other = (net.state_dict() for net in (subject.seen(place), subject.net(place)))
     differing = [name for name in one if digest(one[name]) != digest(other.get(name))]
     expect(
         one.keys() == other.keys() and not differing,
@@ -111,14 +112,14 @@ def freezing(subject: Subject, place: Path) -> None:
     )
 
 
-@holds_for("backbone", "modifier")
+@holds_for("backbone", "modifier", "head")
 def head_learns(subject: Subject, place: Path) -> None:
     """A gradient reaches every parameter of the head, and it is finite."""
     net = subject.net(place)
     net.train()
     _step(net)
-    for name, parameter in net.head.named_parameters():
-        if not parameter.requires_grad:
+    for name, parameter in net.named_parameters():
+        if not (parameter.requires_grad and net.in_head(name)):
             continue
         expect(
             parameter.grad is not None and bool(parameter.grad.isfinite().all()),
@@ -152,13 +153,13 @@ def safetensors_round_trip(subject: Subject, place: Path) -> None:
     )
 
 
-@holds_for("backbone", "modifier")
+@holds_for("backbone", "modifier", "head")
 def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
     expect_same(subject.run(place), subject.interrupted(place))
 
 
-@holds_for("backbone", "modifier")
+@holds_for("backbone", "modifier", "head")
 @torch.no_grad()
 def exports(subject: Subject, place: Path) -> None:
     """torch.export takes net and preparation, with any number of samples, and what it gives computes the same."""

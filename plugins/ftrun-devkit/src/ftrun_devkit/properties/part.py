@@ -187,6 +187,7 @@ BUILD = {
     "dataset": _built,
     "backbone": _net,
     "modifier": _net,
+    "head": _net,
     "augmentation": _built,
     "loss": _loss,
     "objective": _objective,
