@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from ftrun import SampleRandom
+from ftrun.contracts import quantiles
 from ftrun.contracts.randomness import seed_of
 
 
@@ -57,3 +59,74 @@ def test_seed_of_fits_torch_and_tells_types_apart():
     assert seed_of(0, 1) != seed_of(0, "1")
     assert seed_of(1, 23) != seed_of(12, 3)
     torch.manual_seed(seed_of(2**62, "x"))
+
+
+def test_normal_and_beta_have_the_moments_of_their_distributions():
+    random = SampleRandom(seed_of(7), torch.arange(200_000))
+    normal = random.normal(2, mean=3.0, std=2.0).double()
+    assert torch.allclose(normal.mean(0), torch.tensor(3.0).double(), atol=0.015)
+    assert torch.allclose(normal.std(0), torch.tensor(2.0).double(), atol=0.015)
+    assert (((normal - 3) / 2) ** 4).mean() == pytest.approx(3, rel=0.03)
+    assert abs(torch.corrcoef(normal.T)[0, 1]) < 0.01
+    for alpha, beta in ((0.2, 0.2), (1.0, 1.0), (0.5, 0.5), (2.0, 5.0), (40.0, 0.3)):
+        drawn = random.beta(alpha, beta).double()
+        assert 0 <= drawn.min() <= drawn.max() <= 1
+        total = alpha + beta
+        assert drawn.mean() == pytest.approx(alpha / total, abs=0.003)
+        assert drawn.var() == pytest.approx(alpha * beta / total**2 / (total + 1), rel=0.03)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.2), (1.0, 1.0), (0.05, 3.0), (5.0, 0.2), (100.0, 100.0)])
+def test_quantiles_of_the_beta_distribution_are_scipys(alpha, beta):
+    stats = pytest.importorskip("scipy.stats")
+    table = quantiles.beta(alpha, beta, torch.device("cpu")).numpy()
+    probabilities = quantiles._probabilities().numpy()
+    assert table[: len(probabilities)] == pytest.approx(stats.beta.ppf(probabilities, alpha, beta), abs=1e-7)
+    assert table[len(probabilities) :] == pytest.approx(stats.beta.isf(probabilities, alpha, beta), abs=1e-7)
+
+
+def test_every_draw_of_the_normal_distribution_is_within_rounding_of_its_quantile():
+    bits = torch.arange(0, 2**24, 37)
+    exact = torch.special.ndtri((2 * (bits & (2**23 - 1)) + 1).double() / 2**25)
+    exact = exact.where(bits < 2**23, -exact)
+    drawn = quantiles.drawn(bits, quantiles.normal(torch.device("cpu")))
+    assert (drawn - exact).abs().max() < 1e-5
+
+
+def test_a_sample_draws_the_same_numbers_in_any_company():
+    """Whatever the others drew: nothing is rejected, and so drawn again."""
+    ids = torch.tensor([5, 0, 12])
+
+    def draws(random):
+        return torch.cat(
+            [random.normal(3), random.beta(0.2, 0.4, 2), random.permutation(6).float(), random.uniform(1)], 1
+        )
+
+    together = draws(SampleRandom(3, ids))
+    for row in range(3):
+        assert torch.equal(draws(SampleRandom(3, ids[row, None]))[0], together[row])
+
+
+def test_exact_numbers():
+    """A seed gives the same numbers in every version: runs can be repeated."""
+    random = SampleRandom(11, torch.arange(2))
+    assert random.normal(2).tolist() == [
+        [-0.1766369491815567, 0.8018219470977783],
+        [-0.39432013034820557, 1.6715108156204224],
+    ]
+    assert random.beta(0.2, 0.2).tolist() == [1.8437278413330205e-05, 0.003531711408868432]
+    assert random.permutation(4).tolist() == [[2, 3, 0, 1], [2, 1, 3, 0]]
+
+
+def test_permutations_are_all_alike_likely():
+    orders = SampleRandom(4, torch.arange(60_000)).permutation(3)
+    counts = (orders @ torch.tensor([9, 3, 1])).bincount()
+    counts = counts[counts > 0]
+    assert len(counts) == 6
+    assert counts.min() > 9_600
+    assert counts.max() < 10_400
+
+
+def test_parameters_that_beta_does_not_take():
+    with pytest.raises(ValueError, match=r"from 0\.01 to 100"):
+        SampleRandom(0, torch.arange(2)).beta(0.0, 1.0)

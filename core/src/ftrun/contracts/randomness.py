@@ -39,6 +39,9 @@ def reseed(device: "torch.device", seed: int) -> None:
 class SampleRandom:
     """Random numbers for a batch, a row for each sample; each call draws afresh.
 
+    A draw takes as many random bits whatever comes of them, so that no sample's depends on another's; and it is the same
+    on every device.
+
     seed: what `seed_of` gave for (seed, epoch, place in the pipeline); ids: int64 [B], the samples' indices.
     """
 
@@ -62,6 +65,24 @@ class SampleRandom:
     def chance(self, p: float) -> "Tensor":
         """True with probability `p`: bool [B]."""
         return self.uniform() < p
+
+    def normal(self, *shape: int, mean: float = 0.0, std: float = 1.0) -> "Tensor":
+        """Normal float32 [B, *shape]; never more than 5.4 standard deviations from the mean."""
+        from ftrun.contracts import quantiles
+
+        bits = self._bits(*shape)
+        return quantiles.drawn(bits, quantiles.normal(bits.device)) * std + mean
+
+    def beta(self, alpha: float, beta: float, *shape: int) -> "Tensor":
+        """Beta-distributed float32 [B, *shape] in [0, 1]. Both parameters are from 0.01 to 100."""
+        from ftrun.contracts import quantiles
+
+        bits = self._bits(*shape)
+        return quantiles.drawn(bits, quantiles.beta(alpha, beta, bits.device))
+
+    def permutation(self, length: int) -> "Tensor":
+        """An order of 0 to length - 1 for each sample, each as likely as any other: int64 [B, length]."""
+        return self._bits(length).argsort(dim=1, stable=True)
 
     def _bits(self, *shape: int) -> "Tensor":
         import torch
