@@ -26,6 +26,7 @@ from ftrun_devkit.scaffold.templates import (
     objective,
     observer,
     optimizer,
+    sampler,
     scheduler,
 )
 from ftrun_devkit.tinynet import tiny_net
@@ -40,6 +41,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "loss": loss.Template,
     "objective": objective.Template,
     "optimizer": optimizer.Template,
+    "sampler": sampler.Template,
     "scheduler": scheduler.Template,
     "metric": metric.Template,
     "observer": observer.Template,
@@ -714,6 +716,26 @@ class CountingObjective(objective.Template):
                 return ftrun.Terms(terms.loss / self.calls, terms.outputs)
 
         return Counting()
+
+
+# Samplers
+
+
+@breaks("survives-resume")
+class CountingSampler(sampler.Template):
+    """Another order each time that it is asked."""
+
+    name: Literal["template"]
+
+    def build(self, split: ftrun.Split, targets: Any) -> Any:
+        class Counting(sampler.SomeOf):
+            calls = 0
+
+            def indices(self, seed: int, epoch: int) -> torch.Tensor:
+                self.calls += 1
+                return super().indices(seed, self.calls)
+
+        return Counting(len(split), len(split) // 2)
 
 
 # Optimizers

@@ -40,6 +40,7 @@ KEYS = {
     "Loss": ("ftrun_losses", {"loss": "bad"}, "loss"),
     "Objective": ("ftrun_objectives", {"objective": "bad"}, "objective"),
     "Optimizer": ("ftrun_optimizers", {"optimizer": "bad"}, "optimizer"),
+    "Sampler": ("ftrun_samplers", {"sampler": "bad"}, "sampler"),
     "Scheduler": ("ftrun_schedulers", {"scheduler": "bad"}, "scheduler"),
     "Metric": ("ftrun_metrics", {"metrics": ["bad"]}, "metrics.0"),
     "Observer": ("ftrun_observers", {"observers": ["bad"]}, "observers.0"),
@@ -165,6 +166,29 @@ WRONG = {
         "build() gives None, but a torch.optim",
     ),
     "optimizer: own": ("Optimizer", "def build(self, params): return object()", "build() gives object, but a torch.op"),
+    "sampler: function": (
+        "Sampler",
+        "def build(self, split, targets): return lambda seed, epoch: torch.arange(4)",
+        "but an object with indices() is needed; it lacks indices().",
+    ),
+    "sampler: list": (
+        "Sampler",
+        "def build(self, split, targets):\n        class S:\n"
+        "            def indices(self, seed, epoch): return [0, 1]\n        return S()",
+        "an object whose indices(0, 1) is list of 2, but int64 [M], at least one, is needed.",
+    ),
+    "sampler: beyond": (
+        "Sampler",
+        "def build(self, split, targets):\n        class S:\n"
+        "            def indices(self, seed, epoch): return torch.arange(len(split) + 1)\n        return S()",
+        "indices(0, 1) go from 0 to 54, but there are 54 samples.",
+    ),
+    "sampler: other lengths": (
+        "Sampler",
+        "def build(self, split, targets):\n        class S:\n"
+        "            def indices(self, seed, epoch): return torch.arange(20 + epoch)\n        return S()",
+        "indices(0, 2) is Tensor int64 [22], but int64 [21] is needed, as in the first epoch.",
+    ),
     "scheduler: number": ("Scheduler", "def build(self): return 0.5", "build() gives float, but a function is needed"),
     "scheduler: gives None": (
         "Scheduler",

@@ -18,6 +18,7 @@ from ftrun.contracts.markers import hookspec
 ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_datasets": specs.Dataset,
     "ftrun_targets": specs.Target,
+    "ftrun_samplers": specs.Sampler,
     "ftrun_backbones": specs.Backbone,
     "ftrun_modifiers": specs.Modifier,
     "ftrun_heads": specs.Head,

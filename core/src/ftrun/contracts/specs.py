@@ -7,7 +7,7 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ValidationError
 
@@ -25,6 +25,7 @@ from ftrun.contracts.training import Loss as Loss
 from ftrun.contracts.training import Metric as Metric
 from ftrun.contracts.training import Objective as Objective
 from ftrun.contracts.training import Optimizer as Optimizer
+from ftrun.contracts.training import Sampler as Sampler
 from ftrun.contracts.training import Scheduler as Scheduler
 
 
@@ -70,16 +71,19 @@ class Dataset(Part):
 
 
 class Augmentation(Part):
-    """A random change of the training inputs, on whole batches on the device, drawn for each sample on its own.
+    """A random change of training batches, on the device.
 
     input_kinds: the kinds of input that it changes, as a dataset's `input_kind`; None where it may be any
     moves: whether it moves pixels. What it builds then draws where they go, and the core moves them: it composes the
         maps of augmentations in a row, resamples once, and has targets follow that lie in the image
+    reach: what it draws for: each "sample" on its own, or a "batch", whose samples it may mix, their targets too. Those
+        of batches come after those of samples, and after `InputSpec.prepare`
     """
 
     role = "augmentation"
     input_kinds: ClassVar[tuple[str, ...] | None] = None
     moves: ClassVar[bool] = False
+    reach: ClassVar[Literal["sample", "batch"]] = "sample"
 
     @property
     def source_scale(self) -> float:
@@ -93,6 +97,10 @@ class Augmentation(Part):
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
         If it `moves` pixels, it is instead a function of a SampleRandom and the images' size, height and width, that
         returns a Warp to images of the same size, with a map for each sample.
+
+        With reach "batch" the inputs are what `InputSpec.prepare` gave, of `train.batch_size` samples, whatever becomes
+        of the batch where memory is short; and the SampleRandom has one row, of the batch, which is a function of
+        (seed, epoch, step). `build` may name `targets`, {name: Target}: see `Target.mixed`.
         """
 
 
@@ -163,6 +171,7 @@ class Hub(Part):
 ROLES: tuple[type[Part], ...] = (
     Dataset,
     Target,
+    Sampler,
     Backbone,
     Modifier,
     Head,

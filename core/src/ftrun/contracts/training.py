@@ -1,9 +1,10 @@
 """The roles of what a net is trained and evaluated by; `specs` has them with the others."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ftrun.contracts.data import Split
 from ftrun.contracts.part import Part
 from ftrun.contracts.targets import Target
 
@@ -12,6 +13,21 @@ if TYPE_CHECKING:
 
     from ftrun.contracts.net import Net
     from ftrun.contracts.objective import ObjectiveModule
+
+
+class Sampler(Part):
+    """Which training samples an epoch takes, and in which order; each once, at random, where a spec names none."""
+
+    role = "sampler"
+
+    @abstractmethod
+    def build(self, split: Split, targets: Mapping[str, Target]) -> Any:
+        """Return an object with `indices(seed, epoch) -> int64 [M]`, a pure function of these: positions in the split.
+
+        They may repeat, and each time a sample comes it is augmented anew. M is the same in every epoch (from 1).
+
+        split: the training split, of whose `targets` it may make use; targets: what they are
+        """
 
 
 class Loss(Part):
@@ -23,6 +39,10 @@ class Loss(Part):
     @abstractmethod
     def build(self, target: Target, values: "Tensor") -> "nn.Module":
         """Return a module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
+
+        Its `forward(output, values)` may name more: `embedding`, float32, what the net's head takes; `inputs`, as the
+        net takes them; `ids`, int64 [B], the samples' positions in their split. It gets what it names, by name. `build`
+        may name `net` too, for its sizes.
 
         It may have parameters, which learn as the net's do, and buffers, which its `forward` may write to in training:
         both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to

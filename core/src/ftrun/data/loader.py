@@ -26,6 +26,8 @@ _SORTED_BATCHES = 50
 _MOST_RESIDENT = 0.25  # of a GPU's memory that is free: the net needs some too
 _COPIED = 4096  # samples that are copied to it at once
 
+Order: TypeAlias = Callable[[int, int], Tensor]
+
 T = TypeVar("T")
 
 
@@ -37,6 +39,7 @@ class Loader:
     sample_bytes: size of a collated sample, if all have the same; several batches of a split in memory are then read
         at once, and on a GPU the split stays in its memory where there is room
     dataset: the part that the split is from: for messages
+    order: which samples an epoch takes, of (seed, epoch): int64 [M]; all of them in a random order if not given
     """
 
     def __init__(
@@ -51,9 +54,12 @@ class Loader:
         device: torch.device,
         sample_bytes: int | None = None,
         dataset: Part | None = None,
+        order: Order | None = None,
     ) -> None:
         self.name = name
         self.samples = len(split)
+        self._order = order
+        self.per_epoch = self.samples if order is None else len(order(0, 1))
         self._batch_size = batch_size
         self._lengths: Tensor | None = getattr(split, "lengths", None)
         self._corrupt = corrupt
@@ -68,12 +74,12 @@ class Loader:
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
             collate = identity
-        self._reader = BatchReader(split, collate, skip_corrupt=corrupt.limit > 0, dataset=dataset)
+        self._reader = BatchReader(split, collate, corrupt.limit > 0, dataset, repeats=order is not None)
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:
         """Return the number of optimizer steps in an epoch of training, each of `accumulate` batches."""
-        return -(-len(_starts(self.samples, self._batch_size, lone_last=False)) // accumulate)
+        return -(-len(_starts(self.per_epoch, self._batch_size, lone_last=False)) // accumulate)
 
     def sample(self) -> Batch | None:
         """Return one whole batch, to try things on; None where there is none, or it cannot be read."""
@@ -110,16 +116,18 @@ class Loader:
     def shuffled(
         self, seed: int, epoch: int, ready: Ready | None = None, *, accumulate: int = 1, start: int = 0
     ) -> Iterator[list[Batch]]:
-        """Yield every sample once, in an order that depends on (seed, epoch) alone: for each step, its batches.
+        """Yield the samples of an epoch in an order that depends on (seed, epoch) alone: for each step, its batches.
 
         A lone last sample joins the batch before it: batch normalisation cannot learn from one.
 
         ready: applied to what is read; start: steps to leave out, because they are done
         """
         generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
-        order = torch.randperm(self.samples, generator=generator)
+        order = self._order(seed, epoch) if self._order else torch.randperm(self.samples, generator=generator)
         if self._lengths is not None:
             order = _of_similar_length(order, self._lengths, self._batch_size, generator)
+        if self._order is not None:
+            order = _told_apart(order, self.samples)
         portions = _portions(order.tolist(), self._batch_size, lone_last=False)
         batches = self._read(portions, start * accumulate, ready)
         while step := list(islice(batches, accumulate)):
@@ -172,6 +180,14 @@ class Loader:
         if isinstance(batch, FtrunError):
             raise batch
         return batch
+
+
+def _told_apart(order: Tensor, samples: int) -> Tensor:
+    """Return `order`, int64 [M], with `samples` added each time that one comes again: see `BatchReader`."""
+    by_sample, positions = order.sort(stable=True)
+    firsts = torch.searchsorted(by_sample, by_sample)  # where each sample's run begins
+    times = torch.arange(len(order)) - firsts
+    return order.index_add(0, positions, times * samples)
 
 
 def _of_similar_length(order: Tensor, lengths: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -239,4 +255,4 @@ def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
         return None
     targets = {name: values.to(device) for name, values in reader.split.targets.items()}
     split = _Resident(inputs, targets, embedded=reader.embedded)
-    return BatchReader(split, identity, reader.skip_corrupt)
+    return BatchReader(split, identity, reader.skip_corrupt, repeats=reader.repeats)

@@ -32,16 +32,22 @@ Read: TypeAlias = tuple[Batch | FtrunError | None, list[tuple[int, str]]]
 class BatchReader:
     """A split as torch's loader sees it: asked for a list of indices, it gives a Batch, and what could not be read.
 
+    With `repeats`, an index beyond the split's samples is a sample that comes again: index modulo their number. What
+    randomness is drawn for, `Batch.extra["draws"]`, tells its times apart.
+
     An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
     """
 
-    def __init__(self, split: Split, collate: Collate, skip_corrupt: bool, dataset: Part | None = None) -> None:
+    def __init__(
+        self, split: Split, collate: Collate, skip_corrupt: bool, dataset: Part | None = None, *, repeats: bool = False
+    ) -> None:
         self.local_parts = Carried()  # the first to be unpickled: the split may be of them
         self.split = split
         self.collate = collate
         self.embedded = getattr(split, "embedded", False)
         self.skip_corrupt = skip_corrupt
         self.dataset = dataset
+        self.repeats = repeats
 
     def __len__(self) -> int:
         return len(self.split)
@@ -65,19 +71,24 @@ class BatchReader:
             try:
                 self._batch([index])
             except DataError as error:
-                unreadable.append((index, str(error)))
+                unreadable.append((index % len(self), str(error)))
             else:
                 good.append(index)
         return self._batch(good) if good else None, unreadable
 
     def _batch(self, indices: Sequence[int]) -> Batch:
+        ids, extra = index_tensor(indices), {}
+        if self.repeats:
+            extra = {"draws": ids}
+            ids = ids % len(self)
+            indices = ids.tolist()
         raw, targets = _columns(get_items(self.split, indices), self.split.targets)
         try:
             inputs = self.collate(raw)
         except NotAccepted as error:
             index = indices[error.position]
             raise error.of(sample_name(self.split, index) or f"sample {index}") from None
-        return Batch(inputs, targets, index_tensor(indices), self.embedded)
+        return Batch(inputs, targets, ids, self.embedded, extra)
 
 
 class Workers:

@@ -170,7 +170,9 @@ def _evaluated(
     *,
     own_data: bool,
 ) -> dict[str, Any]:
-    losses = build_losses(spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.device)
+    losses = build_losses(
+        spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.net, run.device
+    )
     objective = build_objective(spec, run.net, losses, run.device)
     run.setting.apply(objective)
     restore_objective(run.folder.best(), objective, run.device)

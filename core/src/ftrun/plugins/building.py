@@ -17,10 +17,11 @@ from ftrun.plugins.entrypoints import entry_points
 _NOTE = "in "
 
 
-def build(part: Part, where: str, *arguments: Any, method: str = "build") -> Any:
+def build(part: Part, where: str, *arguments: Any, method: str = "build", **offered: Any) -> Any:
     """Return what a part's `build` makes of `arguments`.
 
     where: the part's place in the spec, `modifiers.0`; method: another one that gives the same, such as `rebuild`
+    offered: what it gets besides if it names it, as a loss may name `net`
 
     Raises PluginError where it takes other arguments, or gives what its role cannot use. An expected error of its
     own gets its place, any other exception a note with its name.
@@ -29,13 +30,15 @@ def build(part: Part, where: str, *arguments: Any, method: str = "build") -> Any
 
     with inside(part, where):
         function = getattr(part, method)
+        known = inspect.signature(function)
+        named = {name: value for name, value in offered.items() if name in known.parameters}
         try:
-            inspect.signature(function).bind(*arguments)
+            known.bind(*arguments, **named)
         except TypeError as error:
             role = next(role for role in ROLES if isinstance(part, role))
             wanted = list(inspect.signature(getattr(role, method)).parameters)[1:]
             raise misbuilt(part, f"{method}({', '.join(wanted)}) is how it is called, but {error}.") from None
-        made = function(*arguments)
+        made = function(*arguments, **named)
         if fault := fault_of(part, made):
             raise misbuilt(part, f"{method}() gives {fault}")
         return made

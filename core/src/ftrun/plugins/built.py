@@ -129,6 +129,17 @@ def _observer(part: Part, made: Any) -> str:
     )
 
 
+def _sampler(part: Part, made: Any) -> str:
+    import torch
+
+    if fault := _with_methods(made, "indices"):
+        return fault
+    order = made.indices(0, 1)
+    if isinstance(order, torch.Tensor) and order.dtype == torch.int64 and order.ndim == 1 and len(order):
+        return ""
+    return f"an object whose indices(0, 1) is {shown(order)}, but int64 [M], at least one, is needed."
+
+
 def _with_methods(made: Any, *names: str) -> str:
     lacking = [f"{name}()" for name in names if not callable(getattr(made, name, None))]
     if not lacking and not isinstance(made, type):
@@ -148,6 +159,7 @@ _CHECKS: dict[str, Callable[[Part, Any], str]] = {
     "loss": _module,
     "objective": _objective,
     "optimizer": _optimizer,
+    "sampler": _sampler,
     "scheduler": _scheduler,
     "metric": lambda part, made: _with_methods(made, "update", "compute", "reset", "to"),
     "observer": _observer,

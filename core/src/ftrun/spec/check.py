@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -109,6 +110,13 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
             )
     if spec.objective and spec.loss and not spec.objective.uses_losses:
         yield Mistake("loss", f"the objective {spec.objective.name!r} takes no loss of a target: leave loss out.")
+    for index, (part, after) in enumerate(pairwise(spec.augment)):
+        if part.reach == "batch" and after.reach == "sample":
+            yield Mistake(
+                f"augment.{index}",
+                f"{part.name!r} mixes whole batches, and {after.name!r} after it draws for each sample: put those that "
+                "mix batches last.",
+            )
     counts = Counter(metric.key for metric in spec.metrics)
     for index, metric in enumerate(spec.metrics):
         if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:

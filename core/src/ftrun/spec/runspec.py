@@ -25,6 +25,9 @@ class RunSpec(BaseModel):
         description="Python file with parts of this project's own, relative to the spec's folder.",
     )
     dataset: specs.Dataset = Field(description="What to learn from.")
+    sampler: specs.Sampler | None = Field(
+        None, description="Which training samples an epoch takes; each once, in a random order, if not given."
+    )
     backbone: specs.Backbone = Field(description="The pretrained net.")
     input: BaseModel | None = Field(
         None, description="Overrides of how inputs are prepared; the backbone's own way if not given."
@@ -124,6 +127,7 @@ class Slot:
 
 SLOTS = (
     Slot("dataset", specs.Dataset),
+    Slot("sampler", specs.Sampler),
     Slot("backbone", specs.Backbone),
     Slot("modifiers", specs.Modifier, many=True),
     Slot("head", specs.Head, by_target=True),

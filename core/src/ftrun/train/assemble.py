@@ -1,6 +1,7 @@
 """From a checked spec to the live objects of a run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Head, Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
+from ftrun.data.loader import Order
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import init_from, norm
 from ftrun.train.accel.graphs import Graphs
 from ftrun.train.augmenting import Augmenter
 from ftrun.train.average import Average
-from ftrun.train.checks import check_sample
+from ftrun.train.checks import check_sample, fault_of_order
 from ftrun.train.device import warming_up
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
@@ -28,6 +30,7 @@ from ftrun.train.feed import Feed
 from ftrun.train.job import Job
 from ftrun.train.kept import kept_input, pixel_size
 from ftrun.train.learner import Learner
+from ftrun.train.mixing import Mixing
 from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
@@ -35,7 +38,7 @@ from ftrun.train.objective import build_objective, learning
 from ftrun.train.phases import Plan
 from ftrun.train.ready import Ready
 from ftrun.train.supervised import Supervised
-from ftrun.train.trial import try_out
+from ftrun.train.trial import check_mixed, try_out
 from ftrun.train.tuning import ComputeFormat, allowed
 
 
@@ -87,7 +90,7 @@ def assemble(
     net = net.to(device)
     if saved_input is None:
         try_out(net)
-    losses = build_losses(spec, splits, splits.training.targets, device)
+    losses = build_losses(spec, splits, splits.training.targets, net, device)
     objective = build_objective(spec, net, losses, device)
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
@@ -95,7 +98,10 @@ def assemble(
     kept = kept_input(spec, net.input, splits.training, say)
     augmenter = Augmenter.of(spec, splits.targets, None if kept == net.input else pixel_size(net.input))
     ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
-    feed = Feed(spec, device, splits, net.input, ready, say, kept)
+    mixing = Mixing.of(spec, splits.targets)
+    if losses is not None and mixing:
+        check_mixed(spec, net, losses, mixing, device)
+    feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, kept)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
     plan = Plan(net, spec.train, learning(objective), norms, decays_vectors=spec.optimizer.decays_vectors)
@@ -146,6 +152,15 @@ def _look_at(files: list[str], net: Net, say: Callable[[str], None]) -> list[str
     return notes
 
 
+def build_order(spec: RunSpec, splits: Splits) -> Order | None:
+    """What tells which training samples an epoch takes; None where the spec has no sampler."""
+    if spec.sampler is None:
+        return None
+    samples, made = len(splits.training), build(spec.sampler, "sampler", splits.training, splits.targets)
+    check = partial(fault_of_order, samples, len(made.indices(0, 1)))
+    return Blaming(made.indices, spec.sampler, "sampler", check)
+
+
 def build_schedule(spec: RunSpec) -> Callable[[float], float]:
     """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
     if spec.scheduler is None:
@@ -154,7 +169,7 @@ def build_schedule(spec: RunSpec) -> Callable[[float], float]:
 
 
 def build_losses(
-    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], device: torch.device
+    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], net: Net, device: torch.device
 ) -> Supervised | None:
     """The sum of all targets' losses; None where the spec has none, since its objective takes none.
 
@@ -166,7 +181,7 @@ def build_losses(
     for name, target in splits.targets.items():
         loss = spec.loss_of(name)
         parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
-        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])])
+        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])], net=net)
     missing = split_checks.with_missing(splits)
     return Supervised(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
 

@@ -17,7 +17,7 @@ from ftrun.train.checks import fault_of_augmented, fault_of_warp
 
 @dataclass(frozen=True)
 class Augmenter:
-    """A spec's augmentations, in order.
+    """A spec's augmentations of samples, in order.
 
     Of those in a row that move pixels, the maps are composed; one that changes a batch sees images that are moved.
 
@@ -35,7 +35,7 @@ class Augmenter:
         """Return the spec's, built. Raises PluginError where one is not what its role needs."""
         steps = []
         for where, part in spec.parts():
-            if isinstance(part, Augmentation):
+            if isinstance(part, Augmentation) and part.reach == "sample":
                 check = fault_of_warp if part.moves else fault_of_augmented
                 steps.append((part.moves, Blaming(build(part, where), part, where, check)))
         return cls(steps, targets, size)

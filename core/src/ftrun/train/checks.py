@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Batch, Split, get_items
@@ -49,6 +50,19 @@ def fault_of_loss(value: Any) -> str:
     if isinstance(value, Tensor) and value.ndim == 0:
         return ""
     return f"its forward() gives {shown(value)}, but a scalar is needed, the mean over the batch."
+
+
+def fault_of_order(samples: int, length: int, seed: int, epoch: int, order: Any) -> str:
+    """Return what is wrong with a sampler's indices of an epoch, or nothing.
+
+    samples: in the split; length: of the first epoch's
+    """
+    if not isinstance(order, Tensor) or order.dtype != torch.int64 or order.shape != (length,):
+        return f"indices({seed}, {epoch}) is {shown(order)}, but int64 [{length}] is needed, as in the first epoch."
+    least, most = int(order.min()), int(order.max())
+    if least < 0 or most >= samples:
+        return f"indices({seed}, {epoch}) go from {least} to {most}, but there are {samples} samples."
+    return ""
 
 
 def check_sample(spec: RunSpec, split: Split, prepare: InputSpec) -> None:

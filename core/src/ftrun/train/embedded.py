@@ -58,7 +58,8 @@ class Embeddings:
         learner = job.learner
         net = learner.evaluated_net if name == "val" else learner.net
         augmented = name == "train" and bool(job.feed.ready.augmenter)
-        if not self._may(job, epoch) or (augmented and not learner.plan.views(epoch)):
+        mixed = name == "train" and bool(job.feed.mixing)
+        if not self._may(job, epoch) or mixed or (augmented and not learner.plan.views(epoch)):
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
@@ -105,6 +106,7 @@ class Embeddings:
                 workers=None,
                 device=job.engine.device,
                 sample_bytes=split.inputs[0].nbytes,
+                order=job.feed.order_of(name),
             )
         return self._loaders[key]
 
@@ -265,6 +267,13 @@ def outputs(net: Net, batch: Batch) -> dict[str, Tensor]:
     with _blaming(net):
         made: dict[str, Tensor] = net.outputs(batch.inputs) if batch.embedded else net(batch.inputs)
         return made
+
+
+def outputs_and_embedding(net: Net, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the same, and the embeddings that the head has made them of."""
+    with _blaming(net):
+        embedding = batch.inputs if batch.embedded else net.embed(batch.inputs)
+        return net.outputs(embedding), embedding
 
 
 @contextmanager

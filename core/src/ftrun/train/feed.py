@@ -12,9 +12,10 @@ from ftrun.contracts.layout import sample_bytes
 from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.decoded import Decoder
-from ftrun.data.loader import Loader
+from ftrun.data.loader import Loader, Order
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.embedded import Embeddings
+from ftrun.train.mixing import Mixing
 from ftrun.train.ready import Ready
 
 
@@ -27,6 +28,9 @@ class Feed:
     splits: Splits
     input: InputSpec
     ready: Ready
+    mixing: Mixing
+    order: Order | None
+    """Of training samples, where a sampler says it."""
     say: Callable[[str], None]
     kept: InputSpec
     """What prepares the inputs of train: `input`, or the same at a larger size, where augmentations enlarge parts."""
@@ -42,13 +46,17 @@ class Feed:
         """Take the samples from `splits`: the same ones, decoded."""
         self.splits = splits
         self.loaders = {
-            name: loader(self.spec, name, split, self.input_of(name), self.corrupt, self.device)
+            name: loader(self.spec, name, split, self.input_of(name), self.corrupt, self.device, self.order_of(name))
             for name, split in splits.items()
         }
 
     def input_of(self, name: str) -> InputSpec:
         """Return what prepares the inputs of a split."""
         return self.kept if name == "train" else self.input
+
+    def order_of(self, name: str) -> Order | None:
+        """Return which samples of a split an epoch takes, where a sampler says it."""
+        return self.order if name == "train" else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -74,9 +82,15 @@ def decoder(spec: RunSpec, prepare: InputSpec, say: Callable[[str], None], **fol
 
 
 def loader(
-    spec: RunSpec, name: str, split: Split, prepare: InputSpec, corrupt: CorruptSamples, device: torch.device
+    spec: RunSpec,
+    name: str,
+    split: Split,
+    prepare: InputSpec,
+    corrupt: CorruptSamples,
+    device: torch.device,
+    order: Order | None = None,
 ) -> Loader:
-    """Return what reads a split in the spec's batches."""
+    """Return what reads a split in the spec's batches. order: as `Loader` has it"""
     return Loader(
         name,
         split,
@@ -87,4 +101,5 @@ def loader(
         device=device,
         sample_bytes=sample_bytes(prepare.collated_layout),
         dataset=spec.dataset,
+        order=order,
     )

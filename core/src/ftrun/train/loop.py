@@ -44,7 +44,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
     epoch = progress.epoch + 1
     title = f"epoch {epoch}/{job.spec.train.epochs}"
 
-    with console.progress(title, job.feed.loaders["train"].samples) as bar:
+    with console.progress(title, job.feed.loaders["train"].per_epoch) as bar:
         trained = train_epoch(job, progress, save, console, bar, signals)
     started = perf_counter()
     with console.progress("  val", job.feed.loaders["val"].samples) as bar:
@@ -100,6 +100,7 @@ def train_epoch(
     engine.graphs.begin()
     ready = partial(feed.ready, draw=learner.plan.draw(epoch))  # augments and normalises
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
+    steps = feed.mixing(steps, epoch, progress.step)
 
     for batches in progress.timed("data", steps):
         samples = sum(len(batch) for batch in batches)

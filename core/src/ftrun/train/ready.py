@@ -44,7 +44,9 @@ class Ready:
         return replace(batch, inputs=self.prepare(batch.inputs), extra={**batch.extra, **views})
 
     def _augmented(self, batch: Batch, draw: int, *view: int | str) -> Batch:
+        draws = batch.extra.get("draws", batch.ids)  # a sample that comes again draws again
+
         def random(position: int) -> SampleRandom:
-            return SampleRandom(seed_of(self.seed, "augment", draw, position, *view), batch.ids)
+            return SampleRandom(seed_of(self.seed, "augment", draw, position, *view), draws)
 
         return self.augmenter(batch, random)

@@ -2,11 +2,18 @@
 
 import torch
 
+from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
-from ftrun.contracts.trees import moved
+from ftrun.contracts.trees import leaves, moved, tree_index
 from ftrun.plugins.building import blame_all
+from ftrun.spec.runspec import RunSpec
+from ftrun.train.mixing import Mixing
+from ftrun.train.objective import evaluating
+from ftrun.train.supervised import Supervised
+
+_MIXED = 4  # samples of a made-up batch that is mixed
 
 
 @torch.no_grad()
@@ -31,6 +38,32 @@ def try_out(net: Net) -> None:
     finally:
         for module, mode in training.items():
             module.training = mode
+
+
+def check_mixed(spec: RunSpec, net: Net, losses: Supervised, mixing: Mixing, device: torch.device) -> None:
+    """Raise SpecError where a loss does not take the values that an augmentation of batches makes of a target's."""
+    made_up = {name: made for name, target in net.targets.items() if (made := target.made_up())}
+    values = {name: moved(tree_index(each, torch.arange(_MIXED)), device) for name, (_, each) in made_up.items()}
+    outputs = {name: moved(tree_index(each, torch.arange(_MIXED)), device) for name, (each, _) in made_up.items()}
+    inputs = net.prepare(moved(net.input.collate(net.input.example(_MIXED)), device))
+    ids = torch.arange(_MIXED, device=device)
+    mixed = mixing.augmented(Batch(inputs, values, ids), 0, 0, 0)
+    more = {"embedding": torch.ones(_MIXED, net.num_features, device=device), "inputs": inputs, "ids": ids}
+    by = ", ".join(repr(part.name) for part in spec.augment if part.reach == "batch")
+    for name, before in values.items():
+        after = mixed.targets[name]
+        if [each.dtype for each in leaves(after)] == [each.dtype for each in leaves(before)]:
+            continue
+        try:
+            with torch.random.fork_rng(devices=[]), evaluating(losses):
+                losses.of_target(name, outputs[name], after, more)
+        except Exception as error:
+            raise SpecError(
+                f"{spec.loss_of(name).name!r} does not take what {by} makes of target {name!r}, each class's share: "
+                f"{type(error).__name__}: {str(error).partition(chr(10))[0]} Take another loss, such as cross-entropy, "
+                "or leave the augmentation out.",
+                where="loss" if spec.loss is spec.loss_of(name) else f"loss.{name}",
+            ) from error
 
 
 def _takes(net: Net, prepare: InputSpec) -> bool:

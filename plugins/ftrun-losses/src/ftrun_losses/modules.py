@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 
 class CrossEntropy(nn.Module):
-    """Logits [B, K], labels int64 [B] -> the mean over samples of the class's weight x smoothed cross-entropy.
+    """Logits [B, K], labels int64 [B] or shares float32 [B, K] -> mean over samples of the class's weight x smoothed
+    cross-entropy; of shares, the weights' mean.
 
     torch's own `weight` weighs each term of the smoothed label by the weight of that term's class: the small share that
     smoothing gives to a rare class would count a hundred times, and be what is learnt.
@@ -25,12 +26,13 @@ class CrossEntropy(nn.Module):
     def forward(self, output: Tensor, values: Tensor) -> Tensor:
         losses = F.cross_entropy(output.float(), values, label_smoothing=self.label_smoothing, reduction="none")
         if self.class_weights is not None:
-            losses = losses * self.class_weights[values]
+            soft = values.is_floating_point()
+            losses = losses * (values @ self.class_weights if soft else self.class_weights[values])
         return losses.mean()
 
 
 class Elementwise(nn.Module):
-    """Outputs [B, K], values [B, K] (or with `one_hot`, labels int64 [B]) -> `loss` of the two, in float32."""
+    """Outputs [B, K], values [B, K] (or with `one_hot`, also labels int64 [B]) -> `loss` of the two, in float32."""
 
     def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], *, one_hot: bool) -> None:
         super().__init__()
@@ -38,7 +40,8 @@ class Elementwise(nn.Module):
         self.one_hot = one_hot
 
     def forward(self, output: Tensor, values: Tensor) -> Tensor:
-        wanted = F.one_hot(values, output.shape[1]) if self.one_hot else values
+        labels = self.one_hot and not values.is_floating_point()
+        wanted = F.one_hot(values, output.shape[1]) if labels else values
         return self.loss(output.float(), wanted.float())
 
 

@@ -141,6 +141,15 @@ class Target(Part):
         chosen = self.complete(values) if whole else self.present(values)
         return tree_index(output, chosen), tree_index(values, chosen)
 
+    def mixed(self, values: Tree, others: Tree, weight: "Tensor") -> Tree:
+        """Return values of samples that are mixed, two by two, as an augmentation of batches does.
+
+        weight: what `values` count, 0 to 1, float32 [B] or [1]; `others` count the rest
+
+        Raises SpecError for a kind that cannot be mixed.
+        """
+        raise SpecError(f"targets of the kind {self.kind!r} cannot be mixed.")
+
     # Where values are a column, known without reading inputs (see `Split.columns`): tensors [N, ...]
 
     def column_fault(self, values: "Tensor") -> str:

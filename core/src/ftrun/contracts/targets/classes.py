@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Classes(VectorTarget):
-    """Exactly one of several classes. Values: int64 [B], positions in `names`; -1 where a sample has none."""
+    """Exactly one of several classes. Values: int64 [B], positions in `names`; -1 where a sample has none.
+
+    In training, augmentations of batches may make float32 [B, K] of them, each class's share; NaN where a sample has
+    none.
+    """
 
     is_discrete = True
     absent_means: ClassVar[str] = "macro metrics are means over the classes that occur there or are predicted"
@@ -26,8 +30,21 @@ class Classes(VectorTarget):
     names: tuple[str, ...] = Field(min_length=1)
 
     def known(self, values: "Tensor") -> "Tensor":
-        """Return which samples have a class: bool [B]."""
-        return values >= 0
+        """Return which samples have a class: bool [B], or [B, K] of shares."""
+        return ~values.isnan() if values.is_floating_point() else values >= 0
+
+    def mixed(self, values: "Tensor", others: "Tensor", weight: "Tensor") -> "Tensor":
+        """Return each class's share, float32 [B, K]."""
+        return super().mixed(self.in_shares(values), self.in_shares(others), weight)
+
+    def in_shares(self, values: "Tensor") -> "Tensor":
+        """Return float32 [B, K]: 1 for a sample's class and 0 for others; NaN where it has none."""
+        from torch.nn import functional as F
+
+        if values.is_floating_point():
+            return values
+        known = self.known(values)
+        return F.one_hot(values.where(known, 0), self.outputs).float().masked_fill(~known[:, None], float("nan"))
 
     def faults(self, values: "Tensor") -> Iterator[tuple[int, str]]:
         """Yield the samples whose value is neither a position in `names` nor -1."""

@@ -52,6 +52,11 @@ class VectorTarget(Target):
         """Return of which samples all is known: bool [B]."""
         return _rows(self.known(values)).all(1)
 
+    def mixed(self, values: "Tensor", others: "Tensor", weight: "Tensor") -> "Tensor":
+        """Return the weighted means; what one of the two misses is missing."""
+        weight = weight[:, None].to(values.dtype)
+        return values * weight + others * (1 - weight)
+
     def same(self, values: "Tensor", others: "Tensor") -> "Tensor":
         """Return which samples have the same values in both, or miss the same ones: bool [B]."""
         return _rows((values == others) | ~(self.known(values) | self.known(others))).all(1)

@@ -170,6 +170,12 @@ def _objective(subject: Subject, place: Path) -> object:
     return built
 
 
+def _sampler(subject: Subject, place: Path) -> object:
+    splits = subject.checked({}).dataset.build()
+    built: object = subject.make(place).build(splits.training, splits.targets)
+    return built
+
+
 def _optimizer(subject: Subject, place: Path) -> object:
     from ftrun_devkit.properties.training import tiny_problem
 
@@ -192,6 +198,7 @@ BUILD = {
     "loss": _loss,
     "objective": _objective,
     "optimizer": _optimizer,
+    "sampler": _sampler,
     "scheduler": _built,
     "metric": _metric,
     "observer": _built,

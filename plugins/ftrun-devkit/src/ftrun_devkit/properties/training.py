@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ftrun import Target
+from ftrun.commands import build
 from ftrun.devtools import evaluating, load_optimizer, load_state, optimizer_state, pack, reseed, state_of, unpack
 from ftrun_devkit.properties.net import expect_same
 from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
@@ -92,7 +93,7 @@ def _evaluated(loss: nn.Module, outputs: Tensor, values: Tensor) -> Tensor:
     return value
 
 
-@holds_for("loss", "objective", "optimizer", "scheduler")
+@holds_for("loss", "objective", "optimizer", "sampler", "scheduler")
 def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
     if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
@@ -109,7 +110,7 @@ def loss_of(subject: Subject, place: Path, kind: str) -> tuple[nn.Module, Target
     """The loss on a target of that kind."""
     target = target_of(kind)
     _, values = predictions(target, 60)
-    loss: nn.Module = subject.make(place).build(target, values)
+    loss: nn.Module = build(subject.make(place), "loss", target, values, net=subject.host())
     return loss, target
 
 
