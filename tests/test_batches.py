@@ -26,7 +26,8 @@ def batches(site) -> Catalogue:
 
 def spec_with(**changes):
     """Of 2 epochs of 3 steps."""
-    train = {"epochs": 2, "batch_size": 8, "precision": "fp32", **changes.pop("train", {})}
+    train = {"batch_size": 8, "precision": "fp32", **changes.pop("train", {})}
+    train = train if "phases" in train else {"epochs": 2, **train}
     base = {"dataset": {"name": "tiny", "samples": 20, "val": True}, "loss": "cross-entropy", "metrics": ["accuracy"]}
     return tiny_spec(**{**base, **changes}, train=train)
 
@@ -43,6 +44,10 @@ def steps_of(job, epoch=1, start=0):
         job.spec.seed, epoch, lambda batch: job.feed.ready(batch, epoch), accumulate=accumulate, start=start
     )
     return list(job.feed.mixing(steps, epoch, (epoch - 1) * job.feed.steps_per_epoch + start))
+
+
+def keeps_embeddings(job):
+    return job.feed.embeddings.loader(job, "train", 1, job.portions(Progress())) is not None
 
 
 # Augmentations of batches
@@ -98,10 +103,9 @@ def test_a_mixed_run_is_resumed_to_the_bit(batches):
 
 
 def test_a_frozen_backbone_sees_mixed_batches(batches):
-    spec = spec_with(augment=["mixup"], train={"phases": [{"epochs": 2, "freeze": "features", "views": 1}]})
-    folder = start(spec, Path("run"), batches)
-    log = (folder / "log.txt").read_text()
-    assert "train: the frozen backbone has run once" not in log
+    phases = {"phases": [{"epochs": 2, "freeze": "features", "views": 1}]}
+    jobs = [job_of(spec_with(augment=augment, train=phases), batches) for augment in (["mixup"], ["horizontal-flip"])]
+    assert [keeps_embeddings(job) for job in jobs] == [False, True]
 
 
 def test_a_loss_that_does_not_take_shares_is_refused(batches, ftrun):
@@ -161,6 +165,18 @@ def test_a_sample_that_comes_again_is_augmented_anew(batches):
     assert torch.equal(inputs, torch.cat([batch.inputs for step in steps_of(again) for batch in step]))
 
 
+def test_epochs_are_of_one_length(batches):
+    from ftrun.contracts.errors import PluginError
+
+    order = job_of(spec_with(sampler="twice"), batches).feed.order
+    order._function = lambda seed, epoch: torch.arange(19 + epoch)
+    assert len(order(0, 1)) == 20
+    with pytest.raises(
+        PluginError, match=r"'twice' of ftrun-batches 1\.0: indices\(0, 2\) is Tensor int64 \[21\], but"
+    ):
+        order(0, 2)
+
+
 def test_a_run_of_repeating_samples(batches):
     folder = start(spec_with(sampler="twice"), Path("run"), batches)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -197,7 +213,6 @@ def test_a_loss_gets_what_it_names(batches):
 
 def test_a_loss_of_embeddings_takes_those_of_a_frozen_backbone(batches):
     frozen = {"phases": [{"epochs": 2, "freeze": "features"}]}
-    losses = {name: {"name": "curious", "inputs": name == "asks"} for name in ("not", "asks")}
-    specs = {name: spec_with(loss=loss, train=frozen) for name, loss in losses.items()}
-    logs = [(start(spec, Path(name), batches) / "log.txt").read_text() for name, spec in specs.items()]
-    assert ["has run once" in log for log in logs] == [True, False]
+    losses = [{"name": "curious", "inputs": inputs} for inputs in (False, True)]
+    jobs = [job_of(spec_with(loss=loss, train=frozen), batches) for loss in losses]
+    assert [keeps_embeddings(job) for job in jobs] == [True, False]

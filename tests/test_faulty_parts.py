@@ -183,12 +183,6 @@ WRONG = {
         "            def indices(self, seed, epoch): return torch.arange(len(split) + 1)\n        return S()",
         "indices(0, 1) go from 0 to 54, but there are 54 samples.",
     ),
-    "sampler: other lengths": (
-        "Sampler",
-        "def build(self, split, targets):\n        class S:\n"
-        "            def indices(self, seed, epoch): return torch.arange(20 + epoch)\n        return S()",
-        "indices(0, 2) is Tensor int64 [22], but int64 [21] is needed, as in the first epoch.",
-    ),
     "scheduler: number": ("Scheduler", "def build(self): return 0.5", "build() gives float, but a function is needed"),
     "scheduler: gives None": (
         "Scheduler",
