@@ -142,11 +142,9 @@ class Target(Part):
         return tree_index(output, chosen), tree_index(values, chosen)
 
     def mixed(self, values: Tree, others: Tree, weight: "Tensor") -> Tree:
-        """Return values of samples that are mixed, two by two, as an augmentation of batches does.
+        """Return values of samples that are mixed two by two. Raises SpecError for a kind that cannot be mixed.
 
         weight: what `values` count, 0 to 1, float32 [B] or [1]; `others` count the rest
-
-        Raises SpecError for a kind that cannot be mixed.
         """
         raise SpecError(f"targets of the kind {self.kind!r} cannot be mixed.")
 
