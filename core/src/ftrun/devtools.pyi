@@ -7,6 +7,7 @@ from ftrun.contracts.data import get_items as get_items
 from ftrun.contracts.errors import DivergedError as DivergedError
 from ftrun.contracts.errors import Interrupted as Interrupted
 from ftrun.contracts.hooks import ROLE_OF_HOOK as ROLE_OF_HOOK
+from ftrun.contracts.layout import tensors_of as tensors_of
 from ftrun.contracts.randomness import reseed as reseed
 from ftrun.plugins.catalogue import Catalogue as Catalogue
 from ftrun.plugins.catalogue import as_found as as_found

@@ -111,15 +111,14 @@ class InputSpec(BaseModel):
 
         return Preparation(self)
 
-    def prepare(self, batch: Tensors) -> Tensors:
+    def prepare(self, batch: Any) -> Any:
         """Return what `Net.features` takes, from what `collate` gave, on the same device.
 
         For inputs whose preparation keeps no tensors, a subclass writes this one. If not, a module is made for each
         call: for a try; a net has its own, `Net.prepare`.
         """
         device = next(iter(batch.values())).device if isinstance(batch, Mapping) else batch.device
-        prepared: Tensors = self.preparation().eval().requires_grad_(False).to(device)(batch)
-        return prepared
+        return self.preparation().eval().requires_grad_(False).to(device)(batch)
 
     @abstractmethod
     def example(self, count: int) -> Any:
@@ -178,7 +177,8 @@ class InputSpec(BaseModel):
 
     def fit(self, raw: Any) -> tuple[Any, Warp | None]:
         """Return what `collate` makes of one raw input, without the batch's dimension, and its `warp`."""
-        return self.collate([raw])[0], self.warp(raw)
+        collated: Any = self.collate([raw])
+        return collated[0], self.warp(raw)
 
     def resolution(self, raw: Any) -> float:
         """Return how many times the size a raw input could be prepared at by `enlarged` before it held nothing new."""

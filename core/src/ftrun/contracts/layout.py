@@ -55,7 +55,8 @@ def sample_bytes(layout: Layout | None) -> int | None:
     sizes = [] if layout is None else [(each.shape, each.dtype) for each in tensors_of(layout).values()]
     if not sizes or any(shape is None for shape, _ in sizes):
         return None
-    return sum(torch.Size(shape or ()).numel() * getattr(torch, dtype).itemsize for shape, dtype in sizes)
+    size: int = sum(torch.Size(shape or ()).numel() * getattr(torch, dtype).itemsize for shape, dtype in sizes)
+    return size
 
 
 def padded(samples: "Sequence[Any]", layout: Layout) -> Any:

@@ -1,4 +1,4 @@
-"""Samples from files, decoded once: uint8 in a mapped file, at the size that the net works at, shared by runs."""
+"""Samples from files, decoded once, as the net's input collates them, into a mapped file that runs share."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,15 +13,17 @@ from torch import Tensor
 from ftrun.contracts.data import Batch, Split, Splits, Subset
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.inputs import InputSpec
-from ftrun.contracts.layout import TensorLayout
+from ftrun.contracts.layout import Layout, TensorLayout
 from ftrun.contracts.specs import Dataset
+from ftrun.contracts.trees import leaves
 from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
 from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun.data.mapped import Content, Done, Entry, MappedSplit, options_of, same_bits
-from ftrun.data.reader import BatchReader, Read
+from ftrun.data.reader import BatchReader, Collate, Read
+from ftrun.data.rows import Apart, Rows
 
 _PORTION = 64
 _PROBED = 8  # samples of an entry that are decoded anew before it is used
@@ -50,6 +52,7 @@ class Decoder:
         why: str = "",
     ) -> None:
         self._prepare = prepare
+        self._rows = _rows_of(prepare.collated_layout) if prepare.cached else None
         self._dataset = dataset
         self._workers = workers
         self._skip = skip
@@ -83,8 +86,7 @@ class Decoder:
 
     def _entry(self, split: Split, name: str) -> Entry | None:
         """Return the place of a split in the cache; None where it has none."""
-        layout, source = self._prepare.collated_layout, self._source(split)
-        shape = layout.shape if isinstance(layout, TensorLayout) and layout.dtype == "uint8" else None
+        shape, source = self._shape, self._source(split)
         if shape is None or not cachefolder.limit() or source is None:
             return None
         return Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
@@ -118,9 +120,31 @@ class Decoder:
         if content is None:
             self._say(f"{name}: no room in the cache for {len(split):,} samples; they are decoded anew in each epoch")
             return split
+        if self._rows and not self._same_together(split, content, self._rows):
+            self._say(f"{name}: decoded anew in each epoch, because a sample's values depend on its batch")
+            return split
         return MappedSplit(
-            split, content, lambda index: self._read(split, index), key=entry.key, embedded=False, source=source
+            split,
+            content,
+            lambda index: self._read(split, index),
+            key=entry.key,
+            embedded=False,
+            source=source,
+            rows=self._rows,
         )
+
+    @property
+    def _shape(self) -> tuple[int, ...] | None:
+        """The shape of what is kept of a sample, uint8: what `collate` gives, if it is so, or a row of its bytes."""
+        if self._rows:
+            return (self._rows.width,)
+        layout = self._prepare.collated_layout
+        return layout.shape if self._prepare.cached and isinstance(layout, TensorLayout) else None
+
+    @property
+    def _collate(self) -> Collate:
+        collate = Collating(self._prepare)
+        return Apart(collate, self._rows) if self._rows else collate
 
     def _depends(self, split: Split, source: str) -> list[Any]:
         """All that decides what comes out: the inputs, where they are, how they are read and prepared."""
@@ -149,7 +173,7 @@ class Decoder:
         loader = Loader(
             name,
             Subset(split, torch.arange(first, len(split))) if first else split,
-            Collating(self._prepare),
+            self._collate,
             corrupt,
             batch_size=_PORTION,
             workers=self._workers,
@@ -184,6 +208,15 @@ class Decoder:
         batch, _ = self._batch(split, indices)
         return isinstance(batch, Batch) and same_bits(batch.inputs, content.inputs[indices])
 
+    def _same_together(self, split: Split, content: Content, rows: Rows) -> bool:
+        """Return whether samples that are kept each by itself make the batch that `collate` makes of them."""
+        indices = [index for index in range(min(_PROBED, len(split))) if index not in content.unread]
+        if not indices:
+            return True
+        batch, _ = BatchReader(split, Collating(self._prepare), skip_corrupt=False).__getitems__(indices)
+        kept = rows.batch(content.inputs[indices])
+        return isinstance(batch, Batch) and all(map(same_bits, leaves(batch.inputs), leaves(kept)))
+
     def _read(self, split: Split, index: int) -> Tensor:
         batch, _ = self._batch(split, [index])
         if not isinstance(batch, Batch):
@@ -192,7 +225,13 @@ class Decoder:
         return inputs
 
     def _batch(self, split: Split, indices: list[int]) -> Read:
-        return BatchReader(split, Collating(self._prepare), skip_corrupt=False).__getitems__(indices)
+        return BatchReader(split, self._collate, skip_corrupt=False).__getitems__(indices)
+
+
+def _rows_of(layout: Layout | None) -> Rows | None:
+    """Return how samples become rows of bytes; None where they are bytes already, or their layout is not known."""
+    is_bytes = isinstance(layout, TensorLayout) and layout.dtype == "uint8" and layout.shape is not None
+    return None if layout is None or is_bytes else Rows(layout)
 
 
 class _FilesChanged(Exception):

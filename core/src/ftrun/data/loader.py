@@ -243,7 +243,7 @@ def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
     inputs: Tensor | None = None
     for start in range(0, len(reader), _COPIED):
         batch, unreadable = reader.__getitems__(range(start, min(start + _COPIED, len(reader))))
-        if unreadable or not isinstance(batch, Batch):
+        if unreadable or not isinstance(batch, Batch) or not isinstance(batch.inputs, Tensor):
             return None
         if inputs is None:
             shape = (len(reader), *batch.inputs.shape[1:])

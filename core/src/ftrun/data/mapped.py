@@ -22,8 +22,10 @@ from torch import Tensor
 from ftrun.contracts.data import Split, index_tensor
 from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
+from ftrun.contracts.trees import tree_map
 from ftrun.data import cachefolder
 from ftrun.data.files import sync
+from ftrun.data.rows import Rows
 
 _FORMAT = 3  # of an entry
 _PART = ".part"  # of an entry, whose making was interrupted
@@ -55,13 +57,22 @@ class MappedSplit:
 
     key: what tells these inputs from others; source: the fingerprint of what they were made from
     embedded: whether they are embeddings
+    rows: how inputs that are kept as rows of bytes become a batch
     """
 
     in_memory = True  # no workers are needed to read it
     collated = True
 
     def __init__(
-        self, split: Split, content: Content, anew: ReadAnew, *, key: str, embedded: bool, source: str
+        self,
+        split: Split,
+        content: Content,
+        anew: ReadAnew,
+        *,
+        key: str,
+        embedded: bool,
+        source: str,
+        rows: Rows | None = None,
     ) -> None:
         self.targets = split.targets
         self.sample_name = getattr(split, "sample_name", None)
@@ -72,6 +83,7 @@ class MappedSplit:
         self.embedded = embedded
         self._unread = frozenset(content.unread)
         self._anew = anew
+        self._rows = rows
 
     @property
     def unreadable(self) -> Collection[int]:
@@ -81,18 +93,19 @@ class MappedSplit:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, index: int, /) -> tuple[Tensor, dict[str, Tensor]]:
+    def __getitem__(self, index: int, /) -> tuple[Any, dict[str, Tensor]]:
         inputs, targets = self.__getitems__([index])
-        return inputs[0], {name: values[0] for name, values in targets.items()}
+        return tree_map(lambda each: each[0], inputs), {name: values[0] for name, values in targets.items()}
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Any, dict[str, Tensor]]:
         chosen = index_tensor(indices)
         inputs = self.inputs.index_select(0, chosen)
         if self._unread:
             for position, index in enumerate(indices):
                 if index in self._unread:
                     inputs[position] = self._anew(index)
-        return inputs, {name: values.index_select(0, chosen) for name, values in self.targets.items()}
+        whole = self._rows.batch(inputs) if self._rows else inputs
+        return whole, {name: values.index_select(0, chosen) for name, values in self.targets.items()}
 
 
 class Entry:

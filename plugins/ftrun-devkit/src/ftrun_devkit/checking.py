@@ -18,7 +18,12 @@ from ftrun_devkit.suite import Check, checks_of, find_plugin
 
 
 def check(
-    name: str, assignments: Sequence[str], input_text: str | None, backbone: str, say: Callable[[str], None] | None
+    name: str,
+    assignments: Sequence[str],
+    input_text: str | None,
+    backbone: str,
+    dataset: str | None,
+    say: Callable[[str], None] | None,
 ) -> list[dict[str, Any]]:
     """Run every check of a plugin, and give {"part", "property", "passed", "message"} for each.
 
@@ -33,6 +38,7 @@ def check(
         options=_options(assignments),
         input=_object(input_text or "{}"),
         backbone=_part(backbone),
+        dataset=dataset and _part(dataset),
         installed=installed,
     )
     _check_options(checks)

@@ -45,15 +45,18 @@ def new_plugin(role: str, name: str, into: Path) -> None:
 @click.option(
     "--backbone", default="tiny-net", show_default=True, help="Modifiers, heads and exporters are tried on it."
 )
+@click.option("--dataset", metavar="PART", help="What backbones and modifiers learn from; made-up inputs if not given.")
 @AS_JSON
-def check_plugin(name: str, options: tuple[str, ...], input_: str | None, backbone: str, as_json: bool) -> None:
+def check_plugin(
+    name: str, options: tuple[str, ...], input_: str | None, backbone: str, dataset: str | None, as_json: bool
+) -> None:
     """Check that the plugin NAME, an installed distribution or its module, keeps ftrun's contract.
 
     Says of each part and property whether it holds and, if not, what is wrong and how to mend it; exit code 3 then.
     """
     from ftrun_devkit import checking
 
-    results = checking.check(name, options, input_, backbone, None if as_json else click.echo)
+    results = checking.check(name, options, input_, backbone, dataset, None if as_json else click.echo)
     if as_json:
         print_json(results)
     failed = [result for result in results if not result["passed"]]

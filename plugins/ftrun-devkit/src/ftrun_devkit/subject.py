@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_names
+from ftrun_devkit.examples import example_splits, examples_plugin, input_of
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
 
@@ -69,6 +71,8 @@ class Subject:
     options: what a spec would say of it; input: what a spec's `input` would say, for backbones
     backbone: the part that modifiers, heads and exporters are tried on, as in a spec
     installed: the plugins that its runs and companions come from
+    dataset: the part that backbones and modifiers learn from, as in a spec; made-up inputs if not given
+    input_type: the class of the inputs that a dataset or an augmentation is for, if no installed backbone tells
     """
 
     plugin: Plugin
@@ -78,6 +82,8 @@ class Subject:
     input: Mapping[str, Any] = field(default_factory=dict)
     backbone: Any = "tiny-net"
     installed: Sequence[Plugin] = ()
+    dataset: Any = None
+    input_type: type[InputSpec] | None = None
 
     @property
     def role(self) -> str:
@@ -125,7 +131,7 @@ class Subject:
         if self.part.role == "head":
             return self.headed(part, self.host(), target or target_of("classes"))
         changed: Net = part.build(self.host())
-        _fit(part, changed)
+        self._fit(part, changed)
         return changed
 
     @staticmethod
@@ -147,7 +153,7 @@ class Subject:
 
     def _fitted(self, backbone: Backbone) -> "Net":
         net = backbone.build(self.input)
-        _fit(backbone, net)
+        self._fit(backbone, net)
         net.set_targets({"label": target_of("classes")})
         return net
 
@@ -182,9 +188,37 @@ class Subject:
         return {**self._data, **spec}
 
     @property
-    def _data(self) -> dict[str, str]:
+    def _data(self) -> dict[str, Any]:
         """The dataset that gives what the net takes, where it is not a tiny spec's own."""
-        return {"dataset": "tiny-texts"} if issubclass(self._input_type, TextInput) else {}
+        if self.dataset is not None:
+            return {"dataset": made_once(self.dataset) if callable(self.dataset) else self.dataset}
+        if issubclass(self._input_type, ImageInput):
+            return {}
+        return {"dataset": "tiny-texts" if issubclass(self._input_type, TextInput) else "tiny-examples"}
+
+    def _fit(self, part: Any, net: "Net") -> None:
+        """Let a backbone or modifier look at training samples, as in a new run."""
+        data = self._data.get("dataset", "tiny-images")
+        if data == "tiny-examples":
+            part.fit(net, example_splits(net.input).training)
+            return
+        options = data if isinstance(data, Mapping) else {"name": data}
+        dataset: Any = self.catalogue.parts("dataset")[options["name"]].model_validate_json(json.dumps(options))
+        part.fit(net, dataset.build().training)
+
+    def raw_input(self) -> InputSpec | None:
+        """Return an input that takes what a dataset gives or an augmentation changes; None where none is known."""
+        kinds = getattr(self.part, "input_kinds", None) or (getattr(self.part, "input_kind", None),)
+        backbones = self.catalogue.parts("backbone").values()
+        of_kind = (input_of(kind, self.input_type, dict(self.input), backbones) for kind in kinds)  # type: ignore[arg-type]
+        return next((each for each in of_kind if each is not None), None)
+
+    def _example_input(self) -> InputSpec:
+        """Return the input of the net under test, or of the one beneath a modifier."""
+        with TemporaryDirectory() as place:
+            part = self.make(Path(place)) if self.part.role == "backbone" else self.host_part()
+            made: InputSpec = part.build(self.input).input
+        return made
 
     @property
     def _input_type(self) -> type[InputSpec]:
@@ -194,7 +228,7 @@ class Subject:
         if not issubclass(self.part, Modifier | Head):
             return ImageInput
         given = self.backbone["name"] if isinstance(self.backbone, Mapping) else self.backbone.partition("/")[0]
-        part = catalogue_with(self._plugins).parts("backbone").get(given)
+        part = catalogue_with([self.plugin, *self.installed]).parts("backbone").get(given)
         return part.input_type if part is not None and issubclass(part, Backbone) else ImageInput
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":
@@ -218,7 +252,9 @@ class Subject:
             for each in self.installed
             if each.module != self.plugin.module
         ]
-        return [self.plugin, *others]
+        if issubclass(self._input_type, ImageInput | TextInput):
+            return [self.plugin, *others]
+        return [self.plugin, *others, examples_plugin(self._input_type.raw_kind, self._example_input)]
 
 
 def _keys(part: type[Part]) -> set[tuple[str, str]]:
@@ -228,14 +264,15 @@ def _keys(part: type[Part]) -> set[tuple[str, str]]:
 # Things to try parts on
 
 
-def _fit(part: Any, net: "Net") -> None:
-    """Let a backbone or modifier look at training samples, as in a new run."""
-    from ftrun_devkit.tiny import TinyImages, TinyTexts
+_MADE: dict[Callable[[Path], Any], tuple[TemporaryDirectory[str], Any]] = {}
 
-    if isinstance(net.input, TextInput):
-        part.fit(net, TinyTexts(name="tiny-texts").build().training)
-    elif isinstance(net.input, ImageInput):
-        part.fit(net, TinyImages(name="tiny-images").build().training)
+
+def made_once(make: Callable[[Path], Any]) -> Any:
+    """Return what `make` gives for an empty folder that lives as long as the process."""
+    if make not in _MADE:
+        folder = TemporaryDirectory(prefix="ftrun-devkit-")
+        _MADE[make] = folder, make(Path(folder.name))
+    return _MADE[make][1]
 
 
 def target_of(kind: str, catalogue: Catalogue | None = None) -> Target:
@@ -287,7 +324,10 @@ def digest(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
         return hashlib.sha256(repr((value.dtype, tuple(value.shape))).encode() + content).hexdigest()
-    return hashlib.sha256(repr(value).encode()).hexdigest()
+    if isinstance(value, Mapping):
+        value = tuple(value.items())
+    text = repr([digest(each) for each in value] if isinstance(value, tuple | list) else value)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:

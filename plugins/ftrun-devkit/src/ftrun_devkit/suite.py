@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ftrun import PluginError, SpecError, did_you_mean
+from ftrun import InputSpec, PluginError, SpecError, did_you_mean
 from ftrun.devtools import ROLE_OF_HOOK, Plugin, load_plugins, part_names
 from ftrun_devkit.subject import CommandSubject, ContractError, Fault, Options, Subject
 
@@ -91,6 +91,8 @@ def checks_of(
     backbone: Any = "tiny-net",
     parts: Sequence[str] = (),
     installed: Sequence[Plugin] = (),
+    dataset: Any = None,
+    input_type: type[InputSpec] | None = None,
 ) -> list[Check]:
     """Return every check of a plugin's parts and commands; see `check_plugin` for the arguments."""
     given = dict(options or {})
@@ -102,7 +104,7 @@ def checks_of(
                 f"{plugin} has no part named {name!r}.{did_you_mean(name, names)} Its parts: {', '.join(names)}."
             )
     subjects = [
-        Subject(plugin, part, name, given.get(name, {}), input or {}, backbone, installed)
+        Subject(plugin, part, name, given.get(name, {}), input or {}, backbone, installed, dataset, input_type)
         for part in plugin.parts
         for name in part_names(part)
         if not parts or name in parts
@@ -148,6 +150,8 @@ def check_plugin(
     input: Mapping[str, Any] | None = None,  # noqa: A002  (the spec's word)
     backbone: Any = "tiny-net",
     parts: Sequence[str] = (),
+    dataset: Any = None,
+    input_type: type[InputSpec] | None = None,
 ) -> Callable[..., None]:
     """A test function for pytest: one test for each property of each part and command of an installed plugin.
 
@@ -158,6 +162,10 @@ def check_plugin(
         download weights. In place of options it may be a function that makes them, given a folder to put data in.
     input: a spec's `input`, such as {"size": 64}, to make backbones quicker
     backbone: the part that modifiers, heads and exporters are tried on, as a spec names it
+    dataset: the part that backbones and modifiers learn from, as a spec names it, or a function that gives it for a
+        folder to put data in; made-up inputs, `InputSpec.example`, if not given
+    input_type: the class of the inputs that datasets and augmentations are for, made with the fields of `input`; the
+        one of a backbone for their kind if not given
     parts: names of the parts to check, if not all and the commands too: sizes that are slow to build may have a test of
         their own
     """
@@ -166,7 +174,16 @@ def check_plugin(
     installed = load_plugins()
     try:
         plugin = find_plugin(module, installed)
-        checks = checks_of(plugin, options=options, input=input, backbone=backbone, parts=parts, installed=installed)
+        checks = checks_of(
+            plugin,
+            options=options,
+            input=input,
+            backbone=backbone,
+            parts=parts,
+            installed=installed,
+            dataset=dataset,
+            input_type=input_type,
+        )
     except (PluginError, SpecError) as reason:
         message = str(reason)
 

@@ -148,15 +148,20 @@ class Exportable:
                 if len(free) == 1:
                     raise
                 # It demands what it cannot prove for all sizes, such as that two frames are more than one.
-                return self._exported(shapes, prefer_deferred_runtime_asserts_over_guards=True)
+                return self._exported(shapes, deferred=True)
         except Exception as error:  # whatever the net's code does under torch.export
             raise FtrunError(f"torch.export does not take this net: {suggestions(error)}") from error
 
-    def _exported(self, shapes: Any, **options: bool) -> torch.export.ExportedProgram:
+    def _exported(self, shapes: Any, *, deferred: bool = False) -> torch.export.ExportedProgram:
         with torch.no_grad(), redirect_stderr(StringIO()), warnings.catch_warnings():
             # Where it gives up, it prints the whole graph: thousands of lines of a deep net.
             warnings.simplefilter("ignore")  # torch warns of its own nn.LSTM; the file is compared in any case
-            return torch.export.export(self.module, (self.example,), dynamic_shapes=(shapes,), **options)
+            return torch.export.export(
+                self.module,
+                (self.example,),
+                dynamic_shapes=(shapes,),
+                prefer_deferred_runtime_asserts_over_guards=deferred,
+            )
 
 
 def _map(function: Callable[[Tensor], Tensor], inputs: Any) -> Any:

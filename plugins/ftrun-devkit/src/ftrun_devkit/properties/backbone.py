@@ -1,18 +1,17 @@
 """What holds for backbones alone."""
 
 import json
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ftrun import Classes, InputSpec
+from ftrun import Classes, FtrunError, InputSpec
+from ftrun.devtools import tensors_of
 from ftrun_devkit.subject import Subject, close, expect, ready_inputs
 from ftrun_devkit.suite import holds_for
 from ftrun_inputs import ImageInput, TextInput
-
-_OVERRIDES: Mapping[type[InputSpec], tuple[str, Any]] = {ImageInput: ("crop", 0.5), TextInput: ("length", 3)}
 
 
 @holds_for("backbone")
@@ -31,33 +30,47 @@ def input_spec(subject: Subject, place: Path) -> None:
 @holds_for("backbone")
 def overrides_applied(subject: Subject, place: Path) -> None:
     """What a spec's `input` changes is changed in the net's input."""
-    kind: type[InputSpec] = subject.part.input_type  # type: ignore[attr-defined]
-    found = [each for each in _OVERRIDES.items() if issubclass(kind, each[0])]
-    for of, (option, value) in found:
-        net = subject.make(place).build({**subject.input, option: value})
-        given = getattr(net.input, option)
-        expect(
-            given == value,
-            f"with the override {option} {value}, the net's input has {given}.",
-            f"Give Net `input={of.__name__}(...).changed(**overrides)`.",
-        )
+    before = subject.seen(place).input
+    option, value = _another(before)
+    if option is None:
+        return
+    given = getattr(subject.make(place).build({**subject.input, option: value}).input, option)
+    expect(
+        given == value,
+        f"with the override {option} {value}, the net's input has {given}.",
+        f"Give Net `input={type(before).__name__}(...).changed(**overrides)`.",
+    )
+
+
+def _another(input: InputSpec) -> tuple[str | None, Any]:  # noqa: A002  (the contract's word)
+    """Return a field of an input and a value that it may have; None where there is no number among its fields."""
+    if isinstance(input, ImageInput | TextInput):
+        return ("crop", 0.5) if isinstance(input, ImageInput) else ("length", 3)
+    for option, value in input:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            for other in (value + 1, value - 1, value / 2):
+                with suppress(FtrunError, ValueError):
+                    return option, getattr(input.changed(**{option: other}), option)
+    return None, None
 
 
 @holds_for("backbone")
 @torch.no_grad()
 def padding_changes_nothing(subject: Subject, place: Path) -> None:
-    """A text gives the same alone as beside longer ones, with which it is padded."""
+    """Where inputs differ in length: one gives the same alone as beside longer ones, with which it is filled up."""
     net = subject.seen(place)
-    if not isinstance(net.input, TextInput):
+    layout = net.input.collated_layout
+    if layout is None or not any(each.dynamic for each in tensors_of(layout).values()):
         return
-    texts = sorted(net.input.example(9), key=len)
-    together = net(net.input.prepare(net.input.collate(texts)))["label"]
-    for position, text in enumerate(texts):
-        alone = net(net.input.prepare(net.input.collate([text])))["label"]
+    raw = list(net.input.example(9))
+    together = net(net.prepare(net.input.collate(raw)))["label"]
+    for position, each in enumerate(raw):
+        alone = net(net.prepare(net.input.collate([each])))["label"]
         expect(
             close(alone, together[position : position + 1], 1e-4),
-            f"{text!r} gives something else alone than beside {texts[-1]!r}.",
-            "Let no token see padding (x == input.pad_id), give features of zeros there, and leave these out in pool.",
+            f"{each!r:.60} gives something else alone than in a batch of several.",
+            "Let nothing see what samples are filled up with, give features of zeros there, and leave these out in "
+            "pool: of texts, that is where x == input.pad_id.",
         )
 
 
@@ -84,7 +97,8 @@ def any_size(subject: Subject, place: Path) -> None:
     if not subject.part.any_size:  # type: ignore[attr-defined]
         return
     net = subject.seen(place)
-    assert isinstance(net.input, ImageInput)
+    if not isinstance(net.input, ImageInput):
+        return
     height, width = net.input.size
     size = [height + height // 2 | 1, width * 2 + 1]
     other = subject.make(place).build({**subject.input, "size": size})

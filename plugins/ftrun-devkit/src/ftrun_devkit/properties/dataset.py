@@ -58,7 +58,7 @@ def classes_aligned(subject: Subject, place: Path) -> None:
 
 @holds_for("dataset")
 def sample_types(subject: Subject, place: Path) -> None:
-    """A sample is (raw, targets): an image uint8 or uint16 [C, H, W], C 1 or 3, or a text; targets as in `targets`."""
+    """A sample is (raw, targets): an image uint8 or uint16 [C, H, W], a text, or what an input of its kind accepts."""
     for name, split in subject.splits(place):
         for index in _some(split):
             sample = split[index]
@@ -67,7 +67,7 @@ def sample_types(subject: Subject, place: Path) -> None:
                 f"{name}[{index}] is {type(sample).__name__}, not (input, {{target: value}}).",
                 "Return the raw input and a dict of its targets.",
             )
-            _check_raw(f"{name}[{index}]", sample[0])
+            _check_raw(subject, f"{name}[{index}]", sample[0])
             for target, values in split.targets.items():
                 expect(
                     target in sample[1] and _same(torch.as_tensor(sample[1][target]), values[index]),
@@ -76,19 +76,21 @@ def sample_types(subject: Subject, place: Path) -> None:
                 )
 
 
-def _check_raw(where: str, raw: Any) -> None:
-    if isinstance(raw, str):
+def _check_raw(subject: Subject, where: str, raw: Any) -> None:
+    kind = getattr(subject.part, "input_kind", None)
+    if isinstance(raw, str) and kind is None:
         return
+    taken = subject.raw_input()
     expect(
-        isinstance(raw, torch.Tensor),
-        f"the input of {where} is {type(raw).__name__}.",
-        "Give an image as a uint8 tensor [C, H, W], a text as a str.",
+        taken is None or taken.accepts(raw),
+        f"the input of {where} is {_described(raw)}.",
+        f"Give what the net's input takes: {taken.requirement if taken else kind}. It scales and normalises.",
     )
-    expect(
-        raw.dtype in (torch.uint8, torch.uint16) and raw.ndim == 3 and raw.shape[0] in (1, 3),
-        f"the image of {where} is {raw.dtype} {list(raw.shape)}.",
-        "Give it as uint8 [C, H, W], C 1 or 3, 0 to 255: the backbone's input scales and normalises it.",
-    )
+
+
+def _described(raw: Any) -> str:
+    shape = f" {raw.dtype} {list(raw.shape)}" if isinstance(raw, torch.Tensor) else ""
+    return f"{type(raw).__name__}{shape}"
 
 
 @holds_for("dataset")

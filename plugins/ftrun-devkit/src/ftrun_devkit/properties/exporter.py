@@ -222,11 +222,9 @@ def _anew(subject: Subject, place: Path, model: Exportable) -> Any:
     return writer.open(model, file)
 
 
-def _inputs(model: Exportable, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _inputs(model: Exportable, count: int) -> tuple[Any, dict[str, Tensor]]:
     """A batch as the module takes it, and what it says of it."""
-    prepare = model.net.input
-    collated = prepare.collate(prepare.example(count))
-    x = prepare.prepare(collated) if model.raw else collated
+    x = model.made_up(count)
     with torch.no_grad():
         return x, copy.deepcopy(model.module)(x)
 
