@@ -32,7 +32,7 @@ class Part(BaseModel):
     default: ClassVar[bool] = False
 
     if TYPE_CHECKING:
-        name: str
+        name: str = ""  # every part whose tag it is has one; for the others it is no option
 
     @model_validator(mode="after")
     def _expand_paths(self) -> Self:
