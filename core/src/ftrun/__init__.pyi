@@ -60,6 +60,7 @@ from ftrun.contracts.targets import Labels as Labels
 from ftrun.contracts.targets import Prediction as Prediction
 from ftrun.contracts.targets import Target as Target
 from ftrun.contracts.targets import Values as Values
+from ftrun.contracts.targets import VectorTarget as VectorTarget
 from ftrun.contracts.trees import tree_index as tree_index
 from ftrun.contracts.trees import tree_map as tree_map
 from ftrun.data.cut import keep_classes as keep_classes

@@ -68,9 +68,10 @@ class Batch:
 
     def split(self, lengths: Sequence[int]) -> "list[Batch]":
         """Return this batch in parts of these lengths, nothing copied."""
-        parts = zip(*(tree_split(each, lengths) for each in (self.inputs, self.targets, self.ids)), strict=True)
+        inputs, targets, ids = (tree_split(each, lengths) for each in (self.inputs, self.targets, self.ids))
         extras = tree_split(self.extra, lengths) if self.extra else [self.extra] * len(lengths)
-        return [Batch(*part, self.embedded, extra) for part, extra in zip(parts, extras, strict=True)]
+        parts = zip(inputs, targets, ids, extras, strict=True)
+        return [Batch(inputs, targets, ids, self.embedded, extra) for inputs, targets, ids, extra in parts]
 
     def _with(self, change: Callable[[Tree], Tree]) -> "Batch":
         inputs, targets, ids = (change(each) for each in (self.inputs, self.targets, self.ids))

@@ -113,7 +113,8 @@ class Warp:
         import torch
 
         a, b, _, c, d, _ = self.matrix.flatten(-2).unbind(-1)
-        linear = torch.stack([d, -b, -c, a], dim=-1).unflatten(-1, (2, 2)) / (a * d - b * c)[..., None, None]
+        linear = torch.stack([torch.stack([d, -b], dim=-1), torch.stack([-c, a], dim=-1)], dim=-2)
+        linear = linear / (a * d - b * c)[..., None, None]
         return Warp(torch.cat([linear, -(linear @ self.matrix[..., 2:])], dim=-1), size, self.form)
 
     def points(self, points: "Tensor") -> "Tensor":
@@ -136,8 +137,8 @@ class Warp:
         import torch
 
         left, top, right, bottom = boxes.unbind(-1)
-        corners = torch.stack([left, top, right, top, right, bottom, left, bottom], dim=-1)
-        moved = self.points(corners.unflatten(-1, (4, 2)))
+        x, y = torch.stack([left, right, right, left], dim=-1), torch.stack([top, top, bottom, bottom], dim=-1)
+        moved = self.points(torch.stack([x, y], dim=-1))
         return torch.cat([moved.amin(-2), moved.amax(-2)], dim=-1)
 
     def of_items(self, lengths: "Tensor", total: int) -> "Warp":

@@ -93,7 +93,7 @@ class Net(Staged):
     @input.setter  # noqa: A003
     def input(self, input: InputSpec) -> None:  # noqa: A002  (the contract's word)
         self._input = input
-        self.preparation = input.preparation().requires_grad_(False).eval()
+        self.preparation: nn.Module = input.preparation().requires_grad_(False).eval()
 
     def prepare(self, collated: Any) -> Any:
         """Return what `features` takes, from what `input.collate` gave, on the net's device."""

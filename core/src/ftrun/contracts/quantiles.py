@@ -32,7 +32,8 @@ def drawn(bits: "Tensor", table: "Tensor") -> "Tensor":
     cell = (pattern >> rest) - (127 << _CELLS) + ((bits >> _BITS) & 1) * _KNOTS
     fraction = (pattern & (2**rest - 1)).float() / 2**rest
     low = table[cell]
-    return low + (table[cell + 1] - low) * fraction
+    drawn: Tensor = low + (table[cell + 1] - low) * fraction
+    return drawn
 
 
 @lru_cache(maxsize=64)
@@ -61,7 +62,8 @@ def _probabilities() -> "Tensor":
 
     cells = torch.arange(_KNOTS)
     octave, within = cells >> _CELLS, cells & (2**_CELLS - 1)
-    return 2.0 ** (octave - _BITS - 2) * (1 + within / 2**_CELLS).double()
+    knots: Tensor = 2.0 ** (octave - _BITS - 2) * (1 + within / 2**_CELLS).double()
+    return knots
 
 
 def _logits(a: float, b: float) -> "Tensor":

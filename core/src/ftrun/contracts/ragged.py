@@ -39,7 +39,9 @@ class Ragged:
 
     def unbind(self) -> "list[Tensor]":
         """Return each sample's values, [n, ...], nothing copied."""
-        return list(self.values.split(self.lengths.tolist()))
+        import torch
+
+        return list(torch.split(self.values, self.lengths.tolist()))
 
     @property
     def samples(self) -> "Tensor":
@@ -69,9 +71,11 @@ class Ragged:
 
     def split(self, lengths: Sequence[int]) -> "list[Ragged]":
         """Return the same in parts of so many samples, nothing copied."""
-        by_part = self.lengths.split(list(lengths))
+        import torch
+
+        by_part = torch.split(self.lengths, list(lengths))
         counts = [int(each.sum()) for each in by_part]
-        return [Ragged(*pair) for pair in zip(self.values.split(counts), by_part, strict=True)]
+        return [Ragged(*pair) for pair in zip(torch.split(self.values, counts), by_part, strict=True)]
 
     def index(self, chosen: "Tensor") -> "Ragged":
         """Return some samples. chosen: bool [B], or their positions in any order, int64 [M]."""

@@ -41,11 +41,9 @@ def _picked(images: "Tensor", warp: Warp, fill: float) -> "Tensor":
     columns, rows = x.floor().long(), y.floor().long()
     column, row = columns.clamp(0, width - 1), rows.clamp(0, height - 1)
     flat = (row * width + column).flatten(1)[:, None].expand(count, channels, -1)
-    picked = images.reshape(count, channels, -1).gather(2, flat).unflatten(2, warp.size)
+    picked = images.reshape(count, channels, -1).gather(2, flat).reshape(count, channels, *warp.size)
     inside = (column == columns).byte() * (row == rows).byte()  # a mask of bytes, since bools are ten times as slow
-    if fill:
-        return picked.masked_fill_(inside[:, None] == 0, fill)
-    return picked.mul_(inside[:, None])
+    return picked.masked_fill_(inside[:, None] == 0, fill) if fill else picked.mul_(inside[:, None])
 
 
 def _interpolated(images: "Tensor", warp: Warp, fill: float) -> "Tensor":
@@ -59,7 +57,8 @@ def _interpolated(images: "Tensor", warp: Warp, fill: float) -> "Tensor":
     height, width = images.shape[2:]
     x, y = _sources(warp)
     across, down = (_in_grid(each, side).to(pixels.dtype) for each, side in ((x, width), (y, height)))
-    grid = torch.stack(torch.broadcast_tensors(across, down), dim=-1).expand(len(images), -1, -1, -1)
+    sides = torch.broadcast_tensors(across, down)  # type: ignore[no-untyped-call]
+    grid = torch.stack(sides, dim=-1).expand(len(images), -1, -1, -1)
     moved = F.grid_sample(pixels, grid, padding_mode="zeros", align_corners=False)
     if fill:
         moved = moved + fill

@@ -5,14 +5,17 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from ftrun.contracts.heads import Heads
+
 
 class Staged(nn.Module):
     """A net whose parameters are in stages: those of `model` by their paths, all that is beside it in `head`."""
 
     model: nn.Module
     head_path: str
-    heads: nn.Module
+    heads: Heads
     neck: nn.Module | None
+    preparation: nn.Module
 
     def __init__(self) -> None:
         super().__init__()

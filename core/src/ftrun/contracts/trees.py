@@ -4,7 +4,7 @@ What a batch holds is one, and so is what a net gives for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ftrun.contracts.ragged import Ragged
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 Tree: TypeAlias = Any
 """A tensor [B, ...], a Ragged of B samples, or a mapping, tuple or list of trees."""
 
-T = TypeVar("T", bound=Tree)
 
-
-def tree_map(function: Callable[[Any], Any], tree: T) -> T:
+def tree_map(function: Callable[[Any], Any], tree: Tree) -> Tree:
     """Return the tree whose leaves are `function(leaf)`. What is neither tensor nor Ragged is a leaf too."""
     if isinstance(tree, dict):  # most are, and other mappings take much longer to ask for
-        return {name: tree_map(function, each) for name, each in tree.items()}  # type: ignore[return-value]
+        return {name: tree_map(function, each) for name, each in tree.items()}
     if isinstance(tree, tuple | list):
-        return type(tree)(tree_map(function, each) for each in tree)  # type: ignore[return-value]
+        return type(tree)(tree_map(function, each) for each in tree)
     if isinstance(tree, Mapping):
-        return {name: tree_map(function, each) for name, each in tree.items()}  # type: ignore[return-value]
-    return function(tree)  # type: ignore[no-any-return]
+        return {name: tree_map(function, each) for name, each in tree.items()}
+    return function(tree)
 
 
 def leaves(tree: Tree) -> Iterator[Any]:
@@ -40,7 +38,7 @@ def leaves(tree: Tree) -> Iterator[Any]:
         yield from leaves(each)
 
 
-def moved(tree: T, device: "torch.device") -> T:
+def moved(tree: Tree, device: "torch.device") -> Tree:
     """Return the tree on `device`; the copy overlaps with computing where the memory is pinned.
 
     What is in float64 stays where it is if the device has none.
@@ -54,34 +52,34 @@ def moved(tree: T, device: "torch.device") -> T:
     return tree_map(move, tree)
 
 
-def pinned(tree: T) -> T:
+def pinned(tree: Tree) -> Tree:
     """Return the tree in pinned memory."""
     return tree_map(lambda leaf: leaf.pin_memory(), tree)
 
 
-def on_cpu(tree: T) -> T:
+def on_cpu(tree: Tree) -> Tree:
     """Return the tree on the CPU."""
     return tree_map(lambda leaf: leaf.cpu(), tree)
 
 
-def in_float32(tree: T) -> T:
+def in_float32(tree: Tree) -> Tree:
     """Return the tree with its floating-point leaves in float32; integers and booleans stay."""
     return tree_map(lambda leaf: leaf.float() if _values(leaf).is_floating_point() else leaf, tree)
 
 
-def tree_split(tree: T, lengths: Sequence[int]) -> list[T]:
+def tree_split(tree: Tree, lengths: Sequence[int]) -> list[Tree]:
     """Return the tree in parts of so many samples, nothing copied."""
     lengths = list(lengths)
     if isinstance(tree, Mapping):
         parts = {name: tree_split(each, lengths) for name, each in tree.items()}
-        return [{name: each[at] for name, each in parts.items()} for at in range(len(lengths))]  # type: ignore[misc]
+        return [{name: each[at] for name, each in parts.items()} for at in range(len(lengths))]
     if isinstance(tree, tuple | list):
         of_each = [tree_split(each, lengths) for each in tree]
-        return [type(tree)(each[at] for each in of_each) for at in range(len(lengths))]  # type: ignore[misc]
+        return [type(tree)(each[at] for each in of_each) for at in range(len(lengths))]
     return list(tree.split(lengths))
 
 
-def tree_index(tree: T, chosen: "Tensor") -> T:
+def tree_index(tree: Tree, chosen: "Tensor") -> Tree:
     """Return some of the samples of a tree. chosen: bool [B], or their positions, int64 [M]."""
 
     def of(leaf: Any) -> Any:
@@ -91,7 +89,7 @@ def tree_index(tree: T, chosen: "Tensor") -> T:
     return tree_map(of, tree)
 
 
-def joined(trees: Sequence[T]) -> T:
+def joined(trees: Sequence[Tree]) -> Tree:
     """Return the samples of several trees of one structure, one after the other, as one tree."""
     import torch
 
@@ -99,13 +97,13 @@ def joined(trees: Sequence[T]) -> T:
     if len(trees) == 1:
         return first
     if isinstance(first, Mapping):
-        return {name: joined([each[name] for each in trees]) for name in first}  # type: ignore[return-value]
+        return {name: joined([each[name] for each in trees]) for name in first}
     if isinstance(first, tuple | list):
-        return type(first)(joined(each) for each in zip(*trees, strict=True))  # type: ignore[return-value]
+        return type(first)(joined(each) for each in zip(*trees, strict=True))
     if isinstance(first, Ragged):
         values, lengths = ([getattr(each, name) for each in trees] for name in ("values", "lengths"))
         return Ragged(torch.cat(values), torch.cat(lengths))
-    return torch.cat(list(trees))  # type: ignore[return-value]
+    return torch.cat(list(trees))
 
 
 def samples_in(tree: Tree) -> int:
@@ -128,8 +126,9 @@ def _equal(one: Any, other: Any) -> "Tensor":
     import torch
 
     if not isinstance(one, Ragged):
-        return ((one == other) | ((one != one) & (other != other))).reshape(len(one), -1).all(1)
-    same = one.lengths == other.lengths
+        equal: Tensor = (one == other) | ((one != one) & (other != other))
+        return equal.reshape(len(one), -1).all(1)
+    same: Tensor = one.lengths == other.lengths
     pairs = zip(one.index(same).unbind(), other.index(same).unbind(), strict=True)
     same[same.clone()] = torch.tensor([bool(_equal(mine[None], theirs[None])) for mine, theirs in pairs]).to(same)
     return same

@@ -98,7 +98,8 @@ def checked(kind: type[T], value: Mapping[str, Any], path: Path, catalogue: Call
     """
     kinds = kinds_in(value, catalogue)
     try:
-        return of_kinds(kind, kinds).model_validate_json(json.dumps(value), strict=True)  # type: ignore[return-value]
+        model: T = of_kinds(kind, kinds).model_validate_json(json.dumps(value), strict=True)
+        return model
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))

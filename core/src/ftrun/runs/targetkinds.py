@@ -17,7 +17,7 @@ T = TypeVar("T", bound=BaseModel)
 def targets_of(value: Mapping[str, Any], kinds: Iterable[type[Target]]) -> dict[str, Target]:
     """Return targets from JSON values, of the core's kinds or of these. Raises ValueError where they are none."""
     union = _union(frozenset({*CORE_KINDS, *kinds}))
-    targets: dict[str, Target] = TypeAdapter(dict.__class_getitem__((str, union))).validate_json(json.dumps(value))
+    targets: dict[str, Target] = TypeAdapter(_targets(union)).validate_json(json.dumps(value))
     return targets
 
 
@@ -38,8 +38,12 @@ def kinds_in(value: Mapping[str, Any], catalogue: Callable[[], Catalogue]) -> fr
 @cache
 def of_kinds(model: type[T], kinds: frozenset[type[Target]]) -> type[T]:
     """Return a model whose field `targets` takes targets of these kinds."""
-    targets = dict.__class_getitem__((str, _union(kinds)))
-    return create_model(model.__name__, __base__=model, targets=(targets, ...))  # type: ignore[no-any-return, call-overload]
+    return create_model(model.__name__, __base__=model, targets=(_targets(_union(kinds)), ...))
+
+
+def _targets(union: Any) -> Any:
+    """Return the type of targets by their names."""
+    return dict.__class_getitem__((str, union))
 
 
 @cache

@@ -78,7 +78,7 @@ class Portions:
         size = self.size
         while True:
             try:
-                found = joined([compute(part) for part in batch.parts(self.size)])
+                outputs: Outputs = joined([compute(part) for part in batch.parts(self.size)])
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -86,7 +86,7 @@ class Portions:
             else:
                 if self.size != size:
                     self._say(f"out of memory: from now on the net sees {self.size} samples at a time")
-                return found
+                return outputs
             # Out of the handler, the error and all that its frames held on to are gone.
             relieved = self._relieve()
             release(self._device)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values
+from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values, VectorTarget
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_names
 from ftrun_devkit.examples import example_splits, examples_plugin, input_of
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
@@ -273,6 +273,12 @@ def made_once(make: Callable[[Path], Any]) -> Any:
         folder = TemporaryDirectory(prefix="ftrun-devkit-")
         _MADE[make] = folder, make(Path(folder.name))
     return _MADE[make][1]
+
+
+def width(target: Target) -> int:
+    """Return how many numbers a net gives for a sample; of kinds alone whose output is a vector."""
+    assert isinstance(target, VectorTarget)
+    return target.outputs
 
 
 def target_of(kind: str, catalogue: Catalogue | None = None) -> Target:

@@ -1,5 +1,6 @@
 """The Python file that loads weights without ftrun."""
 
+from ftrun import VectorTarget
 from ftrun_export.exportable import Exportable
 
 _TEXT = '''\
@@ -65,6 +66,7 @@ def script(model: Exportable, file: str) -> str:
     assert model.library_code is not None
     *imports, call = model.library_code.splitlines()
     (target,) = model.net.targets.values()
+    assert isinstance(target, VectorTarget)
     gives, scores = _SCORES[target.kind]
     return _TEXT.format(
         file=file,

@@ -10,6 +10,7 @@ from ftrun.contracts.targets.base import Target as Target
 from ftrun.contracts.targets.classes import Classes as Classes
 from ftrun.contracts.targets.labels import Labels as Labels
 from ftrun.contracts.targets.values import Values as Values
+from ftrun.contracts.targets.vector import VectorTarget as VectorTarget
 
 CORE_KINDS: tuple[type[Target], ...] = (Classes, Labels, Values)
 """Those that need no plugin."""

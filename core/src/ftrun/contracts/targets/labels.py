@@ -26,8 +26,9 @@ class Labels(VectorTarget):
     def faults(self, values: "Tensor") -> Iterator[tuple[int, str]]:
         """Yield the samples with another number of values than names, or a value that is neither 0, 1 nor NaN."""
         yield from (shape := list(self.wrong_width(values)))
-        wrong = ((values != 0) & (values != 1) & ~values.isnan()).flatten(1).any(1).nonzero() if not shape else []
-        yield from ((int(sample), "has labels other than 0 and 1.") for sample in wrong)
+        if not shape:
+            wrong = ((values != 0) & (values != 1) & ~values.isnan()).flatten(1).any(1).nonzero()
+            yield from ((int(sample), "has labels other than 0 and 1.") for sample in wrong)
 
     def remarks(self, values: "Tensor") -> Iterator[str]:
         """Return which names look alike, and which labels all samples have, or none."""

@@ -155,8 +155,9 @@ class Values(VectorTarget):
     def faults(self, values: "Tensor") -> Iterator[tuple[int, str]]:
         """Yield the samples with another number of values than names, or a value that is infinite, or nearly."""
         yield from (shape := list(self.wrong_width(values)))
-        wrong = (values.double().abs() > _LARGEST).flatten(1).any(1).nonzero() if not shape else []
-        yield from ((int(sample), f"has a value that is not finite, or beyond {_LARGEST:g}.") for sample in wrong)
+        if not shape:
+            wrong = (values.double().abs() > _LARGEST).flatten(1).any(1).nonzero()
+            yield from ((int(sample), f"has a value that is not finite, or beyond {_LARGEST:g}.") for sample in wrong)
 
 
 def _mean_and_std(values: "Tensor") -> tuple[float, float]:

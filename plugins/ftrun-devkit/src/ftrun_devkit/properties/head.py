@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from ftrun import VectorTarget
 from ftrun_devkit.subject import Subject, expect, ready_inputs, target_of
 from ftrun_devkit.suite import holds_for
 
@@ -16,6 +17,14 @@ def output_for_each_kind(subject: Subject, place: Path) -> None:
         target = target_of(kind)
         net = subject.net(place, target=target).eval()
         output = net(ready_inputs(net))["label"]
+        if not isinstance(target, VectorTarget):
+            count = len(target.predictions(target.decode(output)))
+            expect(
+                count == 2,
+                f"for two samples with {kind} there are {count} predictions.",
+                "Give the output that `decode` and `predictions` of the target take.",
+            )
+            continue
         shape = list(output.shape)
         expect(
             shape == [2, target.outputs] and bool(output.isfinite().all()),

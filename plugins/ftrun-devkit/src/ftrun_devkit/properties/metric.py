@@ -129,7 +129,7 @@ def better_is_better(subject: Subject, place: Path) -> None:
 def _right(kind: str, values: Tensor) -> Tensor:
     """Outputs that predict these values, surely."""
     if kind == "classes":
-        return torch.nn.functional.one_hot(values, target_of(kind).outputs) * 20.0 - 10
+        return torch.nn.functional.one_hot(values, int(values.max()) + 1) * 20.0 - 10
     return values * 20.0 - 10 if kind == "labels" else values
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ftrun import Modifier, SpecError
 from ftrun.devtools import part_names
-from ftrun_devkit.subject import Subject, close, expect, fail, ready_inputs
+from ftrun_devkit.subject import Subject, close, expect, fail, ready_inputs, width
 from ftrun_devkit.suite import holds_for
 
 
@@ -25,7 +25,7 @@ def keeps_targets(subject: Subject, place: Path) -> None:
         f"the targets were {list(targets)}, and are {list(net.targets)}.",
         "Give back the net with the `targets` that it had.",
     )
-    outputs = targets["label"].outputs
+    outputs = width(targets["label"])
     shape = list(net.eval()(ready_inputs(net))["label"].shape)
     expect(
         shape == [2, outputs],
@@ -75,7 +75,7 @@ def composes_with_others(subject: Subject, place: Path) -> None:
                 )
             shape = list(net.eval()(ready_inputs(net))["label"].shape)
             expect(
-                shape[:2] == [2, net.targets["label"].outputs],
+                shape[:2] == [2, width(net.targets["label"])],
                 f"{names} gives {shape}.",
                 "Take the net as it is: its head may be of another kind by now.",
             )

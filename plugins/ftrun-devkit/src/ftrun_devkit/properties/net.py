@@ -7,7 +7,7 @@ import torch
 
 from ftrun import FtrunError, Net
 from ftrun_devkit.run import TinyRun
-from ftrun_devkit.subject import Subject, close, digest, expect, fail, ready_inputs, target_of
+from ftrun_devkit.subject import Subject, close, digest, expect, fail, ready_inputs, target_of, width
 from ftrun_devkit.suite import holds_for
 from ftrun_export import Exportable
 
@@ -191,7 +191,7 @@ def several_targets(subject: Subject, place: Path) -> None:
     output = net.eval()(ready_inputs(net))
     shapes = {name: list(value.shape[:2]) for name, value in output.items()}
     expect(
-        shapes == {name: [2, target.outputs] for name, target in kinds.items()},
+        shapes == {name: [2, width(target)] for name, target in kinds.items()},
         f"with the targets one and two it gives {shapes}.",
         "Make the last layer with `net.output_layer(in_features)`, which has a head for each target.",
     )

@@ -5,8 +5,10 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -116,7 +118,7 @@ def defaults_build(subject: Subject, place: Path) -> None:
             f"Give them one, or give the test some: options={{{subject.name!r}: {{{missing[0]!r}: ...}}}} "
             f"(on the command line: --set {subject.name}.{missing[0]}=...).",
         )
-    build = BUILD[subject.part.role]
+    build: Callable[[Subject, Path], Any] = BUILD[subject.part.role]
     expect(
         build(subject, place) is not None,
         "build() gives None.",

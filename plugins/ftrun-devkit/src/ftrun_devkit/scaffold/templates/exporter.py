@@ -51,7 +51,7 @@ class ProgramAndNames:
         # for any number of samples, `model.metadata` what a file should say of itself.
         torch.export.save(model.program, file, extra_files=dict(model.metadata))
         for name, target in model.net.targets.items():
-            names = self.separator.join(target.names)
+            names = self.separator.join(target.names_in_use())
             beside = file.with_name(f"{file.stem}.{name}.txt")
             beside.write_text(names, encoding="utf-8")
         return {"targets": len(model.net.targets)}

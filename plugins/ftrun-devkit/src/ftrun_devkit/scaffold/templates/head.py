@@ -33,6 +33,8 @@ class Template(ftrun.Head):
         import torch
         from torch import nn
 
+        assert isinstance(target, ftrun.VectorTarget)  # as the kinds are that it works on
+
         class Attention(nn.Module):
             def __init__(self, channels: int, hidden: int, outputs: int) -> None:
                 super().__init__()
@@ -43,7 +45,8 @@ class Template(ftrun.Head):
             def forward(self, features: "Tensor") -> "Tensor":
                 places = features.flatten(2).transpose(1, 2)  # [B, H * W, C]
                 weights = self.weight(torch.tanh(self.hidden(places))).softmax(1)
-                return self.output((weights * places).sum(1))
+                output: Tensor = self.output((weights * places).sum(1))
+                return output
 
         # The last level is the map; `levels` has the channels of each, and its stride.
         return Attention(net.levels[-1].channels, self.hidden, target.outputs)

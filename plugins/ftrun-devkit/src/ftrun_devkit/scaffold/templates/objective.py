@@ -40,14 +40,16 @@ class Template(ftrun.Objective):
         import torch  # here, not above: ftrun lists and checks parts without torch
         from torch.nn import functional as F
 
-        weight, decay = self.weight, self.decay
+        if losses is None:
+            raise ftrun.SpecError("it adds to the losses of the targets: name a loss.", where="loss")
+        supervised, weight, decay = losses, self.weight, self.decay
 
         class MeanTeacher(ftrun.ObjectiveModule):
             def __init__(self) -> None:
                 super().__init__()
                 # What is registered is in each checkpoint; what asks for a gradient
                 # learns as the net does. The net itself is not to be kept.
-                self.losses = losses
+                self.losses = supervised
                 self.teacher = copy.deepcopy(net).requires_grad_(False).eval()
 
             def forward(self, net: "ftrun.Net", batch: ftrun.Batch, at: "ftrun.StepInfo") -> "ftrun.Terms":
@@ -66,10 +68,10 @@ class Template(ftrun.Objective):
                 return output.float().softmax(1)
 
             def after_step(self, net: "ftrun.Net", at: "ftrun.StepInfo") -> None:
-                for mine, new in zip(self.teacher.parameters(), net.parameters(), strict=True):
-                    mine.lerp_(new, 1 - decay)
-                for mine, new in zip(self.teacher.buffers(), net.buffers(), strict=True):
-                    mine.copy_(new)
+                for parameter, new in zip(self.teacher.parameters(), net.parameters(), strict=True):
+                    parameter.lerp_(new, 1 - decay)
+                for buffer, current in zip(self.teacher.buffers(), net.buffers(), strict=True):
+                    buffer.copy_(current)
 
         return MeanTeacher()
 
