@@ -48,4 +48,5 @@ def test_all_are_there() -> None:
         "ftrun-leaderboard",
         "ftrun-lookahead",
         "ftrun-plain-net",
+        "ftrun-waves",
     }
