@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import re
 import shlex
 import tomllib
@@ -167,6 +168,64 @@ def test_the_examples_of_the_roles_keep_the_contract(role, site, tmp_path):
     for number, check in enumerate(checks):
         (tmp_path / str(number)).mkdir()
         check.run(tmp_path / str(number))
+
+
+def test_the_kind_of_input_that_it_writes(site, ftrun, tmp_path):
+    """It keeps the contract, and goes from files in folders to predictions for files."""
+    (code,) = blocks("python", PAGES["another-input"])
+    install(site, "ftrun-series", code)
+    installed = load_plugins()
+    wanted = ("padding-changes-nothing", "exports", "input-spec", "overrides-applied", "samples-apart")
+    checks = [each for each in checks_of(find_plugin("ftrun_series", installed), installed=installed)
+              if each.property.name in wanted]  # fmt: skip
+    assert len(checks) == len(wanted)
+    for number, check in enumerate(checks):
+        (tmp_path / str(number)).mkdir()
+        check.run(tmp_path / str(number))
+    Path("data.py").write_text(_SERIES)
+    for kind, speed in (("slow", 0.2), ("fast", 1.5)):
+        Path(kind).mkdir()
+        for length in range(20, 32):
+            Path(kind, f"{length}.series").write_text("\n".join(str(math.sin(speed * n)) for n in range(length)))
+    spec = {"dataset": "series", "backbone": "series-net", "parts": "data.py", "metrics": [],
+            "train": {"epochs": 6, "batch_size": 8, "val_fraction": 0.2}}  # fmt: skip
+    spec = tiny_spec(**spec, optimizer={"name": "adam", "lr": 0.05}, loss="cross-entropy")
+    result = ftrun(write_spec(spec), "--out", "run", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "decoding 24 samples, once" in result.output
+    found = json.loads(ftrun("predict", "run", "slow", "fast", "--json").stdout)
+    assert [max(each["label"]) for each in found] == [Path(each["file"]).parent.name for each in found]
+    assert len(found) == 24
+    Path("bad.series").write_text("x")
+    assert "bad.series cannot be read: could not convert" in ftrun("predict", "run", "bad.series").output
+
+
+_SERIES = """
+from pathlib import Path
+from typing import Literal
+import ftrun
+from ftrun_series import SeriesInput
+class Files:
+    def __init__(self, files, names):
+        import torch
+        self.files = files
+        self.targets = {"label": torch.tensor([names.index(each.parent.name) for each in files])}
+        self.fingerprint = ftrun.files_fingerprint(files, None)
+    def __len__(self):
+        return len(self.files)
+    def __getitem__(self, index):
+        return SeriesInput().read(self.files[index]), {"label": self.targets["label"][index]}
+class Series(ftrun.Dataset):
+    name: Literal["series"]
+    input_kind = "series"
+    def build(self):
+        names = ("fast", "slow")
+        files = Files([file for name in names for file in sorted(Path(name).iterdir())], names)
+        return ftrun.Splits(train=files, targets={"label": ftrun.Classes(names=names)})
+@ftrun.hookimpl
+def ftrun_datasets():
+    return [Series]
+"""
 
 
 def test_the_data_errors_of_the_csv_example(site, tmp_path):
