@@ -13,7 +13,8 @@ from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import FtrunError
 from ftrun_devkit.tinynet import tiny_net
 from ftrun_export import Exportable
-from ftrun_export.parity import Parity, difference, in_sizes
+from ftrun_export.kinds import answers_of
+from ftrun_export.parity import Parity, in_sizes
 from ftrun_export.quantized import quality
 
 CLASSES = ftrun.Classes(names=("a", "b", "c"))
@@ -186,7 +187,7 @@ def test_int8_is_judged_by_what_is_known():
 def test_exported_values_are_compared_in_their_deviations():
     target = ftrun.Values(mean=(1e9,), std=(2.0,))
     expected = torch.tensor([[1e9], [1e9 + 100]], dtype=torch.float64)
-    assert difference(target, expected, expected + 1).flatten().tolist() == [0.5, 0.01]
+    assert answers_of(target).difference(target, expected, expected + 1).flatten().tolist() == [0.5, 0.01]
 
 
 class Model(nn.Module):
