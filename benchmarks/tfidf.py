@@ -28,7 +28,7 @@ def main(path: Path) -> None:
     splits = check_spec(data, installed(local)).dataset.build()
     (target,) = splits.targets
     texts = {name: [split[index][0] for index in range(len(split))] for name, split in splits.items()}
-    labels: dict[str, list[Any]] = {name: split.targets[target].tolist() for name, split in splits.items()}
+    labels: dict[str, list[Any]] = {name: split.columns[target].tolist() for name, split in splits.items()}
 
     def learnt(words: int, strength: float, *names: str) -> Pipeline:
         vectors = TfidfVectorizer(ngram_range=(1, words), sublinear_tf=True)

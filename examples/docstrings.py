@@ -64,13 +64,13 @@ class TextSplit:
         self.texts = [text for text, _ in rows]
         self.lengths = torch.tensor([len(text) for text in self.texts])  # batches are of similar length
         self.fingerprint = hashlib.sha256(repr(self.texts).encode()).hexdigest()  # so that embeddings are kept
-        self.targets = {"label": torch.tensor([label for _, label in rows])}
+        self.columns = {"label": torch.tensor([label for _, label in rows])}
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
-        return self.texts[index], {"label": self.targets["label"][index]}
+        return self.texts[index], {"label": self.columns["label"][index]}
 
 
 def _docstrings(library: Path, package: str) -> Iterator[tuple[str, str]]:

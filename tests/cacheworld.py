@@ -118,7 +118,7 @@ class Split:
     def __init__(self, root, paths, flipped):
         import torch
         self.root, self.paths, self.flipped = root, paths, flipped
-        self.targets = {{"label": torch.tensor([int(path.parent.name == "dog") for path in paths])}}
+        self.columns = {{"label": torch.tensor([int(path.parent.name == "dog") for path in paths])}}
     @property
     def fingerprint(self):
         found = ftrun.files_fingerprint(self.paths, self.root)
@@ -127,7 +127,7 @@ class Split:
         return len(self.paths)
     def __getitem__(self, index):
         image = ftrun_inputs.read_image(self.paths[index]) // DARKER
-        return image.flip(2) if self.flipped else image, {{"label": self.targets["label"][index]}}
+        return image.flip(2) if self.flipped else image, {{"label": self.columns["label"][index]}}
 
 class Pictures(ftrun.Dataset):
     """Images in two folders."""

@@ -153,7 +153,7 @@ class LocalSplit(_Wrong):
             pass
 
         one = self.images()
-        return self.changed(val=Here(one.inputs, one.targets))
+        return self.changed(val=Here(one.inputs, one.columns))
 
 
 class _Short(ftrun.TensorSplit):
@@ -167,7 +167,7 @@ class ShortSplit(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=_Short(one.inputs, one.targets))
+        return self.changed(val=_Short(one.inputs, one.columns))
 
 
 @breaks("classes-aligned")
@@ -176,7 +176,7 @@ class OtherLabels(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=ftrun.TensorSplit(one.inputs, {"label": one.targets["label"] + 1}))
+        return self.changed(val=ftrun.TensorSplit(one.inputs, {"label": one.columns["label"] + 1}))
 
 
 @breaks("classes-aligned")
@@ -185,7 +185,7 @@ class OtherTargets(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=ftrun.TensorSplit(one.inputs, {"class": one.targets["label"]}))
+        return self.changed(val=ftrun.TensorSplit(one.inputs, {"class": one.columns["label"]}))
 
 
 @breaks("sample-types")
@@ -194,7 +194,7 @@ class FloatImages(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=ftrun.TensorSplit(one.inputs / 255, one.targets))
+        return self.changed(val=ftrun.TensorSplit(one.inputs / 255, one.columns))
 
 
 @breaks("sample-types")
@@ -203,7 +203,7 @@ class ChannelsLast(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=ftrun.TensorSplit(one.inputs.movedim(1, 3), one.targets))
+        return self.changed(val=ftrun.TensorSplit(one.inputs.movedim(1, 3), one.columns))
 
 
 class _Unordered(ftrun.TensorSplit):
@@ -217,7 +217,7 @@ class SortedBatches(_Wrong):
 
     def build(self) -> ftrun.Splits:
         one = self.images()
-        return self.changed(val=_Unordered(one.inputs, one.targets))
+        return self.changed(val=_Unordered(one.inputs, one.columns))
 
 
 @breaks("no-overlap")
@@ -252,7 +252,7 @@ class Encoded(_TextsOnly):
 
 class _Neighbours(tiny.TinyTextSplit):
     def __getitems__(self, indices: Any) -> Any:
-        return [self.texts[index - 1] for index in indices], {"label": self.targets["label"][torch.as_tensor(indices)]}
+        return [self.texts[index - 1] for index in indices], {"label": self.columns["label"][torch.as_tensor(indices)]}
 
 
 @breaks("batches-equal-samples")

@@ -274,7 +274,7 @@ def test_a_name_that_is_spelled_otherwise_is_the_same(ours, theirs, wanted):
     split = TensorSplit(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), {"label": torch.arange(3)})
     splits = Splits(train=None, all=split, targets={"label": Classes(names=theirs)})
     aligned = align(splits, {"label": Classes(names=ours)})
-    assert aligned.all.targets["label"].tolist() == wanted
+    assert aligned.all.columns["label"].tolist() == wanted
     assert any("are taken for those of the run" in note for note in aligned.notes) == (wanted != [1, -1, -1])
 
 
@@ -316,9 +316,9 @@ def splits_of(target: Any, values: Any) -> Splits:
 
 def test_targets_of_every_kind_are_aligned_by_name():
     classes = align(splits_of(Classes(names=("b", "a")), [0, 1, 1]), {"t": Classes(names=("a", "b", "c"))})
-    assert classes.train.targets["t"].tolist() == [1, 0, 0]
+    assert classes.train.columns["t"].tolist() == [1, 0, 0]
     labels = align(splits_of(Labels(names=("b", "a")), [[1.0, 0.0]]), {"t": Labels(names=("a", "b"))})
-    assert labels.train.targets["t"].tolist() == [[0.0, 1.0]]
+    assert labels.train.columns["t"].tolist() == [[0.0, 1.0]]
     inputs, targets = labels.train.__getitems__([0])
     assert (inputs.tolist(), targets["t"].tolist()) == ([0], [[0.0, 1.0]])
     with pytest.raises(DataError, match="the data does not have 'v'"):

@@ -83,7 +83,7 @@ def test_plain_timm_repeats_what_quickstart_computes(model, changes, quickstart)
     test = Digits(name="digits").build().test
     with torch.no_grad():
         logits = net(images.prepare(images.collate(test.inputs)))
-    accuracy = (logits.argmax(1) == test.targets["label"]).float().mean()
+    accuracy = (logits.argmax(1) == test.columns["label"]).float().mean()
     assert accuracy.item() == pytest.approx(results["test"]["accuracy"], abs=1e-6)
 
 
@@ -124,7 +124,7 @@ def test_no_docstring_is_in_two_splits_and_every_package_is_in_each():
     texts = [text for _, split in splits.items() for text in split.texts]
     assert len(texts) == len(set(texts)) > 1500
     for _, split in splits.items():
-        assert len(split.targets["label"].unique()) == 10
+        assert len(split.columns["label"].unique()) == 10
 
 
 def test_timm_convnext_runs(run):

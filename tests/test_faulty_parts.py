@@ -68,19 +68,19 @@ WRONG = {
     "dataset: kind of target": (
         "Dataset",
         data(targets="{'label': self.Mine(names=('a', 'b'))}"),
-        "build() gives Mine as target 'label', but ftrun.Classes, ftrun.Labels or ftrun.Values itself is needed",
+        "target 'label' is of the kind 'classes', a Mine, which no plugin offers: a run could not be opened again.",
     ),
     "dataset: list of labels": (
         "Dataset",
         data(train=SPLIT.replace("torch.arange(12) % 2", "[0, 1] * 6")),
-        "list of 12 for target 'label' of its train split, but a tensor int64 [N] is needed.",
+        "list of 12 for target 'label' of its train split, but a tensor [N, ...] is needed.",
     ),
     "dataset: labels float": (
         "Dataset",
         data(train=SPLIT.replace("torch.arange(12) % 2", "torch.arange(12.0) % 2")),
         "Tensor float32 [12] for target 'label' of its train split, but a tensor int64 [N] is needed.",
     ),
-    "dataset: split": ("Dataset", data(train="[1, 2]"), "list of 2 as its train split, but that needs len(split)"),
+    "dataset: split": ("Dataset", data(train="[1, 2]"), "a sample is int, but (raw input, {target: value}) is needed"),
     "dataset: name": ("Dataset", data(targets="{3: ftrun.Classes(names=('a',))}"), "whose name is 3, but a name is a"),
     "dataset: signature": (
         "Dataset",

@@ -12,6 +12,7 @@ from support import install, tiny_spec, write_spec
 
 from ftrun.contracts.data import TensorSplit
 from ftrun.contracts.errors import SpecError
+from ftrun.contracts.targets import Classes
 from ftrun.data import loader
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
@@ -197,6 +198,7 @@ def test_data_comes_the_same_from_anywhere(monkeypatch, share):
             workers=None,
             device=device,
             sample_bytes=48,
+            targets={"label": Classes(names=tuple(map(str, range(5000))))},
         )
         for device in devices
     )

@@ -209,12 +209,12 @@ class Files:
     def __init__(self, files, names):
         import torch
         self.files = files
-        self.targets = {"label": torch.tensor([names.index(each.parent.name) for each in files])}
+        self.columns = {"label": torch.tensor([names.index(each.parent.name) for each in files])}
         self.fingerprint = ftrun.files_fingerprint(files, None)
     def __len__(self):
         return len(self.files)
     def __getitem__(self, index):
-        return SeriesInput().read(self.files[index]), {"label": self.targets["label"][index]}
+        return SeriesInput().read(self.files[index]), {"label": self.columns["label"][index]}
 class Series(ftrun.Dataset):
     name: Literal["series"]
     input_kind = "series"

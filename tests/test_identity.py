@@ -141,7 +141,7 @@ class {split}Data(ftrun.Dataset):
 
 class Bare:
     def __init__(self, split):
-        self.split, self.targets = split, split.targets
+        self.split, self.columns = split, split.columns
     def __len__(self):
         return len(self.split)
     def __getitem__(self, index):
@@ -174,14 +174,14 @@ class Items:
 
     def __init__(self, inputs: list[Any]) -> None:
         self.inputs = inputs
-        self.targets = {"label": torch.zeros(len(inputs), dtype=torch.int64)}
+        self.columns = {"label": torch.zeros(len(inputs), dtype=torch.int64)}
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, index: int) -> Any:
         raw = self.inputs[index]
-        return (raw() if callable(raw) else raw), {"label": self.targets["label"][index]}
+        return (raw() if callable(raw) else raw), {"label": self.columns["label"][index]}
 
 
 def test_a_sample_tells_inputs_of_every_kind_apart_or_says_that_it_cannot():

@@ -35,7 +35,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     )
     split = job.feed.splits.train
     inputs = job.learner.net.prepare(job.learner.net.input.collate(split.inputs))
-    batches = list(zip(inputs.split(work.batch), split.targets["label"].split(work.batch), strict=True))
+    batches = list(zip(inputs.split(work.batch), split.columns["label"].split(work.batch), strict=True))
     loops = {"ftrun": lambda: Epochs(job).seconds, "fabric": fabric, "accelerate": accelerate, "lightning": lightning}
     name = work.options["loop"]
     own = loops[name]() if name == "ftrun" else loops[name](net_of(job), batches)

@@ -37,20 +37,20 @@ class Noise:
         import torch
 
         self.fingerprint = f"noise {samples}"
-        self.targets = {"label": torch.arange(samples) % CLASSES}
+        self.columns = {"label": torch.arange(samples) % CLASSES}
         self.noise = torch.randint(0, 256, (1024, 3, 32, 32), dtype=torch.uint8)
 
     def __len__(self):
-        return len(self.targets["label"])
+        return len(self.columns["label"])
 
     def __getitem__(self, index):
-        return self.noise[index % 1024], {"label": self.targets["label"][index]}
+        return self.noise[index % 1024], {"label": self.columns["label"][index]}
 
     def __getitems__(self, indices):
         import torch
 
         chosen = torch.as_tensor(indices)
-        return self.noise[chosen % 1024], {"label": self.targets["label"][chosen]}
+        return self.noise[chosen % 1024], {"label": self.columns["label"][chosen]}
 
 
 @ftrun.hookimpl

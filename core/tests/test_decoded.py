@@ -31,7 +31,7 @@ class Files:
     """Images in all sizes that count how often they are read."""
 
     def __init__(self, count: int = 150, fingerprint: str | None = "a", torn: tuple[int, ...] = ()) -> None:
-        self.targets = {"label": torch.arange(count) % 3}
+        self.columns = {"label": torch.arange(count) % 3}
         self.torn = torn
         self.reads = 0
         if fingerprint:
@@ -40,7 +40,7 @@ class Files:
     in_memory = True  # so that reads are counted in this process
 
     def __len__(self) -> int:
-        return len(self.targets["label"])
+        return len(self.columns["label"])
 
     def __getitem__(self, index: int):
         self.reads += 1
@@ -48,7 +48,7 @@ class Files:
             raise DataError(f"{index}.png is torn.")
         generator = torch.Generator().manual_seed(index)
         image = torch.randint(0, 256, (3, 4 + index % 5, 7), generator=generator, dtype=torch.uint8)
-        return image, {"label": self.targets["label"][index]}
+        return image, {"label": self.columns["label"][index]}
 
 
 @pytest.fixture(autouse=True)

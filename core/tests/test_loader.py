@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ftrun import Batch, DataError, TensorSplit
+from ftrun import Batch, Classes, DataError, TensorSplit
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun_inputs import ImageInput
@@ -14,17 +14,17 @@ class OneByOne:
     """Samples in all sizes, read singly, as from files."""
 
     def __init__(self, count: int, torn: int | None = None, error: Exception | None = None) -> None:
-        self.targets = {"label": torch.arange(count) % 3}
+        self.columns = {"label": torch.arange(count) % 3}
         self.torn = torn
         self.error = error or DataError(f"{torn}.png is torn.")
 
     def __len__(self) -> int:
-        return len(self.targets["label"])
+        return len(self.columns["label"])
 
     def __getitem__(self, index: int):
         if index == self.torn:
             raise self.error
-        return torch.full((1, 3 + index % 3, 5), index, dtype=torch.uint8), {"label": int(self.targets["label"][index])}
+        return torch.full((1, 3 + index % 3, 5), index, dtype=torch.uint8), {"label": int(self.columns["label"][index])}
 
 
 def memory(count: int) -> TensorSplit:
@@ -34,7 +34,8 @@ def memory(count: int) -> TensorSplit:
 
 def loader(split, batch_size=4, workers=0, corrupt=0) -> Loader:
     found = CorruptSamples(corrupt, lambda line: None)
-    return Loader("train", split, INPUT.collate, found, batch_size=batch_size, workers=workers, device=CPU)
+    reading = {"batch_size": batch_size, "workers": workers, "targets": {"label": Classes(names=("a", "b", "c"))}}
+    return Loader("train", split, INPUT.collate, found, device=CPU, **reading)
 
 
 def shuffled(reader: Loader, seed: int, epoch: int) -> list:
@@ -68,7 +69,7 @@ def test_a_batch_that_is_looked_at_alone_notes_no_sample():
             return super().__getitem__(index)
 
     whole = memory(10)
-    reader = loader(Torn(whole.inputs, whole.targets), corrupt=1)
+    reader = loader(Torn(whole.inputs, whole.columns), corrupt=1)
     assert reader.one_in_order(1).ids.tolist() == [4, 6, 7]
     assert reader._corrupt.samples == []
     list(reader.in_order())

@@ -48,8 +48,8 @@ def test_val_leaves_each_class_of_every_target_in_train(rows, fraction, seed):
         return
     assert len(done.train) + len(done.val) == len(rows)
     for name in ("first", "second"):
-        assert set(done.train.targets[name].tolist()) == set(whole.targets[name].tolist())
-    assert torch.equal(done.train.targets["several"].any(0), several.any(0))
+        assert set(done.train.columns[name].tolist()) == set(whole.columns[name].tolist())
+    assert torch.equal(done.train.columns["several"].any(0), several.any(0))
 
 
 def test_a_rare_class_of_a_second_target_is_in_train_and_val():
@@ -59,7 +59,7 @@ def test_a_rare_class_of_a_second_target_is_in_train_and_val():
     for seed in range(20):
         whole = split(first=torch.arange(100) % 2, second=second)
         done = complete(Splits(train=whole, targets=targets), val_fraction=0.1, seed=seed)
-        assert 1 <= int(done.val.targets["second"].sum()) <= 2
+        assert 1 <= int(done.val.columns["second"].sum()) <= 2
         assert len(done.val) in (10, 11)
 
 
@@ -140,10 +140,10 @@ def test_equal_training_inputs_with_other_labels_are_counted():
 def test_digests_of_a_splits_own_are_taken_and_what_cannot_be_compared_is_not():
     class Own:
         def __init__(self, digests, labels):
-            self.digests, self.targets = torch.tensor(digests), {"label": torch.tensor(labels)}
+            self.digests, self.columns = torch.tensor(digests), {"label": torch.tensor(labels)}
 
         def __len__(self):
-            return len(self.targets["label"])
+            return len(self.columns["label"])
 
     targets = {"label": Classes(names=("a", "b"))}
     (note,) = notes_of(targets, train=Own([7, 8], [0, 1]), test=Own([8, 9, 8], [0, 1, 0]))

@@ -96,15 +96,15 @@ class Lines:
     torn = True
 
     def __init__(self, count: int) -> None:
-        self.targets = {"label": torch.arange(count) % 2}
+        self.columns = {"label": torch.arange(count) % 2}
 
     def __len__(self) -> int:
-        return len(self.targets["label"])
+        return len(self.columns["label"])
 
     def __getitem__(self, index: int):
         if index == 5 and self.torn:
             raise ftrun.DataError("5 is torn.")
-        return torch.arange(1.0 + index % 9), {"label": self.targets["label"][index]}
+        return torch.arange(1.0 + index % 9), {"label": self.columns["label"][index]}
 
 
 @pytest.fixture

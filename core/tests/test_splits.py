@@ -48,7 +48,7 @@ def test_val_is_cut_from_train_where_there_is_none():
     assert (len(done.train), len(done.val)) == (80, 20)
     seen = [int(each[i][0][0, 0, 0]) for each in (done.train, done.val) for i in range(len(each))]
     assert sorted(seen) == list(range(100))
-    assert done.val.targets["label"].bincount().tolist() == [10, 10]
+    assert done.val.columns["label"].bincount().tolist() == [10, 10]
 
 
 def test_a_val_that_is_given_is_kept():
@@ -83,7 +83,7 @@ def test_values_are_cut_without_strata():
     ],
 )
 def test_wrong_data_is_named(splits, message):
-    splits.train.targets["label"] = splits.train.targets["label"].long()
+    splits.train.columns["label"] = splits.train.columns["label"].long()
     with pytest.raises(DataError, match=message):
         check(splits)
 
@@ -121,8 +121,6 @@ def test_a_subset_reads_whole_batches_and_one_by_one_alike():
     assert part.in_memory
 
 
-def test_splits_need_a_target_and_equal_lengths():
-    with pytest.raises(ValueError, match="at least one target"):
-        Splits(train=split([0]), targets={})
+def test_splits_in_memory_need_equal_lengths():
     with pytest.raises(ValueError, match="3 inputs, but 2 values"):
         TensorSplit(torch.zeros(3, 1, 2, 2), {"label": torch.zeros(2)})

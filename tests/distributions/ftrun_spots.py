@@ -13,8 +13,8 @@ class Spots(ftrun.Target):
     """How bright each spot is, float32 [n] of a sample; None where nobody has looked. A net learns their sum."""
 
     kind: Literal["spots"] = "spots"
-    outputs: Literal[1] = Field(1, description="How many numbers a head gives.")
     most: float = Field(100.0, description="The most that a spot can have.")
+    outputs: ClassVar[int] = 1
     extensions: ClassVar = {"report.section": "ftrun_spots:section", "card.text": "ftrun_spots:card_text"}
 
     def faults(self, values: ftrun.Ragged) -> Iterator[tuple[int, str]]:

@@ -197,7 +197,7 @@ class CsvSplit:
         self.path = path
         self.images = [row.image for row in rows]
         self.lines = [row.line for row in rows]
-        self.targets = {"label": torch.tensor([names.index(row.label) for row in rows])}  # int64 [N]
+        self.columns = {"label": torch.tensor([names.index(row.label) for row in rows])}  # int64 [N]
 
     @property
     def fingerprint(self) -> str | None:
@@ -220,7 +220,7 @@ class CsvSplit:
             raise ftrun.DataError(
                 f"{self.path}, line {self.lines[index]}: {self.images[index]} cannot be read: {error}"
             ) from None
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), {"label": self.targets["label"][index]}
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous(), {"label": self.columns["label"][index]}
 
 
 @ftrun.hookimpl

@@ -128,7 +128,7 @@ class WaveSplit:
         import torch
 
         self.root, self.files = root, files
-        self.targets = {"label": torch.tensor([names.index(file.parent.name) for file in files])}
+        self.columns = {"label": torch.tensor([names.index(file.parent.name) for file in files])}
 
     @property
     def fingerprint(self) -> str | None:
@@ -138,7 +138,7 @@ class WaveSplit:
         return len(self.files)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
-        return WaveInput().read(self.files[index]), {"label": self.targets["label"][index]}
+        return WaveInput().read(self.files[index]), {"label": self.columns["label"][index]}
 
 
 class WaveNet(ftrun.Backbone):

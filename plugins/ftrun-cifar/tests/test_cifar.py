@@ -189,7 +189,7 @@ def check(splits: ftrun.Splits, archive: Archive) -> None:
     images = torch.cat([splits.train.inputs, splits.test.inputs])
     assert images.dtype == torch.uint8
     assert torch.equal(images, torch.from_numpy(archive.images))
-    assert torch.cat([splits.train.targets["label"], splits.test.targets["label"]]).tolist() == archive.labels
+    assert torch.cat([splits.train.columns["label"], splits.test.columns["label"]]).tolist() == archive.labels
     assert splits.train.inputs.is_contiguous()
     assert len(splits.test) == PER_BATCH
 

@@ -44,7 +44,7 @@ def test_the_dataset_has_three_splits_of_both_shapes():
     for _, split in splits.items():
         assert split.inputs.shape[1:] == (3, 20, 20)
         assert split.inputs.dtype == torch.uint8
-        assert split.targets["label"].bincount().tolist() == [len(split) // 2] * 2
+        assert split.columns["label"].bincount().tolist() == [len(split) // 2] * 2
     assert splits.targets == {"label": ftrun.Classes(names=("disc", "square"))}
 
 
@@ -62,7 +62,7 @@ def test_the_datasets_shapes_are_whole_and_brightness_does_not_tell_them_apart(s
     bright = (split.inputs >= 150).all(dim=1)
     border = torch.ones(size, size, dtype=torch.bool)
     border[1:-1, 1:-1] = False
-    discs, squares = bright[split.targets["label"] == 0], bright[split.targets["label"] == 1]
+    discs, squares = bright[split.columns["label"] == 0], bright[split.columns["label"] == 1]
     assert bright.flatten(1).any(dim=1).all()
     assert not bright[:, border].all(dim=1).any()
     area = [shapes.float().mean() for shapes in (discs, squares)]

@@ -27,8 +27,8 @@ def test_splits_have_the_shapes_of_the_contract(splits: ftrun.Splits) -> None:
         image, targets = split[0]
         assert image.shape == (1, 8, 8)
         assert image.dtype == torch.uint8
-        assert split.targets["label"].dtype == torch.int64
-        assert targets["label"] == split.targets["label"][0]
+        assert split.columns["label"].dtype == torch.int64
+        assert targets["label"] == split.columns["label"][0]
 
 
 def test_splits_together_are_the_bundled_digits(splits: ftrun.Splits) -> None:
@@ -49,7 +49,7 @@ def test_splits_together_are_the_bundled_digits(splits: ftrun.Splits) -> None:
 
 def test_each_class_has_its_share_of_test(splits: ftrun.Splits) -> None:
     assert splits.test is not None
-    in_train, in_test = (split.targets["label"].bincount(minlength=10) for _, split in splits.items())
+    in_train, in_test = (split.columns["label"].bincount(minlength=10) for _, split in splits.items())
     assert ((in_test - (in_train + in_test) * 0.2).abs() < 1).all()
 
 
@@ -58,7 +58,7 @@ def test_test_is_the_same_in_every_run(splits: ftrun.Splits) -> None:
     again = Digits(name="digits").build()
     for (_, one), (_, other) in zip(splits.items(), again.items(), strict=True):
         assert torch.equal(one.inputs, other.inputs)
-        assert torch.equal(one.targets["label"], other.targets["label"])
+        assert torch.equal(one.columns["label"], other.columns["label"])
 
 
 def test_splits_travel_to_workers(splits: ftrun.Splits) -> None:
@@ -72,10 +72,10 @@ def test_several_targets_are_of_the_same_images() -> None:
     plain = Digits(name="digits").build()
     for (_, split), (_, label) in zip(told.items(), plain.items(), strict=True):
         assert torch.equal(split.inputs, label.inputs)
-        assert torch.equal(split.targets["digit"], label.targets["label"])
-        assert torch.equal(split.targets["parity"], label.targets["label"] % 2)
+        assert torch.equal(split.columns["digit"], label.columns["label"])
+        assert torch.equal(split.columns["parity"], label.columns["label"] % 2)
         ink = split.inputs.flatten(1).double().mean(1, keepdim=True) / 255
-        assert torch.allclose(split.targets["ink"], ink, atol=0.002)
+        assert torch.allclose(split.columns["ink"], ink, atol=0.002)
     assert {name: target.kind for name, target in told.targets.items()} == {
         "digit": "classes",
         "parity": "classes",

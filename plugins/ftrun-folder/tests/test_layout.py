@@ -39,7 +39,7 @@ def found(root: Path, **options: Any) -> dict[str, list[tuple[str, str]]]:
     return {
         split: [
             (names[label], Path(path).relative_to(root).as_posix())
-            for path, label in zip(data.files, data.targets["label"].tolist(), strict=True)
+            for path, label in zip(data.files, data.columns["label"].tolist(), strict=True)
         ]
         for split, data in splits.items()
     }

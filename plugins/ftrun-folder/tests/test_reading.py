@@ -22,8 +22,8 @@ def splits(tmp_path: Path) -> ftrun.Splits:
 
 def test_samples_and_targets_agree(splits: ftrun.Splits) -> None:
     assert splits.targets == {"label": ftrun.Classes(names=("ant", "cat"))}
-    assert splits.train.targets["label"].tolist() == [0, 1, 1, 1]
-    assert splits.train.targets["label"].dtype == torch.int64
+    assert splits.train.columns["label"].tolist() == [0, 1, 1, 1]
+    assert splits.train.columns["label"].dtype == torch.int64
     image, targets = splits.train[0]
     assert image.shape == (3, 2, 3)
     assert targets == {"label": torch.tensor(0)}

@@ -191,7 +191,7 @@ class Lines:
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
-        self.targets = {"label": torch.zeros(len(texts), dtype=torch.int64)}
+        self.columns = {"label": torch.zeros(len(texts), dtype=torch.int64)}
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -199,7 +199,7 @@ class Lines:
     def __getitem__(self, index: int, /) -> tuple[str, dict[str, Tensor]]:
         if self.texts[index] == "torn":
             raise DataError("torn")
-        return self.texts[index], {"label": self.targets["label"][index]}
+        return self.texts[index], {"label": self.columns["label"][index]}
 
 
 def example(sample: int) -> Example:

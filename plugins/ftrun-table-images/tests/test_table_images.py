@@ -86,7 +86,7 @@ def test_several_targets_some_of_them_missing(tmp_path: Path) -> None:
     targets = {"shade": "classes", "width": "values"}
     train = part(path, target=None, targets=targets, test_fraction=0).build().train
     expected = torch.tensor([[1.5], [math.nan], [2]], dtype=torch.float64)
-    torch.testing.assert_close(train.targets["width"], expected, equal_nan=True)
+    torch.testing.assert_close(train.columns["width"], expected, equal_nan=True)
     assert [train.sample_name(index) for index in range(3)] == [name for name, _ in rows]
 
 

@@ -51,14 +51,14 @@ def jsonl(path: Path, labels: list[Any], **options: Any) -> ftrun.Splits:
 def test_spellings_of_one_name_are_one_class(labels: list[Any], names: tuple[str, ...], tmp_path: Path) -> None:
     splits = jsonl(tmp_path, labels)
     assert splits.targets["label"].names == names
-    assert set(splits.train.targets["label"].tolist()) == set(range(len(names)))
+    assert set(splits.train.columns["label"].tolist()) == set(range(len(names)))
 
 
 def test_a_spelling_that_stands_in_test_alone_is_known(tmp_path: Path) -> None:
     content = "text,label,s\na,1,train\nb,0,train\nc,1.0,test\nd,True,val\n"
     splits = part(Csv, tmp_path / "t.csv", content, split="s", test_fraction=None).build()
     assert splits.targets["label"].names == ("0", "1")
-    assert (splits.test.targets["label"].tolist(), splits.val.targets["label"].tolist()) == ([1], [1])
+    assert (splits.test.columns["label"].tolist(), splits.val.columns["label"].tolist()) == ([1], [1])
     assert list(splits.notes) == ["target 'label': '1.0', 'True' and '1' are taken for one class"]
 
 
@@ -74,7 +74,7 @@ def test_what_is_merged_though_it_looks_the_same_is_a_note(tmp_path: Path) -> No
 def test_labels_of_several_columns_and_separated_ones_are_merged_alike(tmp_path: Path) -> None:
     splits = csv(tmp_path, "a;b", "b\u200b;1.0", "1", kind="labels")
     assert splits.targets["label"].names == ("1", "a", "b")
-    assert splits.train.targets["label"].tolist() == [[0, 1, 1], [1, 0, 1], [1, 0, 0]]
+    assert splits.train.columns["label"].tolist() == [[0, 1, 1], [1, 0, 1], [1, 0, 0]]
 
 
 def test_words_that_tools_write_for_nothing_are_named(tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ def test_words_that_tools_write_for_nothing_are_named(tmp_path: Path) -> None:
 
 def test_an_empty_cell_may_hold_signs_that_are_not_seen(tmp_path: Path) -> None:
     splits = csv(tmp_path, "x", "\u200b", "\u00a0", "\ufeff ", "y")
-    assert splits.train.targets["label"].tolist() == [0, -1, -1, -1, 1]
+    assert splits.train.columns["label"].tolist() == [0, -1, -1, -1, 1]
 
 
 @pytest.mark.parametrize("yes", ["1.0", "TRUE", " true ", "1", "True"])
 def test_labels_of_0_and_1_are_read_as_pandas_and_spreadsheets_write_them(yes: str, tmp_path: Path) -> None:
     kind = {"kind": "labels", "columns": ["label"]}
-    values = csv(tmp_path, yes, "0.0", "FALSE", "", kind=kind).train.targets["label"].flatten().tolist()
+    values = csv(tmp_path, yes, "0.0", "FALSE", "", kind=kind).train.columns["label"].flatten().tolist()
     assert values[:3] == [1, 0, 0]
     assert math.isnan(values[3])
 
@@ -188,7 +188,7 @@ def test_a_rare_class_of_any_target_stays_in_train(tmp_path: Path) -> None:
 def test_a_class_of_three_leaves_two_to_be_trained_on_and_for_val(tmp_path: Path) -> None:
     labels = ["a"] * 3 + ["b"] * 97
     for seed in range(5):
-        train = csv(tmp_path, *labels, test_fraction=0.7, split_seed=seed).train.targets["label"]
+        train = csv(tmp_path, *labels, test_fraction=0.7, split_seed=seed).train.columns["label"]
         assert int((train == 0).sum()) >= 2
 
 

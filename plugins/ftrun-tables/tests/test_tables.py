@@ -309,7 +309,7 @@ def test_several_targets_and_what_is_missing(tmp_path: Path) -> None:
         "tags": ftrun.Labels(names=("p", "q", "r")),
         "size": ftrun.Values(names=("wide", "high")),
     }
-    values = splits.train.targets
+    values = splits.train.columns
     nan = math.nan
     assert values["color"].tolist() == [1, -1, 0, 1]
     torch.testing.assert_close(values["cost"], torch.tensor([[1.5], [2], [nan], [nan]]).double(), equal_nan=True)
@@ -325,7 +325,7 @@ def test_several_targets_and_what_is_missing(tmp_path: Path) -> None:
 def test_no_labels_can_mean_that_they_are_not_known(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "text,tags\na,p|q\nb,\n")
     tags = {"kind": "labels", "separator": "|", "empty": "missing"}
-    values = csv_part(path, target=None, targets={"tags": tags}, test_fraction=0).build().train.targets["tags"]
+    values = csv_part(path, target=None, targets={"tags": tags}, test_fraction=0).build().train.columns["tags"]
     torch.testing.assert_close(values, torch.tensor([[1.0, 1.0], [math.nan, math.nan]]), equal_nan=True)
 
 
@@ -335,7 +335,7 @@ def test_labels_in_columns_of_their_own(tmp_path: Path) -> None:
     splits = csv_part(path, target=None, targets={"kinds": kinds}, test_fraction=0).build()
     assert splits.targets["kinds"] == ftrun.Labels(names=("rude", "loud"))
     expected = torch.tensor([[0, 1], [1, 1], [0, math.nan]])
-    torch.testing.assert_close(splits.train.targets["kinds"], expected, equal_nan=True)
+    torch.testing.assert_close(splits.train.columns["kinds"], expected, equal_nan=True)
 
 
 def test_targets_in_json_are_numbers_lists_and_null(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_targets_in_json_are_numbers_lists_and_null(tmp_path: Path) -> None:
     splits = jsonl_part(path, target=None, targets=targets, test_fraction=0).build()
     assert splits.targets["good"].names == ("false", "true")
     assert splits.targets["stars"].names == ("4", "5")
-    values = splits.train.targets
+    values = splits.train.columns
     assert (values["good"].tolist(), values["stars"].tolist()) == ([1, 0, 1], [1, -1, 0])
     nan = math.nan
     torch.testing.assert_close(values["tags"], torch.tensor([[1, 1], [0, 0], [nan, nan]]), equal_nan=True)
@@ -406,7 +406,7 @@ def test_splits_by_fraction_are_stratified_and_stay(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", content)
     splits = csv_part(path).build()
     assert (len(splits.train), len(splits.test), splits.val) == (360, 40, None)
-    assert splits.test.targets["label"].bincount().tolist() == [36, 4]
+    assert splits.test.columns["label"].bincount().tolist() == [36, 4]
     assert set(all_samples(splits)) == set(rows)
     test = set(samples(splits.test, splits.targets["label"].names))
     again = csv_part(

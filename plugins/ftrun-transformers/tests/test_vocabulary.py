@@ -25,13 +25,13 @@ class Texts:
 
     def __init__(self, *texts: str) -> None:
         self.texts = texts
-        self.targets = {"label": torch.zeros(len(texts), dtype=torch.int64)}
+        self.columns = {"label": torch.zeros(len(texts), dtype=torch.int64)}
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def __getitem__(self, index: int) -> ftrun.Sample:
-        return self.texts[index], {"label": self.targets["label"][index]}
+        return self.texts[index], {"label": self.columns["label"][index]}
 
 
 @pytest.fixture

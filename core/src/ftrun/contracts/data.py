@@ -1,7 +1,7 @@
 """What a dataset gives: splits of raw samples, and their targets."""
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -79,27 +79,45 @@ class Batch:
 
 
 class Split(Protocol):
-    """One split: a map-style dataset in torch's sense that also knows all its targets.
+    """One split: a map-style dataset in torch's sense.
 
     `split[i]` is (raw input, {target's name: value}); the raw input is what `InputSpec.collate` takes, neither
-    normalised nor augmented. A split may also have `__getitems__(indices)`, torch's own protocol, and return from it
-    either a list of samples or, faster, a whole batch at once: (raw inputs, {target's name: tensor [B, ...]}). And it
-    may have `fingerprint`, a str that is another one whenever its inputs or their order are, wherever they lie (None
-    where that is unknown): then they are decoded once, and shared by runs. And `lengths`, int64 [N], where inputs
-    differ in length and are padded: batches are then of similar length. And `digests`, int64 [N], equal for equal
-    inputs and hardly ever for others: by them the core says how many test samples are in train too, also where inputs
-    are neither in memory nor in the cache. And `files`, the path of each sample's file, where inputs are read from
-    files by the `read` of an InputSpec.
-    """
+    normalised nor augmented, and a value is what the target's kind says. A split may have more:
 
-    @property
-    def targets(self) -> "Mapping[str, Tensor]":
-        """Every target of the split, known without reading an input: {name: [N, ...]}."""
-        ...
+    columns: {target's name: tensor [N, ...]}, the values of targets that are known without reading an input; a target
+        need not be there. Splits are stratified, losses weighted and data checked by them, before training.
+    values(index): the second half of `split[index]` without its input: where inputs are decoded once and kept, a target
+        that is no column is read by it; without it, such a split is read anew in each epoch
+    __getitems__(indices): torch's own protocol; a list of samples or, faster, a whole batch at once: (raw inputs,
+        {target's name: what the target's `collate` gives})
+    fingerprint: a str that is another one whenever its inputs or their order are, wherever they lie (None where that is
+        unknown): then they are decoded once, and shared by runs
+    lengths: int64 [N], where inputs differ in length and are padded: batches are then of similar length
+    digests: int64 [N], equal for equal inputs and hardly ever for others: by them the core says how many test samples
+        are in train too, also where inputs are neither in memory nor in the cache
+    files: the path of each sample's file, where inputs are read from files by the `read` of an InputSpec
+    """
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+def columns_of(split: Split) -> "Mapping[str, Tensor]":
+    """Return the columns of a split; none where it has none."""
+    columns: Mapping[str, Tensor] = getattr(split, "columns", {})
+    return columns
+
+
+def reads_values(split: Split, targets: Iterable[str]) -> bool:
+    """Return whether the values of all these targets can be had without reading inputs."""
+    return hasattr(split, "values") or all(name in columns_of(split) for name in targets)
+
+
+def values_at(split: Split, index: int) -> Mapping[str, Any]:
+    """Return the values of a sample's targets; its input is read only where there is no other way."""
+    values: Callable[[int], Mapping[str, Any]] | None = getattr(split, "values", None)
+    return values(index) if values else split[index][1]
 
 
 @dataclass(frozen=True)
@@ -107,22 +125,21 @@ class Splits:
     """A dataset's splits. Without `val` the core cuts one from `train`; without `test` nothing is tested.
 
     train: what is learnt from; None in data that a trained net is evaluated on, if it has none
-    targets: what each target is, in all splits alike: classes are aligned by name, never by position
+    targets: what each target is, in all splits alike: classes are aligned by name, never by position; none where
+        nothing is known of the samples but their inputs
     notes: what a user has to know of this data, such as what was left out of it and how much (see `counted`): a
         sentence each, in one line. It is shown before training, and kept in resolved.json.
     all: every sample of data that does not come in splits, from `Dataset.evaluation`; the other splits are None then
     """
 
-    train: Split | None
-    targets: Mapping[str, Target]
+    train: Split | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
     val: Split | None = None
     test: Split | None = None
     notes: Sequence[str] = ()
     all: Split | None = None
 
     def __post_init__(self) -> None:
-        if not self.targets:
-            raise ValueError("a dataset needs at least one target")
         object.__setattr__(self, "notes", tuple(printable(note) for note in self.notes))  # names of files are in them
 
     def items(self) -> "list[tuple[str, Split]]":
@@ -136,6 +153,10 @@ class Splits:
         if self.train is None:
             raise DataError("the data has no train split, so there is nothing to learn from.")
         return self.train
+
+    def columns(self, name: str) -> "dict[str, Tensor]":
+        """Return a target's column [N, ...] in each split that has it, by the split's name."""
+        return {split_name: columns_of(split)[name] for split_name, split in self.items() if name in columns_of(split)}
 
     @property
     def files(self) -> list[str]:
@@ -158,43 +179,53 @@ class Splits:
 class TensorSplit:
     """A split that lies in memory as tensors: the quickest there is.
 
-    inputs: raw inputs, [N, ...]; targets: {name: [N, ...]}
+    inputs: raw inputs, [N, ...]; columns: {target's name: [N, ...]}
     """
 
     in_memory = True  # no workers are needed to read it
 
-    def __init__(self, inputs: "Tensor", targets: "Mapping[str, Tensor]") -> None:
-        for name, values in targets.items():
+    def __init__(self, inputs: "Tensor", columns: "Mapping[str, Tensor] | None" = None) -> None:
+        for name, values in (columns or {}).items():
             if len(values) != len(inputs):
                 raise ValueError(f"{len(inputs)} inputs, but {len(values)} values of target {name!r}")
         self.inputs = inputs
-        self.targets = dict(targets)
+        self.columns = dict(columns or {})
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, index: int, /) -> Sample:
-        return self.inputs[index], {name: values[index] for name, values in self.targets.items()}
+        return self.inputs[index], self.values(index)
+
+    def values(self, index: int) -> "dict[str, Tensor]":
+        """Return a sample's values."""
+        return {name: values[index] for name, values in self.columns.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> "tuple[Tensor, dict[str, Tensor]]":
         chosen = index_tensor(indices).to(self.inputs.device)
         return self.inputs.index_select(0, chosen), {
-            name: values.index_select(0, chosen) for name, values in self.targets.items()
+            name: values.index_select(0, chosen) for name, values in self.columns.items()
         }
 
 
 class Subset:
-    """The samples of `split` at `indices` (int64 [M]), in that order."""
+    """The samples of `split` at `indices` (int64 [M]), in that order. It holds none of them, nor of their values."""
 
     def __init__(self, split: Split, indices: "Tensor") -> None:
         self.split = split
         self.indices = indices
-        self.targets = {name: values[indices] for name, values in split.targets.items()}
         self.in_memory = getattr(split, "in_memory", False)
         self.collated = getattr(split, "collated", False)
         lengths, digests = getattr(split, "lengths", None), getattr(split, "digests", None)
         self.lengths = None if lengths is None else lengths[indices]
         self.digests = None if digests is None else digests[indices]
+        if hasattr(split, "values"):
+            self.values = self._values
+
+    @property
+    def columns(self) -> "Mapping[str, Tensor]":
+        """The columns of the whole split at these samples, each taken out of it when it is asked for."""
+        return _Chosen(columns_of(self.split), self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -202,12 +233,35 @@ class Subset:
     def __getitem__(self, index: int, /) -> Sample:
         return self.split[int(self.indices[index])]
 
+    def _values(self, index: int) -> Mapping[str, Any]:
+        return values_at(self.split, int(self.indices[index]))
+
     def sample_name(self, index: int) -> str | None:
         """Return what that sample is called in the whole split."""
         return sample_name(self.split, int(self.indices[index]))
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         return get_items(self.split, self.indices[index_tensor(indices)].tolist())
+
+
+class _Chosen(Mapping[str, "Tensor"]):
+    """Some rows of columns, copied only when they are asked for."""
+
+    def __init__(self, columns: "Mapping[str, Tensor]", indices: "Tensor") -> None:
+        self._columns = columns
+        self._indices = indices
+
+    def __getitem__(self, name: str) -> "Tensor":
+        return self._columns[name][self._indices]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
 
 def counted(counts: Mapping[str, int], most: int = 8) -> str:

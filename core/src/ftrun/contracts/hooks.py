@@ -14,10 +14,11 @@ from ftrun.contracts.commands import Command
 from ftrun.contracts.events import FinishedRun
 from ftrun.contracts.markers import PROJECT as PROJECT
 from ftrun.contracts.markers import hookspec
+from ftrun.contracts.targets import Target
 
 ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_datasets": specs.Dataset,
-    "ftrun_targets": specs.Target,
+    "ftrun_targets": Target,
     "ftrun_samplers": specs.Sampler,
     "ftrun_backbones": specs.Backbone,
     "ftrun_modifiers": specs.Modifier,

@@ -100,6 +100,10 @@ class Head(Part):
     takes: ClassVar[Takes] = "embedding"
     kinds: ClassVar[tuple[str, ...]] = ("classes", "labels", "values")
 
+    def works_on(self, target: Target) -> bool:
+        """Return whether it gives outputs for such a target: of `kinds`, unless overridden."""
+        return target.kind in self.kinds
+
     @abstractmethod
     def build(self, net: "Net", target: Target) -> "nn.Module":
         """Return a module: what it takes -> the output for `target`, [B, outputs] of classes, labels and values.
@@ -115,6 +119,10 @@ class LinearHead(Head):
     """One linear layer on the embedding, of the kind that the net's library has: what a target has by itself."""
 
     name: Literal["linear"]
+
+    def works_on(self, target: Target) -> bool:
+        """Return whether its output is a vector: whether the kind says `outputs`, how many numbers a sample has."""
+        return isinstance(getattr(target, "outputs", None), int)
 
     def build(self, net: "Net", target: Target) -> "nn.Module":
         """Return `Net.new_output`."""

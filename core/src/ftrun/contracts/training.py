@@ -9,7 +9,7 @@ from ftrun.contracts.part import Part
 from ftrun.contracts.targets import Target
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from ftrun.contracts.net import Net
     from ftrun.contracts.objective import ObjectiveModule
@@ -37,7 +37,7 @@ class Loss(Part):
     kinds: ClassVar[tuple[str, ...]] = ("classes",)
 
     @abstractmethod
-    def build(self, target: Target, values: "Tensor") -> "nn.Module":
+    def build(self, target: Target, values: Any) -> "nn.Module":
         """Return a module (output [B, outputs], target values [B, ...]) -> scalar, the mean over the batch.
 
         Its `forward(output, values)` may name more: `embedding`, float32, what the net's head takes; `inputs`, as the
@@ -48,7 +48,7 @@ class Loss(Part):
         both are in the checkpoints. It is in evaluation mode where val and test are evaluated, and what it writes to
         its buffers then is undone.
 
-        values: the target's values in the training split, [N, ...], for weights that depend on them
+        values: the target's column in the training split, a tensor [N, ...], to weigh by; None where it is no column
         """
 
 

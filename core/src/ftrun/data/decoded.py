@@ -1,6 +1,6 @@
 """Samples from files, decoded once, as the net's input collates them, into a mapped file that runs share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from random import Random
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split, Splits, Subset
+from ftrun.contracts.data import Batch, Split, Splits, Subset, reads_values
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.layout import Layout, TensorLayout
@@ -32,7 +32,8 @@ _PROBED = 8  # samples of an entry that are decoded anew before it is used
 class Decoder:
     """Gives splits from the cache, where they can be; what is not in it yet is decoded and put there.
 
-    dataset: the part that made the splits; workers: as the spec has them
+    dataset: the part that made the splits; targets: the names of those whose values are wanted
+    workers: as the spec has them
     skip: whether samples that cannot be read are no error yet
     say: shows a line; progress: shows how much of a split is decoded, as `Console.progress` does
     check: called between batches; raises what is to end the decoding
@@ -44,6 +45,7 @@ class Decoder:
         prepare: InputSpec,
         *,
         dataset: Dataset,
+        targets: Collection[str] = (),
         workers: int | None,
         skip: bool,
         say: Callable[[str], None],
@@ -54,6 +56,7 @@ class Decoder:
         self._prepare = prepare
         self._rows = _rows_of(prepare.collated_layout) if prepare.cached else None
         self._dataset = dataset
+        self._targets = tuple(targets)
         self._workers = workers
         self._skip = skip
         self._say = say
@@ -103,6 +106,9 @@ class Decoder:
         entry, source = self._entry(split, name), self._source(split)
         if entry is None or source is None:
             return split
+        if not reads_values(split, self._targets):
+            self._say(f"{name}: decoded anew in each epoch, because its targets cannot be read without its inputs")
+            return split
         try:
             content = entry.read()
             stale = content is not None and not self._still_so(split, content, entry.key)
@@ -123,15 +129,9 @@ class Decoder:
         if self._rows and not self._same_together(split, content, self._rows):
             self._say(f"{name}: decoded anew in each epoch, because a sample's values depend on its batch")
             return split
-        return MappedSplit(
-            split,
-            content,
-            lambda index: self._read(split, index),
-            key=entry.key,
-            embedded=False,
-            source=source,
-            rows=self._rows,
-        )
+        read = partial(self._read, split)
+        about: dict[str, Any] = {"key": entry.key, "embedded": False, "source": source, "rows": self._rows}
+        return MappedSplit(split, content, read, targets=self._targets, **about)
 
     @property
     def _shape(self) -> tuple[int, ...] | None:

@@ -1,7 +1,7 @@
 """What tells one split from another: something that is another one for other data."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Splits, Subset, TensorSplit
+from ftrun.contracts.data import Split, Splits, Subset, TensorSplit, columns_of, values_at
 
 _SAMPLED = 16
 
@@ -24,13 +24,22 @@ def of_inputs(split: Split) -> str | None:
     return _of(split, "source", "fingerprint")
 
 
-def of_targets(split: Split) -> str:
-    """Return the SHA-256 of all targets, by their names."""
-    digest = hashlib.sha256()
-    for name, values in sorted(split.targets.items()):
+def of_targets(split: Split, targets: Iterable[str] = ()) -> str:
+    """Return the SHA-256 of all columns, by their names, and of a few samples' values of targets that are none."""
+    digest, columns = hashlib.sha256(), columns_of(split)
+    for name, values in sorted(columns.items()):
         digest.update(f"{name} {values.dtype} {list(values.shape)}\n".encode())
         digest.update(bytes_of(values))
+    unread = sorted(name for name in targets if name not in columns)
+    for index in _spread(split) if unread else ():
+        with suppress(Exception):  # whatever a dataset raises: training will say it
+            sample = values_at(split, index)
+            digest.update(_joined([_content(sample[name]) for name in unread]) or b"")
     return digest.hexdigest()
+
+
+def _spread(split: Split) -> list[int]:
+    return sorted({part * len(split) // _SAMPLED for part in range(_SAMPLED)}) if len(split) else []
 
 
 def of_sample(split: Split) -> str | None:
@@ -38,7 +47,7 @@ def of_sample(split: Split) -> str | None:
 
     It is for splits without a fingerprint: what it does not see may have changed all the same.
     """
-    chosen = sorted({part * len(split) // _SAMPLED for part in range(_SAMPLED)}) if len(split) else []
+    chosen = _spread(split)
     try:
         contents = [[_content(split[index][0]) for index in chosen] for _ in range(2)]
     except Exception:  # whatever a dataset raises: training will say it

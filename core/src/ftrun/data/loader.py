@@ -1,18 +1,19 @@
 """Batches of a split. Their order is a pure function of (seed, epoch), whatever the number of workers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split, TensorSplit
+from ftrun.contracts.data import Batch, Split, TensorSplit, columns_of
 from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.randomness import seed_of
 from ftrun.contracts.specs import Part
+from ftrun.contracts.targets import Target
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.reader import BatchReader, Collate, Read, Workers, identity
 
@@ -40,6 +41,7 @@ class Loader:
         at once, and on a GPU the split stays in its memory where there is room
     dataset: the part that the split is from: for messages
     order: which samples an epoch takes, of (seed, epoch): int64 [M]; all of them in a random order if not given
+    targets: those whose values batches have
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Loader:
         sample_bytes: int | None = None,
         dataset: Part | None = None,
         order: Order | None = None,
+        targets: Mapping[str, Target] | None = None,
     ) -> None:
         self.name = name
         self.samples = len(split)
@@ -74,7 +77,8 @@ class Loader:
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
             collate = identity
-        self._reader = BatchReader(split, collate, corrupt.limit > 0, dataset, repeats=order is not None)
+        reading: dict[str, Any] = {"targets": targets, "name": name, "repeats": order is not None}
+        self._reader = BatchReader(split, collate, corrupt.limit > 0, dataset, **reading)
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
     def steps(self, accumulate: int) -> int:
@@ -226,20 +230,23 @@ def _ahead(values: Iterator[T]) -> Iterator[T]:
 
 
 class _Resident(TensorSplit):
-    """Inputs, [N, ...], and targets on a device."""
+    """Inputs, [N, ...], and columns on a device."""
 
     collated = True
 
-    def __init__(self, inputs: Tensor, targets: dict[str, Tensor], *, embedded: bool) -> None:
-        super().__init__(inputs, targets)
+    def __init__(self, inputs: Tensor, columns: dict[str, Tensor], *, embedded: bool) -> None:
+        super().__init__(inputs, columns)
         self.embedded = embedded
 
 
 def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
     """Return what gives the samples of `reader`, all of one size, from the memory of `device`, so that no step waits.
 
-    None where there is no room for them, or one of them cannot be read.
+    None where there is no room for them, one of them cannot be read, or a target is no column.
     """
+    columns = columns_of(reader.split)
+    if any(name not in columns for name in reader.targets):
+        return None
     inputs: Tensor | None = None
     for start in range(0, len(reader), _COPIED):
         batch, unreadable = reader.__getitems__(range(start, min(start + _COPIED, len(reader))))
@@ -253,6 +260,6 @@ def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
         inputs[start : start + len(batch)] = batch.inputs
     if inputs is None:
         return None
-    targets = {name: values.to(device) for name, values in reader.split.targets.items()}
-    split = _Resident(inputs, targets, embedded=reader.embedded)
-    return BatchReader(split, identity, reader.skip_corrupt, repeats=reader.repeats)
+    split = _Resident(inputs, {name: columns[name].to(device) for name in reader.targets}, embedded=reader.embedded)
+    about: dict[str, Any] = {"targets": reader.targets, "name": reader.name, "repeats": reader.repeats}
+    return BatchReader(split, identity, reader.skip_corrupt, **about)

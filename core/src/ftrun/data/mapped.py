@@ -10,7 +10,7 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, index_tensor
+from ftrun.contracts.data import Split, columns_of, index_tensor
 from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
 from ftrun.contracts.trees import tree_map
@@ -58,6 +58,7 @@ class MappedSplit:
     key: what tells these inputs from others; source: the fingerprint of what they were made from
     embedded: whether they are embeddings
     rows: how inputs that are kept as rows of bytes become a batch
+    targets: those whose values are wanted; what of them is no column, the split gives without reading its inputs
     """
 
     in_memory = True  # no workers are needed to read it
@@ -73,8 +74,12 @@ class MappedSplit:
         embedded: bool,
         source: str,
         rows: Rows | None = None,
+        targets: Iterable[str] = (),
     ) -> None:
-        self.targets = split.targets
+        self.columns = columns_of(split)
+        values: Callable[[int], Mapping[str, Any]] | None = getattr(split, "values", None)
+        if values:
+            self.values = values
         self.sample_name = getattr(split, "sample_name", None)
         self.inputs = content.inputs
         self.fingerprint = key
@@ -82,6 +87,7 @@ class MappedSplit:
         self.lengths = getattr(split, "lengths", None)  # the order of batches stays that of the inputs themselves
         self.embedded = embedded
         self._unread = frozenset(content.unread)
+        self._reads_values = any(name not in self.columns for name in targets)
         self._anew = anew
         self._rows = rows
 
@@ -93,11 +99,12 @@ class MappedSplit:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, index: int, /) -> tuple[Any, dict[str, Tensor]]:
-        inputs, targets = self.__getitems__([index])
-        return tree_map(lambda each: each[0], inputs), {name: values[0] for name, values in targets.items()}
+    def __getitem__(self, index: int, /) -> tuple[Any, Mapping[str, Any]]:
+        inputs, values = self.__getitems__([index])
+        first = values[0] if isinstance(values, list) else {name: each[0] for name, each in values.items()}
+        return tree_map(lambda each: each[0], inputs), first
 
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Any, dict[str, Tensor]]:
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Any, Any]:
         chosen = index_tensor(indices)
         inputs = self.inputs.index_select(0, chosen)
         if self._unread:
@@ -105,7 +112,9 @@ class MappedSplit:
                 if index in self._unread:
                     inputs[position] = self._anew(index)
         whole = self._rows.batch(inputs) if self._rows else inputs
-        return whole, {name: values.index_select(0, chosen) for name, values in self.targets.items()}
+        if self._reads_values:
+            return whole, [self.values(index) for index in indices]
+        return whole, {name: values.index_select(0, chosen) for name, values in self.columns.items()}
 
 
 class Entry:

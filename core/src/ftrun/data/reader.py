@@ -10,14 +10,14 @@ from functools import partial
 from threading import Thread
 from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ftrun.contracts.data import Batch, Split, get_items, index_tensor, sample_name
+from ftrun.contracts.data import Batch, Split, columns_of, get_items, index_tensor, sample_name
 from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
 from ftrun.contracts.failures import shortage
 from ftrun.contracts.specs import Part
+from ftrun.contracts.targets import Target
+from ftrun.contracts.trees import Tree
 from ftrun.data.collating import NotAccepted
 from ftrun.plugins.building import blame
 from ftrun.plugins.localparts import Carried
@@ -36,10 +36,21 @@ class BatchReader:
     randomness is drawn for, `Batch.extra["draws"]`, tells its times apart.
 
     An expected error is handed over as a value, because torch would wrap a raised one in the worker's traceback.
+
+    targets: those whose values are wanted; what of them is no column is checked here, as it is read
+    name: of the split: for messages
     """
 
     def __init__(
-        self, split: Split, collate: Collate, skip_corrupt: bool, dataset: Part | None = None, *, repeats: bool = False
+        self,
+        split: Split,
+        collate: Collate,
+        skip_corrupt: bool,
+        dataset: Part | None = None,
+        targets: Mapping[str, Target] | None = None,
+        name: str = "",
+        *,
+        repeats: bool = False,
     ) -> None:
         self.local_parts = Carried()  # the first to be unpickled: the split may be of them
         self.split = split
@@ -48,6 +59,10 @@ class BatchReader:
         self.skip_corrupt = skip_corrupt
         self.dataset = dataset
         self.repeats = repeats
+        self.targets = targets or {}
+        self.name = name
+        columns = columns_of(split)
+        self._dtypes = {each: columns[each].dtype for each in self.targets if each in columns}
 
     def __len__(self) -> int:
         return len(self.split)
@@ -82,13 +97,28 @@ class BatchReader:
             extra = {"draws": ids}
             ids = ids % len(self)
             indices = ids.tolist()
-        raw, targets = _columns(get_items(self.split, indices), self.split.targets)
+        items = get_items(self.split, indices)
+        raw, values = items if isinstance(items, tuple) else ([raw for raw, _ in items], [each for _, each in items])
+        targets = {name: self._collated(name, target, values) for name, target in self.targets.items()}
+        for name, each in targets.items():
+            if name not in self._dtypes:
+                self.targets[name].check(each, f"{self.name}, target {name!r}", indices)
         try:
             inputs = self.collate(raw)
         except NotAccepted as error:
             index = indices[error.position]
             raise error.of(sample_name(self.split, index) or f"sample {index}") from None
         return Batch(inputs, targets, ids, self.embedded, extra)
+
+    def _collated(self, name: str, target: Target, values: Any) -> Tree:
+        """Return a target's values of a batch, from those of all targets, of the whole batch or of each sample.
+
+        What is a column has its type in each batch too, so that a number keeps its digits.
+        """
+        if isinstance(values, Mapping):
+            return values[name]
+        collated = target.collate([each[name] for each in values])
+        return collated.to(self._dtypes[name]) if name in self._dtypes else collated
 
 
 class Workers:
@@ -177,20 +207,6 @@ def _end_with(run: int) -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
         continue
     os._exit(0)  # as torch's own workers do where their parent ends them; it takes any other code for a crash
-
-
-def _columns(items: Any, targets: Mapping[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
-    """(raw inputs, {target: [B, ...]}) from a whole batch, which is that already, or from a list of samples.
-
-    targets: of the whole split: a sample's values are of the same type, so that a number keeps its digits
-    """
-    if isinstance(items, tuple):
-        return items
-    raw, values = zip(*items, strict=True)
-    return list(raw), {
-        name: torch.stack([torch.as_tensor(each[name], dtype=targets[name].dtype) for each in values])
-        for name in values[0]
-    }
 
 
 def identity(batch: Any) -> Any:

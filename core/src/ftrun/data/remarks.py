@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Splits, Subset
+from ftrun.contracts.data import Split, Splits, Subset, columns_of
 from ftrun.contracts.printable import shortlist
 from ftrun.contracts.targets import Target
 from ftrun.contracts.targets.names import shown_name
@@ -17,9 +17,11 @@ _BLOCK = 4096  # bytes of an input that are compared first; all of it, where oth
 
 def remarks(splits: Splits) -> list[str]:
     """Return a note for each thing that makes metrics mean less than they seem to, from targets and inputs."""
-    train = splits.training.targets
+    train = columns_of(splits.training)
     notes = [
-        f"target {name!r}: {note}" for name, target in splits.targets.items() for note in target.remarks(train[name])
+        f"target {name!r}: {note}"
+        for name, target in splits.targets.items()
+        for note in (target.remarks(train[name]) if name in train else ())
     ]
     return [*notes, *_same_inputs(splits)]
 
@@ -27,7 +29,7 @@ def remarks(splits: Splits) -> list[str]:
 def absent(splits: Splits) -> Iterator[str]:
     """Yield a note on the classes and labels that no sample of val, test or other data has, target by target."""
     for name, target in splits.targets.items():
-        every = {split_name: target.counts(split.targets[name]) for split_name, split in splits.items()}
+        every = {split_name: target.counts(values) for split_name, values in splits.columns(name).items()}
         counts = {split_name: of_split for split_name, of_split in every.items() if of_split is not None}
         lacking: dict[tuple[int, ...], list[str]] = {}
         in_train = counts.pop("train", None)
@@ -62,8 +64,11 @@ def _same_inputs(splits: Splits) -> Iterator[str]:
                 "better than they are on new data"
             )
     which, repeated = _groups(train)
+    columns = columns_of(splits.training)
     for name, target in splits.targets.items():
-        values = splits.training.targets[name]
+        if name not in columns:
+            continue
+        values = columns[name]
         chosen = repeated & target.present(values)
         if not target.is_discrete or not chosen.any():
             continue

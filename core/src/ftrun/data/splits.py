@@ -1,13 +1,13 @@
 """The val cut, and what has to hold of any data before it is trained on."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Splits, Subset
+from ftrun.contracts.data import Split, Splits, Subset, columns_of, values_at
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.randomness import seed_of
 from ftrun.data.cut import by_class, keep_classes
@@ -22,8 +22,10 @@ def complete(splits: Splits, *, val_fraction: float, seed: int) -> Splits:
     whole = _with_val(splits, val_fraction, seed)
     if splits.val is None:
         _check_known(whole)
-    train = whole.training.targets
-    fitted = whole.with_targets({name: target.fitted(train[name]) for name, target in whole.targets.items()})
+    train = columns_of(whole.training)
+    fitted = whole.with_targets(
+        {name: target.fitted(train[name]) if name in train else target for name, target in whole.targets.items()}
+    )
     return fitted.with_notes(*_notes(fitted), *absent(fitted))
 
 
@@ -43,7 +45,7 @@ def _with_val(splits: Splits, val_fraction: float, seed: int) -> Splits:
 def _check_known(splits: Splits) -> None:
     """Raise DataError for a split of which nothing is known."""
     for split_name, split in splits.items():
-        if len(_unknown_in(split, splits)) == len(splits.targets):
+        if splits.targets and len(_unknown_in(split, splits)) == len(splits.targets):
             raise DataError(f"no sample of the {split_name} split has target {' or '.join(map(repr, splits.targets))}.")
 
 
@@ -62,33 +64,35 @@ def check_monitored(splits: Splits, metrics: Sequence[str]) -> None:
 def _notes(splits: Splits) -> Iterator[str]:
     """Yield notes on fitted targets: where they are not evaluated, and whose numbers have lost digits."""
     for name, target in splits.targets.items():
-        missing = {
-            split_name: int((~target.complete(split.targets[name])).sum()) for split_name, split in splits.items()
-        }
+        columns = splits.columns(name)
+        missing = {split_name: int((~target.complete(values)).sum()) for split_name, values in columns.items()}
         if any(missing.values()):
             counts = ", ".join(
-                f"{count or 'none'} of {len(split):,} {split_name}"
-                for (split_name, split), count in zip(splits.items(), missing.values(), strict=True)
+                f"{missing[split_name] or 'none'} of {len(each):,} {split_name}" for split_name, each in columns.items()
             )
             yield f"target {name!r} is missing, if only in part, in {counts} samples: what is missing does not count"
         for split_name, split in splits.items():
             if name in _unknown_in(split, splits):
                 yield f"target {name!r} is not judged on {split_name}: none of its samples has it"
-        yield from (f"target {name!r}: {note}" for note in target.notes(splits.training.targets[name]))
+        if "train" in columns:
+            yield from (f"target {name!r}: {note}" for note in target.notes(columns["train"]))
 
 
 def _unknown_in(split: Split, splits: Splits) -> list[str]:
-    """Return the targets that none of its samples has."""
-    return [name for name, target in splits.targets.items() if not target.present(split.targets[name]).any()]
+    """Return the targets that none of its samples has, as far as that is known."""
+    known = columns_of(split)
+    return [name for name, target in splits.targets.items() if name in known and not target.present(known[name]).any()]
 
 
 def with_missing(splits: Splits) -> set[str]:
-    """Return the targets that some sample does not have, or not all values of."""
+    """Return the targets that some sample does not have, or not all values of, as far as that is known."""
     return {
         name
         for name, target in splits.targets.items()
         for _, split in splits.items()
-        if not target.complete(split.targets[name]).all()
+        if (
+            not target.complete(columns_of(split)[name]).all() if name in columns_of(split) else target.may_be_missing()
+        )
     }
 
 
@@ -105,16 +109,18 @@ def shortened(splits: Splits, batch_size: int, accumulate: int) -> Splits:
 
 def _strata(splits: Splits) -> Tensor:
     """Return int64 [N], what the val cut keeps the proportions of: the first classes, or who has the first target."""
-    for name, target in splits.targets.items():
-        if (strata := target.strata(splits.training.targets[name])) is not None:
+    columns = columns_of(splits.training)
+    known = [(target, columns[name]) for name, target in splits.targets.items() if name in columns]
+    for target, values in known:
+        if (strata := target.strata(values)) is not None:
             return strata
-    name, target = next(iter(splits.targets.items()))
-    return target.present(splits.training.targets[name]).long()
+    return known[0][0].present(known[0][1]).long() if known else torch.zeros(len(splits.training), dtype=torch.int64)
 
 
 def _members(splits: Splits) -> list[tuple[Tensor, Tensor]]:
     """Return for each target training samples and the classes or labels that they have, int64 [M] each."""
-    members = (target.members(splits.training.targets[name]) for name, target in splits.targets.items())
+    columns = columns_of(splits.training)
+    members = (target.members(columns[name]) for name, target in splits.targets.items() if name in columns)
     return [each for each in members if each is not None]
 
 
@@ -138,11 +144,26 @@ def check(splits: Splits) -> None:
     or out of range, a class without samples."""
     _check_names(splits)
     check_values(splits)
+    columns = columns_of(splits.training)
     for name, target in splits.targets.items():
-        values = splits.training.targets[name]
+        if name not in columns:
+            continue
+        values = columns[name]
         if not target.present(values).any():
             raise DataError(f"no sample of the train split has target {name!r}.")
         target.check_training(values, name)
+
+
+def _check_first(name: str, split: Split, targets: Iterable[str]) -> None:
+    """Raise DataError where the first sample lacks a target that is no column."""
+    unread = [target for target in targets if target not in columns_of(split)]
+    try:
+        values = values_at(split, 0) if unread else {}
+    except (DataError, TypeError, LookupError):  # it cannot be read, which a spec may allow, or is none at all
+        return
+    lacking = next((target for target in unread if target not in values), None)
+    if lacking is not None:
+        raise DataError(f"the {name} split has no target {lacking!r}; it has {', '.join(values) or 'none'}.")
 
 
 def _check_names(splits: Splits) -> None:
@@ -164,11 +185,12 @@ def check_values(splits: Splits) -> None:
     for split_name, split in splits.items():
         if len(split) == 0:
             raise DataError(f"the {split_name} split is empty.")
+        columns = columns_of(split)
+        _check_first(split_name, split, splits.targets)
         for name, target in splits.targets.items():
-            values = split.targets.get(name)
-            if values is None:
-                known = ", ".join(split.targets) or "none"
-                raise DataError(f"the {split_name} split has no target {name!r}; it has {known}.")
+            if name not in columns:
+                continue
+            values = columns[name]
             if len(values) != len(split):
                 raise DataError(
                     f"the {split_name} split has {len(split)} samples, but {len(values)} values of target {name!r}."

@@ -1,12 +1,13 @@
 """Data that a run has not seen, in the run's own terms: classes are matched by name, never by position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Sample, Split, Splits, counted, get_items, sample_name
+from ftrun.contracts.data import Sample, Split, Splits, columns_of, counted, get_items, sample_name, values_at
 from ftrun.contracts.errors import DataError, did_you_mean
 from ftrun.contracts.printable import shortlist
 from ftrun.contracts.targets import Target
@@ -14,13 +15,21 @@ from ftrun.data.spellings import grouped_spellings
 
 
 class AlignedSplit:
-    """A split whose targets are another run's: the same inputs, the values as that run counts them."""
+    """A split whose targets are another run's: the same inputs, the values as that run counts them.
 
-    def __init__(self, split: Split, targets: Mapping[str, Tensor]) -> None:
+    columns: of those targets that are known without reading; align: by target, makes a sample's value that run's
+    """
+
+    def __init__(
+        self, split: Split, columns: Mapping[str, Tensor], align: Mapping[str, Callable[[Any], Any]] | None = None
+    ) -> None:
         self.split = split
-        self.targets = targets
+        self.columns = columns
+        self._align = {name: each for name, each in (align or {}).items() if name not in columns}
         self.in_memory = getattr(split, "in_memory", False)
         self.lengths = getattr(split, "lengths", None)
+        if hasattr(split, "values") or not self._align:
+            self.values = self._values
 
     @property
     def fingerprint(self) -> str | None:
@@ -34,14 +43,25 @@ class AlignedSplit:
         """Return what that sample is called."""
         return sample_name(self.split, index)
 
+    def _values(self, index: int) -> dict[str, Any]:
+        return self._aligned(index, values_at(self.split, index) if self._align else {})
+
+    def _aligned(self, index: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a sample's values in the run's terms. values: the split's own, of targets that are no columns"""
+        own = {name: align(values[name]) for name, align in self._align.items()}
+        return {**{name: column[index] for name, column in self.columns.items()}, **own}
+
     def __getitem__(self, index: int, /) -> Sample:
-        return self.split[index][0], {name: values[index] for name, values in self.targets.items()}
+        raw, values = self.split[index]
+        return raw, self._aligned(index, values)
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
+        if self._align:
+            return [self[index] for index in indices]
         items = get_items(self.split, indices)
         chosen = torch.as_tensor(indices)
-        targets = {name: values[chosen] for name, values in self.targets.items()}
-        return (items[0] if isinstance(items, tuple) else [raw for raw, _ in items]), targets
+        values = {name: column[chosen] for name, column in self.columns.items()}
+        return (items[0] if isinstance(items, tuple) else [raw for raw, _ in items]), values
 
 
 def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
@@ -55,16 +75,14 @@ def align(splits: Splits, targets: Mapping[str, Target]) -> Splits:
     for name, target in targets.items():
         splits, spelled = _spelled_as(target, name, splits)
         notes += [*spelled, *_check(name, target, splits)]
-    aligned: dict[str, Split] = {
-        split_name: AlignedSplit(
-            split,
-            {
-                name: target.aligned(split.targets[name], splits.targets[name].names_in_use())
-                for name, target in targets.items()
-            },
-        )
-        for split_name, split in splits.items()
+    to_run = {
+        name: partial(target.aligned, names=splits.targets[name].names_in_use()) for name, target in targets.items()
     }
+    aligned: dict[str, Split] = {}
+    for split_name, split in splits.items():
+        known = columns_of(split)
+        columns = {name: align(known[name]) for name, align in to_run.items() if name in known}
+        aligned[split_name] = AlignedSplit(split, columns, to_run)
     return splits.with_splits(aligned).with_targets(targets).with_notes(*notes)
 
 
@@ -123,7 +141,8 @@ def _check(name: str, target: Target, splits: Splits) -> list[str]:
 
 def _samples(name: str, given: Target, names: Sequence[str], splits: Splits) -> list[int]:
     """Return how many samples have each of these names; none where they cannot be counted."""
-    counts = given.counts(torch.cat([split.targets[name] for _, split in splits.items()])) if names else None
+    columns = list(splits.columns(name).values()) if names else []
+    counts = given.counts(torch.cat(columns)) if columns else None
     positions = [given.names_in_use().index(each) for each in names]
     return [counts[position] if counts else 0 for position in positions]
 

@@ -188,14 +188,14 @@ def _evaluated(
         metrics=build_metrics(spec, run.net.targets, run.device),
         ready=Ready(spec.seed, run.device, run.net.prepare, augmenter, objective.views),
     )
-    decoding = decoder(spec, run.net.input, console.say, progress=console.progress)
+    decoding = decoder(spec, run.net.input, run.net.targets, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)
     portions = Portions(run.device, run.micro_batch, console.say, whole_batch=objective.whole_batch)
     metrics = {}
     for name, split in splits.items():
         if name not in wanted:
             continue
-        reading = loader(spec, name, decoding.split(split, name), run.net.input, corrupt, run.device)
+        reading = loader(spec, name, decoding.split(split, name), run.net.input, corrupt, run.device, run.net.targets)
         collected = predictions.Collected() if name == keep else None
         with console.progress(name, reading.samples) as bar:
             evaluated = evaluate(evaluator, reading, bar, portions=portions, keep=collected)
@@ -223,14 +223,14 @@ def _keep(run: Opened, split: str, collected: predictions.Collected, console: Co
         console.say(f"kept: {predictions.path_of(run.folder, split)}")
 
 
-def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor]:
+def _training_values(run: Opened, splits: Splits) -> dict[str, Tensor | None]:
     """Return by target what the run's loss was built from: the run's own training labels, not those of other data."""
     recorded = run.resolved.get("class_counts", {})
     values = {}
     for name, target in run.net.targets.items():
         column = target.values_of(recorded[name]) if name in recorded else None
         if column is None:
-            column = next(split for _, split in splits.items()).targets[name]  # the loss's own state is kept
+            column = next(iter(splits.columns(name).values()), None)  # the loss's own state is kept
         values[name] = column
     return values
 

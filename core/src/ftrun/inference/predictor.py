@@ -86,6 +86,8 @@ class Predictor:
             name: target.predictions(target.decode(in_float32(outputs[name])), top=top)
             for name, target in self.targets.items()
         }
+        if not answers:
+            return [{} for _ in prepared]
         if len(answers) == 1:
             return next(iter(answers.values()))
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]

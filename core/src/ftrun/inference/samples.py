@@ -65,7 +65,7 @@ class Samples:
         prepare = self.run.net.input
         if count < size:
             split = Subset(split, torch.arange(count) * size // count)
-        decoded = decoder(spec, prepare, self.say).split(split, name)
+        decoded = decoder(spec, prepare, self.splits.targets, self.say).split(split, name)
         corrupt = corrupt_samples(spec, self.say)
-        for batch in loader(spec, name, decoded, prepare, corrupt, torch.device("cpu")).in_order():
+        for batch in loader(spec, name, decoded, prepare, corrupt, torch.device("cpu"), self.splits.targets).in_order():
             yield replace(batch, ids=batch.ids * size // count)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ftrun.contracts import events, hooks
-from ftrun.contracts.data import Splits
+from ftrun.contracts.data import Splits, columns_of
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.specs import Part
@@ -39,13 +39,14 @@ def _dataset(part: Part, made: Any) -> str:
 
 
 def _split(name: str, split: Any, splits: Splits) -> str:
-    if not all(hasattr(split, needed) for needed in ("__len__", "__getitem__", "targets")):
-        return f"{shown(split)} as its {name} split, but that needs len(split), split[i] and split.targets."
+    if not all(hasattr(split, needed) for needed in ("__len__", "__getitem__")):
+        return f"{shown(split)} as its {name} split, but that needs len(split) and split[i]."
     import torch
 
-    if not isinstance(split.targets, Mapping):
-        return f"{shown(split.targets)} as the targets of its {name} split, but {{target: tensor [N, ...]}} is needed."
-    for target, values in split.targets.items():
+    columns: Any = columns_of(split)
+    if not isinstance(columns, Mapping):
+        return f"{shown(columns)} as the columns of its {name} split, but {{target: tensor [N, ...]}} is needed."
+    for target, values in columns.items():
         kind, tensor = splits.targets.get(target), isinstance(values, torch.Tensor)
         wanted = (kind.column_fault(values) if tensor else "a tensor [N, ...]") if kind else ""
         if wanted:

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
-from ftrun.contracts.data import Splits
+from ftrun.contracts.data import Splits, columns_of
 from ftrun.contracts.errors import FtrunError, PluginError
+from ftrun.contracts.specs import Part
 from ftrun.contracts.targets import CORE_KINDS, Target
+from ftrun.plugins.building import inside, misbuilt
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.plugins.installed import unusable
 from ftrun.runs import identity, recorded
@@ -32,20 +34,22 @@ def plugins_of(spec: RunSpec, catalogue: Catalogue, targets: Mapping[str, Target
     parts = [(where, part.role, part.name) for where, part in spec.parts()]
     for name, target in targets.items():
         if type(target) not in CORE_KINDS:
-            check_offered(name, target, catalogue)
+            with inside(spec.dataset, "dataset"):
+                _check_offered(spec.dataset, name, target, catalogue)
             parts.append((f"{TARGETS}.{name}", target.role, target.kind))
     return [
         {"part": where, "role": role, "name": name, **_origin(role, name, catalogue)} for where, role, name in parts
     ]
 
 
-def check_offered(name: str, target: Target, catalogue: Catalogue) -> None:
+def _check_offered(dataset: Part, name: str, target: Target, catalogue: Catalogue) -> None:
     """Raise PluginError where no hook offers a target's kind."""
     catalogue.check_clash(target.role, target.kind)
     if catalogue.parts(target.role).get(target.kind) is not type(target):
-        raise PluginError(
+        raise misbuilt(
+            dataset,
             f"target {name!r} is of the kind {target.kind!r}, a {type(target).__name__}, which no plugin offers: a run "
-            "could not be opened again. Let the plugin's hook ftrun_targets return that class."
+            "could not be opened again. Let the plugin's hook ftrun_targets return that class.",
         )
 
 
@@ -68,7 +72,8 @@ def class_counts(splits: Splits) -> dict[str, dict[str, int]]:
     """Return the training samples of each class, by target and name: what a loss may weigh classes by."""
     counts = {}
     for name, target in splits.targets.items():
-        by_class = target.class_counts(splits.training.targets[name])
+        column = columns_of(splits.training).get(name)
+        by_class = None if column is None else target.class_counts(column)
         if by_class is not None:
             counts[name] = by_class
     return counts

@@ -31,7 +31,7 @@ def fingerprints(splits: Splits, names: Collection[str] | None = None) -> dict[s
     """
     by_split: dict[str, dict[str, str | None]] = {}
     for name, split in splits.items():
-        by_split[name] = {"targets": fingerprint.of_targets(split)}
+        by_split[name] = {"targets": fingerprint.of_targets(split, splits.targets)}
         if names is None or name in names:
             by_split[name]["inputs"] = fingerprint.of_inputs(split)
             if by_split[name]["inputs"] is None:

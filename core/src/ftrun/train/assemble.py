@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Splits
+from ftrun.contracts.data import Splits, columns_of
 from ftrun.contracts.errors import SpecError, did_you_mean, located
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
@@ -90,7 +90,7 @@ def assemble(
     net = net.to(device)
     if saved_input is None:
         try_out(net)
-    losses = build_losses(spec, splits, splits.training.targets, net, device)
+    losses = build_losses(spec, splits, columns_of(splits.training), net, device)
     objective = build_objective(spec, net, losses, device)
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
@@ -169,11 +169,12 @@ def build_schedule(spec: RunSpec) -> Callable[[float], float]:
 
 
 def build_losses(
-    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor], net: Net, device: torch.device
+    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor | None], net: Net, device: torch.device
 ) -> Supervised | None:
     """The sum of all targets' losses; None where the spec has none, since its objective takes none.
 
-    splits: what is judged or learnt from; values: those of the run's training split, by target, [N, ...]
+    splits: what is judged or learnt from
+    values: columns of the run's training split, by target, [N, ...]; None where there is none
     """
     if spec.loss is None:
         return None
@@ -181,7 +182,9 @@ def build_losses(
     for name, target in splits.targets.items():
         loss = spec.loss_of(name)
         parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
-        built[name] = build(loss, parts[name][0], target, values[name][target.present(values[name])], net=net)
+        column = values.get(name)
+        known = None if column is None else column[target.present(column)]
+        built[name] = build(loss, parts[name][0], target, known, net=net)
     missing = split_checks.with_missing(splits)
     return Supervised(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
 
@@ -213,7 +216,7 @@ def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
             )
     for name, target in targets.items():
         where, head = spec.head_of(name, target)
-        if target.kind not in head.kinds:
+        if not head.works_on(target):
             raise SpecError(_mismatch(head, name, target.kind), where=where)
         if spec.loss is None:
             continue

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split, get_items
+from ftrun.contracts.data import Batch, Split, get_items, reads_values
 from ftrun.contracts.errors import DataError, SpecError
 from ftrun.contracts.net import Net
 from ftrun.data import cachefolder, fingerprint
@@ -51,7 +51,7 @@ class Embeddings:
 
         None where a head takes something else than the embedding, where something but the head learns, where the
         objective takes none, where inputs are augmented anew in each epoch, where the data cannot be told from other
-        data, and where there is no room for them.
+        data, where targets cannot be read without inputs, and where there is no room for them.
 
         portions: make the forward passes
         """
@@ -86,7 +86,7 @@ class Embeddings:
     ) -> Loader | None:
         """epoch: the one whose augmentation is to be seen; None for none."""
         source = self._fingerprint(job, name)
-        if source is None or net.heads:
+        if source is None or net.heads or not reads_values(dict(job.feed.splits.items())[name], net.targets):
             return None
         depends = [portions.size, *self._depends(job, net, name, epoch)]
         key = key_of(depends)
@@ -107,6 +107,7 @@ class Embeddings:
                 device=job.engine.device,
                 sample_bytes=split.inputs[0].nbytes,
                 order=job.feed.order_of(name),
+                targets=net.targets,
             )
         return self._loaders[key]
 
@@ -172,7 +173,8 @@ class _Embedding:
         def anew(index: int) -> Tensor:
             raise reasons.get(index) or DataError(f"sample {index} could not be read when the backbone ran.")
 
-        return MappedSplit(split, content, anew, key=entry.key, embedded=True, source=self.source)
+        about: dict[str, Any] = {"key": entry.key, "embedded": True, "source": self.source}
+        return MappedSplit(split, content, anew, targets=self.net.targets, **about)
 
     def _content(self, entry: Entry, probe: Batch, example: Tensor) -> Content | None:
         """From the cache where it holds just what is computed now, else computed; in memory if it cannot be kept."""

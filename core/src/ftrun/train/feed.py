@@ -9,6 +9,7 @@ import torch
 from ftrun.contracts.data import Split, Splits
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.layout import sample_bytes
+from ftrun.contracts.targets import Target
 from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.decoded import Decoder
@@ -46,7 +47,16 @@ class Feed:
         """Take the samples from `splits`: the same ones, decoded."""
         self.splits = splits
         self.loaders = {
-            name: loader(self.spec, name, split, self.input_of(name), self.corrupt, self.device, self.order_of(name))
+            name: loader(
+                self.spec,
+                name,
+                split,
+                self.input_of(name),
+                self.corrupt,
+                self.device,
+                splits.targets,
+                self.order_of(name),
+            )
             for name, split in splits.items()
         }
 
@@ -75,10 +85,12 @@ def corrupt_samples(spec: RunSpec, say: Callable[[str], None]) -> CorruptSamples
     return CorruptSamples(0 if on_corrupt == "error" else on_corrupt, say)
 
 
-def decoder(spec: RunSpec, prepare: InputSpec, say: Callable[[str], None], **following: Any) -> Decoder:
+def decoder(
+    spec: RunSpec, prepare: InputSpec, targets: Mapping[str, Target], say: Callable[[str], None], **following: Any
+) -> Decoder:
     """Return what decodes the spec's data for a net with this input. following: its `progress` and `check`."""
-    skip = spec.train.on_corrupt != "error"
-    return Decoder(prepare, dataset=spec.dataset, workers=spec.train.workers, skip=skip, say=say, **following)
+    reading: dict[str, Any] = {"dataset": spec.dataset, "targets": tuple(targets), "workers": spec.train.workers}
+    return Decoder(prepare, skip=spec.train.on_corrupt != "error", say=say, **reading, **following)
 
 
 def loader(
@@ -88,6 +100,7 @@ def loader(
     prepare: InputSpec,
     corrupt: CorruptSamples,
     device: torch.device,
+    targets: Mapping[str, Target],
     order: Order | None = None,
 ) -> Loader:
     """Return what reads a split in the spec's batches. order: as `Loader` has it"""
@@ -102,4 +115,5 @@ def loader(
         sample_bytes=sample_bytes(prepare.collated_layout),
         dataset=spec.dataset,
         order=order,
+        targets=targets,
     )

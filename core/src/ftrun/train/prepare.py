@@ -15,8 +15,9 @@ def decode(job: Job, console: Console, signals: Signals) -> None:
     """Decode what can be kept decoded, and note what a user has to know of the samples."""
     feed = job.feed
     following = {"progress": console.progress, "check": signals.check}
-    decoding = decoder(job.spec, feed.input, console.say, **following)
-    larger = decoder(job.spec, feed.kept, console.say, **following, why=" for augmentation")
+    targets = feed.splits.targets
+    decoding = decoder(job.spec, feed.input, targets, console.say, **following)
+    larger = decoder(job.spec, feed.kept, targets, console.say, **following, why=" for augmentation")
     splits = feed.splits.with_splits(
         {
             name: (larger if feed.input_of(name) != feed.input else decoding).split(split, name)

@@ -64,9 +64,9 @@ def test_a_split_column_decides_and_classes_keep_their_order(tmp_path: Path) -> 
     columns = {"image_column": "file", "class_column": "kind", "split_column": "part", "delimiter": ";"}
     splits = from_text(tmp_path, text, **columns, classes=("y", "x"))
     assert splits.val is None
-    assert splits.train.targets["label"].tolist() == [0, 1]
+    assert splits.train.columns["label"].tolist() == [0, 1]
     assert splits.test is not None
-    assert splits.test.targets["label"].tolist() == [1]
+    assert splits.test.columns["label"].tolist() == [1]
     with pytest.raises(ftrun.DataError, match=r"line 2: 'tests' is no split.*Did you mean 'test'"):
         from_text(tmp_path, text.replace("test", "tests"), **columns)
 

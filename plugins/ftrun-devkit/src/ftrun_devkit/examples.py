@@ -23,13 +23,13 @@ class ExampleSplit:
         import torch
 
         self.raw = raw
-        self.targets = {"label": torch.arange(len(raw)) % 3}
+        self.columns = {"label": torch.arange(len(raw)) % 3}
 
     def __len__(self) -> int:
         return len(self.raw)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
-        return self.raw[index], {"label": self.targets["label"][index]}
+        return self.raw[index], {"label": self.columns["label"][index]}
 
 
 def example_splits(input: ftrun.InputSpec) -> ftrun.Splits:  # noqa: A002  (the contract's word)

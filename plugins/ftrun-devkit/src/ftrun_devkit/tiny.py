@@ -87,14 +87,14 @@ class TinyTextSplit:
             " ".join(of[draw] for draw in drawn[:size]) + f" {seed}{index}"  # no text is in two splits
             for index, (of, drawn, size) in enumerate(zip(words, draws, sizes, strict=True))
         ]
-        self.targets = {"label": labels}
+        self.columns = {"label": labels}
         self.lengths = torch.tensor([len(text) for text in self.texts])
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
-        return self.texts[index], {name: values[index] for name, values in self.targets.items()}
+        return self.texts[index], {name: values[index] for name, values in self.columns.items()}
 
 
 class TinyNet(ftrun.Backbone):

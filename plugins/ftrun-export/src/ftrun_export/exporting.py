@@ -57,6 +57,8 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
     be overwritten; DataError where the data to compare on is not there.
     """
     messages = error_console()
+    if not run.targets:
+        raise FtrunError(f"{run.folder}: predicts nothing: its data has no targets. There is nothing to export.")
     writer = build(request.part, "--format")
     file = files.place(run.folder, request.part.suffix, request.out, raw=request.raw, int8=request.int8)
     keys = [] if request.dataset else ["dataset"]

@@ -58,7 +58,7 @@ class Parity:
     def _compare(self, so_far: Agreement, name: str, ids: Tensor, expected: Tensor, exported: Tensor) -> None:
         target = self.targets.get(name)  # one of several outputs has none of its own
         kind = Answers() if target is None else answers_of(target)
-        differences = kind.difference(target, expected, exported).flatten(1).amax(1)
+        differences = kind.difference(target, expected, exported).reshape(len(ids), -1).amax(1)
         differences[differences.isnan()] = torch.inf
         worst = int(differences.argmax())
         if so_far.worst < 0 or float(differences[worst]) > so_far.largest:

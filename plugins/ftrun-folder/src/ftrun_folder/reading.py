@@ -20,7 +20,7 @@ class ImageFiles:
         self.root = root
         labels = {name: label for label, name in enumerate(names)}
         self.files = [image.path for images in tree.values() for image in images]
-        self.targets = {"label": torch.tensor([labels[name] for name, images in tree.items() for _ in images])}
+        self.columns = {"label": torch.tensor([labels[name] for name, images in tree.items() for _ in images])}
 
     @property
     def fingerprint(self) -> str | None:
@@ -36,4 +36,4 @@ class ImageFiles:
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
-        return ftrun_inputs.read_image(self.files[index]), {"label": self.targets["label"][index]}
+        return ftrun_inputs.read_image(self.files[index]), {"label": self.columns["label"][index]}

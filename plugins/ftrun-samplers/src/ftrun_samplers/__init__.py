@@ -35,8 +35,9 @@ class BalancedSampler(ftrun.Sampler):
             near = ftrun.did_you_mean(self.target, targets)
             raise ftrun.SpecError(f"the dataset has no target {self.target!r}.{near} It has {', '.join(targets)}.")
         names = list(targets) if self.target is None else [self.target]
+        columns: Mapping[str, Any] = getattr(split, "columns", {})
         for name in names:
-            members = targets[name].members(split.targets[name])
+            members = targets[name].members(columns[name]) if name in columns else None
             if members is not None:
                 return Balanced(*members, self.samples or len(split))
         raise ftrun.SpecError(f"{', '.join(map(repr, names))} has no classes or labels that could be balanced.")

@@ -14,7 +14,7 @@ class ListedImages:
     def __init__(self, rows: Rows, folder: Path) -> None:
         self.rows = rows
         self.folder = folder
-        self.targets = rows.targets
+        self.columns = rows.columns
 
     @property
     def fingerprint(self) -> str | None:
@@ -32,7 +32,7 @@ class ListedImages:
     def __getitem__(self, index: int, /) -> ftrun.Sample:
         # The function that prediction reads a file with too.
         image = ftrun_inputs.read_image(self.path(index))
-        return image, {name: values[index] for name, values in self.targets.items()}
+        return image, {name: values[index] for name, values in self.columns.items()}
 
     def sample_name(self, index: int) -> str:
         """The path as the table has it."""

@@ -49,7 +49,7 @@ class Rows:
         self.sizes = sizes
         self.lengths = lengths
         self.digests = digests
-        self.targets = dict(targets)
+        self.columns = dict(targets)
         self._open: int | None = None
 
     @property
@@ -67,13 +67,13 @@ class Rows:
         return len(self.offsets)
 
     def __getitem__(self, index: int, /) -> ftrun.Sample:
-        return self.text(index), {name: values[index] for name, values in self.targets.items()}
+        return self.text(index), {name: values[index] for name, values in self.columns.items()}
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[list[str], dict[str, Tensor]]:
         chosen = torch.as_tensor(indices)
         places = zip(self.offsets[chosen].tolist(), self.sizes[chosen].tolist(), strict=True)
         texts = [self._read(offset, size) for offset, size in places]
-        return texts, {name: values[chosen] for name, values in self.targets.items()}
+        return texts, {name: values[chosen] for name, values in self.columns.items()}
 
     def text(self, index: int) -> str:
         """What is in the column of that row. Raises DataError where the file is not as it was."""

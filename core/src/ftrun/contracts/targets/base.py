@@ -3,7 +3,6 @@
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,6 +11,7 @@ from pydantic import ConfigDict
 from ftrun.contracts.errors import DataError, SpecError
 from ftrun.contracts.geometry import Warp
 from ftrun.contracts.part import Part
+from ftrun.contracts.targets.prediction import Prediction
 from ftrun.contracts.trees import Tree, equal_samples, samples_in, tree_index
 
 if TYPE_CHECKING:
@@ -19,34 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ftrun.contracts.netroles import Head
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a net predicts for one input.
-
-    value: JSON values, as `ftrun predict --json` writes them: {name: score}, or what else its kind of target gives
-    """
-
-    value: Any
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """By name: probabilities of the likeliest classes, the likeliest first; of each label; or the values.
-
-        Empty for a kind of target that gives something else; see `value`.
-        """
-        return self.value if isinstance(self.value, Mapping) else {}
-
-    @property
-    def name(self) -> str:
-        """The likeliest class or label; of values, the first one's name."""
-        return next(iter(self.scores))
-
-    @property
-    def score(self) -> float:
-        """Its probability; of values, the first one."""
-        return self.scores[self.name]
 
 
 class Target(Part):
@@ -78,6 +50,7 @@ class Target(Part):
 
     if TYPE_CHECKING:
         kind: str
+        name: str = ""  # it has none: its kind is what tells it from others
 
     # Values, as a dataset gives them
 
@@ -205,7 +178,10 @@ class Target(Part):
         return self
 
     def aligned(self, values: Tree, names: Sequence[str]) -> Tree:
-        """Return values of a target with these names, in another order and perhaps more, in the terms of this one."""
+        """Return values of a target with these names, in another order and perhaps more, in the terms of this one.
+
+        values: a column, or the value of one sample where it is none
+        """
         return values
 
     def aligned_outputs(self, outputs: Tree, names: Sequence[str]) -> Tree:
@@ -219,11 +195,15 @@ class Target(Part):
     # The terms that the net learns it in
 
     def default_head(self) -> "Head":
-        """Return the head that a net gets for this target where the spec names none.
+        """Return the head that a net gets for this target where the spec names none: a linear layer on the embedding.
 
-        Raises SpecError for a kind that has none of its own.
+        Raises SpecError for a kind without `outputs`, the number of values that a head gives for one sample.
         """
-        raise SpecError(f"{self.kind} have no head of their own. Name one.", where="head")
+        from ftrun.contracts.netroles import LinearHead
+
+        if not isinstance(getattr(self, "outputs", None), int):
+            raise SpecError(f"{self.kind} have no head of their own. Name one.", where="head")
+        return LinearHead(name="linear")
 
     def encode(self, values: Tree) -> Tree:
         """Return values in the terms that the head learns them in: what a loss compares its output with."""

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ftrun.contracts.errors import DataError
 from ftrun.contracts.printable import cell
-from ftrun.contracts.targets.base import Prediction
 from ftrun.contracts.targets.names import twins
+from ftrun.contracts.targets.prediction import Prediction
 from ftrun.contracts.targets.vector import VectorTarget, without_samples
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ftrun.contracts.targets.base import Prediction
 from ftrun.contracts.targets.names import twins
+from ftrun.contracts.targets.prediction import Prediction
 from ftrun.contracts.targets.vector import VectorTarget
 
 if TYPE_CHECKING:

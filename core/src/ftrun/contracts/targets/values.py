@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from ftrun.contracts.targets.base import Prediction
+from ftrun.contracts.targets.prediction import Prediction
 from ftrun.contracts.targets.vector import VectorTarget
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.targets.base import Prediction, Target
+from ftrun.contracts.targets.base import Target
+from ftrun.contracts.targets.prediction import Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ftrun.contracts.netroles import Head
 
 
 _FEW, _MOST = 24, 1000  # samples that are made up; more than these would take long
@@ -25,12 +24,6 @@ class VectorTarget(Target):
     def outputs(self) -> int:
         """Number of values that the net's head gives for one sample."""
         return len(self.names)
-
-    def default_head(self) -> "Head":
-        """Return a linear layer on the embedding."""
-        from ftrun.contracts.netroles import LinearHead
-
-        return LinearHead(name="linear")
 
     def names_in_use(self) -> tuple[str, ...]:
         """Return its names."""
@@ -71,7 +64,7 @@ class VectorTarget(Target):
 
     def aligned(self, values: "Tensor", names: Sequence[str]) -> "Tensor":
         """Return values of a target with these names, in another order and perhaps more, in the order of this one."""
-        return values[:, [list(names).index(name) for name in self.names]]
+        return values[..., [list(names).index(name) for name in self.names]]
 
     def aligned_outputs(self, outputs: "Tensor", names: Sequence[str]) -> "Tensor":
         """Return decoded outputs in the order of this target's names."""

@@ -1,5 +1,6 @@
 """What holds for datasets."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ _MOST_SHARED = 0.1
 
 @holds_for("dataset")
 def lengths(subject: Subject, place: Path) -> None:
-    """A split has as many targets as samples, and at least one."""
+    """A split has at least one sample, and each of its columns as many values."""
     for name, split in subject.splits(place):
         expect(len(split) > 0, f"{name} has no samples.", "Leave a split out, as None, where there is none.")
-        for target, values in split.targets.items():
+        for target, values in _columns(split).items():
             expect(
                 len(values) == len(split),
                 f"{name} has {len(split)} samples, but {len(values)} values of {target!r}.",
@@ -31,17 +32,23 @@ def lengths(subject: Subject, place: Path) -> None:
 
 @holds_for("dataset")
 def classes_aligned(subject: Subject, place: Path) -> None:
-    """All splits have the same targets, and every value is one that its target allows."""
+    """Every sample has the dataset's targets, and every value is one that its target allows."""
     splits = subject.make(place).build()
     for name, split in splits.items():
-        expect(
-            set(split.targets) == set(splits.targets),
-            f"{name} has the targets {sorted(split.targets)}, the dataset {sorted(splits.targets)}.",
-            "Let every split have all targets.",
-        )
+        columns, some = _columns(split), _some(split)
+        values = [split[index][1] for index in some]
+        for target in (*splits.targets, *columns):
+            expect(
+                target in splits.targets and all(target in each for each in values),
+                f"{name} has the targets {sorted({*columns, *values[0]})}, the dataset {sorted(splits.targets)}.",
+                "Let every split have all targets.",
+            )
         for target, kind in splits.targets.items():
             try:
-                kind.check(split.targets[target], f"{name}/{target}")
+                if target in columns:
+                    kind.check(columns[target], f"{name}/{target}")
+                else:
+                    kind.check(kind.collate([each[target] for each in values]), f"{name}/{target}", some)
             except Exception as error:
                 fail(
                     f"{error}",
@@ -49,9 +56,10 @@ def classes_aligned(subject: Subject, place: Path) -> None:
                 )
     for target, kind in splits.targets.items():
         if kind.kind == "classes":
+            names = kind.names_in_use()
             expect(
-                len(set(kind.names)) == len(kind.names),
-                f"classes of {target!r} stand twice: {kind.names}.",
+                len(set(names)) == len(names),
+                f"classes of {target!r} stand twice: {names}.",
                 "Let each class have a name of its own.",
             )
 
@@ -68,12 +76,17 @@ def sample_types(subject: Subject, place: Path) -> None:
                 "Return the raw input and a dict of its targets.",
             )
             _check_raw(subject, f"{name}[{index}]", sample[0])
-            for target, values in split.targets.items():
+            for target, values in _columns(split).items():
                 expect(
                     target in sample[1] and _same(torch.as_tensor(sample[1][target]), values[index]),
-                    f"{name}[{index}] says {sample[1].get(target)} of {target!r}, but targets say {values[index]}.",
-                    "Let a sample and `targets` say the same of each target.",
+                    f"{name}[{index}] says {sample[1].get(target)} of {target!r}, but its column says {values[index]}.",
+                    "Let a sample and `columns` say the same of each target.",
                 )
+
+
+def _columns(split: Split) -> Mapping[str, Any]:
+    columns: Mapping[str, Any] = getattr(split, "columns", {})
+    return columns
 
 
 def _check_raw(subject: Subject, where: str, raw: Any) -> None:
@@ -108,13 +121,20 @@ def batches_equal_samples(subject: Subject, place: Path) -> None:
             else:
                 other, others = batch[position]
             same = digest(raw) == digest(other) and all(
-                _same(torch.as_tensor(value), torch.as_tensor(others[key])) for key, value in targets.items()
+                _same_value(value, others[key]) for key, value in targets.items()
             )
             expect(
                 same,
                 f"{name}.__getitems__({indices})[{position}] is not {name}[{index}].",
                 "Let __getitems__ give the samples of exactly these indices, in this order.",
             )
+
+
+def _same_value(one: Any, other: Any) -> bool:
+    try:
+        return _same(torch.as_tensor(one), torch.as_tensor(other))
+    except (TypeError, ValueError, RuntimeError):  # of another kind than numbers
+        return digest(one) == digest(other)
 
 
 @holds_for("dataset")
@@ -141,7 +161,7 @@ def same_order_twice(subject: Subject, place: Path) -> None:
     first, second = subject.make(place).build(), subject.make(place).build()
     expect(first.targets == second.targets, "its targets differ when it is built again.", "Sort the classes by name.")
     for (name, one), (_, other) in zip(first.items(), second.items(), strict=True):
-        same = len(one) == len(other) and all(_same(one.targets[key], other.targets[key]) for key in one.targets)
+        same = len(one) == len(other) and all(_same(_columns(one)[key], _columns(other)[key]) for key in _columns(one))
         same = same and all(digest(one[index][0]) == digest(other[index][0]) for index in _some(one))
         expect(
             same,

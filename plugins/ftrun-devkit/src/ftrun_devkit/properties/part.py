@@ -145,6 +145,11 @@ def picklable(subject: Subject, place: Path) -> None:
     expect(again == part, "what comes back from pickle is another part.", "Keep all of its state in its options.")
 
 
+def _made(subject: Subject, place: Path) -> object:
+    made: object = subject.make(place)
+    return made
+
+
 def _built(subject: Subject, place: Path) -> object:
     built: object = subject.make(place).build()
     return built
@@ -206,5 +211,5 @@ BUILD = {
     "observer": _built,
     "exporter": _built,
     "hub": _built,
-    "target": lambda subject, place: subject.make(place),
+    "target": _made,
 }

@@ -30,9 +30,7 @@ def paired(one: Snapshot, other: Snapshot) -> dict[str, tuple[Outcomes, Outcomes
     named = [name for name, target in one.targets.items() if measures(target) and all(name in each for each in kept)]
     if not named:
         kinds = dict.fromkeys(target.kind for target in one.targets.values())
-        raise NotPaired(
-            f"nothing of single samples is compared of {_listed(kinds)}" if kinds else "they predict nothing"
-        )
+        raise NotPaired(f"nothing compares single samples of {_listed(kinds)}" if kinds else "they predict nothing")
     pairs = {name: _side_by_side(name, one, other, first, second) for name in named}
     if not any(len(outcomes) for outcomes, _ in pairs.values()):
         raise NotPaired(f"no sample of {one.split} that both were judged on has {_listed(one.targets)}")

@@ -97,12 +97,15 @@ class Pictures:
 
 
 def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Any], targets: Mapping[str, Target]) -> bool:
-    """Return whether the samples with these indices have the truth that the predictions were evaluated with."""
+    """Return whether the samples with these indices have the truth that the predictions were evaluated with.
+
+    That is known of targets that are columns.
+    """
     if len(ids) and int(ids.max()) >= len(split):
         return False
+    columns: Mapping[str, Any] = getattr(split, "columns", {})
     return all(
-        name in split.targets and bool(targets[name].same(split.targets[name][ids], values).all())
-        for name, values in truth.items()
+        bool(targets[name].same(columns[name][ids], values).all()) for name, values in truth.items() if name in columns
     )
 
 

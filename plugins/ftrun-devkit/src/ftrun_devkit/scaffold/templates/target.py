@@ -5,9 +5,7 @@ in which terms a net learns it, and what is predicted.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import ftrun
 
@@ -21,7 +19,7 @@ class Template(ftrun.Target):
     """A direction. Values: float32 [B], degrees; NaN where a sample has none. Its head gives cosine and sine."""
 
     kind: Literal["template"] = "template"
-    outputs: Literal[2] = Field(2, description="How many numbers a head gives for a sample.")
+    outputs: ClassVar[int] = 2  # of the head for a sample: a linear layer, if the spec names no other
 
     def faults(self, values: "Tensor") -> Iterator[tuple[int, str]]:
         """Each sample whose value is none of this kind: its position, and what is wrong."""
