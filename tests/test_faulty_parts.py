@@ -317,11 +317,30 @@ PAIRS = {
     ),
     "augmentation": (
         {"dataset": CSV, "backbone": "lstm", "augment": ["horizontal-flip"]},
-        "augment.0: 'horizontal-flip' changes images, but the inputs of this spec are texts. Augmentations for texts: ",
+        "augment.0: 'horizontal-flip' is for images, but the inputs of this spec are texts. Augmentations for texts: ",
     ),
     "augmentation of what the backbone alone says": (
         {"dataset": "tiny", "backbone": "lstm", "augment": ["horizontal-flip"]},
-        "augment.0: 'horizontal-flip' changes images, but the inputs of this spec are texts.",
+        "augment.0: 'horizontal-flip' is for images, but the inputs of this spec are texts.",
+    ),
+    "modifier": (
+        {"dataset": "digits", "backbone": "timm/resnet10t", "modifiers": [{"name": "resize-vocabulary", "most": 3}]},
+        "modifiers.0: 'resize-vocabulary' is for texts, but the inputs of this spec are images. Modifiers for images: ",
+    ),
+    "loss": (
+        {
+            "dataset": {"name": "digits", "targets": ["ink", "parity"]},
+            "loss": {"ink": "cross-entropy", "parity": "bce"},
+        },
+        "loss: 'cross-entropy' works on classes, but the dataset's target 'ink' has values.",
+    ),
+    "metric": (
+        {"dataset": CSV, "backbone": "lstm", "metrics": ["r2"]},
+        "metrics.0: 'r2' works on values, but the dataset's target 'label' has classes.",
+    ),
+    "loss of no target": (
+        {"dataset": CSV, "backbone": "lstm", "loss": {"labl": "cross-entropy"}},
+        "loss.labl: the dataset has no target 'labl'. Did you mean 'label'?",
     ),
     "kind of another's input": (
         {"dataset": "digits", "backbone": "ear", "parts": "ear.py"},

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ftrun import Batch, Classes, DataError, TensorSplit
+from ftrun.data.collating import Collating
 from ftrun.data.corrupt import CorruptSamples
 from ftrun.data.loader import Loader
 from ftrun_inputs import ImageInput
@@ -149,3 +150,22 @@ def test_samples_that_cannot_be_read_are_listed_in_their_order():
         found.add(split, sample, "torn")
     listed = [(each.split, each.sample) for each in found.in_order]
     assert listed == [("train", 1), ("train", 7), ("val", 0), ("test", 3)]
+
+
+class Sounds(OneByOne):
+    """Images, of which one is a sound."""
+
+    def __getitem__(self, index: int):
+        raw, targets = super().__getitem__(index)
+        return (torch.zeros(16000) if index == 5 else raw), targets
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_of_another_kind_is_told_by_its_name(workers):
+    split = Sounds(10)
+    found = CorruptSamples(0, lambda line: None)
+    reader = Loader("train", split, Collating(INPUT), found, batch_size=4, workers=workers, device=CPU)
+    with pytest.raises(DataError) as caught:
+        list(reader.in_order())
+    needed = "the net takes an image, a uint8 or uint16 tensor [1 or 3, height, width]"
+    assert str(caught.value) == f"sample 5: {needed}, but this is Tensor float32 [16000]."

@@ -1,4 +1,5 @@
 import copy
+from typing import Literal
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ def small(**changes) -> Small:
     model.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     model.top = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 1000))
     settings = {"head_path": "top.1", "stages": {"stem": ["body.0"], "norm": ["body.1"]}, "num_features": 4}
-    return Small(model, input=ImageInput(size=(8, 8)), **(settings | changes))
+    return Small(model, **({"input": ImageInput(size=(8, 8)), **settings} | changes))
 
 
 TARGETS = {"label": Classes(names=("a", "b", "c"))}
@@ -195,3 +196,39 @@ def test_a_neck_is_between_the_levels_and_the_heads_beside_the_model():
     assert torch.equal(net(x)["label"], net.head(net.embed(x)))
     assert "neck.conv.weight" in net.stages["head"]
     assert {*net.beside.state_dict()} == {"heads.mask.weight", "heads.mask.bias", "neck.conv.weight", "neck.conv.bias"}
+
+
+class Doubled(ImageInput):
+    """Images, prepared by a module with weights of its own."""
+
+    kind: Literal["doubled"] = "doubled"
+    times: float = 2.0
+
+    def preparation(self) -> nn.Module:
+        return Times(self.times)
+
+
+class Times(nn.BatchNorm2d):
+    def __init__(self, times: float) -> None:
+        super().__init__(3)
+        self.register_buffer("times", torch.tensor(times))
+
+    def forward(self, pixels):
+        return pixels * self.times
+
+
+def test_what_an_input_prepares_with_goes_with_the_net_and_never_learns():
+    net = small(input=Doubled(size=(8, 8)))
+    net.set_targets(TARGETS)
+    net.train()
+    assert not net.preparation.training
+    assert not any(each.requires_grad for each in net.preparation.parameters())
+    assert not any("preparation" in name for name in net.weights.state_dict())
+    assert {name for names in net.stages.values() for name in names} == dict(net.weights.named_parameters()).keys()
+    pixels = torch.ones(1, 3, 8, 8)
+    assert torch.equal(net.prepare(pixels), pixels * 2)
+    assert torch.equal(net.input.prepare(pixels), pixels * 2)
+    assert torch.equal(copy.deepcopy(net).prepare(pixels), pixels * 2)
+    net.set_input(net.input.changed(times=3.0))
+    assert torch.equal(net.prepare(pixels), pixels * 3)
+    assert net.to("meta").preparation.times.device.type == "meta"

@@ -72,9 +72,11 @@ class Modifier(Fittable):
     """A change to the net: another head, layers, convolutions instead of fully connected layers.
 
     keeps_features: whether the net's features stay those of the pretrained weights
+    input_kinds: the kinds of input whose nets it changes, as a dataset's `input_kind`; None where it may be any
     """
 
     role = "modifier"
+    input_kinds: ClassVar[tuple[str, ...] | None] = None
     keeps_features: ClassVar[bool] = True
 
     @abstractmethod

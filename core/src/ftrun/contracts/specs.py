@@ -5,7 +5,7 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -38,6 +38,12 @@ class Dataset(Part):
 
     role = "dataset"
     input_kind: ClassVar[str | None] = None
+
+    @property
+    def target_kinds(self) -> Mapping[str, str] | None:
+        """The kind of each target, as these options have it, so that a loss or a metric for others is refused before
+        anything is loaded; None where that is known once it is built."""
+        return None
 
     @abstractmethod
     def build(self) -> Splits:

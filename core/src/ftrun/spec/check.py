@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftrun.contracts.errors import Mistake, PluginError, SpecError, did_you_mean
-from ftrun.contracts.specs import Augmentation
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import mistakes_of, place_of
 from ftrun.spec.model import expand, named_parts, run_spec_model
+from ftrun.spec.pairs import wrong_inputs, wrong_kinds
 from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.spec.specfile import json_or_text, parse_set, set_value, validated
 
@@ -62,8 +62,10 @@ def check_spec(
         invalid = InvalidSpec(name, list(mistakes_of(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
     mistakes = [] if keys is not None else list(_cross_check(spec))
+    if keys is None and spec.dataset.target_kinds is not None:
+        mistakes += wrong_kinds(spec, spec.dataset.target_kinds)
     if keys is None or {"dataset", "backbone"} <= set(keys):
-        mistakes += _wrong_pairs(spec, catalogue)
+        mistakes += wrong_inputs(spec, catalogue)
     if mistakes:
         raise InvalidSpec(name, mistakes)
     return spec
@@ -121,38 +123,3 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
     for index, metric in enumerate(spec.metrics):
         if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:
             yield Mistake(f"metrics.{index}", f"{metric.key!r} is there twice.")
-
-
-def _wrong_pairs(spec: RunSpec, catalogue: Catalogue) -> Iterator[Mistake]:
-    """Yield what does not fit of a spec's dataset, backbone and augmentations, as far as they say it of themselves."""
-    given, taken = spec.dataset.input_kind, spec.backbone.input_type.raw_kind
-    if given and taken and given != taken:
-        yield Mistake(
-            "backbone",
-            f"{spec.backbone.name!r} takes {taken}s, but the dataset {spec.dataset.name!r} gives {given}s. "
-            f"{_fitting('Backbones', given, 'backbone', catalogue)} "
-            f"{_fitting('Datasets', taken, 'dataset', catalogue)}",
-        )
-    kind = given or taken
-    for where, part in spec.parts():
-        if isinstance(part, Augmentation) and kind and part.input_kinds is not None and kind not in part.input_kinds:
-            kinds = " and ".join(f"{each}s" for each in part.input_kinds)
-            yield Mistake(
-                where,
-                f"{part.name!r} changes {kinds}, but the inputs of this spec are {kind}s. "
-                f"{_fitting('Augmentations', kind, 'augmentation', catalogue)}",
-            )
-
-
-def _fitting(title: str, kind: str, role: str, catalogue: Catalogue) -> str:
-    names = [name for name, part in catalogue.parts(role).items() if kind in _kinds(part)]
-    return f"{title} for {kind}s: {', '.join(names) or 'none is installed'}."
-
-
-def _kinds(part: Any) -> tuple[str, ...]:
-    """Return the kinds that a part says it is for, whichever its role."""
-    if hasattr(part, "input_type"):
-        return (part.input_type.raw_kind,)
-    if hasattr(part, "input_kinds"):
-        return part.input_kinds or ()
-    return (part.input_kind,) if isinstance(part.input_kind, str) else ()

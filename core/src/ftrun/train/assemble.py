@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Splits, columns_of
-from ftrun.contracts.errors import SpecError, did_you_mean, located
+from ftrun.contracts.errors import SpecError, located
 from ftrun.contracts.net import Net
 from ftrun.contracts.randomness import seed_of
-from ftrun.contracts.specs import Head, Loss, Metric
 from ftrun.contracts.targets import Target
 from ftrun.data import splits as split_checks
 from ftrun.data.loader import Order
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
+from ftrun.spec.pairs import mismatch, wrong_kinds
 from ftrun.spec.runspec import RunSpec
 from ftrun.train import init_from, norm
 from ftrun.train.accel.graphs import Graphs
@@ -204,36 +204,10 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
 
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
-    """Raise SpecError where a loss or a metric does not work on what the dataset asks for."""
-    by_name = {"loss": spec.loss, "head": spec.head, "train.loss_weights": spec.train.loss_weights}
-    for where, value in by_name.items():
-        unknown = [name for name in value if name not in targets] if isinstance(value, Mapping) else []
-        if unknown:
-            near = did_you_mean(unknown[0], targets)
-            raise SpecError(
-                f"the dataset has no target {unknown[0]!r}.{near} It has {', '.join(map(repr, targets))}.",
-                where=f"{where}.{unknown[0]}",
-            )
+    """Raise SpecError where a loss, a head or a metric does not work on what the dataset asks for."""
+    for mistake in wrong_kinds(spec, {name: target.kind for name, target in targets.items()}):
+        raise SpecError(mistake.message, where=mistake.where)
     for name, target in targets.items():
         where, head = spec.head_of(name, target)
         if not head.works_on(target):
-            raise SpecError(_mismatch(head, name, target.kind), where=where)
-        if spec.loss is None:
-            continue
-        if isinstance(spec.loss, Mapping) and name not in spec.loss:
-            raise SpecError(f"has none for the dataset's target {name!r}. Add one.", where="loss")
-        loss = spec.loss_of(name)
-        if target.kind not in loss.kinds:
-            hint = "" if len(targets) == 1 or loss is not spec.loss else _HINT
-            raise SpecError(_mismatch(loss, name, target.kind) + hint, where="loss")
-    for index, metric in enumerate(spec.metrics):
-        if not any(target.kind in metric.kinds for target in targets.values()):
-            name, target = next(iter(targets.items()))
-            raise SpecError(_mismatch(metric, name, target.kind), where=f"metrics.{index}")
-
-
-_HINT = ' Give each target its own: {"target": "loss", ...}.'
-
-
-def _mismatch(part: Head | Loss | Metric, target: str, kind: str) -> str:
-    return f"{part.name!r} works on {' and '.join(part.kinds)}, but the dataset's target {target!r} has {kind}."
+            raise SpecError(mismatch(head, name, target.kind), where=where)

@@ -18,6 +18,11 @@ class _Cifar(ftrun.Dataset):
         Path("data"), description="Folder that holds the archive or its unpacked folder, or receives them."
     )
 
+    @property
+    def target_kinds(self) -> dict[str, str]:
+        """One label of each image."""
+        return {"label": "classes"}
+
     def build(self) -> ftrun.Splits:
         """Train and test: uint8 [N, 3, 32, 32], and the label, int64 [N].
 

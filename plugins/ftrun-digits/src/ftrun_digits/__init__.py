@@ -37,6 +37,11 @@ class Digits(ftrun.Dataset):
             raise ValueError("names a target twice")
         return targets
 
+    @property
+    def target_kinds(self) -> dict[str, str]:
+        """Of what is asked for."""
+        return {name: "values" if name == "ink" else "classes" for name in self.targets or ("label",)}
+
     def build(self) -> ftrun.Splits:
         """Train and test: uint8 [N, 1, 8, 8]; the label, int64 [N], or the targets that were asked for.
 

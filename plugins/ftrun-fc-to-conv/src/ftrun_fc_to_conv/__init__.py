@@ -14,6 +14,7 @@ class FcToConv(ftrun.Modifier):
     """Turns the fully connected head into convolutions: any image size in, a map of class scores out."""
 
     name: Literal["fc-to-conv"]
+    input_kinds = ("image",)
 
     def build(self, net: "Net") -> "Net":
         """`net`, whose head is a `ScoreMap` now. Its output is the mean of the map and, at the native size, unchanged.

@@ -42,6 +42,11 @@ class ImageFolder(ftrun.Dataset):
         None, ge=1, description="At most so many images from each split, spread over the classes in proportion."
     )
 
+    @property
+    def target_kinds(self) -> dict[str, str]:
+        """One label of each image."""
+        return {"label": "classes"}
+
     def build(self) -> ftrun.Splits:
         """Train and what there is of val and test: uint8 [3, H, W], and the label, int64.
 

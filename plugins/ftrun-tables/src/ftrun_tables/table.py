@@ -60,6 +60,11 @@ class Table(ftrun.Dataset):
                 raise ValueError(f"targets.{name}: {each.mistake}")
         return self
 
+    @property
+    def target_kinds(self) -> dict[str, str]:
+        """Of the columns that hold targets."""
+        return {name: each.kind for name, each in self._targets().items()}
+
     def open_file(self, path: Path) -> "RowFile":
         """A file of the dataset. Raises DataError where it cannot be read."""
         raise NotImplementedError

@@ -85,6 +85,7 @@ class ResizeVocabulary(ftrun.Modifier):
     """New words for the tokenizer and the embedding: those of a list, or what the training texts often have."""
 
     name: Literal["resize-vocabulary"]
+    input_kinds = ("text",)
     keeps_features = False  # of a text with a new word, which is cut into fewer tokens
 
     words: tuple[str, ...] = Field((), description="Words to add.")
