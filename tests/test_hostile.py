@@ -133,7 +133,7 @@ class Restored:
         self.job = assemble(
             check_spec(SPEC, installed()),
             torch.device("cpu"),
-            saved_input=saver.saved_input_of(folder, resolved),
+            states=saver.saved_states(folder, resolved),
             setting=ComputeFormat(resolved["precision"], resolved["memory_format"]),
             norms=resolved["norms"],
         )
@@ -347,7 +347,7 @@ WRONG = {
     "optimizer.param_groups": (*NO_STATE, DELETED),
     "optimizer.param_groups.0.params": (None, [], [0], "x", DELETED),
     "average": (*NO_STATE, DELETED),
-    "average.0.weight": (None, "x", [], {}, {"$tensor": "nowhere"}, DELETED),
+    "average.model.0.weight": (None, "x", [], {}, {"$tensor": "nowhere"}, DELETED),
 }
 
 

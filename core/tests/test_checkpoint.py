@@ -2,16 +2,19 @@ import hashlib
 import json
 import stat
 import time
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ftrun import Classes, Net, PluginError
+from ftrun import Backbone, Classes, FtrunError, Net, PartState, PluginError
 from ftrun.data import filedigests
 from ftrun.runs import checkpoint
+from ftrun.runs.optimizerstate import load_optimizer, optimizer_state
+from ftrun.train.partstates import PartStates
 from ftrun_inputs import ImageInput
 
 OPTIMIZERS = {
@@ -118,14 +121,14 @@ def learn(net: Net, optimizer: torch.optim.Optimizer, steps: int) -> None:
 
 
 def save(folder, net: Net, optimizer: torch.optim.Optimizer, progress: dict) -> None:
-    state = {"progress": progress, "optimizer": checkpoint.optimizer_state(optimizer)}
+    state = {"progress": progress, "optimizer": optimizer_state(optimizer)}
     checkpoint.save(folder, net.model, {}, state)
 
 
 def load(folder, net: Net, optimizer: torch.optim.Optimizer) -> dict:
     state = checkpoint.load_state(folder)
     checkpoint.load_weights(folder, net.model)
-    checkpoint.load_optimizer(optimizer, state["optimizer"])
+    load_optimizer(optimizer, state["optimizer"])
     return state["progress"]
 
 
@@ -153,7 +156,7 @@ def test_a_checkpoint_is_plain_files_that_anyone_can_read(tmp_path):
         "model.safetensors",
         "net.json",
     ]
-    assert json.loads((tmp_path / "best" / "net.json").read_text()) == {"backbone": {"name": "small"}}
+    assert json.loads((tmp_path / "best" / "net.json").read_text()) == {"backbone": {"name": "small"}, "parts": {}}
     assert torch.equal(load_file(tmp_path / "best" / "model.safetensors")["0.weight"], net.model[0].weight)
     modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "best").iterdir()}
     assert len(modes) == 1, "safetensors gives its files to their owner alone"
@@ -216,24 +219,89 @@ def test_channels_last_comes_back_as_it_was(name, tmp_path):
     assert torch.equal(net.model.conv.weight, other.model.conv.weight)
 
 
+def save_with(parts: dict[str, PartState], folder: Path) -> Path:
+    checkpoint.save(folder / "best", small().model, {"epoch": 1, "val": {}}, parts=parts)
+    return folder / "best"
+
+
 @pytest.mark.parametrize("name", ["spiece.model", "Vocab.TXT", "merges.txt", "my words", "wörter", "tokenizer", "a:b"])
-def test_an_input_is_kept_in_a_file_of_any_name_and_comes_back_as_it_was(name, tmp_path):
-    text = "one\r\ntwo\rthree\n\N{SNOWMAN}"
-    description = {"epoch": 1, "val": {}, "input": {"kind": "x"}, "input_files": {"words": name}}
-    checkpoint.save(tmp_path / "best", small().model, description, input_files={name: text})
-    assert checkpoint.load_net(tmp_path / "best")["input"] == {"kind": "x", "words": text}
+def test_the_state_of_a_part_comes_back_as_it_was(name, tmp_path):
+    values = {"widths": [3, 4], "of": {"a.b": torch.arange(3), "rate": 0.5}, "none": None}
+    parts = {"backbone": PartState(values, {name: b"one\r\ntwo\x00\xff"}), "loss.label": PartState({"gamma": 2})}
+    best = save_with(parts, tmp_path)
+    again = checkpoint.load_parts(best)
+    assert again.keys() == parts.keys()
+    assert again["backbone"].files == parts["backbone"].files
+    assert torch.equal(again["backbone"].values["of"].pop("a.b"), values["of"].pop("a.b"))
+    assert again["backbone"].values == values
+    assert again["loss.label"] == parts["loss.label"]
+    assert checkpoint.load_parts(save_with({}, tmp_path)) == {}
+    with pytest.raises(FtrunError, match=rf"is damaged: it has no text {name}\."):
+        again["backbone"].text(name)
 
 
-NOT_KEPT = [("net.json",), ("NET.json",), ("a/b",), ("..",), (".x",), ("",), ("x.safetensors",), ("a", "a")]
+def test_a_file_of_a_part_that_has_changed_is_damaged(tmp_path):
+    best = save_with({"backbone": PartState(files={"words": b"one"})}, tmp_path)
+    (best / "words").write_bytes(b"two")
+    with pytest.raises(checkpoint.Damaged, match="words: is damaged"):
+        checkpoint.load_parts(best)
 
 
-@pytest.mark.parametrize("names", NOT_KEPT)
-def test_a_file_that_a_checkpoint_cannot_have_is_refused_before_training(names):
-    class Kept(ImageInput):
-        kept_in_files: ClassVar = {str(number): name for number, name in enumerate(names)}
+@pytest.mark.parametrize("name", ["../secret", "model.safetensors", "state.json", 7])
+def test_a_part_has_no_file_but_those_of_the_manifest(name, tmp_path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    best = save_with({"backbone": PartState()}, tmp_path)
+    net = json.loads((best / "net.json").read_text())
+    net["parts"]["backbone"]["files"] = [name]
+    (best / "net.json").write_text(json.dumps(net))
+    manifest = json.loads((best / "manifest.json").read_text())
+    manifest["sha256"]["net.json"] = hashlib.sha256((best / "net.json").read_bytes()).hexdigest()
+    (best / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(checkpoint.Damaged, match=r"net\.json"):
+        checkpoint.load_parts(best)
 
-    with pytest.raises(PluginError, match="cannot be the name of a file in a checkpoint"):
-        checkpoint.check_kept(Kept(size=(1, 1)))
+
+class Keeping(Backbone):
+    """A part that keeps what it is asked to."""
+
+    name: Literal["keeping"]
+    input_type = ImageInput
+
+    def build(self, overrides, state=None):
+        return small()
+
+    def state(self, made):
+        return KEPT[0]
+
+
+KEPT: list[Any] = [None]
+NOT_KEPT = ["net.json", "NET.json", "heads.safetensors", "a/b", "..", ".x", "", "x.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        *((PartState(files={name: b""}), "cannot be the name of a file in a checkpoint") for name in NOT_KEPT),
+        (PartState(files={"a": "text"}), "the file a is str, but bytes are needed"),
+        ({"a": 1}, "state\\(\\) gives dict of 1, but an ftrun.PartState is needed"),
+    ],
+)
+def test_a_state_that_a_checkpoint_cannot_have_is_refused(state, message):
+    states = PartStates()
+    states.build(Keeping(name="keeping"), "backbone", {})
+    KEPT[0] = state
+    with pytest.raises(PluginError, match=message):
+        states.now()
+
+
+def test_two_parts_have_no_file_of_one_name():
+    states = PartStates()
+    KEPT[0] = PartState(files={"words": b""})
+    states.build(Keeping(name="keeping"), "backbone", {})
+    assert list(states.now()) == ["backbone"]
+    states.build(Keeping(name="keeping"), "modifiers.0", {})
+    with pytest.raises(PluginError, match="'words' cannot be the name"):
+        states.now()
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", ".hidden", "a\\b"])

@@ -39,6 +39,7 @@ from ftrun.contracts.netroles import Modifier as Modifier
 from ftrun.contracts.objective import ObjectiveModule as ObjectiveModule
 from ftrun.contracts.objective import StepInfo as StepInfo
 from ftrun.contracts.objective import Terms as Terms
+from ftrun.contracts.part import PartState as PartState
 from ftrun.contracts.paths import expand_path as expand_path
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom

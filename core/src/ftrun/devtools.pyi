@@ -17,9 +17,9 @@ from ftrun.plugins.heavy import HEAVY as HEAVY
 from ftrun.plugins.installed import Plugin as Plugin
 from ftrun.plugins.load import load_plugins as load_plugins
 from ftrun.plugins.localparts import PartsFile as PartsFile
-from ftrun.runs.checkpoint import load_optimizer as load_optimizer
-from ftrun.runs.checkpoint import optimizer_state as optimizer_state
 from ftrun.runs.folder import RunFolder as RunFolder
+from ftrun.runs.optimizerstate import load_optimizer as load_optimizer
+from ftrun.runs.optimizerstate import optimizer_state as optimizer_state
 from ftrun.runs.packing import pack as pack
 from ftrun.runs.packing import unpack as unpack
 from ftrun.spec.check import check_spec as check_spec

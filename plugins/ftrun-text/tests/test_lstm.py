@@ -259,13 +259,13 @@ def test_weights_of_equal_shape_go_by_the_word_too() -> None:
     one, other = net_of(["red", "green"]), net_of(["green", "blue"])
     with torch.no_grad():
         one.model.embedding.weight.add_(1)
-    saved = {**one.input.model_dump(mode="json"), "tokenizer": one.input.tokenizer}
-    weights, notes = other.remap_weights(one.model.state_dict(), saved)
+    state = Lstm(name="lstm").state(one)
+    weights, notes = other.remap_weights(one.model.state_dict(), state)
     assert torch.equal(weights["embedding.weight"][2], one.model.embedding.weight[3])
     assert torch.equal(weights["embedding.weight"][3], other.model.embedding.weight[3])
     assert notes == ["embedding.weight: 3 of 4 words are known there, and taken over; the others start anew"]
-    assert one.remap_weights(one.model.state_dict(), saved)[1] == []
-    assert other.remap_weights(one.model.state_dict(), {"kind": "image"})[1] == []
+    assert one.remap_weights(one.model.state_dict(), state)[1] == []
+    assert other.remap_weights(one.model.state_dict(), None)[1] == []
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

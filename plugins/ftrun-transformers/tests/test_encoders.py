@@ -15,7 +15,8 @@ import ftrun
 from ftrun.inference.opened import open_run
 from ftrun.runs.folder import RunFolder
 from ftrun.train.nets import build_net
-from ftrun_transformers import EncoderInput, Transformers
+from ftrun.train.partstates import PartStates
+from ftrun_transformers import Transformers
 from ftrun_transformers.net import EncoderNet
 
 TEXTS = ["Rain", "the train, the road and the maps", "", "salt salt salt soup 1 2 3 tea wind zzz bread tokenizers"]
@@ -218,15 +219,17 @@ class TestRun:
 
     def test_a_damaged_configuration_is_told(self, run: Path):
         opened = open_run(RunFolder.existing(run), "cpu")
-        saved = opened.net.input.saved()
+        saved, files = json.loads(opened.net.input.model_dump_json()), opened.states.now()["backbone"].files
+        wrong = ftrun.PartState(files={**files, "config.json": b'{"model_type": "none"}'})
         with pytest.raises(ftrun.FtrunError, match=r"config\.json: is damaged"):
-            build_net(opened.spec, opened.net.targets, {**saved, "config": '{"model_type": "none"}'})
-        with pytest.raises(ftrun.FtrunError, match="is not one of this backbone"):
-            build_net(opened.spec, opened.net.targets, {"kind": "text", "length": 4})
+            build_net(opened.spec, opened.net.targets, PartStates({"backbone": wrong}, saved))
+        lacking = ftrun.PartState(files={"config.json": files["config.json"]})
+        with pytest.raises(ftrun.FtrunError, match=r"is damaged: it has no text tokenizer\.json"):
+            build_net(opened.spec, opened.net.targets, PartStates({"backbone": lacking}, saved))
 
     def test_its_configuration_does_not_say_where_it_was_read(self, run: Path):
         files = [path for path in (run / "checkpoints" / "best").iterdir() if path.suffix == ".json"]
         assert {"config.json", "tokenizer.json"} <= {path.name for path in files}
         kept = json.loads((run / "checkpoints" / "best" / "config.json").read_text())
         assert str(run.parent) not in json.dumps(kept)
-        assert isinstance(open_run(RunFolder.existing(run), "cpu").net.input, EncoderInput)
+        assert open_run(RunFolder.existing(run), "cpu").net.config == (run / "checkpoints/best/config.json").read_text()

@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tinyencoder
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 import ftrun
-from ftrun_transformers import EncoderInput, Transformers
+from ftrun_transformers import Transformers
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +148,19 @@ def marker(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return marker
 
 
+def with_config(state: ftrun.PartState, **changes: Any) -> ftrun.PartState:
+    """The state with another configuration."""
+    config = json.dumps({**json.loads(state.text("config.json")), **changes})
+    return ftrun.PartState(files={**state.files, "config.json": config.encode()})
+
+
 def test_code_of_a_model_that_transformers_has_is_left_alone(folder: Path, marker: Path):
     config(auto_map=AUTO)(folder)
     tokenizer_config(tokenizer_class="BertTokenizerFast", auto_map=AUTO_TOKENIZER)(folder)
     part = Transformers(name="transformers", model=str(folder))
     net = part.build({})
-    assert "auto_map" not in net.input.config
-    hostile = json.dumps({**json.loads(net.input.config), "auto_map": AUTO})
-    part.rebuild({}, {**net.input.saved(), "config": hostile})
+    assert "auto_map" not in net.config
+    part.build({}, with_config(part.state(net), auto_map=AUTO))
     assert not marker.exists()
 
 
@@ -174,11 +180,10 @@ def test_a_tokenizer_that_is_code_of_its_own_does_not_run(folder: Path, marker: 
 
 def test_a_saved_configuration_that_is_hostile_is_one_message(folder: Path):
     part = Transformers(name="transformers", model=str(folder))
-    saved = part.build({}).input.saved()
+    state = part.state(part.build({}))
     for change in ({"hidden_size": "x"}, {"vocab_size": 10**13}, {"num_hidden_layers": 10**9}, {"model_type": 7}):
-        wrong = {**saved, "config": json.dumps({**json.loads(saved["config"]), **change})}
         with pytest.raises(ftrun.FtrunError, match=r"config\.json"):
-            part.rebuild({}, wrong)
+            part.build({}, with_config(state, **change))
     with pytest.raises(ftrun.FtrunError, match="the tokenizer is damaged"):
-        part.rebuild({}, {**saved, "tokenizer": "{"})
-    assert isinstance(EncoderInput.restored(saved), EncoderInput)
+        part.build({}, ftrun.PartState(files={**state.files, "tokenizer.json": b"{"}))
+    assert part.state(part.build({}, state)) == state

@@ -64,7 +64,7 @@ def test_a_new_row_is_the_mean_of_its_pieces_and_the_others_stay(net: ftrun.Net)
     torch.testing.assert_close(after[len(before)], before[[token, iz, er, s]].mean(dim=0))
     torch.testing.assert_close(after[len(before) + 1], before[old.pieces("thunder")].mean(dim=0))
     assert len(after) == len(before) + 2 == net.input.vocabulary_size
-    assert json.loads(net.input.config)["vocab_size"] == len(after)
+    assert json.loads(net.config)["vocab_size"] == len(after)
 
 
 def test_the_tokenizer_finds_the_word_where_it_stands_alone(net: ftrun.Net):

@@ -50,8 +50,6 @@ class InputSpec(BaseModel):
     and its fields, and imports torch inside its methods only. It writes `collate`, `example`, `accepts`, and one of
     `prepare` and `preparation`.
 
-    kept_in_files: fields that are too large for a line of JSON, and the file beside the weights that keeps each; such a
-        field is a str, and declared with `exclude=True`
     raw_kind: what its raw inputs are, such as `image`: datasets say what they give, augmentations what they
         change, by the same word; the `kind` of the class right below this one if not given
     suffixes: how names of files that `read` reads end, in lower case: what is taken from a folder
@@ -62,7 +60,6 @@ class InputSpec(BaseModel):
         sample takes no longer than to read it from there
     """
 
-    kept_in_files: ClassVar[dict[str, str]] = {}
     raw_kind: ClassVar[str] = ""
     suffixes: ClassVar[tuple[str, ...]] = ()
     task: ClassVar[str | None] = None
@@ -210,15 +207,20 @@ class InputSpec(BaseModel):
         """Return this input with the fields that a spec's `input` overrides; the result is validated again."""
         return type(self).model_validate({**dict(self), **fields})
 
-    def saved(self) -> dict[str, Any]:
-        """Return all fields as JSON values, those that are kept in files included: what `restored` takes."""
-        return {**self.model_dump(mode="json"), **{field: getattr(self, field) for field in self.kept_in_files}}
+    def files(self) -> dict[str, str]:
+        """Return texts that belong beside an exported net, by name: what preparing an input takes, and JSON is not."""
+        return {}
 
     @classmethod
-    def restored(cls, saved: Mapping[str, Any]) -> Self:
-        """Return the input that a checkpoint has saved. Raises FtrunError where it is none of this type."""
+    def restored(cls, saved: Mapping[str, Any], like: Self | None = None) -> Self:
+        """Return the input whose fields a checkpoint has saved. Raises FtrunError where it is none of this type.
+
+        like: has the fields that are not saved so (`exclude=True`), as the net was built; their defaults if not given
+        """
+        excluded = [name for name, field in cls.model_fields.items() if field.exclude]
+        kept = {name: getattr(like, name) for name in excluded} if like else {}
         try:
-            return cls.model_validate_json(json.dumps(saved))
+            return cls.model_validate_json(json.dumps({**saved, **kept}))
         except ValueError:
             raise FtrunError("is damaged: its input is not one of this backbone.", where="resolved.json") from None
 
@@ -233,7 +235,7 @@ def _overrides(cls: type[InputSpec]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (field.rebuild_annotation(), _optional(field))
         for name, field in cls.model_fields.items()
-        if name != "kind" and name not in cls.kept_in_files
+        if name != "kind" and not field.exclude
     }
     return create_model(f"{cls.__name__}Overrides", __config__=cls.model_config, __doc__=cls.__doc__, **fields)
 

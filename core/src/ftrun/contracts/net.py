@@ -11,7 +11,7 @@ from ftrun.contracts.heads import Heads, joined, width
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.levels import Level, measured
 from ftrun.contracts.netroles import Takes
-from ftrun.contracts.part import Part
+from ftrun.contracts.part import Part, PartState
 from ftrun.contracts.stages import Staged
 from ftrun.contracts.targets import Target
 
@@ -184,13 +184,13 @@ class Net(Staged):
     def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
-        input: Mapping[str, Any],  # noqa: A002
+        state: PartState | None,
     ) -> tuple[dict[str, Tensor], list[str]]:
         """Return the weights of another run's net, by name, as they fit this one; and what a user should know of it.
 
         A net whose weights depend on its input, as rows of tokens do, puts in order here what is of another one.
 
-        input: the other net's, as its net.json has it
+        state: of the other run's backbone, which may be another one
         """
         return dict(tensors), []
 

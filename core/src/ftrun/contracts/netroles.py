@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from ftrun.contracts.inputs import InputSpec
-from ftrun.contracts.part import Fittable, Part
+from ftrun.contracts.part import Fittable, Stateful
 from ftrun.contracts.targets import Target
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ class Backbone(Fittable):
         """
 
     def without_weights(self) -> Self:
-        """Return the same backbone, whose net has any weights: a resumed run has its own.
+        """Return the same backbone, whose net has any weights: a run that is resumed or opened has its own.
 
-        A part that fetches weights gives itself with the option that fetches none.
+        A part that fetches weights gives itself with the option that fetches none; one that would have to fetch more,
+        such as a configuration, has it in its `state`.
         """
         return self
 
@@ -53,19 +54,6 @@ class Backbone(Fittable):
         net: with the head that its targets need, and perhaps changed by modifiers
         """
         return None
-
-    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
-        """Return the net of a run that is resumed or opened again, with any weights.
-
-        A part whose architecture is in the saved input builds it from it, and fetches nothing.
-
-        saved_input: the net's input as its checkpoint has it, with the fields that are kept in files
-
-        Raises FtrunError where it is not one of this backbone's.
-        """
-        net = self.without_weights().build(overrides)
-        net.set_input(type(net.input).restored(saved_input))
-        return net
 
 
 class Modifier(Fittable):
@@ -87,7 +75,7 @@ class Modifier(Fittable):
 Takes: TypeAlias = Literal["embedding", "map", "tokens", "pyramid"]
 
 
-class Head(Part):
+class Head(Stateful):
     """What turns a net's features into the output for one target.
 
     takes: what it is given of the net, of B samples:

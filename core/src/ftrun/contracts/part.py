@@ -1,10 +1,13 @@
 """What every part is: a pydantic class whose fields are its options."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.paths import expand_all
 
 if TYPE_CHECKING:
@@ -53,11 +56,46 @@ class Part(BaseModel):
         return {option: value for option, value in self if isinstance(value, Path)}
 
 
-class Fittable(Part):
+@dataclass(frozen=True)
+class PartState:
+    """What a part needs beside its options to be built again as it was: a vocabulary, a configuration, pruned widths.
+
+    values: JSON values and tensors, nested in lists and dicts
+    files: {name: content}, what is a file of its own beside the weights
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """Return a file's content as a text. Raises FtrunError where it has no such file, or it is no text."""
+        try:
+            return self.files[name].decode()
+        except (KeyError, UnicodeDecodeError):
+            raise FtrunError(f"what was saved of it is damaged: it has no text {name}.") from None
+
+
+class Stateful(Part):
+    """What may need more than its options to be built again."""
+
+    def state(self, made: Any) -> PartState | None:
+        """Return what `build` needs to make the same again; None if that is nothing but the options.
+
+        It is asked for each time that a checkpoint is written, and `build` gets it back as `state` where the run is
+        resumed or opened: such a part's `build` has one argument more, `state: PartState | None = None`, which is None
+        in a new run. It comes from a file that anybody may have written.
+
+        made: what `build` gave, as it is now
+        """
+        return None
+
+
+class Fittable(Stateful):
     """What may look at the training samples before the net is trained."""
 
     def fit(self, net: "Net", train: "Split") -> None:
         """Learn from the raw training samples how inputs are to be prepared, and give it to `net.set_input`.
 
-        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved.
+        Called after `build` in a new run alone: one that goes on, or is opened again, has its input saved, and what
+        `state` gave.
         """

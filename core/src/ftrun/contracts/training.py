@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftrun.contracts.data import Split
-from ftrun.contracts.part import Part
+from ftrun.contracts.part import Part, Stateful
 from ftrun.contracts.targets import Target
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Sampler(Part):
         """
 
 
-class Loss(Part):
+class Loss(Stateful):
     """What training makes small. `kinds` are the kinds of target that it works on."""
 
     role = "loss"
@@ -52,7 +52,7 @@ class Loss(Part):
         """
 
 
-class Objective(Part):
+class Objective(Stateful):
     """What a training step makes small; the sum of the targets' losses where a spec names none.
 
     uses_losses: whether it takes that sum, so that a spec has `loss`; where it does not, no target needs a loss, and

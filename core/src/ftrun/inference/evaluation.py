@@ -171,9 +171,9 @@ def _evaluated(
     own_data: bool,
 ) -> dict[str, Any]:
     losses = build_losses(
-        spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.net, run.device
+        spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.net, run.device, run.states
     )
-    objective = build_objective(spec, run.net, losses, run.device)
+    objective = build_objective(spec, run.net, losses, run.device, run.states)
     run.setting.apply(objective)
     restore_objective(run.folder.best(), objective, run.device)
     augmenter = Augmenter.of(spec, run.net.targets) if objective.views > 1 else Augmenter()

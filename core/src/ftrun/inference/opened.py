@@ -21,6 +21,7 @@ from ftrun.runs.folder import RunFolder
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.device import choose_device, if_here
 from ftrun.train.nets import build_net, compile_net
+from ftrun.train.partstates import PartStates
 from ftrun.train.tuning import ComputeFormat
 
 NET = ("backbone", "modifiers", "head")
@@ -40,6 +41,8 @@ class Opened:
     spec: RunSpec
     net: Net
     """`net.input` prepares what it takes, `net.targets` says what it predicts."""
+    states: PartStates
+    """What its parts were built from, and will be again."""
     setting: ComputeFormat
     """Precision and memory format that the run computed in."""
     device: torch.device
@@ -99,18 +102,19 @@ def open_run(
     where = choose_device(device or if_here(resolved["device"]))
     setting = ComputeFormat(resolved["precision"], resolved["memory_format"])
     with _same_plugins(resolved, known):
-        net = _built(spec, needed, about, best).to(where)
+        states = PartStates(checkpoint.load_parts(best), about["input"])
+        net = _built(spec, needed, states, best).to(where)
         setting.apply(net)
         checkpoint.load_weights(best, net.model, net.beside)
     net.eval().requires_grad_(False)
     if compiled and spec.train.compile:
         compile_net(net, where)
-    return Opened(folder, resolved, about, known, spec, net, setting, where)
+    return Opened(folder, resolved, about, known, spec, net, states, setting, where)
 
 
-def _built(spec: RunSpec, needed: recorded.NetRecord, about: Mapping[str, Any], best: Path) -> Net:
+def _built(spec: RunSpec, needed: recorded.NetRecord, states: PartStates, best: Path) -> Net:
     try:
-        return build_net(spec, needed.targets, about["input"])
+        return build_net(spec, needed.targets, states)
     except FtrunError as error:
         if error.where == "resolved.json":  # it has the same input, but this one was taken
             error.where = str(best / checkpoint.NET)

@@ -20,8 +20,8 @@ _NOTE = "in "
 def build(part: Part, where: str, *arguments: Any, method: str = "build", **offered: Any) -> Any:
     """Return what a part's `build` makes of `arguments`.
 
-    where: the part's place in the spec, `modifiers.0`; method: another one that gives the same, such as `rebuild`
-    offered: what it gets besides if it names it, as a loss may name `net`
+    where: the part's place in the spec, `modifiers.0`; method: another one that gives the same, such as `evaluation`
+    offered: what it gets besides if it names it: a loss `net`, and any part `state`, what a checkpoint has of it
 
     Raises PluginError where it takes other arguments, or gives what its role cannot use. An expected error of its
     own gets its place, any other exception a note with its name.

@@ -4,7 +4,7 @@ model.safetensors  the net's weights, under their library's names
 heads.safetensors  the weights of its neck and of heads that are not in the library's own module, where it has such
 net.json           what rebuilds the net, its epoch and step, its val metrics, the state of the objective
 net.safetensors    the tensors that net.json refers to, where it does, as {"$tensor": name}
-*.json, ...        what of the net's input is too large for net.json, which names it in `input_files`
+*.json, ...        files of the parts' states, which net.json names in `parts`
 state.*            optimizer, averaged weights and progress, where they are given
 manifest.json      the SHA-256 of each of these files, by name; a file that it does not name is never opened
 """
@@ -19,13 +19,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
-from ftrun.contracts.errors import FtrunError, PluginError
-from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.numbers import finite, to_json
+from ftrun.contracts.part import PartState
 from ftrun.data.filedigests import settled_state
 from ftrun.data.files import put_in_place, sync, writing
 from ftrun.runs.packing import pack, unpack
@@ -34,7 +33,7 @@ from ftrun.spec.specfile import is_text
 MODEL, HEADS, NET, MANIFEST = "model.safetensors", "heads.safetensors", "net.json", "manifest.json"
 NET_TENSORS = "net.safetensors"
 STATE_TENSORS, STATE = "state.safetensors", "state.json"
-_OURS = (MODEL, HEADS, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
+OURS = (MODEL, HEADS, NET, NET_TENSORS, MANIFEST, STATE_TENSORS, STATE)
 
 T = TypeVar("T")
 
@@ -44,21 +43,9 @@ class Damaged(FtrunError):
 
 
 def may_be_kept(name: str) -> bool:
-    """Return whether a checkpoint may have a file of that name for its net's input: not hidden, and not ours."""
+    """Return whether a checkpoint may have a file of that name for a part's state: not hidden, and not ours."""
     inside = bool(name) and not name.startswith(".") and not re.search(r"[/\\\0]", name) and is_text(name)
-    return inside and name.casefold() not in _OURS and not name.casefold().endswith(".safetensors")
-
-
-def check_kept(prepare: InputSpec) -> None:
-    """Raise PluginError for a file that an input cannot be kept in, before there is anything to lose."""
-    names = list(prepare.kept_in_files.values())
-    for name in names:
-        if not isinstance(name, str) or not may_be_kept(name) or names.count(name) > 1:
-            raise PluginError(
-                f"{type(prepare).__name__}.kept_in_files: {name!r} cannot be the name of a file in a checkpoint. Each "
-                "field has a file of its own, whose name has no folder, does not begin with a dot, and is none of "
-                f"{', '.join(_OURS)}."
-            )
+    return inside and name.casefold() not in OURS and not name.casefold().endswith(".safetensors")
 
 
 def save(
@@ -69,7 +56,7 @@ def save(
     *,
     heads: nn.Module | None = None,
     objective: Mapping[str, Any] | None = None,
-    input_files: Mapping[str, str] | None = None,
+    parts: Mapping[str, PartState] | None = None,
     previous: Path | None = None,
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
@@ -77,7 +64,7 @@ def save(
     heads: what the net has beside `model`, `Net.beside`
     description: what net.json holds; a number that is not finite is null
     state, objective: tensors, numbers, text, lists and dicts, as `pack` takes them
-    input_files: texts that are kept as files beside it, by the name of the file
+    parts: the parts' states, by their places in the spec
     previous: where the checkpoint goes that was there; it is removed if not given
     """
     temporary = folder.with_name(f".{folder.name}.new")
@@ -86,12 +73,12 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            for name, text in (input_files or {}).items():
-                (temporary / name).write_bytes(text.encode())  # its line ends are its own
+            for name, content in _files(parts or {}).items():
+                (temporary / name).write_bytes(content)
             save_model(model, str(temporary / MODEL))
             if heads is not None and heads.state_dict():
                 save_model(heads, str(temporary / HEADS))
-            _write(temporary, description, objective, state)
+            _write(temporary, description, objective, parts or {}, state)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)  # half of one is of no use, and takes space that is wanted
             raise
@@ -104,10 +91,16 @@ def _write(
     folder: Path,
     description: Mapping[str, Any],
     objective: Mapping[str, Any] | None,
+    parts: Mapping[str, PartState],
     state: Mapping[str, Any] | None,
 ) -> None:
     net_tensors: dict[str, Tensor] = {}
-    packed = {}
+    packed: dict[str, Any] = {
+        "parts": {
+            where: {"values": pack(dict(each.values), f"parts.{where}", net_tensors), "files": sorted(each.files)}
+            for where, each in parts.items()
+        }
+    }
     if objective is not None:
         packed["objective"] = pack(dict(objective), "objective", net_tensors)
     if "val" in description:
@@ -127,6 +120,10 @@ def _write(
     )
     for file in (folder / MANIFEST, folder):
         sync(file)
+
+
+def _files(parts: Mapping[str, PartState]) -> dict[str, bytes]:
+    return {name: content for each in parts.values() for name, content in each.files.items()}
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -174,7 +171,7 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
     try:
         digests = _read_json(folder / MANIFEST)["sha256"]
         wanted = {MODEL, NET, *needed}
-        if not wanted <= digests.keys() or not all(name in _OURS or may_be_kept(name) for name in digests):
+        if not wanted <= digests.keys() or not all(name in OURS or may_be_kept(name) for name in digests):
             raise KeyError(wanted)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{folder / MANIFEST}: {_what(error, 'is not a list of digests')}.") from None
@@ -189,17 +186,27 @@ def verify(folder: Path, *needed: str) -> dict[str, str]:
 
 
 def load_net(folder: Path) -> dict[str, Any]:
-    """Return what net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged.
+    """Return what net.json holds: what rebuilds the net, its epoch and its step. Raises Damaged."""
+    verify(folder)
+    return _read(folder / NET, _read_net)
 
-    In `input` are also the fields that are kept in files of their own.
-    """
+
+def load_parts(folder: Path) -> dict[str, PartState]:
+    """Return the parts' states, by their places in the spec, tensors on the CPU. Raises Damaged."""
     digests = verify(folder)
-    net = _read(folder / NET, _read_net)
-    for field, name in _read(folder / NET, lambda _: dict(net.get("input_files") or {})).items():
-        if name not in digests:  # a file that the manifest does not name is never opened
-            raise Damaged(f"{folder / NET}: names {name!r}, which is not in {MANIFEST}.")
-        net["input"] = {**net["input"], field: _read(folder / name, lambda path: path.read_bytes().decode())}
-    return net
+
+    def read(packed: Mapping[str, Any]) -> PartState:
+        files = {str(name): _read_file(folder, name, digests) for name in packed["files"]}
+        return PartState(dict(packed["values"]), files)
+
+    parts = _unpacked(folder, "parts")
+    return _read(folder / NET, lambda _: {where: read(packed) for where, packed in parts.items()})
+
+
+def _read_file(folder: Path, name: str, digests: Mapping[str, str]) -> bytes:
+    if name not in digests or not may_be_kept(name):  # a file that the manifest does not name is never opened
+        raise Damaged(f"{folder / NET}: names {name!r}, which is not in {MANIFEST}.")
+    return (folder / name).read_bytes()
 
 
 def _read_net(path: Path) -> dict[str, Any]:
@@ -249,6 +256,8 @@ def load_state(folder: Path) -> dict[str, Any]:
 def _read(path: Path, how: Callable[[Path], T]) -> T:
     try:
         return how(path)
+    except Damaged:
+        raise
     except Exception as error:  # its digest is right, so this file was made to fit its manifest, not by ftrun
         raise Damaged(f"{path}: does not hold what it should: {_first_line(error)}") from None
 
@@ -265,34 +274,3 @@ def _what(error: Exception, otherwise: str = "cannot be read") -> str:
 
 def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Return the optimizer's state, by names that JSON can hold."""
-    state = optimizer.state_dict()
-    return {**state, "state": {str(parameter): values for parameter, values in state["state"].items()}}
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Put what `optimizer_state` gave into `optimizer`, in the dtypes that it had: torch makes all of it float32."""
-    by_index = {int(parameter): values for parameter, values in state["state"].items()}
-    optimizer.load_state_dict({**state, "state": by_index})
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, values in by_index.items():
-        loaded = optimizer.state[parameters[index]]
-        for key, value in values.items() if loaded.keys() == values.keys() else ():
-            loaded[key] = _as_saved(loaded[key], value, parameters[index])
-
-
-def _as_saved(loaded: Any, saved: Any, parameter: Tensor) -> Any:
-    """Return `loaded` with the tensors that were saved, each on the device to which torch has brought it."""
-    if isinstance(saved, Mapping):
-        return {key: _as_saved(loaded[key], value, parameter) for key, value in saved.items()}
-    if isinstance(saved, list):
-        return [_as_saved(*each, parameter) for each in zip(loaded, saved, strict=True)]
-    if not isinstance(saved, Tensor):
-        return loaded
-    if saved.shape != parameter.shape:
-        return saved.to(loaded.device, copy=True)
-    # Files are contiguous; the optimizer's arithmetic follows the parameter.
-    return torch.empty_like(parameter, dtype=saved.dtype, device=loaded.device).copy_(saved)

@@ -35,6 +35,7 @@ from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.objective import build_objective, learning
+from ftrun.train.partstates import PartStates
 from ftrun.train.phases import Plan
 from ftrun.train.ready import Ready
 from ftrun.train.supervised import Supervised
@@ -48,7 +49,7 @@ def assemble(
     say: Callable[[str], None] = lambda line: None,
     *,
     weights: Path | None = None,
-    saved_input: Mapping[str, Any] | None = None,
+    states: PartStates | None = None,
     setting: ComputeFormat | None = None,
     norms: Sequence[Norm] | None = None,
     short: bool = False,
@@ -58,7 +59,7 @@ def assemble(
 
     say: shows a line to the user, now and as the run goes on
     weights: the checkpoint whose weights the net starts from
-    saved_input: what net.json says of the input, where the weights will come from a checkpoint: none are fetched then
+    states: what a checkpoint has of the input and of parts, where the weights will come from it: none are fetched then
     setting: precision and memory format that the run had before; the first that the spec allows if not given
     norms: what batch normalisation did in each phase of the run before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
@@ -66,6 +67,8 @@ def assemble(
 
     Raises SpecError, DataError or PluginError with the part's place in the spec.
     """
+    states = states or PartStates()
+    new = states.input is None
     with warming_up(device):
         built = build(spec.dataset, "dataset")
         with inside(spec.dataset, "dataset"):
@@ -80,18 +83,18 @@ def assemble(
         with located("dataset"):
             split_checks.check_monitored(splits, monitor.names)
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
-        net = build_net(spec, splits.targets, saved_input, splits.training)
-        if saved_input is None:
+        net = build_net(spec, splits.targets, states, splits.training)
+        if new:
             splits = splits.with_notes(*_look_at(built.files, net, say))
     for note in net.notes:
         say(note)
     check_sample(spec, splits.training, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
-    if saved_input is None:
+    if new:
         try_out(net)
-    losses = build_losses(spec, splits, columns_of(splits.training), net, device)
-    objective = build_objective(spec, net, losses, device)
+    losses = build_losses(spec, splits, columns_of(splits.training), net, device, states)
+    objective = build_objective(spec, net, losses, device, states)
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
@@ -138,6 +141,7 @@ def assemble(
         ),
         monitor=monitor,
         source=source,
+        states=states,
         val_was_cut=built.val is None,
     )
 
@@ -169,12 +173,18 @@ def build_schedule(spec: RunSpec) -> Callable[[float], float]:
 
 
 def build_losses(
-    spec: RunSpec, splits: Splits, values: Mapping[str, Tensor | None], net: Net, device: torch.device
+    spec: RunSpec,
+    splits: Splits,
+    values: Mapping[str, Tensor | None],
+    net: Net,
+    device: torch.device,
+    states: PartStates,
 ) -> Supervised | None:
     """The sum of all targets' losses; None where the spec has none, since its objective takes none.
 
     splits: what is judged or learnt from
     values: columns of the run's training split, by target, [N, ...]; None where there is none
+    states: build the losses
     """
     if spec.loss is None:
         return None
@@ -184,7 +194,8 @@ def build_losses(
         parts[name] = ("loss" if loss is spec.loss else f"loss.{name}", loss)
         column = values.get(name)
         known = None if column is None else column[target.present(column)]
-        built[name] = build(loss, parts[name][0], target, known, net=net)
+        place = f"loss.{name}" if len(splits.targets) > 1 else parts[name][0]  # one loss, with a state for each target
+        built[name] = states.build(loss, parts[name][0], target, known, key=place, net=net)
     missing = split_checks.with_missing(splits)
     return Supervised(built, splits.targets, spec.train.loss_weights, missing, parts).to(device)
 

@@ -23,7 +23,7 @@ from ftrun.train.job import Job
 from ftrun.train.loop import is_over
 from ftrun.train.observers import Observers
 from ftrun.train.patience import patience_of
-from ftrun.train.saver import restore, saved, saved_input_of
+from ftrun.train.saver import restore, saved, saved_states
 from ftrun.train.session import Session
 from ftrun.train.signals import Signals
 from ftrun.train.tuning import ComputeFormat
@@ -122,7 +122,7 @@ def resume(
     with folder.locked():
         console = Console(started, quiet=quiet)
         device = device or if_here(resolved["device"])
-        saved_input = saved_input_of(folder, resolved)
+        states = saved_states(folder, resolved)
         changed: list[str] = []
 
         def inspect(splits: Splits) -> Splits:
@@ -138,7 +138,7 @@ def resume(
                 spec,
                 choose_device(device),
                 console.say,
-                saved_input=saved_input,
+                states=states,
                 setting=ComputeFormat(resolved["precision"], resolved["memory_format"]),
                 norms=resolved["norms"],
                 short=short,

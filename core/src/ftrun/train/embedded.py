@@ -119,8 +119,13 @@ class Embeddings:
             parts = (spec.backbone, *spec.modifiers, *augment)
             self._constant[which] = [
                 self._fingerprint(job, name),
-                [type(net.input).__qualname__, net.input.saved(), job.feed.input_of(name).collate_options()],
+                [
+                    type(net.input).__qualname__,
+                    net.input.model_dump(mode="json"),
+                    job.feed.input_of(name).collate_options(),
+                ],
                 [options_of(part) for part in parts],
+                job.states.digest(),
                 self._code(frozenset(type(each) for each in (*parts, net.input, *net.modules()))),
                 [str(job.engine.setting), spec.train.batch_size, *environment.arithmetic(job.engine.device)],
                 [spec.seed, which[1]] if augment else [],

@@ -48,7 +48,7 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
     SpecError where nothing fits.
     """
     saved = checkpoint.load_net(folder)
-    library, notes = net.remap_weights(checkpoint.load_tensors(folder), saved.get("input") or {})
+    library, notes = net.remap_weights(checkpoint.load_tensors(folder), checkpoint.load_parts(folder).get("backbone"))
     tensors = {f"model.{name}": tensor for name, tensor in library.items()}
     tensors |= checkpoint.load_tensors(folder, checkpoint.HEADS)
     targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}

@@ -11,6 +11,7 @@ from ftrun.train.init_from import Source
 from ftrun.train.learner import Learner
 from ftrun.train.memory import Portions
 from ftrun.train.monitor import Monitor
+from ftrun.train.partstates import PartStates
 from ftrun.train.tuning import ComputeFormat
 
 
@@ -26,6 +27,8 @@ class Job:
     monitor: Monitor
     source: Source | None
     """Of the weights that the run starts from, where the command line names some."""
+    states: PartStates
+    """What its parts need to be built again."""
     val_was_cut: bool
     """Whether val was cut from train, since the dataset has none."""
 

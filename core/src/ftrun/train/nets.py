@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,45 +12,45 @@ from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net
 from ftrun.contracts.netroles import Backbone, Head, LinearHead, Modifier, Takes
 from ftrun.contracts.targets import Target
-from ftrun.plugins.building import build, inside, misbuilt
-from ftrun.runs import checkpoint
+from ftrun.plugins.building import inside, misbuilt
 from ftrun.spec.runspec import RunSpec
+from ftrun.train.partstates import PartStates
 
 
 def build_net(
-    spec: RunSpec,
-    targets: Mapping[str, Target],
-    saved_input: Mapping[str, Any] | None = None,
-    train: Split | None = None,
+    spec: RunSpec, targets: Mapping[str, Target], states: PartStates | None = None, train: Split | None = None
 ) -> Net:
     """The backbone with fresh heads for the targets, changed by the modifiers in order.
 
-    saved_input: how inputs were prepared in the run whose weights the net will get
-    train: what backbone and modifiers may look at where there is no saved input
+    states: build the parts, of a run whose weights the net will get, as they were; those of a new run if not given
+    train: what backbone and modifiers of a new run may look at
     """
-    new = saved_input is None
-    if new:
-        net: Net = build(spec.backbone, "backbone", spec.input_overrides)
-    else:
-        net = build(spec.backbone, "backbone", spec.input_overrides, saved_input, method="rebuild")
+    states = states or PartStates()
+    saved = states.input
     with inside(spec.backbone, "backbone"):
-        if new and train is not None:
+        backbone = spec.backbone if saved is None else spec.backbone.without_weights()
+    net: Net = states.build(backbone, "backbone", spec.input_overrides)
+    with inside(spec.backbone, "backbone"):
+        if saved is not None:
+            net.set_input(type(net.input).restored(saved, net.input))
+        elif train is not None:
             spec.backbone.fit(net, train)
     heads = {name: spec.head_of(name, target) for name, target in targets.items()}
     takes = {name: head.takes for name, (_, head) in heads.items() if head.takes != "embedding"}
-    embedded = {name: _head(net, targets[name], *heads[name]) for name in heads if name not in takes}
+    embedded = {name: _head(states, net, targets, name, *heads[name]) for name in heads if name not in takes}
     with inside(spec.backbone, "backbone"):
         net.set_targets(targets, embedded, takes)
-    net = modified(spec, net, train if new else None)
+    net = modified(spec, net, states, train if saved is None else None)
     for name in takes:  # what they take is as the modifiers have made it
-        net.add_head(name, _head(net, targets[name], *heads[name]))
-    checkpoint.check_kept(net.input)
+        net.add_head(name, _head(states, net, targets, name, *heads[name]))
+    states.now()  # raises for what no checkpoint could keep, before there is anything to lose
     return net
 
 
-def _head(net: Net, target: Target, where: str, head: Head) -> nn.Module:
+def _head(states: PartStates, net: Net, targets: Mapping[str, Target], name: str, where: str, head: Head) -> nn.Module:
     _check_takes(net, where, head)
-    made: nn.Module = build(head, where, net, target)
+    place = f"head.{name}" if len(targets) > 1 else where  # one head, with a state for each target
+    made: nn.Module = states.build(head, where, net, targets[name], key=place)
     return made
 
 
@@ -76,12 +75,12 @@ _TAKEN: Mapping[Takes, str] = {
 }
 
 
-def modified(spec: RunSpec, net: Net, train: Split | None = None) -> Net:
+def modified(spec: RunSpec, net: Net, states: PartStates, train: Split | None = None) -> Net:
     """The net, changed by the modifiers in order. train: what they may look at"""
     for index, modifier in enumerate(spec.modifiers):
         where = f"modifiers.{index}"
         targets = dict(net.targets)
-        net = build(modifier, where, net)
+        net = states.build(modifier, where, net)
         if net.targets != targets:
             with inside(modifier, where):
                 raise misbuilt(modifier, f"build() gives a net for {net.targets}, but for {targets} it was.")

@@ -12,17 +12,21 @@ from torch.nn.parameter import is_lazy
 from ftrun.contracts.net import Net
 from ftrun.contracts.objective import ObjectiveModule, Terms
 from ftrun.contracts.randomness import seed_of
-from ftrun.plugins.building import Blaming, build, inside, misbuilt, shown
+from ftrun.plugins.building import Blaming, inside, misbuilt, shown
 from ftrun.runs import checkpoint
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.checks import fault_of_loss
+from ftrun.train.partstates import PartStates
 
 
-def build_objective(spec: RunSpec, net: Net, losses: ObjectiveModule | None, device: torch.device) -> ObjectiveModule:
+def build_objective(
+    spec: RunSpec, net: Net, losses: ObjectiveModule | None, device: torch.device, states: PartStates
+) -> ObjectiveModule:
     """Return what the spec makes small, on `device`; `losses` where it names no objective.
 
     losses: the sum of the targets' losses; None where the spec has none
+    states: build the part
 
     Raises PluginError where the part builds something else, or keeps the net in it.
     """
@@ -31,7 +35,7 @@ def build_objective(spec: RunSpec, net: Net, losses: ObjectiveModule | None, dev
         assert losses is not None  # the spec was checked
         return losses
     torch.manual_seed(seed_of(spec.seed, "objective"))
-    made: ObjectiveModule = build(part, where, net, losses)
+    made: ObjectiveModule = states.build(part, where, net, losses)
     own = {id(each) for each in net.parameters()}
     with inside(part, where):
         for name, parameter in made.named_parameters():

@@ -17,10 +17,12 @@ from ftrun.runs.background import Background, snapshot, worth_backgrounding
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.console import Console
 from ftrun.runs.folder import RunFolder
+from ftrun.runs.optimizerstate import load_optimizer, optimizer_state
 from ftrun.runs.progress import Progress
 from ftrun.train.guard import may_go_back
 from ftrun.train.job import Job
 from ftrun.train.objective import restore_objective, state_of
+from ftrun.train.partstates import PartStates
 from ftrun.train.signals import Signals
 
 
@@ -87,7 +89,7 @@ class Saver:
             "heads": self.job.learner.evaluated_net.beside,
             "description": describe(self.job, progress, progress.best_val),
             "objective": state_of(self.job.learner.objective),
-            "input_files": input_files(self.job),
+            "parts": self.job.states.now(),
         }
 
     def _last(self, progress: Progress) -> dict[str, Any]:
@@ -101,11 +103,11 @@ class Saver:
             "description": describe(self.job, progress, {}),
             "state": {
                 "progress": asdict(progress),
-                "optimizer": checkpoint.optimizer_state(self.job.learner.optimizer),
+                "optimizer": optimizer_state(self.job.learner.optimizer),
                 "average": self.job.learner.average.state() if self.job.learner.average else None,
             },
             "objective": state_of(self.job.learner.objective),
-            "input_files": input_files(self.job),
+            "parts": self.job.states.now(),
             "previous": self.folder.checkpoints / "previous",
         }
 
@@ -137,18 +139,12 @@ def describe(job: Job, progress: Progress, val: dict[str, Any]) -> dict[str, Any
         "modifiers": spec["modifiers"],
         "head": spec["head"],
         "input": job.learner.net.input.model_dump(mode="json"),
-        "input_files": job.learner.net.input.kept_in_files,
         "targets": {name: target.model_dump(mode="json") for name, target in job.learner.net.targets.items()},
         "epoch": progress.epoch,
         "step": progress.step,
         "micro_batch": progress.micro_batch,
         "val": val,
     }
-
-
-def input_files(job: Job) -> dict[str, str]:
-    """What of the net's input is kept in files of its own: {name: text}."""
-    return {name: getattr(job.learner.net.input, field) for field, name in job.learner.net.input.kept_in_files.items()}
 
 
 def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
@@ -179,13 +175,13 @@ def saved(folder: RunFolder) -> list[Path]:
     return [path for path in folders if path.exists()]
 
 
-def saved_input_of(folder: RunFolder, resolved: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The input of a run's checkpoints, whose files are with them; None where there is no checkpoint."""
+def saved_states(folder: RunFolder, resolved: Mapping[str, Any]) -> PartStates:
+    """What a run's checkpoints have of its input and its parts; nothing where there is no checkpoint."""
     folders = saved(folder)
     for path in folders:
         with suppress(Damaged):
-            return dict(checkpoint.load_net(path)["input"])
-    return resolved["input"] if folders else None  # `restore` will say what is damaged
+            return PartStates(checkpoint.load_parts(path), dict(checkpoint.load_net(path)["input"]))
+    return PartStates({}, resolved["input"] if folders else None)  # `restore` will say what is damaged
 
 
 def _restore(job: Job, path: Path) -> Progress:
@@ -193,7 +189,7 @@ def _restore(job: Job, path: Path) -> Progress:
     try:
         progress = TypeAdapter(Progress).validate_python(state["progress"])
         checkpoint.load_weights(path, job.learner.net.model, job.learner.net.beside)
-        checkpoint.load_optimizer(job.learner.optimizer, state["optimizer"])
+        load_optimizer(job.learner.optimizer, state["optimizer"])
         if job.learner.average:
             job.learner.average.load_state(state["average"])
         restore_objective(path, job.learner.objective, job.engine.device)

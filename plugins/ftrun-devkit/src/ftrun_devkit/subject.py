@@ -228,7 +228,8 @@ class Subject:
         if not issubclass(self.part, Modifier | Head):
             return ImageInput
         given = self.backbone["name"] if isinstance(self.backbone, Mapping) else self.backbone.partition("/")[0]
-        part = catalogue_with([self.plugin, *self.installed]).parts("backbone").get(given)
+        others = [each for each in self.installed if each.module != self.plugin.module]
+        part = catalogue_with([self.plugin, *others]).parts("backbone").get(given)
         return part.input_type if part is not None and issubclass(part, Backbone) else ImageInput
 
     def checked(self, changes: Mapping[str, Any]) -> "RunSpec":

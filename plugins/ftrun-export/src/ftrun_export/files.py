@@ -53,9 +53,9 @@ def workplace(file: Path) -> Iterator[Path]:
 
 def keep(prepare: InputSpec, file: Path) -> None:
     """Put next to a file what preparing inputs takes and metadata are too small for: of texts, the tokenizer."""
-    for field, name in prepare.kept_in_files.items():
+    for name, text in prepare.files().items():
         with writing(file):
-            file.with_name(f"{file.name}.{name}").write_bytes(getattr(prepare, field).encode())
+            file.with_name(f"{file.name}.{name}").write_bytes(text.encode())
 
 
 def move(made: Path, file: Path) -> None:

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 
 class TextInput(InputSpec):
-    """A text: its tokens, cut off where they are too many. The tokenizer is kept beside the weights."""
+    """A text: its tokens, cut off where they are too many. The tokenizer is in the state of the net's backbone."""
 
-    kept_in_files: ClassVar[dict[str, str]] = {"tokenizer": "tokenizer.json"}
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
     task: ClassVar[str | None] = "text-classification"
     sample_expr: ClassVar[str] = '"a text"'
@@ -28,7 +27,10 @@ class TextInput(InputSpec):
     kind: Literal["text"] = "text"
     length: int = Field(ge=1, description="Most tokens of a text, those that mark its ends included; the rest is cut.")
     tokenizer: str = Field(
-        exclude=True, repr=False, description="The tokenizer, as the library tokenizers writes it, with its padding."
+        "",
+        exclude=True,
+        repr=False,
+        description="The tokenizer, as the library tokenizers writes it, with its padding.",
     )
 
     @property
@@ -125,6 +127,10 @@ class TextInput(InputSpec):
             raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError as error:
             raise DataError(f"{os.fspath(path)}: is no text in UTF-8: byte {error.start} is not.") from None
+
+    def files(self) -> dict[str, str]:
+        """The tokenizer."""
+        return {"tokenizer.json": self.tokenizer}
 
     def collate_options(self) -> Any:
         """Length and tokenizer, by its digest."""

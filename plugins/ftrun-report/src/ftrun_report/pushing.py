@@ -46,7 +46,7 @@ def check_finished(run: Run) -> None:
 
 def files(run: Run) -> dict[str, Path]:
     """Return what of a finished run goes to a hub, by its name there."""
-    with_weights = {name: f"checkpoints/best/{name}" for name in ("heads.safetensors", *_input_files(run))}
+    with_weights = {name: f"checkpoints/best/{name}" for name in ("heads.safetensors", *_part_files(run))}
     paths = {name: run.folder / path for name, path in {**_FILES, **with_weights}.items()}
     present = {name: path for name, path in paths.items() if path.is_file()}
     exports = run.folder / _EXPORTS
@@ -57,11 +57,12 @@ def files(run: Run) -> dict[str, Path]:
     return present
 
 
-def _input_files(run: Run) -> list[str]:
-    """Return what the net's input is kept in, next to the weights: a text net is nothing without its tokenizer."""
-    names = run.best.get("input_files")
-    known = names.values() if isinstance(names, dict) else ()
-    return [name for name in known if isinstance(name, str) and Path(name).name == name]
+def _part_files(run: Run) -> list[str]:
+    """Return the files of the parts' states next to the weights: a text net is nothing without its tokenizer."""
+    parts = run.best.get("parts")
+    lists = [part.get("files") for part in parts.values() if isinstance(part, dict)] if isinstance(parts, dict) else []
+    names = [name for each in lists if isinstance(each, list) for name in each]
+    return [name for name in names if isinstance(name, str) and Path(name).name == name]
 
 
 def message(run: Run) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FTRUN_API = "1.0"
 
 KNOWN_TO_ALL = 2  # tokens, of padding and of unknown words
+TOKENIZER = "tokenizer.json"
 LENGTH = 256  # most tokens of a text, where a spec's `input` does not say
 
 Empty = Literal["error", "keep", "skip"]
@@ -78,16 +79,21 @@ class Lstm(ftrun.Backbone):
 
     input_type = ftrun_inputs.TextInput
 
-    def build(self, overrides: Mapping[str, Any]) -> "ftrun.Net":
-        """A net with random weights that knows no word yet."""
+    def build(self, overrides: Mapping[str, Any], state: ftrun.PartState | None = None) -> "ftrun.Net":
+        """A net with random weights that knows the words of its state, or no word yet."""
         from ftrun_text.lstm import lstm_net
         from ftrun_text.vocabulary import made_of
 
+        tokenizer = state.text(TOKENIZER) if state else made_of([])
         net: ftrun.Net = lstm_net(
-            ftrun_inputs.TextInput(length=LENGTH, tokenizer=made_of([])).changed(**overrides),
+            ftrun_inputs.TextInput(length=LENGTH, tokenizer=tokenizer).changed(**overrides),
             **self.model_dump(include={"width", "embedding", "layers", "bidirectional", "dropout"}),
         )
         return net
+
+    def state(self, made: "ftrun.Net") -> ftrun.PartState:
+        """The vocabulary, as a tokenizer."""
+        return ftrun.PartState(files={TOKENIZER: made.input.tokenizer.encode()})
 
     def fit(self, net: "ftrun.Net", train: ftrun.Split) -> None:
         """Learn the words of the training texts. Raises SpecError where they are no texts, or no word is left."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 import ftrun
 import ftrun_inputs
+from ftrun_text import LENGTH, TOKENIZER
 from ftrun_text.vocabulary import learnt
 
 _PORTION = 1000  # texts that are read at once
@@ -111,11 +112,11 @@ class LstmNet(ftrun.Net):
     def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
-        input: Mapping[str, Any],  # noqa: A002
+        state: ftrun.PartState | None,
     ) -> tuple[dict[str, Tensor], list[str]]:
         """Rows of the embedding go by the word; of a word that the other run did not know, it stays as it is."""
         weights, mine = dict(tensors), self.model.embedding.weight
-        before, after = _words_of(input), _words(self.input)
+        before, after = _words_of(state), _words(self.input)
         theirs = weights.get(_EMBEDDING)
         if before in (None, after) or theirs is None or theirs.shape != (len(before), mine.shape[1]):
             return weights, []
@@ -157,12 +158,11 @@ def _words(input: Any) -> dict[str, int]:  # noqa: A002
     return {word: words[word] for word in sorted(words, key=words.__getitem__)}
 
 
-def _words_of(saved: Mapping[str, Any]) -> dict[str, int] | None:
-    """The vocabulary in what net.json says of an input; None where it is not of texts."""
-    try:
-        return _words(ftrun_inputs.TextInput.restored(saved))
-    except ftrun.FtrunError:
+def _words_of(state: ftrun.PartState | None) -> dict[str, int] | None:
+    """The vocabulary in the state of another run's backbone; None where it has none."""
+    if state is None or TOKENIZER not in state.files:
         return None
+    return _words(ftrun_inputs.TextInput(length=LENGTH, tokenizer=state.text(TOKENIZER)))
 
 
 def _texts(train: ftrun.Split) -> Iterator[list[str]]:

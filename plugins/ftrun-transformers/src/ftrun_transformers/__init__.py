@@ -1,7 +1,7 @@
 """Backbone `transformers`: encoder models of transformers. Modifier `resize-vocabulary`: new words for texts' nets."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,20 +16,14 @@ if TYPE_CHECKING:
 FTRUN_API = "1.0"
 
 
-class EncoderInput(ftrun_inputs.TextInput):
-    """A text for a model of transformers. The model's configuration is kept beside the weights as well."""
-
-    kept_in_files: ClassVar[dict[str, str]] = {**ftrun_inputs.TextInput.kept_in_files, "config": "config.json"}
-
-    config: str = Field(
-        exclude=True, repr=False, description="The architecture, as transformers writes it to config.json."
-    )
+TOKENIZER, CONFIG = "tokenizer.json", "config.json"
+"""The files of a backbone's state, as transformers calls them."""
 
 
 class Encoder(ftrun.Backbone):
     """What backbones from transformers have in common. `_source` says where config, tokenizer and weights are."""
 
-    input_type = EncoderInput
+    input_type = ftrun_inputs.TextInput
 
     pretrained: bool = Field(True, description="Whether to take the pretrained weights; random ones otherwise.")
     pooling: Literal["mean", "cls"] = Field(
@@ -45,10 +39,15 @@ class Encoder(ftrun.Backbone):
         """Tokens that the weights were trained on, where the tokenizer does not say so."""
         return None
 
-    def build(self, overrides: Mapping[str, Any]) -> "Net":
-        """The net with its weights. Raises SpecError where the model or its weights are not to be had."""
-        from ftrun_transformers.build import build
+    def build(self, overrides: Mapping[str, Any], state: ftrun.PartState | None = None) -> "Net":
+        """The net with its weights; with random ones, and nothing fetched, where there is a state.
 
+        Raises SpecError where the model or its weights are not to be had.
+        """
+        from ftrun_transformers.build import build, rebuild
+
+        if state is not None:
+            return rebuild(state, overrides, pooling=self.pooling, normalize=self.normalize)
         return build(
             self._source(),
             overrides,
@@ -59,14 +58,12 @@ class Encoder(ftrun.Backbone):
         )
 
     def without_weights(self) -> Self:
-        """The same model with random weights; its config and tokenizer are still needed."""
+        """The same model with random weights; its config and tokenizer are in the state."""
         return self.model_copy(update={"pretrained": False})
 
-    def rebuild(self, overrides: Mapping[str, Any], saved_input: Mapping[str, Any]) -> "Net":
-        """The net of a run: its checkpoint has all that this takes, so that nothing is fetched."""
-        from ftrun_transformers.build import rebuild
-
-        return rebuild(EncoderInput.restored(saved_input), pooling=self.pooling, normalize=self.normalize)
+    def state(self, made: Any) -> ftrun.PartState:
+        """The tokenizer and the configuration, as transformers writes them."""
+        return ftrun.PartState(files={TOKENIZER: made.input.tokenizer.encode(), CONFIG: made.config.encode()})
 
 
 class Transformers(Encoder):

@@ -16,8 +16,9 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 import ftrun
+import ftrun_inputs
 import ftrun_weights
-from ftrun_transformers import EncoderInput
+from ftrun_transformers import CONFIG, TOKENIZER
 from ftrun_transformers.net import EncoderNet, to_json
 
 _LENGTH = 512  # where neither the tokenizer nor the caller says less
@@ -49,24 +50,23 @@ def build(
         check_size(config)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model = _pretrained(source, config) if weights else _random(config)
-        text = EncoderInput(
-            length=length or min(_limit(model), _longest(tokenizer), _LENGTH),
-            tokenizer=_as_json(tokenizer, source),
-            config=_config_json(config),
+        text = ftrun_inputs.TextInput(
+            length=length or min(_limit(model), _longest(tokenizer), _LENGTH), tokenizer=_as_json(tokenizer, source)
         )
     text = text.changed(**overrides)
     if text.length > _limit(model):
         raise ftrun.SpecError(f"{source} takes texts of {_limit(model)} tokens at most, not {text.length}.")
     with _fetching(source):
-        return _net(model, text, pooling, normalize)
+        return _net(model, text, _config_json(config), pooling, normalize)
 
 
-def rebuild(text: EncoderInput, *, pooling: str, normalize: bool) -> EncoderNet:
-    """The net whose input a run has saved, with random weights."""
+def rebuild(state: ftrun.PartState, overrides: Mapping[str, Any], *, pooling: str, normalize: bool) -> EncoderNet:
+    """The net whose state a run has saved, with random weights."""
+    text = ftrun_inputs.TextInput(length=_LENGTH, tokenizer=state.text(TOKENIZER)).changed(**overrides)
     with ftrun.library_errors("config.json: is damaged", ftrun.FtrunError):
-        config = _from_json(text.config)
+        config = _from_json(state.text(CONFIG))
         check_size(config)
-        return _net(_random(config), text, pooling, normalize)
+        return _net(_random(config), text, state.text(CONFIG), pooling, normalize)
 
 
 def check_size(config: PreTrainedConfig) -> None:
@@ -85,9 +85,12 @@ def check_size(config: PreTrainedConfig) -> None:
         )
 
 
-def _net(model: PreTrainedModel, text: EncoderInput, pooling: str, normalize: bool) -> EncoderNet:
+def _net(
+    model: PreTrainedModel, text: ftrun_inputs.TextInput, config: str, pooling: str, normalize: bool
+) -> EncoderNet:
     model.pooler = None  # another head, which would never learn here
-    return EncoderNet(model, text, pooling=pooling, normalize=normalize, width=_width(model, text))
+    width = _width(model, text)
+    return EncoderNet(model, text, config=config, pooling=pooling, normalize=normalize, width=width)
 
 
 def _pretrained(source: str | Path, config: PreTrainedConfig) -> PreTrainedModel:
@@ -111,7 +114,7 @@ def _random(config: PreTrainedConfig) -> PreTrainedModel:
     return AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False).train()
 
 
-def _width(model: PreTrainedModel, text: EncoderInput) -> int:
+def _width(model: PreTrainedModel, text: ftrun_inputs.TextInput) -> int:
     """The length of a token's vector, once it is seen that there is one for each token. Raises SpecError."""
     tokens = text.collate(text.example(1))
     training = model.training

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 import ftrun
-from ftrun_transformers import EncoderInput
+import ftrun_inputs
+from ftrun_transformers import TOKENIZER
 
 HEAD = "classifier"
 
@@ -22,13 +23,21 @@ class EncoderNet(ftrun.Net):
     pool: their mean over what is not zero, or the first of them, scaled to length 1 if `normalize`
     """
 
-    input: EncoderInput
+    input: ftrun_inputs.TextInput
 
     def __init__(
-        self, model: PreTrainedModel, text: EncoderInput, *, pooling: str, normalize: bool, width: int
+        self,
+        model: PreTrainedModel,
+        text: ftrun_inputs.TextInput,
+        *,
+        config: str,
+        pooling: str,
+        normalize: bool,
+        width: int,
     ) -> None:
         model.add_module(HEAD, nn.Linear(width, 1))
         super().__init__(model, input=text, num_features=width, head_path=HEAD, stages=_stages(model))
+        self.config = config
         self.pooling = pooling
         self.normalize = normalize
         self.pad_id = text.pad_id
@@ -48,21 +57,22 @@ class EncoderNet(ftrun.Net):
 
     def set_input(self, input: ftrun.InputSpec) -> None:  # noqa: A002  (the contract's word)
         """Take another tokenizer: the rows of its new tokens are the means of their pieces' rows."""
-        assert isinstance(input, EncoderInput)
+        assert isinstance(input, ftrun_inputs.TextInput)
         self._add_rows(input.pieces_of_new(self.input))
-        config = {**json.loads(input.config), "vocab_size": self.model.get_input_embeddings().num_embeddings}
-        self.input = input.changed(config=to_json(config))
+        config = {**json.loads(self.config), "vocab_size": self.model.get_input_embeddings().num_embeddings}
+        self.config = to_json(config)
+        self.input = input
         self.pad_id = self.input.pad_id
 
     def remap_weights(
         self,
         tensors: Mapping[str, Tensor],
-        input: Mapping[str, Any],  # noqa: A002  (the contract's word)
+        state: ftrun.PartState | None,
     ) -> tuple[dict[str, Tensor], list[str]]:
         """Rows of the embedding go by the token; that of a token which the other run does not know stays as it is."""
         mine = self.model.get_input_embeddings().weight
         name = next(name for name, parameter in self.model.named_parameters() if parameter is mine)
-        theirs, before = tensors.get(name), _vocabulary(input)
+        theirs, before = tensors.get(name), _vocabulary(state)
         after = self.input.tokens.get_vocab()
         if theirs is None or before in (None, after) or theirs.shape[1] != mine.shape[1]:
             return dict(tensors), []
@@ -88,12 +98,12 @@ class EncoderNet(ftrun.Net):
         self.model.config.vocab_size = rows
 
 
-def _vocabulary(saved: Mapping[str, Any]) -> dict[str, int] | None:
-    """The tokens in what net.json says of an input; None where it is not of these nets."""
-    try:
-        return EncoderInput.restored(saved).tokens.get_vocab()
-    except ftrun.FtrunError:
+def _vocabulary(state: ftrun.PartState | None) -> dict[str, int] | None:
+    """The tokens in the state of another run's backbone; None where it has none."""
+    if state is None or TOKENIZER not in state.files:
         return None
+    vocabulary: dict[str, int] = Tokenizer.from_str(state.text(TOKENIZER)).get_vocab()
+    return vocabulary
 
 
 def to_json(config: Mapping[str, object]) -> str:

@@ -23,7 +23,7 @@ def input_spec(subject: Subject, place: Path) -> None:
         f"net.input is {type(net.input).__name__}, but input_type is {subject.part.input_type.__name__}.",  # type: ignore[attr-defined]
         "Give Net the InputSpec of the weights, of the class that `input_type` names.",
     )
-    again = type(net.input).restored(json.loads(json.dumps(net.input.saved())))
+    again = type(net.input).restored(json.loads(json.dumps(net.input.model_dump(mode="json"))), net.input)
     expect(again == net.input, "its input changes on the way to JSON and back.", "Use types that JSON has.")
 
 

@@ -1,5 +1,6 @@
 """What holds for nets, whether a backbone made them, a modifier changed them, or a head is theirs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,17 @@ def _rebuilt(subject: Subject, place: Path, first: Net) -> Net:
     """The net as a run that is opened again builds it."""
     torch.manual_seed(1)
     part = subject.make(place) if subject.part.role == "backbone" else subject.host_part()
-    net: Net = part.rebuild(subject.input, first.input.saved())
+    net: Net = part.without_weights().build(subject.input, **_state(part, first))
+    net.set_input(type(net.input).restored(json.loads(first.input.model_dump_json()), net.input))
     net.set_targets({"label": target_of("classes")})
-    return net if subject.part.role == "backbone" else subject.make(place).build(net)
+    if subject.part.role == "backbone":
+        return net
+    modifier = subject.make(place)
+    changed: Net = modifier.build(net, **_state(modifier, first))
+    return changed
+
+
+def _state(part: Any, made: Net) -> dict[str, Any]:
+    """What a part's `build` is given of its state."""
+    state = part.state(made)
+    return {} if state is None else {"state": state}
