@@ -1,6 +1,7 @@
 """The plugin keeps ftrun's contract, and its files are what others expect of ONNX."""
 
 import json
+from typing import Literal
 
 import onnx
 import onnxruntime
@@ -78,6 +79,56 @@ def test_8_bits_keep_the_first_and_the_last_steps_in_floats(tmp_path):
     assert takes["Conv"] & {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     assert not (takes["Softmax"] | takes["Cast"]) & quantized
     assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.onnx", "net.onnx"]
+
+
+class Scaled(ftrun_inputs.ImageInput):
+    """Images, and by how much each is brightened once it is smoothed."""
+
+    kind: Literal["scaled"] = "scaled"
+
+    def collate(self, raw):
+        return {"pixels": super().collate(raw), "scale": torch.arange(len(raw)) / 4 + 1}
+
+    @property
+    def collated_layout(self):
+        return {"pixels": super().collated_layout, "scale": ftrun.TensorLayout("float32", ())}
+
+    def preparation(self):
+        return Smoothing()
+
+
+class Smoothing(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filters", torch.ones(3, 1, 3, 3) / 9)
+
+    def forward(self, batch):
+        smooth = torch.nn.functional.conv2d(batch["pixels"] / 255, self.filters, padding=1, groups=3)
+        return smooth * batch["scale"][:, None, None, None]
+
+
+def test_several_inputs_whose_preparation_stays_in_floats(tmp_path):
+    torch.manual_seed(0)
+    net = tiny_net(64, 0.0, Scaled(size=(8, 8)))
+    net.set_targets({"scale": LABEL})
+    some = Exportable(net.eval().requires_grad_(False))
+    assert some.input_names == ("pixels", "scale_input"), "a target has the name of the other"
+    writer = Onnx(name="onnx", calibration=8).build()
+    writer.write(some, tmp_path / "net.onnx")
+    writer.quantize(some, tmp_path / "net.onnx", tmp_path / "int8.onnx", lambda count: [some.made_up(8)])
+    x = some.made_up(5)
+    for file, bound in (("net.onnx", 1e-5), ("int8.onnx", 0.1)):
+        assert torch.allclose(writer.open(some, tmp_path / file)(x)["scale"], some.module(x)["scale"], atol=bound)
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    restored = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    first, second = (node for node in graph.node if node.op_type == "Conv")
+    assert not set(first.input) & restored, "it smooths the images"
+    assert set(second.input) & restored
+    names = {"FILE": str(tmp_path / "net.onnx"), "TARGETS": ["scale"]}
+    imports, code = writer.code(some)
+    exec(f"{imports}\n{code}", names)
+    arrays = {name: each.numpy() for name, each in x.items()}
+    assert torch.allclose(torch.tensor(names["compute"](arrays)["scale"]), some.module(x)["scale"], atol=1e-5)
 
 
 def test_a_net_that_onnx_cannot_say(tmp_path):

@@ -19,7 +19,10 @@ from torch import Tensor
 import ftrun
 
 OPERATORS = ["Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "GlobalAveragePool"]
-"""What is computed in 8 bits. The normalisation of images and the probabilities stay in floats: they need more."""
+"""What is computed in 8 bits, of the net alone. How inputs are prepared and the probabilities need more: floats."""
+
+_SCOPES, _PREPARATION = "pkg.torch.onnx.name_scopes", "'net.preparation'"
+"""Where torch's exporter notes the modules that a node is from, and that of `ftrun_export.Deployed` that prepares."""
 
 
 class _Samples(CalibrationDataReader):
@@ -50,6 +53,7 @@ def quantize(
                 _Samples(samples),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=OPERATORS,
+                nodes_to_exclude=_preparing(file),
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=per_channel,
@@ -63,6 +67,15 @@ def quantize(
                 f"ONNX Runtime does not write this net in 8-bit integers: {type(error).__name__}: {error}"
             ) from error
     _tidy(into)
+
+
+def _preparing(file: Path) -> list[str]:
+    """Return the names of the nodes that prepare inputs."""
+    return [
+        node.name
+        for node in onnx.load(file, load_external_data=False).graph.node
+        if any(each.key == _SCOPES and _PREPARATION in each.value for each in node.metadata_props)
+    ]
 
 
 def _simplified(file: Path, into: Path) -> Path:
