@@ -1,7 +1,9 @@
 """What holds for augmentations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,14 +20,15 @@ _ROOM = 1.5  # pixels on each side of an edge, where what is interpolated may be
 
 @holds_for("augmentation")
 def shape_and_type(subject: Subject, place: Path) -> None:
-    """Images stay uint8 [B, C, H, W] of the same shape, colour or grey; targets and ids stay."""
+    """Inputs keep their type and shape, images of colour or grey uint8 [B, C, H, W]; targets and ids stay."""
     for channels in (1, 3):
-        batch = _batch(8, channels)
+        batch = _batch(subject, 8, channels)
         after = _apply(_augment(subject, place), batch)
+        before, now = _layout(batch.inputs), _layout(after.inputs)
         expect(
-            after.inputs.dtype == torch.uint8 and after.inputs.shape == batch.inputs.shape,
-            f"uint8 {list(batch.inputs.shape)} becomes {after.inputs.dtype} {list(after.inputs.shape)}.",
-            "Compute in float if need be, then round, clamp to 0 to 255, and give uint8 of the same shape.",
+            before == now,
+            f"{before} becomes {now}.",
+            "Compute in float if need be, then give what it was: of images, round, clamp to 0 to 255, uint8.",
         )
         expect(
             torch.equal(after.ids, batch.ids) and after.targets.keys() == batch.targets.keys(),
@@ -36,13 +39,13 @@ def shape_and_type(subject: Subject, place: Path) -> None:
 
 @holds_for("augmentation")
 def draws_for_each_sample(subject: Subject, place: Path) -> None:
-    """Each sample draws on its own: many copies of one image do not all become the same."""
-    image = _batch(1).inputs
-    batch = _with(_batch(64), image.expand(64, -1, -1, -1).clone())
-    outcomes = {digest(each) for each in _apply(_augment(subject, place), batch).inputs}
+    """Each sample draws on its own: many copies of one input do not all become the same."""
+    batch = _batch(subject, 64)
+    copies = batch.index(torch.zeros(64, dtype=torch.int64)).inputs
+    outcomes = set(_digests(_apply(_augment(subject, place), replace(batch, inputs=copies))))
     expect(
         len(outcomes) > 1,
-        "64 copies of one image all become the same.",
+        "64 copies of one input all become the same.",
         "Draw a row for each sample: random.uniform() is [B], random.uniform(2) is [B, 2].",
     )
 
@@ -50,30 +53,29 @@ def draws_for_each_sample(subject: Subject, place: Path) -> None:
 @holds_for("augmentation")
 def batch_does_not_matter(subject: Subject, place: Path) -> None:
     """What becomes of a sample depends on its own draw alone, not on the batch that it is in; a batch may be of one."""
-    augment, batch = _augment(subject, place), _batch(8)
-    together = _apply(augment, batch).inputs
+    augment, batch = _augment(subject, place), _batch(subject, 8)
+    together = _digests(_apply(augment, batch))
     for position, single in enumerate(batch.split([1] * 8)):
-        alone = _apply(augment, single).inputs
         expect(
-            torch.equal(alone[0], together[position]),
-            f"sample {position} alone becomes another image than in its batch of 8.",
+            _digests(_apply(augment, single)) == [together[position]],
+            f"sample {position} alone becomes another input than in its batch of 8.",
             "Take all randomness from the SampleRandom, and nothing from the other samples.",
         )
 
 
 @holds_for("augmentation")
 def same_seed_same_result(subject: Subject, place: Path) -> None:
-    """The same draw gives the same images, also from a part built anew; another draw gives others."""
-    batch = _batch(64)
-    one, again = (_apply(_augment(subject, place), batch, seed=5).inputs for _ in range(2))
+    """The same draw gives the same inputs, also from a part built anew; another draw gives others."""
+    batch = _batch(subject, 64)
+    one, again = (_digests(_apply(_augment(subject, place), batch, seed=5)) for _ in range(2))
     expect(
-        torch.equal(one, again),
-        "the same seed gives other images.",
+        one == again,
+        "the same seed gives other inputs.",
         "Take all randomness from the SampleRandom, none from torch, random or numpy.",
     )
     expect(
-        not torch.equal(one, _apply(_augment(subject, place), batch, seed=6).inputs),
-        "another seed gives the same images.",
+        one != _digests(_apply(_augment(subject, place), batch, seed=6)),
+        "another seed gives the same inputs.",
         "Draw from the SampleRandom that is passed.",
     )
 
@@ -81,12 +83,12 @@ def same_seed_same_result(subject: Subject, place: Path) -> None:
 @holds_for("augmentation")
 def input_left_alone(subject: Subject, place: Path) -> None:
     """The batch that it is given stays as it is: it may lie in the cache or be used again."""
-    batch = _batch(64)
-    before = batch.inputs.clone()
+    batch = _batch(subject, 64)
+    before = _digests(batch)
     _apply(_augment(subject, place), batch)
     expect(
-        torch.equal(batch.inputs, before),
-        "the images that it is given are changed in place.",
+        _digests(batch) == before,
+        "the inputs that it is given are changed in place.",
         "Use operations that make a new tensor, or clone() first.",
     )
 
@@ -162,7 +164,7 @@ def _augment(subject: Subject, place: Path) -> Augment:
 
     def moved(batch: Batch, random: SampleRandom) -> Batch:
         height, width = batch.inputs.shape[2:]
-        return _with(batch, resample(batch.inputs, built(random, (height, width))))
+        return replace(batch, inputs=resample(batch.inputs, built(random, (height, width))))
 
     return moved
 
@@ -171,11 +173,23 @@ def _apply(augment: Augment, batch: Batch, seed: int = 0) -> Batch:
     return augment(batch, SampleRandom(seed, batch.ids))
 
 
-def _batch(count: int, channels: int = 3) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (count, channels, 16, 20), dtype=torch.uint8, generator=generator)
-    return Batch(images, {"label": torch.zeros(count, dtype=torch.int64)}, torch.arange(count))
+def _batch(subject: Subject, count: int, channels: int = 3) -> Batch:
+    """Made-up inputs of the kind that the part is for: noise of so many channels, if that is images."""
+    made = subject.raw_input()
+    if made is None or made.raw_kind == "image":
+        generator = torch.Generator().manual_seed(0)
+        inputs: Any = torch.randint(0, 256, (count, channels, 16, 20), dtype=torch.uint8, generator=generator)
+    else:
+        inputs = made.collate(made.example(count))
+    return Batch(inputs, {"label": torch.zeros(count, dtype=torch.int64)}, torch.arange(count))
 
 
-def _with(batch: Batch, images: Tensor) -> Batch:
-    return Batch(images, batch.targets, batch.ids)
+def _digests(batch: Batch) -> list[str]:
+    """What tells each sample's inputs from others."""
+    return [digest(each.inputs) for each in batch.split([1] * len(batch))]
+
+
+def _layout(inputs: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: _layout(each) for name, each in inputs.items()}
+    return f"{str(inputs.dtype).removeprefix('torch.')} {list(inputs.shape)}"
