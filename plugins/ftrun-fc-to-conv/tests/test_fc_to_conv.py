@@ -496,8 +496,48 @@ class TestRefuses:
     def test_a_net_that_is_refused_is_left_as_it_was(self) -> None:
         net = toy(layer=nn.GroupNorm(2, 6)).train()
         net.model.layer.eval()
-        names = dict(net.named_modules())
+        names = dict(net.weights.named_modules())
         with pytest.raises(ftrun.SpecError):
             FC_TO_CONV.build(net)
         assert dict(net.named_modules()) == names
         assert [name for name, module in names.items() if not module.training] == ["model.layer"]
+
+
+class TestHeadsThatTakeAMap:
+    """They see at each location what the library's last layer sees of the whole."""
+
+    def dense(self, *, label: bool = True, **layers: nn.Module) -> ftrun.Net:
+        net = toy(num_features=10 if layers else 6, **layers)
+        embedded = {"label": nn.Linear(net.num_features, 3)} if label else {}
+        net.set_targets(TWO if label else {"age": TWO["age"]}, embedded, {"age": "map"})
+        net = FC_TO_CONV.build(net)
+        net.add_head("age", nn.Conv2d(net.levels[-1].channels, 1, 1))
+        return net.double().eval()
+
+    @torch.no_grad()
+    def test_of_a_net_that_pools_and_no_more_it_is_the_features(self) -> None:
+        net = self.dense()
+        x = seeded(2, 3, 32, 40)
+        assert net.neck is None
+        assert torch.equal(net(x)["age"], net.heads["age"](net.features(x)))
+        assert net(x)["label"].shape == (2, 3)
+
+    @torch.no_grad()
+    def test_layers_between_pooling_and_head_are_the_neck(self) -> None:
+        net = self.dense(hidden=nn.Linear(6, 10), relu=nn.ReLU())
+        x = seeded(2, 3, 16, 24)
+        hidden = net.head[1](net.head[0](net.features(x))).relu()
+        torch.testing.assert_close(net(x)["age"], net.heads["age"](hidden), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(net(x)["label"], net.head[-1](hidden).mean((2, 3)), rtol=1e-10, atol=1e-10)
+        assert net.neck[1].weight is net.head[1].weight, "there once"
+        assert not any(name.startswith("neck") for name in net.stages["head"])
+        with pytest.raises(ftrun.DataError, match="the image is too small"):
+            net(seeded(1, 3, 12, 24))
+
+    @torch.no_grad()
+    def test_without_a_target_of_the_librarys_own_kind_there_is_no_score_map(self) -> None:
+        net = self.dense(label=False, hidden=nn.Linear(6, 10))
+        assert isinstance(net.head, nn.Identity)
+        assert net.levels[-1].channels == 10
+        assert {name: each.shape for name, each in net(seeded(2, 3, 32, 32)).items()} == {"age": (2, 1, 8, 8)}
+        assert {"neck.0.weight", "heads.age.weight"} <= {*net.stages["head"]}

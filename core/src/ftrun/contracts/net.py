@@ -67,7 +67,8 @@ class Net(Staged):
         self.targets: dict[str, Target] = {}
         self.neck: nn.Module | None = None
         self.heads = Heads({})
-        self._takes: dict[str, Takes] = {}  # what the heads beside the model take, by target; they come last
+        self.takes: dict[str, Takes] = {}
+        """What the heads beside the model take, by target: `heads` may not have them yet, for they are made last."""
         self._levels: tuple[Level, ...] = ()
         self.parts: tuple[tuple[str, Part], ...] = ()
         """The parts that made it, each with its place in the spec: for messages."""
@@ -125,9 +126,9 @@ class Net(Staged):
         return output if isinstance(output, dict) else dict.fromkeys(self.embedded_targets, output)
 
     def forward(self, x: Tensor) -> dict[str, Any]:
-        if not self._takes:
+        if not self.takes:
             return self.outputs(self.embed(x))
-        several = self.neck is not None or "pyramid" in self._takes.values()
+        several = self.neck is not None or "pyramid" in self.takes.values()
         levels = self.pyramid(x) if several else (self.features(x),)
         outputs: dict[str, Any] = {}
         if self.embedded_targets:
@@ -135,13 +136,13 @@ class Net(Staged):
         if self.neck is not None:
             levels = self.neck(levels)
         for name, head in self.heads.items():
-            outputs[name] = head(levels if self._takes[name] == "pyramid" else levels[-1])
+            outputs[name] = head(levels if self.takes[name] == "pyramid" else levels[-1])
         return {name: outputs[name] for name in self.targets}
 
     @property
     def embedded_targets(self) -> list[str]:
         """The targets whose head takes the embedding, and is in `model`."""
-        return [name for name in self.targets if name not in self._takes]
+        return [name for name in self.targets if name not in self.takes]
 
     @property
     def beside(self) -> nn.ModuleDict:
@@ -215,7 +216,7 @@ class Net(Staged):
         takes: what the heads of the others take, by name: `add_head` puts these in
         """
         self.targets = dict(targets)
-        self.heads, self._takes = Heads({}), dict(takes or {})
+        self.heads, self.takes = Heads({}), dict(takes or {})
         if heads is None:
             heads = {name: self.new_output(self.num_features, width(targets[name])) for name in self.embedded_targets}
         self.replace_head(joined(heads))
@@ -231,7 +232,7 @@ class Net(Staged):
         """
         names = self.embedded_targets
         if self.targets and not names:
-            taken = " and ".join(sorted({*self._takes.values()}))
+            taken = " and ".join(sorted({*self.takes.values()}))
             raise SpecError(f"no head of this net takes the embedding, but the {taken}.")
         return joined({name: self.new_output(in_features, width(self.targets[name])) for name in names})
 

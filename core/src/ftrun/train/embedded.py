@@ -49,9 +49,8 @@ class Embeddings:
     ) -> Loader | None:
         """Batches of embeddings of train or val in `epoch` (from 1), where its inputs are those of other epochs too.
 
-        None where a head takes something else than the embedding, where something but the head learns, where the
-        objective takes none, where inputs are augmented anew in each epoch, where the data cannot be told from other
-        data, where targets cannot be read without inputs, and where there is no room for them.
+        None where a head or the objective takes no embeddings, where not the head alone learns, where inputs change
+        from epoch to epoch, where data or targets cannot be told without them, and where there is no room.
 
         portions: make the forward passes
         """

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 import ftrun
 import ftrun_inputs
-from ftrun_fc_to_conv.layers import MapNorm, ScoreMap
+from ftrun_fc_to_conv.layers import MapNeck, MapNorm, ScoreMap
 
 AFFINE = (nn.Linear, nn.Conv2d, nn.LayerNorm, nn.Dropout)
 WORKS_ON = (
@@ -44,7 +44,9 @@ def fully_convolutional(net: ftrun.Net) -> ftrun.Net:
         head = _score_map(pool, layers, grid, native, commutes).eval()
         for size in [native, (native[0] + 1, native[1] + 2)] if commutes else [head.window]:
             _check_exact(net, head, torch.Size((2, channels, *size)))
-    return _install(net, head.train(net.training), channels)
+    between = {_name(path) for path, _ in layers if not f"{path}.".startswith(f"{net.head_path}.")}
+    neck = [layer for name, layer in head.named_children() if name in between]
+    return _install(net, head.train(net.training), neck, channels)
 
 
 class Named(NamedTuple):
@@ -259,11 +261,19 @@ def _random(shape: torch.Size) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _install(net: ftrun.Net, head: ScoreMap, channels: int) -> ftrun.Net:
-    """Put `head` into `net`. Its layers live under `head_path` alone, so that each parameter is there once."""
+def _install(net: ftrun.Net, head: ScoreMap, neck: list[nn.Module], channels: int) -> ftrun.Net:
+    """Put `head` into `net`. Its layers live under `head_path`, so that each parameter is in the library's module once.
+
+    neck: those of its layers that are not the head's own: heads that take a map get what comes out of them, so that
+        they see what the library's last layer sees, at each location
+    """
+    if neck and net.takes:
+        if head[0] is not neck[0]:  # an average over a window
+            neck = [head[0], *neck]
+        net.set_neck(MapNeck(neck, head.window).train(net.training))
     for path in net.pool_layers:
         net.model.set_submodule(path, nn.Identity().train(net.training))
-    net.replace_head(head)
+    net.replace_head(head if net.embedded_targets or not net.targets else nn.Identity())
     net.pool_layers, net.embeds, net.num_features = (), False, channels
     return net
 

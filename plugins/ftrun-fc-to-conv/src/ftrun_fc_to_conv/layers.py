@@ -1,6 +1,6 @@
 """What a converted net is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -37,16 +37,36 @@ class ScoreMap(nn.Sequential):
 
         Raises DataError where the features are smaller than the window.
         """
-        height, width = features.shape[2:]
-        if height < self.window[0] or width < self.window[1]:
-            raise ftrun.DataError(
-                f"the image is too small: its features are {height} x {width}, and the head sees windows of "
-                f"{self.window[0]} x {self.window[1]}. Give larger images."
-            )
+        _check_window(features, self.window)
         scores: Any = features
         for layer in self:
             scores = layer(scores)
         return scores  # type: ignore[no-any-return]
+
+
+class MapNeck(nn.Sequential):
+    """The layers between pooling and head as convolutions: levels -> levels, the last of which has gone through them.
+
+    window: as a ScoreMap has it
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], window: tuple[int, int]) -> None:
+        super().__init__(*layers)
+        self.window = window
+
+    def forward(self, levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        *before, features = levels
+        _check_window(features, self.window)
+        return (*before, super().forward(features))
+
+
+def _check_window(features: Tensor, window: tuple[int, int]) -> None:
+    height, width = features.shape[2:]
+    if height < window[0] or width < window[1]:
+        raise ftrun.DataError(
+            f"the image is too small: its features are {height} x {width}, and the head sees windows of "
+            f"{window[0]} x {window[1]}. Give larger images."
+        )
 
 
 class MapNorm(nn.LayerNorm):
