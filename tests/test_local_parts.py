@@ -254,7 +254,8 @@ def test_a_name_that_an_installed_plugin_offers_too(local, ftrun, monkeypatch):
         "ftrun_parts.py, or uninstall the other: pip uninstall ftrun-tiny."
     )
     result = ftrun("check", write_spec(tiny_spec(parts="ftrun_parts.py")))
-    assert (result.output, result.exit_code) == (f"Error: dataset: {message}\n", 3)
+    both = 'To keep both, say which one is meant: "ftrun-tiny:tiny" or "ftrun_parts.py:tiny".'
+    assert (result.output, result.exit_code) == (f"Error: dataset: {message} {both}\n", 3)
     monkeypatch.setenv("FTRUN_STRICT_PLUGINS", "1")
     result = ftrun("plugins", "--parts", "ftrun_parts.py")
     assert (message in result.output, result.exit_code) == (True, 3)

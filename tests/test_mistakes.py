@@ -13,8 +13,8 @@ from support import install, tiny_spec, write_spec
 
 TINY_SGD = "Options of tiny-sgd: lr, momentum."
 KEYS = (
-    "Keys of a spec: $schema, parts, dataset, backbone, input, modifiers, augment, loss, optimizer, scheduler, "
-    "metrics, observers, train, seed."
+    "Keys of a spec: $schema, parts, dataset, sampler, backbone, input, modifiers, head, augment, loss, objective, "
+    "optimizer, scheduler, metrics, observers, train, seed."
 )
 TRAIN = (
     "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, ema, precision, "

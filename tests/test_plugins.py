@@ -230,7 +230,8 @@ def test_a_name_that_two_distributions_offer(site, ftrun):
     install(site, "ftrun-two", GOOD, version="2.0")
     message = (
         "optimizer 'slow' comes from both ftrun-one 1.0 and ftrun-two 2.0. "
-        "Uninstall one of them: pip uninstall ftrun-one, or pip uninstall ftrun-two."
+        "Uninstall one of them: pip uninstall ftrun-one, or pip uninstall ftrun-two. "
+        'To keep both, say which one is meant: "ftrun-one:slow" or "ftrun-two:slow".'
     )
     for spec in (tiny_spec(optimizer="slow"), tiny_spec(optimizer={"name": "slow", "lr": 1}, seed=-1)):
         for command in ("check", "run"):
@@ -350,8 +351,9 @@ def test_options_of_what_is_not_there(what, hint, alone, ftrun):
     result = ftrun("plugins", what)
     assert result.exit_code == 2
     assert result.output == (
-        f"Error: no role and no part named '{what}'.{hint} Roles: dataset, backbone, modifier, augmentation, loss, "
-        "optimizer, scheduler, metric, observer, exporter, hub. `ftrun plugins` lists all parts.\n"
+        f"Error: no role and no part named '{what}'.{hint} Roles: dataset, target, sampler, backbone, modifier, head, "
+        "augmentation, loss, objective, optimizer, scheduler, metric, observer, exporter, hub. `ftrun plugins` lists "
+        "all parts.\n"
     )
 
 

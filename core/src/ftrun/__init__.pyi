@@ -31,6 +31,7 @@ from ftrun.contracts.layout import TensorLayout as TensorLayout
 from ftrun.contracts.levels import Level as Level
 from ftrun.contracts.levels import distinct_levels as distinct_levels
 from ftrun.contracts.markers import hookimpl as hookimpl
+from ftrun.contracts.nested import PartOf as PartOf
 from ftrun.contracts.net import Net as Net
 from ftrun.contracts.netroles import Backbone as Backbone
 from ftrun.contracts.netroles import Head as Head
@@ -73,5 +74,6 @@ from ftrun.inference.run import load as load
 from ftrun.inference.run import open as open  # noqa: A004  (read as ftrun.open)
 from ftrun.inference.run import run as run
 from ftrun.plugins.apiversion import API_VERSION as API_VERSION
+from ftrun.plugins.building import build as build
 
 __version__: str

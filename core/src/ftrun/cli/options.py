@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from ftrun.cli.listing import summary
 from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.contracts.hooks import ROLE_OF_HOOK
+from ftrun.contracts.nested import SCHEMA_KEY
 from ftrun.contracts.printable import columns
 from ftrun.contracts.specs import ROLES
 from ftrun.plugins.catalogue import Catalogue
@@ -149,6 +150,8 @@ def _held(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | Non
     """Return the JSON Schema of the objects that an option holds, one or many; None where it holds none."""
     if "$ref" in field:
         field = schema["$defs"][field["$ref"].rpartition("/")[2]]
+    if SCHEMA_KEY in field:  # a part, which has a place of its own
+        return None
     if "properties" in field:
         return field
     inside = [field[key] for key in ("items", "additionalProperties") if isinstance(field.get(key), dict)]
@@ -165,6 +168,8 @@ def _default_text(option: dict[str, Any]) -> str:
 
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return a JSON Schema type in a few words: `number > 0`, `"macro" or "micro"`, `null or string`."""
+    if SCHEMA_KEY in field:
+        return str(field[SCHEMA_KEY])
     if "$ref" in field:
         return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if branches := field.get("anyOf") or field.get("oneOf"):

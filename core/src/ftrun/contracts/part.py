@@ -1,6 +1,6 @@
 """What every part is: a pydantic class whose fields are its options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -50,6 +50,15 @@ class Part(BaseModel):
         Answered without loading a library; False where that cannot be known.
         """
         return False
+
+    def agrees(self, spec: Any) -> Iterator[str]:
+        """Yield what does not fit of this part and others of the spec: a sentence each, told before anything is loaded.
+
+        It may raise SpecError instead. Called where each part's own options are right; it must not load torch.
+
+        spec: the checked spec, whose parts are objects: `spec.optimizer`, `spec.train.batch_size`
+        """
+        yield from ()
 
     def paths(self) -> dict[str, Path]:
         """Return the options that are a path, by name."""

@@ -114,7 +114,7 @@ class Metric(Part):
     @property
     def key(self) -> str:
         """Its name in metrics and results, `f1_macro`: distinct for options that give distinct numbers."""
-        return self.name.replace("-", "_")
+        return self.name.rpartition(":")[2].replace("-", "_")
 
     @abstractmethod
     def build(self, target: Target) -> Any:

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ _NOTE = "in "
 def build(part: Part, where: str, *arguments: Any, method: str = "build", **offered: Any) -> Any:
     """Return what a part's `build` makes of `arguments`.
 
-    where: the part's place in the spec, `modifiers.0`; method: another one that gives the same, such as `evaluation`
+    where: the part's place in the spec, `modifiers.0`; of one that is an option of a part that is being built, the
+        option: "of"
+    method: another one that gives the same, such as `evaluation`
     offered: what it gets besides if it names it: a loss `net`, and any part `state`, what a checkpoint has of it
 
     Raises PluginError where it takes other arguments, or gives what its role cannot use. An expected error of its
@@ -28,7 +31,8 @@ def build(part: Part, where: str, *arguments: Any, method: str = "build", **offe
     """
     from ftrun.plugins.built import fault_of
 
-    with inside(part, where):
+    where = f"{outer}.{where}" if (outer := _BUILDING.get()) else where
+    with inside(part, where), _building(where):
         function = getattr(part, method)
         known = inspect.signature(function)
         named = {name: value for name, value in offered.items() if name in known.parameters}
@@ -42,6 +46,19 @@ def build(part: Part, where: str, *arguments: Any, method: str = "build", **offe
         if fault := fault_of(part, made):
             raise misbuilt(part, f"{method}() gives {fault}")
         return made
+
+
+_BUILDING: ContextVar[str] = ContextVar("building", default="")
+"""The place of the part that is being built, if one is."""
+
+
+@contextmanager
+def _building(where: str) -> Iterator[None]:
+    token = _BUILDING.set(where)
+    try:
+        yield
+    finally:
+        _BUILDING.reset(token)
 
 
 def misbuilt(part: Part, fault: str) -> PluginError:

@@ -16,6 +16,7 @@ from ftrun.plugins.core import core_plugin
 from ftrun.plugins.installed import Broken, Plugin, clash, unusable
 from ftrun.plugins.load import LOADING, frames_of, load_local, load_plugins
 from ftrun.plugins.localparts import PartsFile
+from ftrun.plugins.qualified import MARK, qualified
 
 
 class Catalogue:
@@ -44,17 +45,30 @@ class Catalogue:
         self.clashes = {key: plugins for key, plugins in offers.items() if len(plugins) > 1}
         self._parts: dict[str, dict[str, type[Part]]] = {role.role: {} for role in ROLES}
         self._owners: dict[tuple[str, str], Plugin] = {}
+        self._offered: dict[tuple[str, str], tuple[Plugin, type[Part]]] = {}
+        """By role, and distribution and name."""
         for role, name, plugin, part in sorted(parts, key=lambda offer: offer[:2]):
+            whole = f"{plugin.distribution}{MARK}{name}"
+            self._offered[role, whole] = plugin, part
             if (role, name) not in self.clashes:
                 self._owners[role, name], self._parts[role][name] = plugin, part
+            elif part.tag == "name":
+                self._owners[role, whole], self._parts[role][whole] = plugin, qualified(part, whole)
 
     def parts(self, role: str) -> dict[str, type[Part]]:
-        """Return {name: part} of one role, by name."""
+        """Return {name: part} of one role, by name; by distribution and name where several have one name."""
         return self._parts[role]
+
+    def part(self, role: str, name: str) -> type[Part] | None:
+        """Return a part by its name, or by distribution and name, `ftrun-focal:focal`; None where there is none."""
+        part = self._parts[role].get(name)
+        if part is None and (role, name) in self._offered:
+            part = qualified(self._offered[role, name][1], name)
+        return part
 
     def owner(self, role: str, name: str) -> Plugin:
         """Return the plugin that offers a part."""
-        return self._owners[role, name]
+        return self._owners.get((role, name)) or self._offered[role, name][0]
 
     def kinds(self, recorded: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[type[Target]]:
         """Return kinds of target by their names.
@@ -111,7 +125,11 @@ class Catalogue:
     def check_clash(self, role: str, name: str) -> None:
         """Raise PluginError where two plugins offer this part."""
         if (role, name) in self.clashes:
-            raise PluginError(clash(role, name, self.clashes[role, name]))
+            message, plugins = clash(role, name, self.clashes[role, name]), self.clashes[role, name]
+            ways = " or ".join(
+                f'"{way}"' for each in plugins if (way := f"{each.distribution}{MARK}{name}") in self.parts(role)
+            )
+            raise PluginError(f"{message} To keep both, say which one is meant: {ways}." if ways else message)
 
     def checked(self) -> "Catalogue":
         """Return the catalogue in which a plugin is broken, too, where options of a part of it cannot be checked."""

@@ -31,7 +31,7 @@ def plugins_of(spec: RunSpec, catalogue: Catalogue, targets: Mapping[str, Target
 
     Raises PluginError where nothing offers a target's kind: such a run could not be opened again.
     """
-    parts = [(where, part.role, part.name) for where, part in spec.parts()]
+    parts = [(where, part.role, part.name) for where, part in spec.every_part()]
     for name, target in targets.items():
         if type(target) not in CORE_KINDS:
             with inside(spec.dataset, "dataset"):
@@ -58,7 +58,7 @@ def plugins_now(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> 
     return [
         {**each, **_origin(each["role"], each["name"], catalogue)}
         for each in recorded
-        if each["name"] in catalogue.parts(each["role"])
+        if catalogue.part(each["role"], each["name"]) is not None
     ]
 
 
@@ -133,7 +133,7 @@ def recorded_spec(
 def check_plugins(recorded: Iterable[Mapping[str, str]], catalogue: Catalogue) -> None:
     """Raise PluginError where a plugin of the run is not installed, or does not load."""
     for each in recorded:
-        if each["name"] in catalogue.parts(each["role"]):
+        if catalogue.part(each["role"], each["name"]) is not None:
             continue
         catalogue.check_clash(each["role"], each["name"])
         distribution = each["distribution"]

@@ -128,7 +128,7 @@ def paths_of(spec: RunSpec) -> dict[str, str]:
     """Return each path among the options of the spec's parts, absolute, by its place: {"dataset.path": "/data/x"}."""
     return {
         f"{where}.{option}": str(path.absolute())
-        for where, part in spec.parts()
+        for where, part in spec.every_part()
         for option, path in part.paths().items()
     }
 
@@ -139,7 +139,7 @@ def with_recorded_paths(spec: RunSpec, resolved: Mapping[str, Any]) -> RunSpec:
     spec: as it was read from resolved.json, by nobody else: its parts are changed in place
     """
     paths = _paths(resolved)
-    for where, part in spec.parts():
+    for where, part in spec.every_part():
         for option, given in part.paths().items():
             then = paths.get(f"{where}.{option}")
             if then is not None and given.absolute() != then and (then.exists() or not given.exists()):

@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftrun.contracts.errors import Mistake, PluginError, SpecError, did_you_mean
+from ftrun.plugins.building import blame
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import mistakes_of, place_of
-from ftrun.spec.model import expand, named_parts, run_spec_model
+from ftrun.spec.model import expand, run_spec_model
+from ftrun.spec.nested import named_parts, part_context
 from ftrun.spec.pairs import wrong_inputs, wrong_kinds
 from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.spec.specfile import json_or_text, parse_set, set_value, validated
@@ -57,11 +59,13 @@ def check_spec(
         catalogue = catalogue.checked()
         model = run_spec_model(catalogue, expanded, keys)
     try:
-        spec = validated(model, expanded, raw, lambda error: place_of(error, expanded))
+        spec = validated(model, expanded, raw, lambda error: place_of(error, expanded), part_context(catalogue))
     except ValidationError as error:
         invalid = InvalidSpec(name, list(mistakes_of(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
     mistakes = [] if keys is not None else list(_cross_check(spec))
+    if keys is None and not mistakes:
+        mistakes += _disagreements(spec)
     if keys is None and spec.dataset.target_kinds is not None:
         mistakes += wrong_kinds(spec, spec.dataset.target_kinds)
     if keys is None or {"dataset", "backbone"} <= set(keys):
@@ -72,9 +76,9 @@ def check_spec(
 
 
 def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:
-    for slot, where, part in named_parts(data):
+    for role, where, part in named_parts(data, catalogue):
         try:
-            catalogue.check_clash(slot.role.role, part)
+            catalogue.check_clash(role.role, part)
         except PluginError as error:
             error.where = where
             raise
@@ -84,9 +88,10 @@ def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalog
     """Return the same mistakes as a fault of what is installed: a role without parts, a part of a plugin not loaded."""
     required = [slot for slot in SLOTS if RunSpec.model_fields[slot.key].is_required()]
     needed = [slot for slot in SLOTS if data.get(slot.key) or slot in required]
-    unknown = [(slot, name) for slot, _, name in named_parts(data) if name not in catalogue.parts(slot.role.role)]
+    named = [(role.role, name) for role, _, name in named_parts(data, catalogue)]
+    unknown = [(role, name) for role, name in named if catalogue.part(role, name) is None]
     # A name that resembles an installed one is a slip of the pen; another may be that of a broken plugin's part.
-    strange = [name for slot, name in unknown if not did_you_mean(name, catalogue.parts(slot.role.role))]
+    strange = [name for role, name in unknown if not did_you_mean(name, catalogue.parts(role))]
     if (
         any(not catalogue.parts(slot.role.role) for slot in needed)
         or (strange and catalogue.broken)
@@ -123,3 +128,16 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
     for index, metric in enumerate(spec.metrics):
         if counts[metric.key] > 1 and metric.key in [earlier.key for earlier in spec.metrics[:index]]:
             yield Mistake(f"metrics.{index}", f"{metric.key!r} is there twice.")
+
+
+def _disagreements(spec: RunSpec) -> Iterator[Mistake]:
+    """Yield what parts say does not fit of them and others."""
+    for where, part in spec.every_part():
+        try:
+            for message in part.agrees(spec):
+                yield Mistake(where, message)
+        except SpecError as error:
+            yield Mistake(error.where or where, error.message)
+        except Exception as error:
+            blame(error, part, where)
+            raise

@@ -12,6 +12,7 @@ from ftrun.contracts.errors import Mistake, did_you_mean
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec import othernames
+from ftrun.spec.nested import part_class, role_at
 from ftrun.spec.runspec import SLOTS, RunSpec, Slot
 from ftrun.spec.trainspec import Phase, Train
 
@@ -64,6 +65,9 @@ def place_of(error: ErrorDetails, data: Any) -> tuple[str, ...]:
     return tuple(place)
 
 
+_NO_PART = ("union_tag_invalid", "union_tag_not_found", "model_type", "dict_type")
+
+
 def _message(
     error: ErrorDetails,
     place: tuple[str, ...],
@@ -73,17 +77,14 @@ def _message(
 ) -> str:
     slot = next((slot for slot in SLOTS if place and slot.key == place[0]), None)
     kind = error["type"]
-    if (
-        slot
-        and len(place) == slot.depth(data)
-        and kind in ("union_tag_invalid", "union_tag_not_found", "model_type", "dict_type")
-    ):
-        return _part_message(_at(data, place), slot, catalogue)
+    role = role_at(place, data, catalogue) if kind in _NO_PART else None
+    if role is not None:
+        return _part_message(_at(data, place), role, catalogue)
     if kind == "extra_forbidden":
         unknown = _unknown_key(place, _options(place, data, model, catalogue))
         return unknown + (_of_a_target_called_name(place, data, slot, catalogue) if slot else "")
     if kind == "missing":
-        return f"is required. {_installed(slot, catalogue)}" if slot and len(place) == 1 else "is required."
+        return f"is required. {_installed(slot.role, catalogue)}" if slot and len(place) == 1 else "is required."
     return _wrong_value(error)
 
 
@@ -98,8 +99,8 @@ def _of_a_target_called_name(place: tuple[str, ...], data: dict[str, Any], slot:
     return f" If 'name' and {place[-1]!r} are targets, write the first one's {slot.key} as an object: {first}, ...}}."
 
 
-def _part_message(value: Any, slot: Slot, catalogue: Catalogue) -> str:
-    role, listed = slot.role.role, _installed(slot, catalogue)
+def _part_message(value: Any, kind: type[Part], catalogue: Catalogue) -> str:
+    role, listed = kind.role, _installed(kind, catalogue)
     names = catalogue.parts(role)
     if not isinstance(value, dict):
         return f'must be a name or an object such as {{"name": ...}}, but it is {_shown(value)}. {listed}'
@@ -122,8 +123,8 @@ def _of_families(name: str, parts: Mapping[str, type[Part]]) -> str:
     return f" Did you mean {' or '.join(map(repr, members))}?" if members else ""
 
 
-def _installed(slot: Slot, catalogue: Catalogue) -> str:
-    role = slot.role.role
+def _installed(kind: type[Part], catalogue: Catalogue) -> str:
+    role = kind.role
     if names := catalogue.parts(role):
         return f"Installed: {', '.join(names)}."
     return f'No {role} is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
@@ -143,9 +144,9 @@ def _options(
         overrides: Any = model.model_fields["input"].annotation.__args__[0]  # type: ignore[union-attr]
         return "Options of input", list(overrides.model_fields)
     holder = _at(data, place[:-1])
-    slot = next((slot for slot in SLOTS if slot.key == place[0] and len(place) == 1 + slot.depth(data)), None)
-    if slot and isinstance(holder, dict) and holder.get("name") in catalogue.parts(slot.role.role):
-        return f"Options of {holder['name']}", list(catalogue.parts(slot.role.role)[holder["name"]].model_fields)
+    role = role_at(place[:-1], data, catalogue)
+    if role is not None and (part := part_class(holder, role, catalogue)) is not None:
+        return f"Options of {holder['name']}", list(part.model_fields)
     return "", []
 
 

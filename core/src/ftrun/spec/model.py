@@ -1,6 +1,6 @@
 """The run spec's model with what is installed put into it, and its JSON Schema."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from math import isfinite
 from typing import Annotated, Any, Union
 
@@ -10,9 +10,11 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from ftrun.contracts import specs
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.nested import SCHEMA_KEY, nested_roles
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
-from ftrun.spec.runspec import SLOTS, RunSpec, Slot
+from ftrun.spec.nested import expand_part, named_parts, part_class
+from ftrun.spec.runspec import SLOTS, RunSpec
 
 
 def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
@@ -29,22 +31,12 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
         elif slot.many:
             listed = [value] if isinstance(value, str | dict) else value
             if isinstance(listed, list):
-                expanded[slot.key] = [_expand_part(each, slot.role, catalogue) for each in listed]
+                expanded[slot.key] = [expand_part(each, slot.role, catalogue) for each in listed]
         elif isinstance(value, dict) and slot.maps(value):
-            expanded[slot.key] = {target: _expand_part(each, slot.role, catalogue) for target, each in value.items()}
+            expanded[slot.key] = {target: expand_part(each, slot.role, catalogue) for target, each in value.items()}
         else:
-            expanded[slot.key] = _expand_part(value, slot.role, catalogue)
+            expanded[slot.key] = expand_part(value, slot.role, catalogue)
     return expanded
-
-
-def _expand_part(value: Any, role: type[Part], catalogue: Catalogue) -> Any:
-    if not isinstance(value, str):
-        return value
-    name, _, rest = value.partition("/")
-    part = catalogue.parts(role.role).get(name)
-    if rest and part is not None and part.family:
-        return {"name": name, part.family: rest}
-    return {"name": value}
 
 
 def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[str] | None = None) -> type[RunSpec]:
@@ -54,12 +46,10 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
 
     Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
-    backbone = data.get("backbone")
-    name = backbone.get("name") if isinstance(backbone, dict) else None
-    part: Any = catalogue.parts("backbone").get(name) if isinstance(name, str) else None
+    part: Any = part_class(data.get("backbone"), specs.Backbone, catalogue)
     overrides = _overrides([part.input_type] if part else _input_types(catalogue)[:1])
     mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
-    names = {name for *_, name in named_parts(data)}
+    names = {name for *_, name in named_parts(data, catalogue)}
     model = _model(catalogue, overrides, mapped, keys, names, optional=_not_needed(data, catalogue))
     model.model_rebuild()
     return model
@@ -67,18 +57,8 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
 
 def _not_needed(data: dict[str, Any], catalogue: Catalogue) -> set[str]:
     """Return the keys that a spec would need, if it were not for its objective."""
-    objective = data.get("objective")
-    name = objective.get("name") if isinstance(objective, dict) else None
-    part: Any = catalogue.parts("objective").get(name) if isinstance(name, str) else None
+    part: Any = part_class(data.get("objective"), specs.Objective, catalogue)
     return {"loss"} if part is not None and not part.uses_losses else set()
-
-
-def named_parts(data: dict[str, Any]) -> Iterator[tuple[Slot, str, str]]:
-    """Yield slot, place and name of each part in expanded data."""
-    for slot in SLOTS:
-        for where, part in slot.places(data.get(slot.key)):
-            if isinstance(part, dict) and isinstance(part.get("name"), str):
-                yield slot, where, part["name"]
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -86,7 +66,14 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
 
     Raises whatever pydantic or a part does where the options of one of them cannot be checked.
     """
-    schema = _model(catalogue, _overrides(_input_types(catalogue)), None).model_json_schema(schema_generator=_Schema)
+    model = _model(catalogue, _overrides(_input_types(catalogue)), None)
+    nested = {role.role: role for part in _all_parts(catalogue) for role in nested_roles(part).values()}
+    inner: dict[str, Any] = {f"{SCHEMA_KEY}-{name}": (one_of(role, catalogue), ...) for name, role in nested.items()}
+    schema = create_model("RunSpec", __base__=model, **inner).model_json_schema(schema_generator=_Schema)
+    for key, name in zip(inner, nested, strict=True):
+        schema["required"].remove(key)
+        schema["$defs"][name] = schema["properties"].pop(key)
+    schema = _referring(schema, nested)
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
     if not all(part.uses_losses for part in catalogue.parts("objective").values()):  # type: ignore[attr-defined]
         optional.add("loss")
@@ -94,6 +81,22 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     schema["required"] = [key for key in schema["required"] if key not in optional]
     schema["title"] = "ftrun spec"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _all_parts(catalogue: Catalogue) -> list[type[Part]]:
+    return [part for slot in SLOTS for part in catalogue.parts(slot.role.role).values()]
+
+
+def _referring(schema: Any, roles: Collection[str]) -> Any:
+    """Return a JSON Schema in which options that are parts are what parts of their role are elsewhere."""
+    if isinstance(schema, list):
+        return [_referring(each, roles) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get(SCHEMA_KEY) in roles:
+        kept = {key: value for key, value in schema.items() if key not in (SCHEMA_KEY, "anyOf")}
+        return {**kept, "$ref": f"#/$defs/{schema[SCHEMA_KEY]}"}
+    return {key: _referring(value, roles) for key, value in schema.items()}
 
 
 def _input_types(catalogue: Catalogue) -> list[type[InputSpec]]:
@@ -197,7 +200,10 @@ class _ByTarget:
 
 def one_of(role: type[Part], catalogue: Catalogue, names: Collection[str] | None = None) -> Any:
     """Return the pydantic type of a part of one role, told apart by its name. names: as in `_model`"""
-    parts = {name: part for name, part in catalogue.parts(role.role).items() if names is None or name in names}
+    parts = catalogue.parts(role.role)
+    if names is not None:
+        named = {name: catalogue.part(role.role, name) for name in sorted(names)}
+        parts = {name: part for name, part in named.items() if part is not None}
     classes = tuple(dict.fromkeys(parts.values()))
     if not classes:
         return Annotated[Any, BeforeValidator(_nothing_installed), WithJsonSchema({"not": {}})]

@@ -10,6 +10,7 @@ from ftrun.contracts.errors import PluginError, SpecError, did_you_mean
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import option_message
+from ftrun.spec.nested import part_context
 from ftrun.spec.specfile import json_or_text, parse_set, set_value, validated
 
 
@@ -33,14 +34,14 @@ def named_part(
     PluginError where the plugin is broken or clashes.
     """
     catalogue.check_clash(role, name)
-    known = catalogue.parts(role)
-    if name not in known:
+    known, part = catalogue.parts(role), catalogue.part(role, name)
+    if part is None:
         near = did_you_mean(name, known)
         message = f"{option}: no {role} named {name!r}.{near} Installed: {', '.join(known) or 'none'}."
         message += _to_install(catalogue, name, brought_by or {})
         # As with the parts of a spec: a name that resembles an installed one is a slip of the pen.
         raise PluginError(message + catalogue.not_here) if catalogue.not_here and not near else SpecError(message)
-    return _with_options(known[name], name, assignments, example)
+    return _with_options(part, name, assignments, example, catalogue)
 
 
 def _to_install(catalogue: Catalogue, name: str, brought_by: Mapping[str, str]) -> str:
@@ -51,7 +52,7 @@ def _to_install(catalogue: Catalogue, name: str, brought_by: Mapping[str, str]) 
     return f" For {near[0]}: pip install {absent[near[0]]}" if near else ""
 
 
-def _with_options(part: type[Part], name: str, assignments: Sequence[str], example: str) -> Part:
+def _with_options(part: type[Part], name: str, assignments: Sequence[str], example: str, catalogue: Catalogue) -> Part:
     values: dict[str, Any] = {"name": name}
     raw: dict[tuple[str, ...], str] = {}
     for assignment in assignments:
@@ -59,7 +60,7 @@ def _with_options(part: type[Part], name: str, assignments: Sequence[str], examp
         set_value(values, path, json_or_text(text), where=assignment)
         raw[tuple(path)] = text
     try:
-        return validated(part, values, raw, lambda error: tuple(map(str, error["loc"])))
+        return validated(part, values, raw, lambda error: tuple(map(str, error["loc"])), part_context(catalogue))
     except ValidationError as error:
         raise _mistakes(error, name, part) from None
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ftrun.contracts import specs
+from ftrun.contracts.nested import parts_in
 from ftrun.contracts.specs import Part
 from ftrun.contracts.targets import Target
 from ftrun.spec.trainspec import _STRICT, Train
@@ -61,6 +62,11 @@ class RunSpec(BaseModel):
         for slot in SLOTS:
             # What is no part is nothing at all, or was left as it is, see `run_spec_model`.
             yield from (each for each in slot.places(getattr(self, slot.key)) if isinstance(each[1], Part))
+
+    def every_part(self) -> "Iterator[tuple[str, Part]]":
+        """Yield the same, and the parts that are options of others: `optimizer.of`."""
+        for where, part in self.parts():
+            yield from parts_in(part, where)
 
     @property
     def input_overrides(self) -> dict[str, Any]:

@@ -180,7 +180,11 @@ def set_value(data: Any, path: Sequence[str], value: Any, *, where: str) -> None
 
 
 def validated(
-    model: type[T], data: dict[str, Any], raw: Mapping[tuple[str, ...], str], place: Callable[[Any], tuple[str, ...]]
+    model: type[T],
+    data: dict[str, Any],
+    raw: Mapping[tuple[str, ...], str],
+    place: Callable[[Any], tuple[str, ...]],
+    context: Mapping[str, Any] | None = None,
 ) -> T:
     """Return `data` as a model, in strict JSON mode: "2" is no number, and lists are tuples.
 
@@ -188,11 +192,12 @@ def validated(
 
     raw: the text of each value that `--set` has put into the data, by its path, as `parse_set` gives them
     place: the path in the data of one of pydantic's errors
+    context: pydantic's own
 
     Raises ValidationError.
     """
     try:
-        return model.model_validate_json(json.dumps(data))
+        return model.model_validate_json(json.dumps(data), context=context)
     except ValidationError as error:
         wrong = {place(each): each["type"] for each in error.errors()}
         again = False
@@ -204,7 +209,7 @@ def validated(
                 again = _removed(data, path) or again
         if not again:
             raise
-    return model.model_validate_json(json.dumps(data))
+    return model.model_validate_json(json.dumps(data), context=context)
 
 
 def _removed(data: Any, path: Sequence[str]) -> bool:

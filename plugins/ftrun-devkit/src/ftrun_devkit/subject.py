@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values, VectorTarget
-from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_names
+from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_context, part_names
 from ftrun_devkit.examples import example_splits, examples_plugin, input_of
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
@@ -105,7 +105,12 @@ class Subject:
 
     def make(self, place: Path, **changes: Any) -> Any:
         """The part, checked as a spec checks it."""
-        return self.part.model_validate_json(json.dumps({**self.in_spec(place), **changes}))
+        return self.part.model_validate_json(json.dumps({**self.in_spec(place), **changes}), context=self.context)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """Pydantic's context, in which options that are parts are made."""
+        return part_context(self.catalogue)
 
     # What the roles' parts are built on
 

@@ -90,7 +90,7 @@ def options_round_trip(subject: Subject, place: Path) -> None:
     part = subject.make(place)
     text = json.dumps(part.model_dump(mode="json"))
     try:
-        again = subject.part.model_validate_json(text)
+        again = subject.part.model_validate_json(text, context=subject.context)
     except ValidationError as error:
         fail(f"what it writes, {text}, is not what it reads: {error.errors()[0]['msg']}.", "Use types that JSON has.")
     expect(
