@@ -125,11 +125,11 @@ class Catalogue:
     def check_clash(self, role: str, name: str) -> None:
         """Raise PluginError where two plugins offer this part."""
         if (role, name) in self.clashes:
-            message, plugins = clash(role, name, self.clashes[role, name]), self.clashes[role, name]
-            ways = " or ".join(
-                f'"{way}"' for each in plugins if (way := f"{each.distribution}{MARK}{name}") in self.parts(role)
-            )
-            raise PluginError(f"{message} To keep both, say which one is meant: {ways}." if ways else message)
+            plugins = self.clashes[role, name]
+            wholes = [f"{each.distribution}{MARK}{name}" for each in plugins]
+            ways = " or ".join(f'"{whole}"' for whole in wholes if whole in self._parts.get(role, ()))
+            remedy = f" To keep both, say which one is meant: {ways}." if ways else ""
+            raise PluginError(clash(role, name, plugins) + remedy)
 
     def checked(self) -> "Catalogue":
         """Return the catalogue in which a plugin is broken, too, where options of a part of it cannot be checked."""
