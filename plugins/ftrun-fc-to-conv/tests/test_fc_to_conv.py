@@ -496,11 +496,11 @@ class TestRefuses:
     def test_a_net_that_is_refused_is_left_as_it_was(self) -> None:
         net = toy(layer=nn.GroupNorm(2, 6)).train()
         net.model.layer.eval()
-        names = dict(net.weights.named_modules())
+        names = dict(net.model.named_modules())
         with pytest.raises(ftrun.SpecError):
             FC_TO_CONV.build(net)
-        assert dict(net.named_modules()) == names
-        assert [name for name, module in names.items() if not module.training] == ["model.layer"]
+        assert dict(net.model.named_modules()) == names
+        assert [name for name, module in names.items() if not module.training] == ["layer"]
 
 
 class TestHeadsThatTakeAMap:
