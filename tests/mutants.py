@@ -315,6 +315,12 @@ class _OtherForward(_Net):
         return {name: 2 * output for name, output in super().forward(x).items()}
 
 
+class _OtherPyramid(_Net):
+    def pyramid(self, x: Any) -> Any:
+        features = self.features(x)
+        return features, features * 2
+
+
 class _LooksAround(_Net):
     def features(self, x: Any) -> Any:
         features = super().features(x)
@@ -389,6 +395,7 @@ class _OneSize(_Net):
 
 
 net_mutant("composes", _OtherForward)
+net_mutant("levels-end-in-features", _OtherPyramid)
 net_mutant("num-features-true", num_features=7)
 net_mutant("stages-cover", stages={"stem": ["features.0"]})
 net_mutant("samples-apart", _LooksAround)
@@ -508,6 +515,7 @@ class _Stop(nn.Module):
 
 
 modifier_mutant("composes", _as(_OtherForward))
+modifier_mutant("levels-end-in-features", _as(_OtherPyramid))
 modifier_mutant("num-features-true", lambda net: setattr(net, "num_features", 7))
 modifier_mutant("stages-cover", lambda net: net.model.add_module("extra", nn.Linear(2, 2)))
 modifier_mutant("samples-apart", _as(_LooksAround))

@@ -1,6 +1,7 @@
 """What holds for nets, whether a backbone made them, a modifier changed them, or a head is theirs."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,22 @@ def num_features_true(subject: Subject, place: Path) -> None:
         f"pool gives {list(embedding.shape)}, but num_features is {net.num_features}"
         f"{'' if net.embeds else ' and embeds is False, which is for maps [B, D, H, W]'}.",
         "Set num_features to what pool really gives, [B, num_features].",
+    )
+
+
+@holds_for("backbone", "modifier")
+@torch.no_grad()
+def levels_end_in_features(subject: Subject, place: Path) -> None:
+    """`pyramid` gives maps from high resolution to low, the last of which is what `features` gives."""
+    net = subject.seen(place)
+    x = ready_inputs(net)
+    *maps, last = net.pyramid(x)
+    sizes = [list(each.shape[2:]) for each in (*maps, last)]
+    falling = all(one >= other for before, after in pairwise(sizes) for one, other in zip(before, after, strict=True))
+    expect(
+        close(last, net.features(x)) and (not maps or falling),
+        f"the maps of its pyramid are {sizes}, or the last one is not what features gives.",
+        "Give a tuple of maps [B, C, H, W] that ends with features(x), or leave pyramid to ftrun.Net.",
     )
 
 
