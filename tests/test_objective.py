@@ -211,3 +211,11 @@ def test_the_schema_takes_a_spec_without_loss_where_there_is_an_objective(object
     del spec["objective"]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(spec, schema)
+
+
+def test_parts_are_in_the_report(objectives, ftrun):
+    folder = start(spec_with("stateful-objective"), Path("run"), objectives)
+    assert ftrun("report", folder).exit_code == 0
+    page = (folder / "report.html").read_text()
+    assert "train/apart" in page
+    assert "val/apart" in page

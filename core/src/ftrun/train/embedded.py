@@ -5,8 +5,7 @@ precision, and for what is read in order, in the same batches: figures do not ch
 in it, a run has its embeddings in memory, and so the same figures.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,16 +14,16 @@ import torch
 from torch import Tensor
 
 from ftrun.contracts.data import Batch, Split, get_items, reads_values
-from ftrun.contracts.errors import DataError, SpecError
+from ftrun.contracts.errors import DataError
 from ftrun.contracts.net import Net
 from ftrun.data import cachefolder, fingerprint
 from ftrun.data.code import code_of
 from ftrun.data.loader import Loader
 from ftrun.data.mapped import Content, Done, Entry, MappedSplit, key_of, options_of, same_bits
 from ftrun.data.reader import identity
-from ftrun.plugins.building import blame_all
 from ftrun.runs import environment
 from ftrun.train import memory
+from ftrun.train.forward import blaming
 from ftrun.train.memory import Portions
 from ftrun.train.netdigest import NetDigest
 from ftrun.train.signals import Signals
@@ -245,12 +244,8 @@ class _Embedding:
         return embeddings
 
     def _forward(self, batch: Batch) -> Tensor:
-        with self.job.engine.autocast(), _blaming(self.net):
+        with self.job.engine.autocast(), blaming(self.net):
             return self.net.embed(batch.inputs)
-
-
-_NO_KERNEL = "could not create a primitive descriptor"
-"""So oneDNN says that it cannot compute a layer at all, such as an LSTM in bf16 without AVX-512."""
 
 
 class _Smaller(Exception):
@@ -266,35 +261,3 @@ def _unreadable(split: Split, indices: Collection[int]) -> dict[int, DataError]:
         except DataError as error:
             found[index] = error
     return found
-
-
-def outputs(net: Net, batch: Batch) -> dict[str, Tensor]:
-    """Return {target: output} of a batch that is ready; of embeddings, what the head makes of them."""
-    with _blaming(net):
-        made: dict[str, Tensor] = net.outputs(batch.inputs) if batch.embedded else net(batch.inputs)
-        return made
-
-
-def outputs_and_embedding(net: Net, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the same, and the embeddings that the head has made them of."""
-    with _blaming(net):
-        embedding = batch.inputs if batch.embedded else net.embed(batch.inputs)
-        return net.outputs(embedding), embedding
-
-
-@contextmanager
-def _blaming(net: Net) -> Iterator[None]:
-    """Have an exception inside carry the names of the parts that made the net.
-
-    Raises SpecError where it is that this processor has no kernel in the precision that the spec asks for.
-    """
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, RuntimeError) and _NO_KERNEL in str(error) and torch.is_autocast_enabled("cpu"):
-            raise SpecError(
-                "bf16: this processor has no kernel for a layer of the net in it. Take fp32, or auto, which finds out.",
-                where="train.precision",
-            ) from error
-        blame_all(error, net.parts)
-        raise

@@ -16,7 +16,7 @@ from ftrun.contracts.targets import Target
 from ftrun.contracts.trees import Tree, in_float32, leaves, moved, tree_index
 from ftrun.plugins.building import blame, misbuilt
 from ftrun.train.checks import fault_of_loss
-from ftrun.train.embedded import outputs, outputs_and_embedding
+from ftrun.train.forward import outputs, outputs_and_embedding
 
 
 class Supervised(ObjectiveModule):

@@ -47,13 +47,21 @@ class PhaseRow:
 
 
 def charts(history: Sequence[Mapping[str, Any]], targets: Mapping[str, Target]) -> list[Chart]:
-    """Return charts of losses, of metrics that are fractions (one for each target), and of each other metric."""
+    """Return charts of losses, of metrics that are fractions (one for each target), and of each other metric.
+
+    Parts of an objective, which are in train and val, have a chart each.
+    """
     errors = {name if len(targets) > 1 else "" for name, target in targets.items() if kind_of(target).errors}
-    names = [name for name in dict.fromkeys(key for line in history for key in line) if name.startswith("val/")]
+    keys = dict.fromkeys(key for line in history for key in line)
+    parts = [key.removeprefix("train/") for key in keys if key.startswith("train/") and not key.endswith("/loss")]
+    names = [name for name in keys if name.startswith("val/") and name.removeprefix("val/") not in parts]
     loss = [name for name in ("train/loss", "val/loss") if any(name in line for line in history)]
     found = [Chart("Loss", [_curve(history, name) for name in loss])] if loss else []
     of_targets = [name for name in names if name.endswith("/loss") and name != "val/loss"]
     found += [Chart("Loss of each target on val", [_curve(history, name) for name in of_targets])] if of_targets else []
+    for part in parts:
+        both = [f"{split}/{part}" for split in ("train", "val") if f"{split}/{part}" in keys]
+        found.append(Chart(part, [_curve(history, name) for name in both]))
     together: dict[str, list[Curve]] = {}
     for name in names:
         if name == "val/loss" or name in of_targets:
