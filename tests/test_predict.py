@@ -71,9 +71,8 @@ def judged_outputs(run: Path) -> torch.Tensor:
     """Softmax of the net's output on the test split, in the batches that the run judges in: [N, classes]."""
     opened = open_run(RunFolder.existing(run), keys=(*EVALUATING, "dataset"))
     splits = opened.spec.dataset.build()
-    reading = loader(
-        opened.spec, "test", splits.test, opened.net.input, corrupt_samples(opened.spec, print), opened.device
-    )
+    corrupt = corrupt_samples(opened.spec, print)
+    reading = loader(opened.spec, "test", splits.test, opened.net.input, corrupt, opened.device, opened.net.targets)
     found = []
     with torch.no_grad():
         for batch in reading.in_order():

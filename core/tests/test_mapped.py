@@ -22,8 +22,8 @@ def entry() -> Entry:
 
 
 def filled(value: float, unread: tuple[int, ...] = (), during=lambda: None):
-    def fill(inputs, done):
-        inputs[done.samples :] = value
+    def fill(content, done):
+        content.inputs[done.samples :] = value
         done.samples, done.unread = 6, [*done.unread, *unread]
         during()
 
@@ -105,8 +105,8 @@ def test_an_error_while_it_is_filled_leaves_nothing(folder):
 
 
 def interrupted(samples, unread=()):
-    def fill(inputs, done):
-        inputs[:samples] = 7
+    def fill(content, done):
+        content.inputs[:samples] = 7
         done.samples, done.unread = samples, list(unread)
         raise Interrupted(2)
 

@@ -216,6 +216,7 @@ class Subset:
         self.indices = indices
         self.in_memory = getattr(split, "in_memory", False)
         self.collated = getattr(split, "collated", False)
+        self.has_warps = getattr(split, "has_warps", False)
         lengths, digests = getattr(split, "lengths", None), getattr(split, "digests", None)
         self.lengths = None if lengths is None else lengths[indices]
         self.digests = None if digests is None else digests[indices]
@@ -242,6 +243,11 @@ class Subset:
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         return get_items(self.split, self.indices[index_tensor(indices)].tolist())
+
+    def warps(self, indices: Sequence[int]) -> "Tensor":
+        """Return where raw pixels of samples went that are collated already, float64 [B, 2, 3]."""
+        warps: Tensor = self.split.warps(self.indices[index_tensor(indices)].tolist())  # type: ignore[attr-defined]
+        return warps
 
 
 class _Chosen(Mapping[str, "Tensor"]):

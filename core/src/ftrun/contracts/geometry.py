@@ -6,6 +6,7 @@ to (j + 1, i + 1), its centre (j + 0.5, i + 0.5). So the corners of a picture of
 (0, 0) and (640, 480) to (0, 0) and (320, 240), and a box around the whole of it is (0, 0, 640, 480).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
@@ -40,12 +41,12 @@ class Warp:
 
     matrix: [2, 3], or [B, 2, 3] with a map for each sample: (x, y, 1) -> (x, y), invertible. float64, in which an image
         of 100,000 pixels a side comes back to a millionth of a pixel; float32 on a device without it
-    size: height and width of the result in pixels
+    size: height and width of the result in pixels; None where results are of several sizes: they cannot be resampled
     form: what `matrix` may do at most; a smaller form is resampled more quickly
     """
 
     matrix: "Tensor"
-    size: Size
+    size: Size | None
     form: WarpForm = WarpForm.AFFINE
 
     @classmethod
@@ -108,8 +109,8 @@ class Warp:
         moved[..., 2] += other.matrix[..., 2]
         return Warp(moved, other.size, max(self.form, other.form))
 
-    def inverse(self, size: Size) -> "Warp":
-        """Return the map back; `size` is that of the image that this one is from."""
+    def inverse(self, size: Size | None = None) -> "Warp":
+        """Return the map back; `size` is that of the image that this one is from, if it is known."""
         import torch
 
         a, b, _, c, d, _ = self.matrix.flatten(-2).unbind(-1)
@@ -155,6 +156,14 @@ class Warp:
     def __getitem__(self, index: "int | slice | Tensor") -> "Warp":
         """Return the map of one sample of a batch, or those of some."""
         return replace(self, matrix=self.matrix[index])
+
+
+def stacked(warps: "Sequence[Warp]") -> Warp:
+    """Return the maps of single images, to images of one size, as those of a batch."""
+    import torch
+
+    form = max(warp.form for warp in warps)
+    return Warp(torch.stack([warp.matrix for warp in warps]), warps[0].size, form)
 
 
 def _real(values: "Tensor", device: "torch.device | None" = None) -> "Tensor":

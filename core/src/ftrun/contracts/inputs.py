@@ -172,6 +172,11 @@ class InputSpec(BaseModel):
         """
         return None
 
+    @classmethod
+    def has_pixels(cls) -> bool:
+        """Return whether such inputs have pixels: whether there is a `warp` of its own."""
+        return cls.warp is not InputSpec.warp
+
     def fit(self, raw: Any) -> tuple[Any, Warp | None]:
         """Return what `collate` makes of one raw input, without the batch's dimension, and its `warp`."""
         collated: Any = self.collate([raw])

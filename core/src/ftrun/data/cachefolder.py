@@ -23,7 +23,8 @@ from ftrun.contracts.paths import expand_path, home
 MARKER = "ftrun-cache.json"
 """In each folder of ours: that it is, and what it holds."""
 DATA = "data"
-_OURS = re.compile(rf"{DATA}|[0-9a-f]{{32}}(\.json)?|.*\.new")  # names of what is in our folders, the marker aside
+WARPS = "warps"
+_OURS = re.compile(rf"{DATA}|{WARPS}|[0-9a-f]{{32}}(\.json)?|.*\.new")  # names of what is in our folders, beside it
 _LEFTOVER = 24 * 60 * 60  # seconds; what is younger may still be written
 
 

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ftrun.contracts.data import Batch, Split, Splits, Subset, reads_values
 from ftrun.contracts.errors import DataError
@@ -92,7 +91,9 @@ class Decoder:
         shape, source = self._shape, self._source(split)
         if shape is None or not cachefolder.limit() or source is None:
             return None
-        return Entry(self._depends(split, source), name, (len(split), *shape), torch.uint8)
+        return Entry(
+            self._depends(split, source), name, (len(split), *shape), torch.uint8, warped=self._prepare.has_pixels()
+        )
 
     def _source(self, split: Split) -> str | None:
         """Return the fingerprint of what is to be decoded; None of what lies in memory, or is of an unknown state."""
@@ -158,13 +159,13 @@ class Decoder:
             code_of([type(self._dataset), type(whole), type(self._prepare)]),
         ]
 
-    def _fill(self, split: Split, source: str, key: str, name: str, inputs: Tensor, done: Done) -> None:
-        """Decode what is not done yet of a split into `inputs`.
+    def _fill(self, split: Split, source: str, key: str, name: str, content: Content, done: Done) -> None:
+        """Decode what is not done yet of a split into `content`.
 
         source: its fingerprint, as the entry's key has it
         """
         started = perf_counter()
-        if done.samples and not self._still_so(split, Content(inputs[: done.samples], done.unread), key):
+        if done.samples and not self._still_so(split, Content(content.inputs[: done.samples], done.unread), key):
             done.samples, done.unread = 0, []
         begun = f", the last {len(split) - done.samples:,} of them now" if done.samples else ""
         self._say(f"{name}: decoding {len(split):,} samples, once, into {cachefolder.folder()}{begun}")
@@ -178,12 +179,15 @@ class Decoder:
             batch_size=_PORTION,
             workers=self._workers,
             device=torch.device("cpu"),
+            warped=self._prepare.has_pixels(),
         )
         kept = list(done.unread)
         try:
             with self._progress("decoding", loader.samples) as bar:
                 for batch in loader.in_order():
-                    inputs[batch.ids + first] = batch.inputs
+                    content.inputs[batch.ids + first] = batch.inputs
+                    if content.warps is not None:
+                        content.warps[batch.ids + first] = batch.extra["warp"]
                     done.samples = first + int(batch.ids[-1]) + 1
                     if bar:
                         bar.advance(len(batch))
@@ -217,15 +221,15 @@ class Decoder:
         kept = rows.batch(content.inputs[indices])
         return isinstance(batch, Batch) and all(map(same_bits, leaves(batch.inputs), leaves(kept)))
 
-    def _read(self, split: Split, index: int) -> Tensor:
+    def _read(self, split: Split, index: int) -> Batch:
         batch, _ = self._batch(split, [index])
         if not isinstance(batch, Batch):
             raise batch or DataError(f"sample {index} cannot be read.")
-        inputs: Tensor = batch.inputs[0]
-        return inputs
+        return batch
 
     def _batch(self, split: Split, indices: list[int]) -> Read:
-        return BatchReader(split, self._collate, skip_corrupt=False).__getitems__(indices)
+        reader = BatchReader(split, self._collate, skip_corrupt=False, warped=self._prepare.has_pixels())
+        return reader.__getitems__(indices)
 
 
 def _rows_of(layout: Layout | None) -> Rows | None:

@@ -41,7 +41,8 @@ class Loader:
         at once, and on a GPU the split stays in its memory where there is room
     dataset: the part that the split is from: for messages
     order: which samples an epoch takes, of (seed, epoch): int64 [M]; all of them in a random order if not given
-    targets: those whose values batches have
+    targets: those whose values batches have; what lies in inputs follows them
+    warped: whether batches have where raw pixels went, as `extra["warp"]`, also where no target needs it
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Loader:
         dataset: Part | None = None,
         order: Order | None = None,
         targets: Mapping[str, Target] | None = None,
+        warped: bool = False,
     ) -> None:
         self.name = name
         self.samples = len(split)
@@ -77,7 +79,7 @@ class Loader:
         self._pin = device.type == "cuda"
         if getattr(split, "collated", False):
             collate = identity
-        reading: dict[str, Any] = {"targets": targets, "name": name, "repeats": order is not None}
+        reading: dict[str, Any] = {"targets": targets, "name": name, "repeats": order is not None, "warped": warped}
         self._reader = BatchReader(split, collate, corrupt.limit > 0, dataset, **reading)
         self._workers = Workers(self._reader, workers, pin=self._pin) if workers else None
 
@@ -242,10 +244,10 @@ class _Resident(TensorSplit):
 def _resident(reader: BatchReader, device: torch.device) -> BatchReader | None:
     """Return what gives the samples of `reader`, all of one size, from the memory of `device`, so that no step waits.
 
-    None where there is no room for them, one of them cannot be read, or a target is no column.
+    None where there is no room for them, one of them cannot be read, or a target is no column, or follows them.
     """
     columns = columns_of(reader.split)
-    if any(name not in columns for name in reader.targets):
+    if reader.warped or any(name not in columns for name in reader.targets):
         return None
     inputs: Tensor | None = None
     for start in range(0, len(reader), _COPIED):

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, columns_of, index_tensor
+from ftrun.contracts.data import Batch, Split, columns_of, index_tensor
 from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
 from ftrun.contracts.trees import tree_map
@@ -27,19 +27,21 @@ from ftrun.data import cachefolder
 from ftrun.data.files import sync
 from ftrun.data.rows import Rows
 
-_FORMAT = 3  # of an entry
+_FORMAT = 4  # of an entry
 _PART = ".part"  # of an entry, whose making was interrupted
 
-ReadAnew = Callable[[int], Tensor]
+ReadAnew = Callable[[int], Batch]
 """Reads a sample, by its index, as it would be without a cache. Raises DataError where it cannot be read."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an entry holds: `inputs` [N, ...], and the indices of the samples in it that could not be read."""
+    """What an entry holds: `inputs` [N, ...], the indices of the samples in it that could not be read, and `warps`."""
 
     inputs: Tensor
     unread: Collection[int]
+    warps: Tensor | None = None
+    """Where raw pixels went, float64 [N, 2, 3], if they have places."""
 
 
 @dataclass
@@ -88,6 +90,7 @@ class MappedSplit:
         self.embedded = embedded
         self._unread = frozenset(content.unread)
         self._reads_values = any(name not in self.columns for name in targets)
+        self._warps = content.warps
         self._anew = anew
         self._rows = rows
 
@@ -110,30 +113,50 @@ class MappedSplit:
         if self._unread:
             for position, index in enumerate(indices):
                 if index in self._unread:
-                    inputs[position] = self._anew(index)
+                    inputs[position] = self._anew(index).inputs[0]
         whole = self._rows.batch(inputs) if self._rows else inputs
         if self._reads_values:
             return whole, [self.values(index) for index in indices]
         return whole, {name: values.index_select(0, chosen) for name, values in self.columns.items()}
+
+    @property
+    def has_warps(self) -> bool:
+        """Whether it has where raw pixels went."""
+        return self._warps is not None
+
+    def warps(self, indices: Sequence[int]) -> Tensor:
+        """Return where raw pixels of some samples went, float64 [B, 2, 3]."""
+        assert self._warps is not None
+        warps = self._warps.index_select(0, index_tensor(indices))
+        for position, index in enumerate(indices):
+            if index in self._unread:
+                warps[position] = self._anew(index).extra["warp"][0]
+        return warps
 
 
 class Entry:
     """A place in the cache for one tensor.
 
     depends: JSON values; all that its content depends on
+    warped: whether it also has where raw pixels went
     """
 
-    def __init__(self, depends: Sequence[Any], name: str, shape: Sequence[int], dtype: torch.dtype) -> None:
+    def __init__(
+        self, depends: Sequence[Any], name: str, shape: Sequence[int], dtype: torch.dtype, *, warped: bool = False
+    ) -> None:
         self.key = key_of(depends)
         self.path = cachefolder.folder() / self.key
         self.shape = torch.Size(shape)
         self.dtype = dtype
+        self._files = {cachefolder.DATA: (self.shape, dtype)}
+        if warped:
+            self._files[cachefolder.WARPS] = (torch.Size((self.shape[0], 2, 3)), torch.float64)
         self._about = {"name": name, "samples": shape[0], "shape": list(shape[1:]), "dtype": str(dtype)}
 
     @property
     def bytes(self) -> int:
-        """Size of the tensor."""
-        return self.shape.numel() * self.dtype.itemsize
+        """Size of its tensors."""
+        return sum(shape.numel() * dtype.itemsize for shape, dtype in self._files.values())
 
     def read(self) -> Content | None:
         """What it holds, if it is there and whole."""
@@ -142,15 +165,15 @@ class Entry:
             if any(about[name] != value for name, value in self._about.items() if name != "name"):
                 return None
             unread = [int(index) for index in about["unread"]]
-            inputs = self._map(self.path / cachefolder.DATA, write=False)
+            content = self._content(self.path, unread, write=False)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         with suppress(OSError):
             os.utime(self.path / cachefolder.MARKER)  # what is used is not removed first
-        return Content(inputs, unread)
+        return content
 
-    def write(self, fill: Callable[[Tensor, Done], None], *, replace: bool = False) -> Content | None:
-        """Have `fill` put the content into the tensor, and keep it; None where there is no room for it.
+    def write(self, fill: Callable[[Content, Done], None], *, replace: bool = False) -> Content | None:
+        """Have `fill` put the content into its tensors, and keep it; None where there is no room for it.
 
         What is returned is what was written, whatever another process does to the entry meanwhile. Where `fill` is
         interrupted, what it says is done is kept, and is where the next one begins.
@@ -167,12 +190,12 @@ class Entry:
             new = cachefolder.new_folder(self.key, self._about)
         try:
             if not done.samples:
-                self._allocate(new / cachefolder.DATA)
-            fill(self._map(new / cachefolder.DATA, write=True), done)
+                self._allocate(new)
+            fill(self._content(new, (), write=True), done)
             unread = sorted(done.unread)
             (new / cachefolder.MARKER).write_text(json.dumps({**self._about, "unread": unread}), encoding="utf-8")
-            sync(new / cachefolder.DATA)
-            content = Content(self._map(new / cachefolder.DATA, write=False), unread)
+            self._sync(new)
+            content = self._content(new, unread, write=False)
             self._put_in_place(new, replace=replace)
         except Interrupted:
             if done.samples:
@@ -188,7 +211,7 @@ class Entry:
         name = f"{self._about['name']}, the first {done.samples:,}"
         about = {**self._about, "name": name, "done": done.samples, "unread": done.unread}
         with suppress(OSError):
-            sync(new / cachefolder.DATA)
+            self._sync(new)
             (new / cachefolder.MARKER).write_text(json.dumps(about), encoding="utf-8")
             cachefolder.remove(part)
             new.rename(part)
@@ -201,7 +224,7 @@ class Entry:
             os.utime(new / cachefolder.MARKER)  # it is being written to
             about = json.loads((new / cachefolder.MARKER).read_text(encoding="utf-8"))
             done = Done(int(about["done"]), [int(index) for index in about["unread"]])
-            self._map(new / cachefolder.DATA, write=True)
+            self._content(new, (), write=True)
         except (OSError, ValueError, KeyError, TypeError):
             cachefolder.remove(new)
             return None
@@ -228,23 +251,33 @@ class Entry:
                 self.path.rename(aside)
             cachefolder.remove(aside)
 
-    def _allocate(self, path: Path) -> None:
-        with path.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):  # a mapped file that finds no space when it is written kills the process
-                os.posix_fallocate(file.fileno(), 0, self.bytes)
-            file.truncate(self.bytes)
+    def _allocate(self, folder: Path) -> None:
+        for name, (shape, dtype) in self._files.items():
+            size = shape.numel() * dtype.itemsize
+            with (folder / name).open("wb") as file:
+                if hasattr(os, "posix_fallocate"):  # a mapped file that finds no space when it is written kills us
+                    os.posix_fallocate(file.fileno(), 0, size)
+                file.truncate(size)
 
-    def _map(self, path: Path, *, write: bool) -> Tensor:
-        """The file as a tensor; what is written to one that is not to be written to stays in this process.
+    def _sync(self, folder: Path) -> None:
+        for name in self._files:
+            sync(folder / name)
 
-        Raises ValueError where the file is of another size, OSError where it cannot be opened or mapped.
+    def _content(self, folder: Path, unread: Collection[int], *, write: bool) -> Content:
+        """The files as tensors; what is written to ones that are not to be written to stays in this process.
+
+        Raises ValueError where a file is of another size, OSError where it cannot be opened or mapped.
         """
-        with path.open("r+b" if write else "rb") as file:
-            if os.fstat(file.fileno()).st_size != self.bytes:
-                raise ValueError(f"{path} is not of {self.bytes} bytes")
-            access = mmap.ACCESS_WRITE if write else mmap.ACCESS_COPY
-            mapped = mmap.mmap(file.fileno(), self.bytes, access=access)
-        return torch.frombuffer(mapped, dtype=self.dtype).view(self.shape)
+        access = mmap.ACCESS_WRITE if write else mmap.ACCESS_COPY
+        tensors = {}
+        for name, (shape, dtype) in self._files.items():
+            size = shape.numel() * dtype.itemsize
+            with (folder / name).open("r+b" if write else "rb") as file:
+                if os.fstat(file.fileno()).st_size != size:
+                    raise ValueError(f"{folder / name} is not of {size} bytes")
+                mapped = mmap.mmap(file.fileno(), size, access=access)
+            tensors[name] = torch.frombuffer(mapped, dtype=dtype).view(shape)
+        return Content(tensors[cachefolder.DATA], unread, tensors.get(cachefolder.WARPS))
 
 
 def key_of(depends: Sequence[Any]) -> str:

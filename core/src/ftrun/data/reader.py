@@ -10,11 +10,14 @@ from functools import partial
 from threading import Thread
 from typing import Any, TypeAlias
 
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ftrun.contracts.data import Batch, Split, columns_of, get_items, index_tensor, sample_name
 from ftrun.contracts.errors import DataError, FtrunError, WorkerLost
 from ftrun.contracts.failures import shortage
+from ftrun.contracts.geometry import Size, Warp, stacked
+from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.specs import Part
 from ftrun.contracts.targets import Target
 from ftrun.contracts.trees import Tree
@@ -39,6 +42,7 @@ class BatchReader:
 
     targets: those whose values are wanted; what of them is no column is checked here, as it is read
     name: of the split: for messages
+    warped: whether batches have where raw pixels went, as `extra["warp"]`; so they have where a target follows
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class BatchReader:
         name: str = "",
         *,
         repeats: bool = False,
+        warped: bool = False,
     ) -> None:
         self.local_parts = Carried()  # the first to be unpickled: the split may be of them
         self.split = split
@@ -63,6 +68,10 @@ class BatchReader:
         self.name = name
         columns = columns_of(split)
         self._dtypes = {each: columns[each].dtype for each in self.targets if each in columns}
+        self._prepare: InputSpec | None = getattr(collate, "input", None)  # None where they are collated already
+        pixels = self._prepare.has_pixels() if self._prepare else getattr(split, "has_warps", False)
+        self._following = {name: target for name, target in self.targets.items() if pixels and target.follows()}
+        self.warped = warped or bool(self._following)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -99,16 +108,26 @@ class BatchReader:
             indices = ids.tolist()
         items = get_items(self.split, indices)
         raw, values = items if isinstance(items, tuple) else ([raw for raw, _ in items], [each for _, each in items])
-        targets = {name: self._collated(name, target, values) for name, target in self.targets.items()}
-        for name, each in targets.items():
-            if name not in self._dtypes:
-                self.targets[name].check(each, f"{self.name}, target {name!r}", indices)
         try:
             inputs = self.collate(raw)
         except NotAccepted as error:
             index = indices[error.position]
             raise error.of(sample_name(self.split, index) or f"sample {index}") from None
+        if self.warped:
+            extra["warp"] = self._warps(raw, indices)
+            values = followed(values, self._following, extra["warp"], (inputs.shape[-2], inputs.shape[-1]))
+        targets = {name: self._collated(name, target, values) for name, target in self.targets.items()}
+        for name, each in targets.items():
+            if name not in self._dtypes:
+                self.targets[name].check(each, f"{self.name}, target {name!r}", indices)
         return Batch(inputs, targets, ids, self.embedded, extra)
+
+    def _warps(self, raw: Any, indices: Sequence[int]) -> Tensor:
+        """Return where raw pixels went, float64 [B, 2, 3]."""
+        if self._prepare is None:
+            warps: Tensor = self.split.warps(indices)  # type: ignore[attr-defined]
+            return warps
+        return stacked([warp for each in raw if (warp := self._prepare.warp(each))]).matrix
 
     def _collated(self, name: str, target: Target, values: Any) -> Tree:
         """Return a target's values of a batch, from those of all targets, of the whole batch or of each sample.
@@ -118,7 +137,20 @@ class BatchReader:
         if isinstance(values, Mapping):
             return values[name]
         collated = target.collate([each[name] for each in values])
-        return collated.to(self._dtypes[name]) if name in self._dtypes else collated
+        keeps = name in self._dtypes and name not in self._following
+        return collated.to(self._dtypes[name]) if keeps else collated
+
+
+def followed(values: Any, targets: Mapping[str, Target], warps: Tensor, size: Size) -> Any:
+    """Return values, a batch's or each sample's, of which those that lie in the inputs have followed them."""
+    if not targets:
+        return values
+    if isinstance(values, Mapping):
+        return {**values, **{name: each.follow(values[name], Warp(warps, size)) for name, each in targets.items()}}
+    return [
+        {**sample, **{name: each.follow(sample[name], Warp(warp, size)) for name, each in targets.items()}}
+        for sample, warp in zip(values, warps, strict=True)
+    ]
 
 
 class Workers:

@@ -107,6 +107,11 @@ class Apart:
     collate: Callable[[Any], Any]
     rows: Rows
 
+    @property
+    def input(self) -> Any:
+        """What collates."""
+        return getattr(self.collate, "input", None)
+
     def __call__(self, raw: Any) -> Tensor:
         """Return uint8 [B, width]."""
         return torch.stack([self.rows.packed(self.collate([each])) for each in raw])

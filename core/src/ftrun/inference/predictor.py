@@ -11,6 +11,7 @@ import torch
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
+from ftrun.contracts.geometry import Warp, stacked
 from ftrun.contracts.layout import sample_bytes
 from ftrun.contracts.trees import Tree, in_float32, joined
 from ftrun.data.collating import accepted
@@ -29,6 +30,9 @@ class Predictor:
         """What it predicts: {name: target}."""
         self.input = run.net.input
         """How inputs are prepared: as in training."""
+        self._following = {
+            name for name, target in self.targets.items() if target.follows() and self.input.has_pixels()
+        }
         self._is_of_one_size = sample_bytes(self.input.collated_layout) is not None
         self._run = run
         self._portions = Portions(run.device, run.micro_batch)
@@ -74,18 +78,25 @@ class Predictor:
             for source, prepared in batch:
                 yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
-    def _prepared(self, raw: Any) -> Any:
-        """Return what of an input is kept until its batch is whole: what the net sees, where that is of one size."""
-        return self.input.collate([raw]) if self._is_of_one_size else raw
+    def _prepared(self, raw: Any) -> tuple[Any, Warp | None]:
+        """Return what of an input is kept until its batch is whole: what the net sees, where that is of one size.
+
+        And where its pixels went, if that is needed to bring predictions back.
+        """
+        warp = self.input.warp(raw) if self._following else None
+        return self.input.collate([raw]) if self._is_of_one_size else raw, warp
 
     @torch.no_grad()
-    def _answers(self, prepared: Sequence[Any], top: int) -> list[Any]:
-        whole = joined(prepared) if self._is_of_one_size else self.input.collate(prepared)
+    def _answers(self, prepared: Sequence[tuple[Any, Warp | None]], top: int) -> list[Any]:
+        inputs, warps = [each for each, _ in prepared], [warp for _, warp in prepared if warp]
+        whole = joined(inputs) if self._is_of_one_size else self.input.collate(inputs)
         outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
-        answers = {
-            name: target.predictions(target.decode(in_float32(outputs[name])), top=top)
-            for name, target in self.targets.items()
-        }
+        answers = {}
+        for name, target in self.targets.items():
+            decoded = target.decode(in_float32(outputs[name]))
+            if name in self._following:
+                decoded = target.to_raw(decoded, stacked(warps).inverse().to(self._run.device))
+            answers[name] = target.predictions(decoded, top=top)
         if not answers:
             return [{} for _ in prepared]
         if len(answers) == 1:

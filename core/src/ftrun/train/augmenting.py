@@ -48,8 +48,7 @@ class Augmenter:
         warp = self._to_size(batch)
         for position, (moves, function) in enumerate(self.steps):
             if moves:
-                size = warp.size if warp else (batch.inputs.shape[-2], batch.inputs.shape[-1])
-                drawn: Warp = function(random(position), size)
+                drawn: Warp = function(random(position), self.size or (batch.inputs.shape[-2], batch.inputs.shape[-1]))
                 warp = warp.then(drawn) if warp else drawn
             else:
                 batch, warp = function(self._moved(batch, warp), random(position)), None

@@ -37,9 +37,9 @@ def fault_of_warp(random: SampleRandom, size: Size, warp: Any) -> str:
     if not isinstance(warp, Warp):
         return f"its function gives {shown(warp)}, but it moves pixels: an ftrun.Warp is needed."
     shape, needed = tuple(warp.matrix.shape), (len(random), 2, 3)
-    if shape != needed or tuple(warp.size) != size:
+    if shape != needed or warp.size != size:
         return (
-            f"its function gives a Warp {shape} to images of {tuple(warp.size)}, but {needed} to {size} is needed: a "
+            f"its function gives a Warp {shape} to images of {warp.size}, but {needed} to {size} is needed: a "
             "map for each sample, to images of the same size."
         )
     return ""

@@ -84,7 +84,7 @@ class Embeddings:
     ) -> Loader | None:
         """epoch: the one whose augmentation is to be seen; None for none."""
         source = self._fingerprint(job, name)
-        if source is None or net.heads or not reads_values(dict(job.feed.splits.items())[name], net.targets):
+        if source is None or net.heads or not self._may_be_read(job, name):
             return None
         depends = [portions.size, *self._depends(job, net, name, epoch)]
         key = key_of(depends)
@@ -108,6 +108,13 @@ class Embeddings:
                 targets=net.targets,
             )
         return self._loaders[key]
+
+    @staticmethod
+    def _may_be_read(job: "Job", name: str) -> bool:
+        """Whether targets can be read without the inputs, and without what was done to them."""
+        targets = job.learner.net.targets
+        split = dict(job.feed.splits.items())[name]
+        return reads_values(split, targets) and not any(target.follows() for target in targets.values())
 
     def _depends(self, job: "Job", net: Net, name: str, epoch: int | None) -> list[Any]:
         """All that decides what comes out: inputs, net, code and options, and how it is computed."""
@@ -173,7 +180,7 @@ class _Embedding:
             return None
         reasons = _unreadable(split, content.unread)
 
-        def anew(index: int) -> Tensor:
+        def anew(index: int) -> Batch:
             raise reasons.get(index) or DataError(f"sample {index} could not be read when the backbone ran.")
 
         about: dict[str, Any] = {"key": entry.key, "embedded": True, "source": self.source}
@@ -209,8 +216,8 @@ class _Embedding:
             content.unread
         )
 
-    def _keep(self, inputs: Tensor, done: Done) -> None:
-        done.unread = self._fill(inputs, "kept")
+    def _keep(self, content: Content, done: Done) -> None:
+        done.unread = self._fill(content.inputs, "kept")
 
     def _fill(self, inputs: Tensor, where: str) -> list[int]:
         """Run the backbone on each sample, and give the indices of those that cannot be read."""

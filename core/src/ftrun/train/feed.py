@@ -103,7 +103,7 @@ def loader(
     targets: Mapping[str, Target],
     order: Order | None = None,
 ) -> Loader:
-    """Return what reads a split in the spec's batches. order: as `Loader` has it"""
+    """Return what reads a split in the spec's batches. targets: what the data has; order: as `Loader` has it"""
     return Loader(
         name,
         split,

@@ -237,6 +237,13 @@ class Target(Part):
 
     # What is predicted
 
+    def to_raw(self, decoded: Tree, warp: Warp) -> Tree:
+        """Return decoded outputs in the raw inputs' pixels: for predictions, of a kind that `follows`.
+
+        warp: the maps back, [B, 2, 3]; its `size` is None, since raw inputs are of several sizes
+        """
+        raise NotImplementedError(f"{type(self).__name__} has follow(), but no to_raw(), to bring predictions back")
+
     @abstractmethod
     def predictions(self, decoded: Tree, *, top: int = 1) -> list[Prediction]:
         """Return a prediction for each sample, JSON-ready, in the terms of the user's own input.
