@@ -79,15 +79,14 @@ class Target(Part):
     def follow(self, values: Any, warp: Warp) -> Any:
         """Return values once their inputs are moved by a warp, to images of `warp.size`: the same, by default.
 
-        What lies in an image, such as boxes and masks, overrides this. It is called with one sample's value, as the
-        dataset gives it, and a map [2, 3] from raw pixels, before `collate`; and with a batch of values, as `collate`
-        gives them, and maps [B, 2, 3]. Batches then have the maps from raw pixels as `extra["warp"]`, [B, 2, 3].
+        For what lies in an image, such as boxes: values of a sample, with a map [2, 3] from raw pixels, before
+        `collate`; then those of a batch, with maps [B, 2, 3].
         """
         return values
 
     @classmethod
     def follows(cls) -> bool:
-        """Return whether values of this kind lie in the input and move with it: whether it has its own `follow`."""
+        """Return whether values of this kind lie in the input: whether it has its own `follow`."""
         return cls.follow is not Target.follow
 
     def present(self, values: Tree) -> "Tensor":
@@ -238,10 +237,7 @@ class Target(Part):
     # What is predicted
 
     def to_raw(self, decoded: Tree, warp: Warp) -> Tree:
-        """Return decoded outputs in the raw inputs' pixels: for predictions, of a kind that `follows`.
-
-        warp: the maps back, [B, 2, 3]; its `size` is None, since raw inputs are of several sizes
-        """
+        """Return decoded outputs in pixels of the raw inputs, to which `warp` is the map: where it `follows`."""
         raise NotImplementedError(f"{type(self).__name__} has follow(), but no to_raw(), to bring predictions back")
 
     @abstractmethod
