@@ -1,6 +1,6 @@
 """Kinds of target: what a dataset asks a net to predict.
 
-base     the role: what every kind is and does
+base     the role: what every kind is and does; `prediction`, what is predicted for one input
 vector   what kinds share that are one number or row of numbers a sample
 classes, labels, values   the core's own kinds
 """
