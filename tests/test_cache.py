@@ -40,12 +40,12 @@ def test_the_command_shows_it_and_empties_it(images, ftrun):
     ftrun(images)
     shown = ftrun("cache").output.splitlines()
     assert [line.split(", used")[0] for line in shown[:-1]] == [
-        "   7.8 kB  image-folder, train: 40 samples of [3, 8, 8]",
-        "   1.6 kB  image-folder, test: 8 samples of [3, 8, 8]",
+        "   9.7 kB  image-folder, train: 40 samples of [3, 8, 8]",
+        "   2.0 kB  image-folder, test: 8 samples of [3, 8, 8]",
     ]
-    assert shown[-1] == f"9.4 kB of at most 50.0 GB (FTRUN_CACHE_GB) in {Path('cache').absolute()}"
+    assert shown[-1] == f"11.7 kB of at most 50.0 GB (FTRUN_CACHE_GB) in {Path('cache').absolute()}"
     assert [entry["samples"] for entry in json.loads(ftrun("cache", "--json").output)["entries"]] == [40, 8]
-    assert ftrun("cache", "--clear").output == f"removed 9.4 kB from {Path('cache').absolute()}\n"
+    assert ftrun("cache", "--clear").output == f"removed 11.7 kB from {Path('cache').absolute()}\n"
     assert json.loads(ftrun("cache", "--json").output)["entries"] == []
 
 

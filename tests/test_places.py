@@ -48,11 +48,11 @@ def test_targets_are_where_their_images_show_them(keep, places):
     job = assemble(check_spec(spec(augment=augment), installed()), torch.device("cpu"))
     feed = job.feed
     augmenter = feed.ready.augmenter
-    raw = {name: split.targets["place"] for name, split in feed.splits.items()}
+    raw = {name: split.columns["place"] for name, split in feed.splits.items()}
     for cached in (False, True):
         if cached:
             decoded = {
-                name: decoder(job.spec, feed.input_of(name), print).split(split, name)
+                name: decoder(job.spec, feed.input_of(name), feed.splits.targets, print).split(split, name)
                 for name, split in feed.splits.items()
             }
             assert all(type(split) is MappedSplit for split in decoded.values())

@@ -45,18 +45,18 @@ class PlaceSplit:
 
         generator = torch.Generator().manual_seed(count)
         self.sizes = [(60, 80), (80, 60), (64, 64)]
-        self.targets = {"place": torch.randint(24, 36, (count, 2), generator=generator) + 0.5}
+        self.columns = {"place": torch.randint(24, 36, (count, 2), generator=generator) + 0.5}
 
     def __len__(self) -> int:
-        return len(self.targets["place"])
+        return len(self.columns["place"])
 
     def __getitem__(self, index: int, /) -> Any:
         import torch
 
         image = torch.zeros(3, *self.sizes[index % 3], dtype=torch.uint8)
-        x, y = self.targets["place"][index].int().tolist()
+        x, y = self.columns["place"][index].int().tolist()
         image[:, y - 3 : y + 4, x - 3 : x + 4] = 255
-        return image, {"place": self.targets["place"][index]}
+        return image, {"place": self.columns["place"][index]}
 
 
 class PlaceData(ftrun.Dataset):

@@ -84,7 +84,8 @@ class Embeddings:
     ) -> Loader | None:
         """epoch: the one whose augmentation is to be seen; None for none."""
         source = self._fingerprint(job, name)
-        if source is None or net.heads or not self._may_be_read(job, name):
+        follows = any(target.follows() for target in net.targets.values())
+        if source is None or net.heads or follows or not reads_values(dict(job.feed.splits.items())[name], net.targets):
             return None
         depends = [portions.size, *self._depends(job, net, name, epoch)]
         key = key_of(depends)
@@ -108,13 +109,6 @@ class Embeddings:
                 targets=net.targets,
             )
         return self._loaders[key]
-
-    @staticmethod
-    def _may_be_read(job: "Job", name: str) -> bool:
-        """Whether targets can be read without the inputs, and without what was done to them."""
-        targets = job.learner.net.targets
-        split = dict(job.feed.splits.items())[name]
-        return reads_values(split, targets) and not any(target.follows() for target in targets.values())
 
     def _depends(self, job: "Job", net: Net, name: str, epoch: int | None) -> list[Any]:
         """All that decides what comes out: inputs, net, code and options, and how it is computed."""
