@@ -41,6 +41,7 @@ def test_all_are_there() -> None:
     names = {folder.name for folder in THIRD_PARTY.iterdir()}
     assert names == {
         "ftrun-balanced-accuracy",
+        "ftrun-boxes-toy",
         "ftrun-cosine-head",
         "ftrun-csv-images",
         "ftrun-csv-log",

@@ -14,6 +14,7 @@ from ftrun.contracts.netroles import Takes
 from ftrun.contracts.part import Part, PartState
 from ftrun.contracts.stages import Staged
 from ftrun.contracts.targets import Target
+from ftrun.contracts.targets.vector import VectorTarget
 
 
 class Net(Staged):
@@ -143,6 +144,16 @@ class Net(Staged):
     def embedded_targets(self) -> list[str]:
         """The targets whose head takes the embedding, and is in `model`."""
         return [name for name in self.targets if name not in self.takes]
+
+    @property
+    def plain_target(self) -> VectorTarget | None:
+        """Its target, where `model` alone makes a vector for it, as the library's own nets do for classes.
+
+        None where there are several, where it is of another kind, and where its head is not in `model`.
+        """
+        target = next(iter(self.targets.values()), None)
+        is_plain = len(self.targets) == 1 and not self._takes and self.neck is None
+        return target if is_plain and isinstance(target, VectorTarget) else None
 
     @property
     def beside(self) -> nn.ModuleDict:

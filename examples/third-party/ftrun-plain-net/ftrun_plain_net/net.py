@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn  # noqa: TID253 - build() alone imports this module
+from torch import Tensor, nn
 
 import ftrun
 

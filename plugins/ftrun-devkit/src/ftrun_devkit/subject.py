@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Classes, Command, Head, InputSpec, Labels, Modifier, Part, Target, Values, VectorTarget
-from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, as_found, part_context, part_names
+from ftrun import Backbone, Command, Head, InputSpec, Modifier, Part, Ragged, Target, VectorTarget
+from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_context, part_names
 from ftrun_devkit.examples import example_splits, examples_plugin, input_of
+from ftrun_devkit.kinds import CORE, head_for, made_example, spec_for, target_of
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
 
@@ -93,7 +93,7 @@ class Subject:
     @property
     def lacks(self) -> list[str]:
         """Options without default that the test does not give."""
-        if callable(self.options):
+        if callable(self.options) or made_example(self.part):
             return []
         fields = self.part.model_fields.items()
         return [name for name, field in fields if field.is_required() and name not in (self.part.tag, *self.options)]
@@ -101,7 +101,15 @@ class Subject:
     def in_spec(self, place: Path) -> dict[str, Any]:
         """The part as an object of a spec."""
         options = self.options(place) if callable(self.options) else self.options
+        if not options and (example := made_example(self.part)):
+            return example.model_dump(mode="json")
         return {self.part.tag: self.name, **options}
+
+    @property
+    def kind(self) -> str:
+        """The first kind of target that the part works on; classes, if it works on them, or does not say."""
+        kinds = getattr(self.part, "kinds", ())
+        return "classes" if "classes" in kinds or not kinds else str(kinds[0])
 
     def make(self, place: Path, **changes: Any) -> Any:
         """The part, checked as a spec checks it."""
@@ -120,7 +128,13 @@ class Subject:
 
     def host_part(self) -> Backbone:
         """The backbone of `host`."""
-        return self.checked({"backbone": self.backbone}).backbone
+        return self.checked({"backbone": self._beneath}).backbone
+
+    @property
+    def _beneath(self) -> Any:
+        """The backbone that other parts are tried on, as in a spec: a tiny one has what heads may take."""
+        takes_map = getattr(self.part, "takes", "embedding") == "pyramid" or self.kind not in CORE
+        return {"name": "tiny-net", "levels": 3} if self.backbone == "tiny-net" and takes_map else self.backbone
 
     def net(self, place: Path, seed: int = 0, *, target: Target | None = None, **options: Any) -> "Net":
         """The backbone's net with a fresh head for three classes, or the changed host; random weights are of `seed`.
@@ -134,10 +148,19 @@ class Subject:
             return self._fitted(self.make(place, **options))
         part = self.make(place, **options)
         if self.part.role == "head":
-            return self.headed(part, self.host(), target or target_of("classes"))
+            return self.headed(part, self.host(), target or target_of(self.kind))
         changed: Net = part.build(self.host())
         self._fit(part, changed)
         return changed
+
+    def outputs(self, target: Target, count: int) -> Any:
+        """What a net's head gives for so many samples with a target, without gradients."""
+        import torch
+
+        torch.manual_seed(0)
+        net = self.headed(head_for(target, self.plugin.parts), self.host(), target).eval()
+        with torch.no_grad():
+            return net(ready_inputs(net, count))["label"]
 
     @staticmethod
     def headed(head: Any, net: "Net", target: Target) -> "Net":
@@ -187,10 +210,17 @@ class Subject:
         own = self.in_spec(place)
         spec: dict[str, Any] = {slot.key: [own] if slot.many else own}
         if self.part.role in ("modifier", "head"):
-            spec["backbone"] = self.backbone
+            spec["backbone"] = self._beneath
         if self.part.role in ("backbone", "modifier", "head") and self.input:
             spec["input"] = dict(self.input)
+        if self.kind not in CORE:
+            spec = {"backbone": self._beneath, **(spec_for(self.kind, self.plugin.parts) or {}), **spec}
         return {**self._data, **spec}
+
+    @property
+    def is_learnable(self) -> bool:
+        """Whether there are parts for a tiny run with what this one works on."""
+        return self.kind == "classes" or spec_for(self.kind, self.plugin.parts) is not None
 
     @property
     def _data(self) -> dict[str, Any]:
@@ -287,43 +317,6 @@ def width(target: Target) -> int:
     return target.outputs
 
 
-def target_of(kind: str, catalogue: Catalogue | None = None) -> Target:
-    """A small target of a kind. Another kind than the core's, of the catalogue, brings it as "devkit.target"."""
-    names = ("first", "second", "third")
-    core = {"classes": Classes(names=names), "labels": Labels(names=names), "values": Values(names=names[:2])}
-    if kind in core:
-        return core[kind]
-    part = (catalogue or as_found()).parts("target").get(kind)
-    make = part.extensions.get("devkit.target") if part is not None and issubclass(part, Target) else None
-    if make is None:
-        raise ContractError(
-            f"a part works on targets of the kind {kind!r}, and there is none to try it on. Let that kind bring one: "
-            'extensions = {"devkit.target": "module:function"}, a function without arguments.'
-        )
-    module, _, name = make.partition(":")
-    made: Target = getattr(import_module(module), name)()
-    return made
-
-
-def predictions(target: Target, count: int, seed: int = 0) -> "tuple[Any, Any]":
-    """Outputs float32 [count, outputs] and the target's values for them; of other kinds, what they make up."""
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    if target.kind not in ("classes", "labels", "values"):
-        made_up = target.made_up()
-        if made_up is None:
-            raise ContractError(f"nothing makes up values of the kind {target.kind!r}: give it made_up().")
-        return made_up
-    width = len(target.names_in_use())
-    outputs = torch.randn(count, width, generator=generator)
-    if target.kind == "classes":
-        return outputs, torch.arange(count) % width
-    if target.kind == "labels":
-        return outputs, (torch.rand(count, width, generator=generator) < 0.5).float()
-    return outputs, torch.randn(count, width, generator=generator)
-
-
 def ready_inputs(net: "Net", count: int = 2) -> Any:
     """Made-up inputs as `net.features` takes them."""
     return net.input.prepare(net.input.collate(net.input.example(count)))
@@ -343,11 +336,15 @@ def digest(value: Any) -> str:
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
-    """Whether two outputs are equal but for rounding: tensors, or tensors by target's name."""
+    """Whether two outputs are equal but for rounding: trees of tensors."""
     import torch
 
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(close(one[key], other[key], tolerance) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(close(*pair, tolerance) for pair in zip(one, other, strict=True))
+    if isinstance(one, Ragged):
+        return close((one.lengths, one.values), (other.lengths, other.values), tolerance)
     if one.shape != other.shape:
         return False
     return bool(torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance, equal_nan=True))

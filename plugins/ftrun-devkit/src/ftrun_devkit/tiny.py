@@ -103,6 +103,7 @@ class TinyNet(ftrun.Backbone):
     name: Literal["tiny-net"]
     width: int = Field(8, ge=1, description="Channels of the convolution.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Part of the embedding that is zeroed at random in training.")
+    levels: int = Field(1, ge=1, le=5, description="Levels of its pyramid, each of half the size.")
 
     input_type = ftrun_inputs.ImageInput
     any_size = True
@@ -111,7 +112,9 @@ class TinyNet(ftrun.Backbone):
         """A net on images of 8 pixels, with embeddings [B, width]."""
         from ftrun_devkit.tinynet import tiny_net
 
-        return tiny_net(self.width, self.dropout, ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides))
+        return tiny_net(
+            self.width, self.dropout, ftrun_inputs.ImageInput(size=(8, 8)).changed(**overrides), self.levels
+        )
 
 
 class TinyTextNet(ftrun.Backbone):

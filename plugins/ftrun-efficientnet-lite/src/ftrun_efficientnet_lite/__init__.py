@@ -26,10 +26,8 @@ class EfficientNetLite(ftrun.Backbone):
 
     def library_code(self, net: "Net") -> str | None:
         """timm's own call, for a net with one target."""
-        if len(net.targets) != 1:
-            return None
-        (target,) = net.targets.values()
-        return f"import timm\ntimm.create_model('tf_efficientnet_lite{self.number}', num_classes={target.outputs})"
+        target, name = net.plain_target, f"tf_efficientnet_lite{self.number}"
+        return f"import timm\ntimm.create_model({name!r}, num_classes={target.outputs})" if target else None
 
 
 class EfficientNetLite0(EfficientNetLite):

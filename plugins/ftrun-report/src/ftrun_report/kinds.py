@@ -4,8 +4,9 @@ The core's kinds are here. Another kind brings its own as extensions of these na
 
 report.section    function (name, target, outputs, truth, ids, pictures) -> str: the section of a target in report.html,
                   as HTML. outputs and truth are what its `pack` keeps of N samples that have the target, ids their
-                  indices, int64 [N]; `pictures.picture(id)` is a picture as a data URI, or None. What comes from data
-                  has to be escaped, as `html.escape` does.
+                  indices, int64 [N]; `pictures.picture(id)` is a picture of what the net sees as a data URI, or None,
+                  and `pictures.input` the net's InputSpec, or None. What comes from data has to be escaped, as
+                  `html.escape` does.
 card.text         function (target) -> (str, str): what a model card says that the target is, "boxes of 3 classes", and
                   a sentence on its limits, which begins with a verb, or ""
 compare.measures  function (target) -> list of `ftrun_report.Measure`: what runs are compared in; the first gives the

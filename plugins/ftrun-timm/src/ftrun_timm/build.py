@@ -53,9 +53,8 @@ def build(name: str, pretrained: bool, checkpoint: Path | None, overrides: Mappi
 
 def library_code(name: str, net: ftrun.Net) -> str | None:
     """What makes the model of `net` with timm alone; a head that is not timm's own does not fit into it."""
-    if len(net.targets) != 1:
+    if (target := net.plain_target) is None:
         return None
-    (target,) = net.targets.values()
     size = f", img_size={net.input.size}" if _config(name).fixed_input_size else ""
     return f"import timm\ntimm.create_model({name!r}, num_classes={target.outputs}{size})"
 

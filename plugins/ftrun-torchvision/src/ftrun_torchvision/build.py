@@ -49,9 +49,8 @@ def build(name: str, weights: str | None, overrides: Mapping[str, Any]) -> ftrun
 
 def library_code(name: str, net: ftrun.Net) -> str | None:
     """What makes the model of `net` with torchvision alone; a head that is not its own does not fit into it."""
-    if len(net.targets) != 1:
+    if (target := net.plain_target) is None:
         return None
-    (target,) = net.targets.values()
     entry = models.get_model_weights(name).__members__["DEFAULT"]
     arguments = _arguments(name, net.input.size, entry)
     if _module(name) in ("googlenet", "inception"):

@@ -14,8 +14,9 @@ from torch import Tensor
 
 import ftrun
 from ftrun import Exporter, FtrunError
+from ftrun_devkit.kinds import target_of
 from ftrun_devkit.run import tiny_run
-from ftrun_devkit.subject import Subject, close, digest, expect, fail, target_of
+from ftrun_devkit.subject import Subject, close, digest, expect, fail
 from ftrun_devkit.suite import holds_for
 from ftrun_export import Exportable, Request, export
 

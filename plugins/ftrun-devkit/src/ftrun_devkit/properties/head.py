@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from ftrun import VectorTarget
-from ftrun_devkit.subject import Subject, expect, ready_inputs, target_of
+from ftrun_devkit.kinds import target_of
+from ftrun_devkit.subject import Subject, expect, ready_inputs
 from ftrun_devkit.suite import holds_for
 
 

@@ -3,13 +3,16 @@
 import math
 import pickle
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
+from ftrun import Target
+from ftrun_devkit.kinds import CORE, predictions, samples, some, target_of
+from ftrun_devkit.subject import Subject, close, expect, fail
 from ftrun_devkit.suite import holds_for
 
 
@@ -29,7 +32,7 @@ def gives_a_figure(subject: Subject, place: Path) -> None:
     """compute() gives a tensor, for every kind of target: one finite number, if `higher_is_better` says so."""
     part = subject.make(place)
     for kind in part.kinds:
-        value = _value(metric_of(subject, place, kind), *predictions(target_of(kind), 30))
+        value = _value(metric_of(subject, place, kind), target_of(kind), *predictions(target_of(kind), 30))
         expect(
             isinstance(value, Tensor),
             f"on {kind} compute() gives {type(value).__name__}.",
@@ -47,11 +50,11 @@ def one_batch_or_many(subject: Subject, place: Path) -> None:
     """Fed in one batch or in many of any size, it is the same."""
     for kind in subject.make(place).kinds:
         outputs, values = predictions(target_of(kind), 30)
-        whole = _value(metric_of(subject, place, kind), outputs, values)
-        parts = _value(metric_of(subject, place, kind), outputs, values, (1, 7, 10, 12))
+        whole = _value(metric_of(subject, place, kind), target_of(kind), outputs, values)
+        parts = _value(metric_of(subject, place, kind), target_of(kind), outputs, values, (0.03, 0.27, 0.6, 1.0))
         expect(
             close(whole, parts),
-            f"on {kind} it is {_shown(whole)} in one batch, and {_shown(parts)} in batches of 1, 7, 10 and 12.",
+            f"on {kind} it is {_shown(whole)} in one batch, and {_shown(parts)} in several of other sizes.",
             "Add up sums and counts in update(), and divide in compute(): a mean of batches' means is another figure.",
         )
 
@@ -62,11 +65,11 @@ def reset_forgets(subject: Subject, place: Path) -> None:
     for kind in subject.make(place).kinds:
         first, second = (predictions(target_of(kind), 30, seed) for seed in (0, 1))
         metric = metric_of(subject, place, kind)
-        before = _value(metric, *first)
+        before = _value(metric, target_of(kind), *first)
         again = metric.compute()
         metric.reset()
-        after = _value(metric, *second)
-        fresh = _value(metric_of(subject, place, kind), *second)
+        after = _value(metric, target_of(kind), *second)
+        fresh = _value(metric_of(subject, place, kind), target_of(kind), *second)
         expect(
             close(before, again),
             f"on {kind} a second compute() gives {_shown(again)} after {_shown(before)}.",
@@ -84,7 +87,7 @@ def merges(subject: Subject, place: Path) -> None:
     """Two processes judge half of the samples each: with `merge_state(other)`, it is the figure of all of them."""
     for kind in subject.make(place).kinds:
         outputs, values = predictions(target_of(kind), 30)
-        whole = _value(metric_of(subject, place, kind), outputs, values)
+        whole = _value(metric_of(subject, place, kind), target_of(kind), outputs, values)
         metric, other = metric_of(subject, place, kind), metric_of(subject, place, kind)
         if not hasattr(metric, "merge_state"):
             fail(
@@ -92,8 +95,9 @@ def merges(subject: Subject, place: Path) -> None:
                 'Subclass torchmetrics.Metric, with add_state(..., dist_reduce_fx="sum"), or write '
                 "merge_state(self, other), which adds the other's sums and counts.",
             )
-        metric.update(outputs[:11], values[:11])
-        other.update(outputs[11:], values[11:])
+        first, second = _portions(target_of(kind), outputs, values, (0.37, 1.0))
+        metric.update(*first)
+        other.update(*second)
         try:
             travelled = pickle.loads(pickle.dumps(other))  # as it goes from one process to another
         except Exception as error:
@@ -114,10 +118,12 @@ def better_is_better(subject: Subject, place: Path) -> None:
     if part.higher_is_better is None:
         return
     for kind in part.kinds:
+        if kind not in CORE:  # nobody but the kind knows what is right
+            continue
         _, values = predictions(target_of(kind), 30)
         right = _right(kind, values)
-        good = float(_value(metric_of(subject, place, kind), right, values))
-        bad = float(_value(metric_of(subject, place, kind), -right, values))
+        good = float(_value(metric_of(subject, place, kind), target_of(kind), right, values))
+        bad = float(_value(metric_of(subject, place, kind), target_of(kind), -right, values))
         expect(
             math.isclose(good, bad) or (good > bad) == part.higher_is_better,
             f"on {kind} right predictions get {good:.4g}, wrong ones {bad:.4g}, and higher_is_better is "
@@ -138,10 +144,17 @@ def metric_of(subject: Subject, place: Path, kind: str) -> Any:
     return subject.make(place).build(target_of(kind)).to(torch.device("cpu"))
 
 
-def _value(metric: Any, outputs: Tensor, values: Tensor, sizes: tuple[int, ...] = (30,)) -> Any:
-    for part, targets in zip(torch.split(outputs, list(sizes)), torch.split(values, list(sizes)), strict=True):
-        metric.update(part, targets)
+def _value(metric: Any, target: Target, outputs: Any, values: Any, parts: tuple[float, ...] = (1.0,)) -> Any:
+    for portion in _portions(target, outputs, values, parts):
+        metric.update(*portion)
     return metric.compute()
+
+
+def _portions(target: Target, outputs: Any, values: Any, parts: tuple[float, ...]) -> list[tuple[Any, Any]]:
+    """Outputs and values of some samples each; parts: where a portion ends, as a part of all."""
+    count = samples(target, values)
+    ends = sorted({0, *(max(1, round(part * count)) for part in parts)})
+    return [(some(outputs, *each), some(values, *each)) for each in pairwise(ends)]
 
 
 def _shown(value: Tensor) -> str:

@@ -4,15 +4,17 @@ import copy
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ftrun import Target
+from ftrun import Target, tree_index
 from ftrun.commands import build
 from ftrun.devtools import evaluating, load_optimizer, load_state, optimizer_state, pack, reseed, state_of, unpack
+from ftrun_devkit.kinds import CORE, predictions, samples, some, target_of, tensors
 from ftrun_devkit.properties.net import expect_same
-from ftrun_devkit.subject import Subject, close, expect, fail, predictions, target_of
+from ftrun_devkit.subject import Subject, close, expect, fail
 from ftrun_devkit.suite import holds_for
 
 # Losses
@@ -23,12 +25,12 @@ def scalar_and_finite(subject: Subject, place: Path) -> None:
     """A loss is one finite number, for every kind of target that it names, for sure predictions too."""
     for kind in subject.make(place).kinds:
         loss, target = loss_of(subject, place, kind)
-        outputs, values = predictions(target, 6)
-        for scale in (1.0, 1e4):
-            value = loss(outputs * scale, values)
+        outputs, values = to_compare(subject, target, 6)
+        for scale in (1.0, 1e4) if kind in CORE else (1.0,):
+            value = loss(outputs * scale if kind in CORE else outputs, values)
             expect(
                 value.ndim == 0 and bool(value.isfinite()),
-                f"on {kind} with outputs up to {float(outputs.abs().max()) * scale:.3g} it is {value.tolist()}.",
+                f"on {kind} with outputs {scale:.0f} times as sure it is {value.tolist()}.",
                 "Give the mean over the batch as a scalar, from logits: log_softmax and logsigmoid do not overflow.",
             )
 
@@ -38,18 +40,19 @@ def differentiable(subject: Subject, place: Path) -> None:
     """It has a finite gradient that is not nothing."""
     for kind in subject.make(place).kinds:
         loss, target = loss_of(subject, place, kind)
-        outputs, values = predictions(target, 6)
-        outputs.requires_grad_()
+        outputs, values = to_compare(subject, target, 6)
+        leaves = [each.requires_grad_() for each in tensors(outputs) if each.is_floating_point()]
         value = loss(outputs, values)
         if value.grad_fn is None:
             fail(
                 f"on {kind} nothing can be learnt from it: it has no gradient.", "Leave out detach(), item(), argmax()."
             )
         value.backward()
-        gradient = outputs.grad
+        gradients = [each.grad for each in leaves if each.grad is not None]
+        moves = any(bool(gradient.any()) for gradient in gradients)
         expect(
-            gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any()),
-            f"on {kind} its gradient is {'not finite' if gradient is not None and gradient.any() else 'zero'}.",
+            moves and all(bool(gradient.isfinite().all()) for gradient in gradients),
+            f"on {kind} its gradient is {'not finite' if moves else 'zero'}.",
             "Let it depend smoothly on the outputs.",
         )
 
@@ -60,8 +63,9 @@ def mean_over_batch(subject: Subject, place: Path) -> None:
     for kind in subject.make(place).kinds:
         loss, target = loss_of(subject, place, kind)
         loss.eval()  # in training, it may follow what it has seen
-        outputs, values = predictions(target, 8)
-        whole, halves = loss(outputs, values), (loss(outputs[:4], values[:4]) + loss(outputs[4:], values[4:])) / 2
+        outputs, values = to_compare(subject, target, 8)
+        whole = loss(outputs, values)
+        halves = sum(loss(some(outputs, *each), some(values, *each)) for each in ((0, 4), (4, 8))) / 2
         expect(
             close(whole, halves, 1e-4),
             f"on {kind} a batch has {float(whole):.5g}, the mean of its halves is {float(halves):.5g}.",
@@ -74,7 +78,7 @@ def loss_state_round_trip(subject: Subject, place: Path) -> None:
     """Built again with the state that it has after a step, it is the same loss; and evaluating changes nothing."""
     for kind in subject.make(place).kinds:
         (loss, target), (again, _) = (loss_of(subject, place, kind) for _ in range(2))
-        outputs, values = predictions(target, 6)
+        outputs, values = to_compare(subject, target, 6)
         loss(outputs, values)
         load_state(again, state_of(loss), torch.device("cpu"))
         with evaluating(loss), evaluating(again):
@@ -86,7 +90,7 @@ def loss_state_round_trip(subject: Subject, place: Path) -> None:
         )
 
 
-def _evaluated(loss: nn.Module, outputs: Tensor, values: Tensor) -> Tensor:
+def _evaluated(loss: nn.Module, outputs: Any, values: Any) -> Tensor:
     """Its value, by the same random numbers each time."""
     reseed(torch.device("cpu"), 0)
     value: Tensor = loss(outputs, values)
@@ -96,8 +100,8 @@ def _evaluated(loss: nn.Module, outputs: Tensor, values: Tensor) -> Tensor:
 @holds_for("loss", "objective", "optimizer", "sampler", "scheduler")
 def survives_resume(subject: Subject, place: Path) -> None:
     """A run that is broken off and resumed ends with the same weights, to the bit."""
-    if subject.part.role == "loss" and "classes" not in subject.make(place).kinds:
-        return  # the tiny dataset has classes
+    if not subject.is_learnable:
+        return
     expect_same(
         subject.run(place),
         subject.interrupted(place),
@@ -109,9 +113,18 @@ def survives_resume(subject: Subject, place: Path) -> None:
 def loss_of(subject: Subject, place: Path, kind: str) -> tuple[nn.Module, Target]:
     """The loss on a target of that kind."""
     target = target_of(kind)
-    _, values = predictions(target, 60)
-    loss: nn.Module = build(subject.make(place), "loss", target, values, net=subject.host())
+    column = predictions(target, 60)[1] if kind in CORE else None  # known without reading inputs
+    loss: nn.Module = build(subject.make(place), "loss", target, column, net=subject.host())
     return loss, target
+
+
+def to_compare(subject: Subject, target: Target, count: int) -> tuple[Any, Any]:
+    """A head's outputs for so many samples and values for them, as a loss gets both."""
+    if target.kind in CORE:
+        return predictions(target, count)
+    values = predictions(target, count)[1]
+    chosen = torch.arange(count) % samples(target, values)
+    return subject.outputs(target, count), target.encode(tree_index(values, chosen))
 
 
 # Optimizers

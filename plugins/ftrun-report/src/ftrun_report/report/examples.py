@@ -45,12 +45,13 @@ class Example:
 class Pictures:
     """What shows samples, for as long as the page has room.
 
-    split, prepare: what the samples are of; None where the data is not at hand
+    split, input: what the samples are of; None where the data is not at hand
     """
 
-    def __init__(self, split: Split | None, prepare: InputSpec | None) -> None:
+    def __init__(self, split: Split | None, input: InputSpec | None) -> None:  # noqa: A002  (the contract's word)
         self._split = split
-        self._prepare = prepare
+        self.input = input
+        """How the net's inputs are prepared: of images, `input.size` is the height and width that the net sees."""
         self._room = _BUDGET
         self._known: dict[int, Shown | None] = {}
 
@@ -81,11 +82,11 @@ class Pictures:
         return shown
 
     def _look(self, sample: int) -> Shown | None:
-        if self._split is None or self._prepare is None:
+        if self._split is None or self.input is None:
             return None
         try:
             raw, _ = self._split[sample]
-            found = self._prepare.preview(raw)
+            found = self.input.preview(raw)
         except Exception:  # one that cannot be read, or shown, is left out
             return None
         if isinstance(found, bytes):
