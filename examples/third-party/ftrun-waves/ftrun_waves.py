@@ -47,7 +47,7 @@ class WaveInput(ftrun.InputSpec):
             with wave.open(os.fspath(path)) as file:
                 data, about = bytearray(file.readframes(file.getnframes())), file.getparams()
         except (OSError, EOFError, wave.Error) as error:
-            raise ftrun.DataError(f"{os.fspath(path)} cannot be read: {error}.") from None
+            raise ftrun.DataError(f"{os.fspath(path)} cannot be read: {error or type(error).__name__}.") from None
         if about.sampwidth != 2 or not data:
             raise ftrun.DataError(f"{os.fspath(path)} is empty, or not of 16 bits.")
         samples = torch.frombuffer(data, dtype=torch.int16).view(-1, about.nchannels)
