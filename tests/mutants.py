@@ -28,12 +28,14 @@ from ftrun_devkit.scaffold.templates import (
     optimizer,
     sampler,
     scheduler,
+    target,
 )
 from ftrun_devkit.tinynet import tiny_net
 from ftrun_export.exportable import Deployed
 
 RIGHT: Mapping[str, type[ftrun.Part]] = {
     "dataset": tiny.TinyImages,
+    "target": target.Template,
     "backbone": tiny.TinyNet,
     "modifier": modifier.Template,
     "head": head.Template,
@@ -129,6 +131,58 @@ class Raising(scheduler.Template):
 
     def build(self) -> Any:
         raise RuntimeError("out of order")
+
+
+# Targets
+
+
+@breaks("values-fit")
+class TooFar(target.Template):
+    """Makes up what it refuses."""
+
+    def made_up(self) -> Any:
+        outputs, values = super().made_up()
+        return outputs, values / 0
+
+
+@breaks("values-fit")
+class MakesUpNothing(target.Template):
+    """Has nothing that losses and metrics could be tried on."""
+
+    def made_up(self) -> Any:
+        return None
+
+
+@breaks("samples-apart")
+class Together(target.Template):
+    """Only the first half of a batch has a value."""
+
+    def present(self, values: Any) -> Any:
+        return torch.arange(len(values)) < len(values) // 2
+
+
+@breaks("predictions-are-json")
+class Tensors(target.Template):
+    """Predicts tensors."""
+
+    def predictions(self, decoded: Any, *, top: int = 1) -> list[ftrun.Prediction]:
+        return [ftrun.Prediction(each) for each in decoded]
+
+
+@breaks("predictions-are-json")
+class OneForAll(target.Template):
+    """Predicts one thing for a whole batch."""
+
+    def predictions(self, decoded: Any, *, top: int = 1) -> list[ftrun.Prediction]:
+        return super().predictions(decoded.mean(0, keepdim=True))
+
+
+@breaks("kept-of-each-sample")
+class Summed(target.Template):
+    """Keeps one number for all samples."""
+
+    def pack(self, decoded: Any, values: Any) -> Any:
+        return decoded.sum(), values
 
 
 # Datasets

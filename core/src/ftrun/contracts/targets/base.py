@@ -275,9 +275,10 @@ class Target(Part):
 
     # What other plugins use of it
 
-    def extension(self, name: str) -> Any:
+    @classmethod
+    def extension(cls, name: str) -> Any:
         """Return what this kind brings for another plugin, imported now; None where it brings nothing."""
-        if name not in self.extensions:
+        if name not in cls.extensions:
             return None
-        module, _, attribute = self.extensions[name].partition(":")
+        module, _, attribute = cls.extensions[name].partition(":")
         return getattr(import_module(module), attribute)

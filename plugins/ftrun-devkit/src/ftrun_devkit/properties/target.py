@@ -68,11 +68,16 @@ def kept_of_each_sample(subject: Subject, place: Path) -> None:
     for tree in packed:
         for leaf in _leaves(tree):
             expect(
-                isinstance(leaf, torch.Tensor | Ragged) and len(leaf) == count,
+                _samples(leaf) == count,
                 f"pack() gives {type(leaf).__name__}, where a tensor or Ragged of {count} samples is needed.",
                 "Keep something of each sample, in order.",
             )
     target.check_packed(*packed, "predictions")
+
+
+def _samples(leaf: Any) -> int | None:
+    counted = isinstance(leaf, Ragged) or (isinstance(leaf, torch.Tensor) and leaf.ndim)
+    return len(leaf) if counted else None
 
 
 def _leaves(tree: Any) -> list[Any]:

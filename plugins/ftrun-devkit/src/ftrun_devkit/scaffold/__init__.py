@@ -18,7 +18,6 @@ _COMMAND = "command"
 _USED_AS = {
     Exporter.role: "ftrun export RUN --format {}",
     Hub.role: "ftrun push RUN REPOSITORY --to {}",
-    Target.role: "targets={{'label': {}()}}",
     _COMMAND: "ftrun {} RUN",
 }
 """How what is no key of a spec is used."""
@@ -46,7 +45,16 @@ class NewPlugin:
     @property
     def use(self) -> str:
         """Where the fragment goes."""
+        if self.role == Target.role:
+            return "In a dataset"
         return "On the command line" if self.role in _USED_AS else "In a spec"
+
+    @property
+    def language(self) -> str:
+        """What the fragment is written in."""
+        if self.role == Target.role:
+            return "python"
+        return "sh" if self.role in _USED_AS else "json"
 
 
 def new_plugin(role: str, name: str, into: Path) -> NewPlugin:
@@ -121,6 +129,8 @@ def _owner(role: str, name: str, catalogue: Catalogue) -> Plugin | None:
 
 
 def _fragment(role: str, name: str) -> str:
+    if role == Target.role:
+        return f'ftrun.Splits(..., targets={{"label": {_class_of(role, name)}()}})'
     if role in _USED_AS:
         return _USED_AS[role].format(name)
     slot = next(slot for slot in SLOTS if slot.role.role == role)
@@ -132,7 +142,7 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
     module = f"ftrun_{plugin.name.replace('-', '_')}"
     template = resources.files(__name__).joinpath("templates", f"{plugin.role}.py").read_text(encoding="utf-8")
     code = re.sub(r"\btemplate\b", plugin.name, template)
-    code = re.sub(r"\bTemplate\b", _class_name(plugin), code)
+    code = re.sub(r"\bTemplate\b", _class_of(plugin.role, plugin.name), code)
     needs = [each for name, each in _NEEDS.items() if re.search(rf"(from|import) {name}", code)]
     values = {
         "distribution": plugin.folder.name,
@@ -142,7 +152,7 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
         "dependencies": "\n".join(f'    "{each}",' for each in ("ftrun", *needs)),
         "use": plugin.use,
         "shows": f"ftrun plugins {plugin.name}" if plugin.role != _COMMAND else f"ftrun {plugin.name} --help",
-        "language": "json" if plugin.fragment.startswith('"') else "sh",
+        "language": plugin.language,
         "fragment": plugin.fragment,
     }
     tests = {"tests/test_command.py": COMMAND_TEST.format_map(values)} if plugin.role == _COMMAND else {}
@@ -155,10 +165,9 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
     }
 
 
-def _class_name(plugin: NewPlugin) -> str:
+def _class_of(role: str, name: str) -> str:
     """`FocalLoss` for the loss `focal`: with its role at the end, it is no word of Python's or of the module's own."""
-    role = plugin.role.capitalize()
-    return "".join(word.capitalize() for word in plugin.name.split("-")).removesuffix(role) + role
+    return "".join(word.capitalize() for word in name.split("-")).removesuffix(role.capitalize()) + role.capitalize()
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
