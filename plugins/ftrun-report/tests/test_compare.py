@@ -380,7 +380,7 @@ def test_damaged_files_are_named(ftrun):
         ("predictions/test.safetensors", "half a fi"),
         ("resolved.json", "{}"),
         ("resolved.json", '{"targets": {}, "samples": {}, "spec": 3}'),
-        ("resolved.json", record | {"targets": {}}),
+        ("resolved.json", record | {"targets": {"label": {}}}),
         ("resolved.json", record | {"plugins": [{"distribution": []}]}),
         ("resolved.json", record | {"input": "x"}),
         ("resolved.json", record | {"samples": [1]}),

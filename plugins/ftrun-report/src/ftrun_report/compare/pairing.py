@@ -130,4 +130,4 @@ def outcomes_of(target: Target, outputs: Any, truth: Any) -> Outcomes:
 
 def _listed(names: Any, most: int = 5) -> str:
     names = [repr(each) for each in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "nothing"
