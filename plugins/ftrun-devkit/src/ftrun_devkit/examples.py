@@ -1,6 +1,8 @@
 """What parts for any kind of input are tried on: inputs of the kind, and a dataset of made-up ones."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -85,3 +87,14 @@ def input_of(
         except ValidationError:  # it needs what comes with weights
             continue
     return None
+
+
+_MADE: dict[Callable[[Path], Any], tuple[TemporaryDirectory[str], Any]] = {}
+
+
+def made_once(make: Callable[[Path], Any]) -> Any:
+    """Return what `make` gives for an empty folder that lives as long as the process."""
+    if make not in _MADE:
+        folder = TemporaryDirectory(prefix="ftrun-devkit-")
+        _MADE[make] = folder, make(Path(folder.name))
+    return _MADE[make][1]

@@ -1,6 +1,5 @@
 """What is under test: one part with the options that it is tried with, and what its checks build it on."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,10 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from ftrun import Backbone, Command, Head, InputSpec, Modifier, Part, Ragged, Target, VectorTarget
+from ftrun import Backbone, Command, Head, InputSpec, Modifier, Part, Target
 from ftrun.devtools import SLOTS, Catalogue, Plugin, RunSpec, part_context, part_names
-from ftrun_devkit.examples import example_splits, examples_plugin, input_of
+from ftrun_devkit.examples import example_splits, examples_plugin, input_of, made_once
 from ftrun_devkit.kinds import CORE, head_for, made_example, spec_for, target_of
+from ftrun_devkit.outputs import close as close
+from ftrun_devkit.outputs import digest as digest
+from ftrun_devkit.outputs import ready_inputs as ready_inputs
+from ftrun_devkit.outputs import width as width
 from ftrun_devkit.run import TinyRun, catalogue_with, interrupted_run, tiny_plugin, tiny_run
 from ftrun_inputs import ImageInput, TextInput
 
@@ -295,56 +298,3 @@ class Subject:
 
 def _keys(part: type[Part]) -> set[tuple[str, str]]:
     return {(part.role, name) for name in part_names(part)}
-
-
-# Things to try parts on
-
-
-_MADE: dict[Callable[[Path], Any], tuple[TemporaryDirectory[str], Any]] = {}
-
-
-def made_once(make: Callable[[Path], Any]) -> Any:
-    """Return what `make` gives for an empty folder that lives as long as the process."""
-    if make not in _MADE:
-        folder = TemporaryDirectory(prefix="ftrun-devkit-")
-        _MADE[make] = folder, make(Path(folder.name))
-    return _MADE[make][1]
-
-
-def width(target: Target) -> int:
-    """Return how many numbers a net gives for a sample; of kinds alone whose output is a vector."""
-    assert isinstance(target, VectorTarget)
-    return target.outputs
-
-
-def ready_inputs(net: "Net", count: int = 2) -> Any:
-    """Made-up inputs as `net.features` takes them."""
-    return net.input.prepare(net.input.collate(net.input.example(count)))
-
-
-def digest(value: Any) -> str:
-    """Equal for equal raw inputs: tensors, texts, and what holds them."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        return hashlib.sha256(repr((value.dtype, tuple(value.shape))).encode() + content).hexdigest()
-    if isinstance(value, Mapping):
-        value = tuple(value.items())
-    text = repr([digest(each) for each in value] if isinstance(value, tuple | list) else value)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def close(one: Any, other: Any, tolerance: float = 1e-5) -> bool:
-    """Whether two outputs are equal but for rounding: trees of tensors."""
-    import torch
-
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(close(one[key], other[key], tolerance) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(close(*pair, tolerance) for pair in zip(one, other, strict=True))
-    if isinstance(one, Ragged):
-        return close((one.lengths, one.values), (other.lengths, other.values), tolerance)
-    if one.shape != other.shape:
-        return False
-    return bool(torch.allclose(one.double(), other.double(), rtol=tolerance, atol=tolerance, equal_nan=True))
