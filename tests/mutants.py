@@ -696,6 +696,39 @@ augmentation_mutant("same-seed-same-result", lambda images, random: _flipped(ima
 augmentation_mutant("input-left-alone", lambda images, random: images.mul_(random.chance(0.5)[:, None, None, None]))
 
 
+def mixing_mutant(name: str, mixed: Any) -> None:
+    """An augmentation of whole batches with wrong (inputs, labels) of (inputs, labels, order, weight)."""
+
+    class Wrong(augmentation.Template):
+        """An augmentation that mixes batches, with a fault."""
+
+        reach = "batch"
+
+        def build(self, targets: Any) -> Any:
+            def mix(batch: Any, random: Any) -> Any:
+                order, weight = random.permutation(len(batch))[0], random.beta(0.4, 0.4)
+                inputs, labels = mixed(batch.inputs, batch.targets["label"], order, weight)
+                return replace(batch, inputs=inputs, targets={"label": labels})
+
+            return mix
+
+    breaks(name)(Wrong)
+
+
+def _mean(inputs: Any, order: Any, weight: Any) -> Any:
+    return inputs * weight + inputs[order] * (1 - weight)
+
+
+_one_hot = torch.eye(3).__getitem__
+
+mixing_mutant("batches-stay-batches", lambda x, y, order, weight: (_mean(x, order, weight).mean(1), y))
+mixing_mutant("batches-stay-batches", lambda x, y, order, weight: (_mean(x, order, weight).byte(), y))
+mixing_mutant("batches-stay-batches", lambda x, y, order, weight: (x, _one_hot(y) + _one_hot(y[order])))
+mixing_mutant("batches-stay-batches", lambda x, y, order, weight: (x, _mean(_one_hot(y), order, weight)))
+mixing_mutant("same-seed-same-result", lambda x, y, order, weight: (_mean(x, order, torch.rand(1)), y))
+mixing_mutant("input-left-alone", lambda x, y, order, weight: (_mean(x, order, weight), y.clamp_(0)))
+
+
 def moving_mutant(name: str, draw: Any) -> None:
     """An augmentation that draws wrong maps from (random, size)."""
 

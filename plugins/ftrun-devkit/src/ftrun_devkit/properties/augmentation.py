@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ftrun import Batch, SampleRandom, Warp, resample
-from ftrun_devkit.subject import Subject, digest, expect
+from ftrun.commands import build
+from ftrun_devkit.subject import Subject, digest, expect, target_of
 from ftrun_devkit.suite import holds_for
 
-Augment = Callable[[Batch, SampleRandom], Batch]
+Augment = Callable[[Batch, int], Batch]
 
 _BOX = (20.0, 12.0, 46.0, 30.0)  # in an image of 48 x 64, left, top, right, bottom
 _ROOM = 1.5  # pixels on each side of an edge, where what is interpolated may be anything
@@ -21,6 +22,8 @@ _ROOM = 1.5  # pixels on each side of an edge, where what is interpolated may be
 @holds_for("augmentation")
 def shape_and_type(subject: Subject, place: Path) -> None:
     """Inputs keep their type and shape, images of colour or grey uint8 [B, C, H, W]; targets and ids stay."""
+    if _mixes(subject):
+        return
     for channels in (1, 3):
         batch = _batch(subject, 8, channels)
         after = _apply(_augment(subject, place), batch)
@@ -40,6 +43,8 @@ def shape_and_type(subject: Subject, place: Path) -> None:
 @holds_for("augmentation")
 def draws_for_each_sample(subject: Subject, place: Path) -> None:
     """Each sample draws on its own: many copies of one input do not all become the same."""
+    if _mixes(subject):
+        return
     batch = _batch(subject, 64)
     copies = batch.index(torch.zeros(64, dtype=torch.int64)).inputs
     outcomes = set(_digests(_apply(_augment(subject, place), replace(batch, inputs=copies))))
@@ -53,6 +58,8 @@ def draws_for_each_sample(subject: Subject, place: Path) -> None:
 @holds_for("augmentation")
 def batch_does_not_matter(subject: Subject, place: Path) -> None:
     """What becomes of a sample depends on its own draw alone, not on the batch that it is in; a batch may be of one."""
+    if _mixes(subject):
+        return
     augment, batch = _augment(subject, place), _batch(subject, 8)
     together = _digests(_apply(augment, batch))
     for position, single in enumerate(batch.split([1] * 8)):
@@ -84,12 +91,51 @@ def same_seed_same_result(subject: Subject, place: Path) -> None:
 def input_left_alone(subject: Subject, place: Path) -> None:
     """The batch that it is given stays as it is: it may lie in the cache or be used again."""
     batch = _batch(subject, 64)
-    before = _digests(batch)
+    before = _digests(batch), digest(batch.targets)
     _apply(_augment(subject, place), batch)
     expect(
-        _digests(batch) == before,
-        "the inputs that it is given are changed in place.",
+        (_digests(batch), digest(batch.targets)) == before,
+        "the inputs or targets that it is given are changed in place.",
         "Use operations that make a new tensor, or clone() first.",
+    )
+
+
+@holds_for("augmentation")
+def batches_stay_batches(subject: Subject, place: Path) -> None:
+    """If it mixes batches: inputs keep their shape, classes become shares that sum to 1; a batch may be of one."""
+    if not _mixes(subject):
+        return
+    for count in (1, 7):
+        batch = _batch(subject, count)
+        after = _apply(_augment(subject, place), batch)
+        before, now = _layout(batch.inputs), _layout(after.inputs)
+        expect(
+            before == now,
+            f"{before} becomes {now}.",
+            "Give floats of the same shape: inputs come as InputSpec.prepare gave them.",
+        )
+        expect(
+            torch.equal(after.ids, batch.ids) and after.targets.keys() == batch.targets.keys(),
+            "ids or targets of the batch are others than before.",
+            "Change a batch with dataclasses.replace(batch, inputs=..., targets=...).",
+        )
+        _check_shares(after.targets["label"], batch.targets["label"])
+
+
+def _check_shares(values: Tensor, before: Tensor) -> None:
+    """Expect classes int64 [B], or shares of them."""
+    if values.is_floating_point():
+        sums = values.nan_to_num(nan=1 / values.shape[-1]).sum(-1)
+        expect(
+            values.shape == (len(before), 3) and bool(((sums - 1).abs() < 1e-4).all()),
+            f"labels of 3 classes become {list(values.shape)}, with sums up to {float(sums.max()):.4g}.",
+            "Mix values with `targets[name].mixed(values, others, weight)`, weights from 0 to 1.",
+        )
+    missing = ~target_of("classes").present(values)
+    expect(
+        bool(missing[before < 0].all()),
+        "a sample without a class has one.",
+        "Mix values with `targets[name].mixed(values, others, weight)`, which keeps what is missing.",
     )
 
 
@@ -155,33 +201,48 @@ def _drawn(subject: Subject, place: Path) -> Warp | None:
     return part.build()(SampleRandom(0, torch.arange(16)), (48, 64)) if part.moves else None
 
 
-def _augment(subject: Subject, place: Path) -> Augment:
-    part = subject.make(place)
-    built = part.build()
-    if not part.moves:
-        augment: Augment = built
-        return augment
+def _mixes(subject: Subject) -> bool:
+    """Return whether the part mixes whole batches."""
+    return subject.part.reach == "batch"  # type: ignore[attr-defined]
 
-    def moved(batch: Batch, random: SampleRandom) -> Batch:
+
+def augmentation_of(subject: Subject, place: Path) -> Any:
+    """Return what the part builds; one that mixes batches may look at targets."""
+    return build(subject.make(place), "augment", targets={"label": target_of("classes")})
+
+
+def _augment(subject: Subject, place: Path) -> Augment:
+    """Return what the part builds, as a function of a batch and a seed."""
+    built, moves, mixes = augmentation_of(subject, place), subject.part.moves, _mixes(subject)  # type: ignore[attr-defined]
+
+    def augment(batch: Batch, seed: int) -> Batch:
+        random = SampleRandom(seed, batch.ids.new_zeros(1) if mixes else batch.ids)  # one draw for a batch, or each
+        if not moves:
+            made: Batch = built(batch, random)
+            return made
         height, width = batch.inputs.shape[2:]
         return replace(batch, inputs=resample(batch.inputs, built(random, (height, width))))
 
-    return moved
+    return augment
 
 
 def _apply(augment: Augment, batch: Batch, seed: int = 0) -> Batch:
-    return augment(batch, SampleRandom(seed, batch.ids))
+    return augment(batch, seed)
 
 
 def _batch(subject: Subject, count: int, channels: int = 3) -> Batch:
-    """Made-up inputs of the kind that the part is for: noise of so many channels, if that is images."""
+    """Made-up inputs of the kind that the part is for: noise of so many channels, if that is images; as they come to it."""
     made = subject.raw_input()
     if made is None or made.raw_kind == "image":
         generator = torch.Generator().manual_seed(0)
         inputs: Any = torch.randint(0, 256, (count, channels, 16, 20), dtype=torch.uint8, generator=generator)
+        inputs = inputs / 255 if _mixes(subject) else inputs
     else:
         inputs = made.collate(made.example(count))
-    return Batch(inputs, {"label": torch.zeros(count, dtype=torch.int64)}, torch.arange(count))
+        inputs = made.prepare(inputs) if _mixes(subject) else inputs
+    labels = torch.arange(count) % 3
+    labels[1:][-1:] = -1  # the last of several has no class
+    return Batch(inputs, {"label": labels}, torch.arange(count))
 
 
 def _digests(batch: Batch) -> list[str]:
