@@ -6,9 +6,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import install
+from support import install, tiny_spec
+from test_resume import at_every_step, go_on, outcome
+
+from ftrun.plugins.catalogue import installed
 
 THIRD_PARTY = Path(__file__).parents[1] / "examples" / "third-party"
 
@@ -48,6 +52,32 @@ def test_all_are_there() -> None:
         "ftrun-goal",
         "ftrun-leaderboard",
         "ftrun-lookahead",
+        "ftrun-mixup",
         "ftrun-plain-net",
         "ftrun-waves",
     }
+
+
+def outsider(site: Path, name: str) -> None:
+    install(site, f"ftrun-{name}", (THIRD_PARTY / f"ftrun-{name}" / f"ftrun_{name}.py").read_text())
+
+
+def from_spec_to_report(ftrun, place: Path, *shown: str, **changes: Any) -> Path:
+    """Run a spec of 2 epochs of 3 steps, and go on from within the second to the bit; its report shows these words."""
+    train = {"epochs": 2, "batch_size": 8, "precision": "fp32"}
+    spec = tiny_spec(dataset={"name": "tiny", "samples": 20, "val": True}, train=train, **changes)
+    folder, copies = at_every_step(spec, place, installed())
+    assert outcome(go_on(copies[4], installed())) == outcome(folder)
+    assert ftrun("report", folder).exit_code == 0
+    page = (folder / "report.html").read_text()
+    for word in shown:
+        assert word in page, word
+    return folder
+
+
+def test_mixup_from_spec_to_report(site, ftrun, tmp_path):
+    outsider(site, "mixup")
+    augment = ["horizontal-flip", {"name": "mixup", "alpha": 0.3}]
+    from_spec_to_report(
+        ftrun, tmp_path, "mixup", "accuracy", augment=augment, loss="cross-entropy", metrics=["accuracy"]
+    )

@@ -213,11 +213,11 @@ def augmentation_of(subject: Subject, place: Path) -> Any:
 
 def _augment(subject: Subject, place: Path) -> Augment:
     """Return what the part builds, as a function of a batch and a seed."""
-    built, moves, mixes = augmentation_of(subject, place), subject.part.moves, _mixes(subject)  # type: ignore[attr-defined]
+    built, mixes = augmentation_of(subject, place), _mixes(subject)
 
     def augment(batch: Batch, seed: int) -> Batch:
         random = SampleRandom(seed, batch.ids.new_zeros(1) if mixes else batch.ids)  # one draw for a batch, or each
-        if not moves:
+        if not subject.part.moves:  # type: ignore[attr-defined]
             made: Batch = built(batch, random)
             return made
         height, width = batch.inputs.shape[2:]
@@ -231,7 +231,7 @@ def _apply(augment: Augment, batch: Batch, seed: int = 0) -> Batch:
 
 
 def _batch(subject: Subject, count: int, channels: int = 3) -> Batch:
-    """Made-up inputs of the kind that the part is for: noise of so many channels, if that is images; as they come to it."""
+    """Made-up inputs as they come to the part, of the kind that it is for: noise of so many channels, if images."""
     made = subject.raw_input()
     if made is None or made.raw_kind == "image":
         generator = torch.Generator().manual_seed(0)

@@ -155,6 +155,12 @@ def _built(subject: Subject, place: Path) -> object:
     return built
 
 
+def _augmentation(subject: Subject, place: Path) -> object:
+    from ftrun_devkit.properties.augmentation import augmentation_of
+
+    return augmentation_of(subject, place)
+
+
 def _net(subject: Subject, place: Path) -> object:
     return subject.seen(place)
 
@@ -201,7 +207,7 @@ BUILD = {
     "backbone": _net,
     "modifier": _net,
     "head": _net,
-    "augmentation": _built,
+    "augmentation": _augmentation,
     "loss": _loss,
     "objective": _objective,
     "optimizer": _optimizer,
