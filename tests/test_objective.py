@@ -145,6 +145,13 @@ def test_a_whole_batch_is_never_split(objectives, monkeypatch):
         evaluate(job.evaluator, job.feed.loaders["val"], portions=job.portions(Progress()))
 
 
+def test_what_its_losses_need_an_objective_needs_too(objectives):
+    halves = [
+        job_of(spec_with("halved", loss=each), objectives).learner.objective for each in ("tiny-loss", "compared")
+    ]
+    assert [(each.whole_batch, each.takes_embeddings) for each in halves] == [(False, True), (True, False)]
+
+
 def test_a_frozen_backbone_runs_in_each_step_where_the_objective_asks_it(objectives):
     frozen = {"phases": [{"epochs": 2, "freeze": "features"}]}
     jobs = [job_of(spec_with(each, train={**frozen}), objectives) for each in ("stateful-objective", None)]

@@ -117,6 +117,48 @@ class TwoViews(ftrun.Objective):
         return Module()
 
 
+class Compared(ftrun.Loss):
+    """Cross-entropy, as if it compared samples, and looked at inputs."""
+
+    name: Literal["compared"]
+
+    def build(self, target: Any, values: Any) -> Any:
+        from torch import nn
+
+        class Module(nn.CrossEntropyLoss):
+            whole_batch = True
+
+            def forward(self, output: Any, values: Any, *, inputs: Any) -> Any:
+                return super().forward(output, values)
+
+        return Module()
+
+
+class Halved(ftrun.Objective):
+    """Half the losses."""
+
+    name: Literal["halved"]
+
+    def build(self, net: Any, losses: Any) -> Any:
+        class Module(ftrun.ObjectiveModule):
+            takes_embeddings = True
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.losses = losses
+
+            def forward(self, net: Any, batch: Any, at: Any) -> Any:
+                terms = self.losses(net, batch, at)
+                return ftrun.Terms(terms.loss / 2, terms.outputs)
+
+        return Module()
+
+
+@ftrun.hookimpl
+def ftrun_losses() -> list[type[ftrun.Loss]]:
+    return [Compared]
+
+
 @ftrun.hookimpl
 def ftrun_objectives() -> list[type[ftrun.Objective]]:
-    return [Stateful, Distill, TwoViews]
+    return [Stateful, Distill, TwoViews, Halved]

@@ -42,6 +42,9 @@ def build_objective(
             if id(parameter) in own:
                 raise misbuilt(part, f"its {name!r} is the net's own. Take the net that forward() is called with.")
 
+    if losses is not None and losses in made.modules():  # what they need, it needs too
+        made.whole_batch = made.whole_batch or losses.whole_batch
+        made.takes_embeddings = made.takes_embeddings and losses.takes_embeddings
     for method, check in (("forward", _fault_of_terms), ("after_step", None)):
         object.__setattr__(made, method, Blaming(getattr(made, method), part, where, check))
     return made.to(device)
