@@ -294,6 +294,21 @@ def test_a_state_that_a_checkpoint_cannot_have_is_refused(state, message):
         states.now()
 
 
+def test_a_state_of_a_part_that_takes_none_is_no_small_matter():
+    class Plain(Keeping):
+        """Is built without."""
+
+        name: Literal["plain"]
+
+        def build(self, overrides):
+            return small()
+
+    states = PartStates({"backbone": PartState({"width": 3})}, {})
+    with pytest.raises(PluginError, match="has saved a state of it at backbone, and its build"):
+        states.build(Plain(name="plain"), "backbone", {})
+    states.build(Plain(name="plain"), "modifiers.0", {})
+
+
 def test_two_parts_have_no_file_of_one_name():
     states = PartStates()
     KEPT[0] = PartState(files={"words": b""})

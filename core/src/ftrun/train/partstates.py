@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
@@ -36,7 +37,10 @@ class PartStates:
         key: what its state is called, where one part of the spec is built several times; its place if not given
         offered: what it gets besides if it names it
         """
-        made = build(part, where, *arguments, state=self._saved.get(key or where), **offered)
+        state = self._saved.get(key or where)
+        if state is not None and "state" not in signature(part.build).parameters:  # type: ignore[attr-defined]
+            raise misbuilt(part, f"the run has saved a state of it at {key or where}, and its build() takes none.")
+        made = build(part, where, *arguments, state=state, **offered)
         if isinstance(part, Stateful):
             self._built[key or where] = part, made
         return made
