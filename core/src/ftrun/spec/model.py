@@ -69,7 +69,8 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
     model = _model(catalogue, _overrides(_input_types(catalogue)), None)
     nested = {role.role: role for part in _all_parts(catalogue) for role in nested_roles(part).values()}
     inner: dict[str, Any] = {f"{SCHEMA_KEY}-{name}": (one_of(role, catalogue), ...) for name, role in nested.items()}
-    schema = create_model("RunSpec", __base__=model, **inner).model_json_schema(schema_generator=_Schema)
+    whole = create_model("RunSpec", __base__=model, **inner)
+    schema: dict[str, Any] = whole.model_json_schema(schema_generator=_Schema)
     for key, name in zip(inner, nested, strict=True):
         schema["required"].remove(key)
         schema["$defs"][name] = schema["properties"].pop(key)

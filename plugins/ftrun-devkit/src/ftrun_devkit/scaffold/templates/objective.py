@@ -11,6 +11,7 @@ import ftrun
 from pydantic import Field
 
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
+    from ftrun import Batch, Net, ObjectiveModule, StepInfo, Terms
     from torch import Tensor
 
 FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
@@ -32,17 +33,19 @@ class Template(ftrun.Objective):
         description="How much of the teacher stays as it is in a step.",
     )
 
-    def build(self, net: "ftrun.Net", losses: "ftrun.ObjectiveModule | None") -> "ftrun.ObjectiveModule":
+    def build(self, net: "Net", losses: "ObjectiveModule | None") -> "ObjectiveModule":
         """Return the module that is called with net and batch in each step.
 
         Tarvainen and Valpola, "Mean teachers are better role models", 2017.
         """
         import torch  # here, not above: ftrun lists and checks parts without torch
-        from torch.nn import functional as F
 
         if losses is None:
-            raise ftrun.SpecError("it adds to the losses of the targets: name a loss.", where="loss")
+            raise ftrun.SpecError("it adds to the losses of the targets: name a loss.")
         supervised, weight, decay = losses, self.weight, self.decay
+
+        def shares(output: "Tensor") -> "Tensor":
+            return output.float().softmax(1)  # float32, whatever the net computes in
 
         class MeanTeacher(ftrun.ObjectiveModule):
             def __init__(self) -> None:
@@ -52,26 +55,25 @@ class Template(ftrun.Objective):
                 self.losses = supervised
                 self.teacher = copy.deepcopy(net).requires_grad_(False).eval()
 
-            def forward(self, net: "ftrun.Net", batch: ftrun.Batch, at: "ftrun.StepInfo") -> "ftrun.Terms":
+            def forward(self, net: "Net", batch: "Batch", at: "StepInfo") -> "Terms":
                 terms = self.losses(net, batch, at)
                 with torch.no_grad():
                     taught = self.teacher(batch.inputs)
-                apart = [F.mse_loss(self.of(terms.outputs[name]), self.of(output)) for name, output in taught.items()]
-                distance = torch.stack(apart).mean()
+                distance = torch.zeros_like(terms.loss)
+                for name, output in taught.items():
+                    apart = shares(terms.outputs[name]) - shares(output)
+                    distance = distance + apart.square().mean() / len(taught)
                 # Whatever changes in the course of a run is a function of `at`.
                 loss = terms.loss + weight * at.progress * distance
                 return ftrun.Terms(loss, terms.outputs, {"distance": distance})
 
-            @staticmethod
-            def of(output: "Tensor") -> "Tensor":
-                """Return what is compared: float32, whatever the net computes in."""
-                return output.float().softmax(1)
-
-            def after_step(self, net: "ftrun.Net", at: "ftrun.StepInfo") -> None:
-                for parameter, new in zip(self.teacher.parameters(), net.parameters(), strict=True):
-                    parameter.lerp_(new, 1 - decay)
-                for buffer, current in zip(self.teacher.buffers(), net.buffers(), strict=True):
-                    buffer.copy_(current)
+            def after_step(self, net: "Net", at: "StepInfo") -> None:
+                new = net.state_dict()
+                for name, tensor in self.teacher.state_dict().items():
+                    if tensor.is_floating_point():
+                        tensor.lerp_(new[name], 1 - decay)
+                    else:
+                        tensor.copy_(new[name])
 
         return MeanTeacher()
 
