@@ -123,3 +123,23 @@ def test_a_kind_that_no_hook_offers(spots, ftrun):
     assert result.exit_code == 3
     assert "target 'spots' is of the kind 'spots', a Spots, which no plugin offers" in result.output
     assert not Path("runs").exists()
+
+
+BARE = """
+from typing import Literal
+import torch, ftrun
+class Bare(ftrun.Dataset):
+    'Images of which nothing is known.'
+    name: Literal["bare"]
+    def build(self):
+        return ftrun.Splits(train=ftrun.TensorSplit(torch.zeros(40, 1, 8, 8, dtype=torch.uint8)))
+@ftrun.hookimpl
+def ftrun_datasets(): return [Bare]
+"""
+
+
+def test_a_loss_needs_targets(site, ftrun):
+    Path("bare.py").write_text(BARE)
+    result = ftrun(write_spec(tiny_spec(dataset="bare", parts="bare.py")))
+    assert result.exit_code == 2
+    assert "Error: loss: the dataset has no targets, so there is nothing to compare outputs with." in result.output

@@ -216,6 +216,12 @@ def build_metrics(spec: RunSpec, targets: Mapping[str, Target], device: torch.de
 
 def _check_targets(spec: RunSpec, targets: Mapping[str, Target]) -> None:
     """Raise SpecError where a loss, a head or a metric does not work on what the dataset asks for."""
+    if spec.loss is not None and not targets:
+        raise SpecError(
+            "the dataset has no targets, so there is nothing to compare outputs with. Leave the loss out, with an "
+            "objective that needs none.",
+            where="loss",
+        )
     for mistake in wrong_kinds(spec, {name: target.kind for name, target in targets.items()}):
         raise SpecError(mistake.message, where=mistake.where)
     for name, target in targets.items():
