@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 from support import install, write_spec
 
 from ftrun_devkit import tiny
 
+TRAIN = {"epochs": 2, "batch_size": 8, "precision": "fp32", "workers": 0}
 THIRD_PARTY = Path(__file__).parents[1] / "examples" / "third-party"
 
 
@@ -28,9 +31,12 @@ def outsider(site: Path) -> Callable[[str], None]:
 
 def spec(**changes: Any) -> Path:
     """A spec of the kit's tiny net, with three levels."""
-    train = {"epochs": 2, "batch_size": 8, "precision": "fp32", "workers": 0}
-    parts = {"backbone": {"name": "tiny-net", "levels": 3}, "input": {"size": [24, 32]}, "optimizer": "tiny-descent"}
-    return write_spec({"parts": str(Path(tiny.__file__)), **parts, "train": train, **changes})
+    parts = {
+        "backbone": {"name": "tiny-net", "levels": 3},
+        "input": {"size": [24, 32], "interpolation": "nearest"},
+        "optimizer": "tiny-descent",
+    }
+    return write_spec({"parts": str(Path(tiny.__file__)), **parts, "train": TRAIN, **changes})
 
 
 def test_boxes_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
@@ -43,6 +49,8 @@ def test_boxes_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
         loss="boxes-toy",
         metrics=["boxes-toy-ap"],
         head={"name": "boxes-toy", "stride": 4, "width": 8},
+        optimizer={"name": "adam", "lr": 0.01},
+        train={**TRAIN, "epochs": 6},
     )
     result = ftrun(path, "--out", "run")
     assert result.exit_code == 0, result.output
@@ -52,3 +60,41 @@ def test_boxes_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
     assert json.loads(ftrun("evaluate", "run", "--json").stdout)["test"] == results
     assert "<h3>shapes: boxes</h3>" in Path("run/report.html").read_text()
     assert "shapes: boxes of 2 classes" in Path("run/README.md").read_text()
+    (small, large) = predicted(ftrun, "shapes")
+    assert small
+    for one, other in zip(small, large, strict=True):
+        assert (one["name"], one["score"]) == (other["name"], pytest.approx(other["score"], abs=1e-5))
+        assert [4 * each for each in one["box"]] == pytest.approx(other["box"], abs=0.01), "in pixels of the file"
+
+
+def predicted(ftrun: Callable[..., Any], target: str) -> list[Any]:
+    """What a run predicts on an image of 24 x 32 pixels, and on the same one with each pixel 4 x 4 times."""
+    pixels = torch.zeros(24, 32, 3, dtype=torch.uint8)
+    pixels[4:16, 6:18] = 200
+    Image.fromarray(pixels.numpy()).save("a.png")
+    Image.fromarray(pixels.repeat_interleave(4, 0).repeat_interleave(4, 1).numpy()).save("b.png")
+    result = ftrun("predict", "run", "a.png", "b.png", "--json")
+    assert result.exit_code == 0, result.output
+    return [each[target] for each in json.loads(result.stdout)]
+
+
+def test_masks_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
+    monkeypatch.setenv("FTRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FTRUN_REPORT", "1")
+    outsider("ftrun-mask-toy")
+    path = spec(
+        dataset={"name": "mask-toy", "samples": 16},
+        modifiers="fc-to-conv",
+        augment=["horizontal-flip", "random-crop"],
+        loss="mask-toy",
+        metrics=["mask-toy-iou"],
+    )
+    result = ftrun(path, "--out", "run")
+    assert result.exit_code == 0, result.output
+    results = json.loads(Path("run/results.json").read_text())["test"]
+    assert 0 < results["mask_toy_iou"] < 1
+    assert json.loads(ftrun("evaluate", "run", "--json").stdout)["test"] == results
+    assert "<h3>pixels: masks</h3>" in Path("run/report.html").read_text()
+    small, large = predicted(ftrun, "pixels")
+    assert (small["size"], large["size"]) == ([24, 32], [96, 128])
+    assert sum(count for _, count in large["runs"]) == 96 * 128

@@ -52,6 +52,7 @@ def test_all_are_there() -> None:
         "ftrun-goal",
         "ftrun-leaderboard",
         "ftrun-lookahead",
+        "ftrun-mask-toy",
         "ftrun-mixup",
         "ftrun-plain-net",
         "ftrun-waves",

@@ -28,7 +28,7 @@ class Place(ftrun.VectorTarget):
     def follow(self, values: Any, warp: ftrun.Warp) -> Any:
         return warp.points(values)
 
-    def to_raw(self, decoded: Any, warp: ftrun.Warp) -> Any:
+    def to_raw(self, decoded: Any, warp: ftrun.Warp, sizes: Any) -> Any:
         return warp.points(decoded)
 
     def predictions(self, decoded: Any, *, top: int = 1) -> list[ftrun.Prediction]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, ge
 from pydantic import BaseModel, ConfigDict, create_model
 
 from ftrun.contracts.errors import FtrunError, SpecError
-from ftrun.contracts.geometry import Warp
+from ftrun.contracts.geometry import Size, Warp
 from ftrun.contracts.layout import Layout, described
 
 if TYPE_CHECKING:
@@ -171,6 +171,11 @@ class InputSpec(BaseModel):
         turns, those of the turned one. None, the default, where inputs have no pixels.
         """
         return None
+
+    def raw_size(self, raw: Any) -> Size:
+        """Return height and width of a raw input that has pixels: its last two dimensions, if not overridden."""
+        height, width = raw.shape[-2:]
+        return height, width
 
     @classmethod
     def has_pixels(cls) -> bool:

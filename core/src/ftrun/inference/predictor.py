@@ -11,9 +11,9 @@ import torch
 
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.geometry import Warp, stacked
+from ftrun.contracts.geometry import Size, Warp, stacked
 from ftrun.contracts.layout import sample_bytes
-from ftrun.contracts.trees import Tree, in_float32, joined
+from ftrun.contracts.trees import Tree, in_float32, joined, leaves
 from ftrun.data.collating import accepted
 from ftrun.inference.opened import Opened
 from ftrun.train.memory import Portions
@@ -78,24 +78,26 @@ class Predictor:
             for source, prepared in batch:
                 yield source, prepared if isinstance(prepared, DataError) else next(answers)
 
-    def _prepared(self, raw: Any) -> tuple[Any, Warp | None]:
+    def _prepared(self, raw: Any) -> tuple[Any, tuple[Warp, Size] | None]:
         """Return what of an input is kept until its batch is whole: what the net sees, where that is of one size.
 
         And where its pixels went, if that is needed to bring predictions back.
         """
         warp = self.input.warp(raw) if self._following else None
-        return self.input.collate([raw]) if self._is_of_one_size else raw, warp
+        place = (warp, self.input.raw_size(raw)) if warp else None
+        return self.input.collate([raw]) if self._is_of_one_size else raw, place
 
     @torch.no_grad()
-    def _answers(self, prepared: Sequence[tuple[Any, Warp | None]], top: int) -> list[Any]:
-        inputs, warps = [each for each, _ in prepared], [warp for _, warp in prepared if warp]
+    def _answers(self, prepared: Sequence[tuple[Any, tuple[Warp, Size] | None]], top: int) -> list[Any]:
+        inputs, places = [each for each, _ in prepared], [place for _, place in prepared if place]
         whole = joined(inputs) if self._is_of_one_size else self.input.collate(inputs)
         outputs = self._portions.outputs(self._outputs, Batch(whole, {}, torch.arange(len(prepared))))
         answers = {}
         for name, target in self.targets.items():
             decoded = target.decode(in_float32(outputs[name]))
             if name in self._following:
-                decoded = target.to_raw(decoded, stacked(warps).inverse().to(self._run.device))
+                back = stacked([warp for warp, _ in places]).inverse().to(next(leaves(decoded)).device)
+                decoded = target.to_raw(decoded, back, [size for _, size in places])
             answers[name] = target.predictions(decoded, top=top)
         if not answers:
             return [{} for _ in prepared]

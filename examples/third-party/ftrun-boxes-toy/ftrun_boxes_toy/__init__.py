@@ -40,7 +40,7 @@ class Boxes(ftrun.Target):
     def follow(self, values: Any, warp: ftrun.Warp) -> Any:
         if not isinstance(values, ftrun.Ragged):  # one sample's
             return self.follow(self.collate([values]), warp[None]).values
-        boxes = self.to_raw(values, warp).values
+        boxes = _moved(values, warp)
         height, width = warp.size
         boxes[:, 0:4:2].clamp_(0, width)
         boxes[:, 1:4:2].clamp_(0, height)
@@ -48,12 +48,8 @@ class Boxes(ftrun.Target):
         lengths = values.lengths.new_zeros(len(values)).index_add(0, values.samples, seen.long())
         return ftrun.Ragged(boxes[seen], lengths)
 
-    def to_raw(self, decoded: ftrun.Ragged, warp: ftrun.Warp) -> ftrun.Ragged:
-        import torch
-
-        rows = decoded.values
-        moved = warp.of_items(decoded.lengths, len(rows)).boxes(rows[:, :4])
-        return ftrun.Ragged(torch.cat([moved, rows[:, 4:]], dim=1), decoded.lengths)
+    def to_raw(self, decoded: ftrun.Ragged, warp: ftrun.Warp, sizes: Any) -> ftrun.Ragged:
+        return ftrun.Ragged(_moved(decoded, warp), decoded.lengths)
 
     def default_head(self) -> ftrun.Head:
         return BoxesHead(name="boxes-toy")
@@ -86,6 +82,13 @@ class Boxes(ftrun.Target):
         ]
         found = [torch.cat([boxes, torch.full((len(boxes), 1), 0.9)], dim=1) for boxes in truth]
         return ftrun.Ragged.of(found), ftrun.Ragged.of(truth)
+
+
+def _moved(boxes: ftrun.Ragged, warp: ftrun.Warp) -> "Tensor":
+    import torch
+
+    rows = boxes.values
+    return torch.cat([warp.of_items(boxes.lengths, len(rows)).boxes(rows[:, :4]), rows[:, 4:]], dim=1)
 
 
 def example() -> Boxes:

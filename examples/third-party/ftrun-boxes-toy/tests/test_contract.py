@@ -55,7 +55,7 @@ def test_boxes_follow_and_come_back() -> None:
     flipped = ftrun.Warp.mirrored(torch.tensor([True]), (48, 64))
     moved = target.follow(ftrun.Ragged.of([box]), flipped)
     assert moved.values.tolist() == [[34, 20, 54, 40, 1]]
-    assert torch.equal(target.to_raw(moved, flipped.inverse((48, 64))).values, box)
+    assert torch.equal(target.to_raw(moved, flipped.inverse(), [(48, 64)]).values, box)
     outside = ftrun.Warp.shifted(torch.tensor([[-40, 0]]), (48, 64))
     assert target.follow(ftrun.Ragged.of([box]), outside).lengths.tolist() == [0]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import ConfigDict
 
 from ftrun.contracts.errors import DataError, SpecError
-from ftrun.contracts.geometry import Warp
+from ftrun.contracts.geometry import Size, Warp
 from ftrun.contracts.part import Part
 from ftrun.contracts.targets.prediction import Prediction
 from ftrun.contracts.trees import Tree, equal_samples, samples_in, tree_index
@@ -236,8 +236,11 @@ class Target(Part):
 
     # What is predicted
 
-    def to_raw(self, decoded: Tree, warp: Warp) -> Tree:
-        """Return decoded outputs in pixels of the raw inputs, to which `warp` is the map: where it `follows`."""
+    def to_raw(self, decoded: Tree, warp: Warp, sizes: Sequence[Size]) -> Any:
+        """Return decoded outputs in pixels of the raw inputs, as `predictions` takes them: where it `follows`.
+
+        warp: the maps to them, [B, 2, 3]; sizes: height and width of each of them
+        """
         raise NotImplementedError(f"{type(self).__name__} has follow(), but no to_raw(), to bring predictions back")
 
     @abstractmethod
