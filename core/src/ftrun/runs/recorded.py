@@ -224,7 +224,8 @@ class RecordedRun:
                     target.check_packed(kept.outputs.get(name), kept.truth.get(name), f"target {name!r}")
                 except DataError as error:
                     raise FtrunError(
-                        f"{path}: is damaged: it is of other targets: {error} Remove it; ftrun evaluate makes it again."
+                        f"{path}: is damaged: it is of other targets. In {error} Remove it; ftrun evaluate makes it "
+                        "again."
                     ) from None
         return kept
 
