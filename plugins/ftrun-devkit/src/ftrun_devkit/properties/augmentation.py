@@ -15,7 +15,8 @@ from ftrun_devkit.suite import holds_for
 
 Augment = Callable[[Batch, int], Batch]
 
-_BOX = (20.0, 12.0, 46.0, 30.0)  # in an image of 48 x 64, left, top, right, bottom
+_SIZE = (48, 64)
+_BOX = (20.0, 12.0, 46.0, 30.0)  # in an image of that size: left, top, right, bottom
 _ROOM = 1.5  # pixels on each side of an edge, where what is interpolated may be anything
 
 
@@ -146,12 +147,12 @@ def boxes_and_masks_follow(subject: Subject, place: Path) -> None:
     if warp is None:
         return
     left, top, right, bottom = map(int, _BOX)
-    mask = torch.zeros(len(warp), 1, *warp.size, dtype=torch.uint8)
+    mask = torch.zeros(len(warp), 1, *_SIZE, dtype=torch.uint8)
     mask[:, :, top:bottom, left:right] = 255
     moved, kept = resample(mask, warp), resample(mask, warp, nearest=True)
-    rows, columns = (torch.arange(side) + 0.5 for side in warp.size)
+    rows, columns = (torch.arange(side) + 0.5 for side in _SIZE)
     centres = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-    x, y = warp.inverse(warp.size).points(centres.expand(len(warp), -1, -1, -1)).unbind(-1)
+    x, y = warp.inverse().points(centres.expand(len(warp), -1, -1, -1)).unbind(-1)
     inside = torch.stack([x - left, right - x, y - top, bottom - y]).amin(0)  # how far from the nearest edge
     for pixels, what in ((moved[:, 0], "pixels"), (kept[:, 0], "a mask")):
         wrong = ((inside > _ROOM) & (pixels < 250)) | ((inside < -_ROOM) & (pixels > 5))
@@ -166,7 +167,7 @@ def boxes_and_masks_follow(subject: Subject, place: Path) -> None:
 def _check_boxes(warp: Warp, masks: Tensor) -> None:
     """Expect boxes to be around the masks, at those edges that lie in the image."""
     boxes = warp.boxes(torch.tensor(_BOX).expand(len(warp), 4))
-    height, width = warp.size
+    height, width = _SIZE
     for box, mask in zip(boxes.tolist(), masks, strict=True):
         if not mask.any():
             continue
@@ -187,7 +188,7 @@ def predictions_come_back(subject: Subject, place: Path) -> None:
     if warp is None:
         return
     points = torch.tensor([[0.0, 0.0], [64.0, 48.0], [13.3, 40.7]]).expand(len(warp), -1, -1)
-    off = (warp.inverse(warp.size).points(warp.points(points)) - points).abs().max()
+    off = (warp.inverse().points(warp.points(points)) - points).abs().max()
     expect(
         bool(off < 0.01),
         f"points come back {float(off):.3g} pixels away.",
@@ -198,7 +199,7 @@ def predictions_come_back(subject: Subject, place: Path) -> None:
 def _drawn(subject: Subject, place: Path) -> Warp | None:
     """Return a map for each of 16 samples; None where the part moves no pixels."""
     part = subject.make(place)
-    return part.build()(SampleRandom(0, torch.arange(16)), (48, 64)) if part.moves else None
+    return part.build()(SampleRandom(0, torch.arange(16)), _SIZE) if part.moves else None
 
 
 def _mixes(subject: Subject) -> bool:
