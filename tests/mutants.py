@@ -443,6 +443,14 @@ class _FixedHead(_Net):
         return nn.Linear(in_features, max(outputs, 2))
 
 
+class _Elsewhere(ftrun_inputs.ImageInput):
+    """Says of a crop that it is the whole image."""
+
+    def warp(self, raw: torch.Tensor) -> ftrun.Warp:
+        height, width = raw.shape[-2:]
+        return ftrun.Warp.resized((height, width), self.size)
+
+
 class _OneSize(_Net):
     def features(self, x: Any) -> Any:
         return super().features(x.reshape(-1, 3, 8, 8))
@@ -463,6 +471,7 @@ net_mutant("several-targets", _OneHead)
 net_mutant("head-replaced", _FixedHead)
 net_mutant("any-size", _OneSize)
 net_mutant("overrides-applied", input=ftrun_inputs.ImageInput(size=(8, 8)))
+net_mutant("pixels-are-where-the-warp-says", input=_Elsewhere(size=(8, 8)))
 
 
 @breaks("input-spec")

@@ -108,3 +108,29 @@ def any_size(subject: Subject, place: Path) -> None:
         f"at {size} the net gets {list(x.shape[2:])}.",
         "Leave `any_size` out where the net has one size.",
     )
+
+
+@holds_for("backbone")
+def pixels_are_where_the_warp_says(subject: Subject, place: Path) -> None:
+    """If its input has pixels: its `warp` says where they go, and its inverse brings points back to 0.01 pixels."""
+    prepare = subject.seen(place).input
+    raw = prepare.example(1)[0] if prepare.has_pixels() else None
+    if not isinstance(raw, torch.Tensor) or raw.ndim != 3:
+        return
+    height, width = 2 * raw.shape[1] + 6, 6 * raw.shape[2] + 10
+    image = torch.zeros(len(raw), height, width, dtype=raw.dtype)
+    off_centre = round(0.45 * min(height, width))  # a crop shows it elsewhere than the whole image does
+    left, top = width // 2 - off_centre, height // 2 - off_centre
+    image[:, top:, left:] = 255
+    seen, warp = prepare.fit(image)
+    expect(warp is not None, "warp() of an image is None.", "Return a Warp, or leave warp() as InputSpec has it.")
+    corner = torch.tensor([[left, top]], dtype=torch.float64)
+    x, y = warp.points(corner)[0].tolist()
+    edges = [int((seen[0] > 127).any(dim).int().argmax()) for dim in (0, 1)]
+    expect(
+        max(abs(x - edges[0]), abs(y - edges[1])) <= 1.3,
+        f"a corner goes to ({x:.1f}, {y:.1f}), but its pixels go to ({edges[0]}, {edges[1]}).",
+        "Return the map of what collate() does: resizing, cropping, padding.",
+    )
+    off = float((warp.inverse().points(warp.points(corner)) - corner).abs().max())
+    expect(off < 0.01, f"points come back {off:.3g} pixels away.", "Give the map in float64.")
