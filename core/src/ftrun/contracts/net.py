@@ -152,7 +152,7 @@ class Net(Staged):
         None where there are several, where it is of another kind, and where its head is not in `model`.
         """
         target = next(iter(self.targets.values()), None)
-        is_plain = len(self.targets) == 1 and not self._takes and self.neck is None
+        is_plain = len(self.targets) == 1 and not self.takes and self.neck is None
         return target if is_plain and isinstance(target, VectorTarget) else None
 
     @property
