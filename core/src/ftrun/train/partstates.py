@@ -77,7 +77,8 @@ class PartStates:
 
 def _fault_of(state: PartState, taken: list[str]) -> str:
     """Return what keeps a state from being saved, or nothing. taken: names of other parts' files"""
-    for name, content in state.files.items():
+    files: Mapping[Any, Any] = state.files  # of a plugin's making
+    for name, content in files.items():
         if not isinstance(name, str) or not checkpoint.may_be_kept(name) or name in taken:
             return (
                 f"{name!r} cannot be the name of a file in a checkpoint. Each file of a part has a name of its own, "

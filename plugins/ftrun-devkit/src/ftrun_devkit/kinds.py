@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ftrun import Classes, Dataset, Head, Labels, Loss, Part, SpecError, Target, Values, tree_index, tree_map
+from ftrun import Classes, Dataset, Head, Labels, Loss, Part, Ragged, SpecError, Target, Values, tree_index, tree_map
 from ftrun.devtools import Catalogue, as_found
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def some(tree: Any, start: int, end: int) -> Any:
 def tensors(tree: Any) -> "list[Tensor]":
     """Return the tensors of a tree; of a Ragged, its values."""
     found: list[Tensor] = []
-    tree_map(lambda leaf: found.append(getattr(leaf, "values", None) if hasattr(leaf, "lengths") else leaf), tree)
+    tree_map(lambda leaf: found.append(leaf.values if isinstance(leaf, Ragged) else leaf), tree)
     return found
 
 

@@ -14,7 +14,7 @@ class _TinyNet(ftrun.Net):
 
     def pyramid(self, x: Tensor) -> tuple[Tensor, ...]:
         levels = [self.model.get_submodule("features")(x)]
-        for smaller in self.model.get_submodule("smaller"):
+        for smaller in self.model.get_submodule("smaller").children():
             levels.append(smaller(levels[-1]))
         return tuple(levels)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ftrun import Batch, SampleRandom, Warp, resample
 from ftrun.commands import build
-from ftrun_devkit.subject import Subject, digest, expect, target_of
+from ftrun_devkit.kinds import target_of
+from ftrun_devkit.subject import Subject, digest, expect
 from ftrun_devkit.suite import holds_for
 
 Augment = Callable[[Batch, int], Batch]
@@ -204,7 +205,7 @@ def _drawn(subject: Subject, place: Path) -> Warp | None:
 
 def _mixes(subject: Subject) -> bool:
     """Return whether the part mixes whole batches."""
-    return subject.part.reach == "batch"  # type: ignore[attr-defined]
+    return bool(subject.part.reach == "batch")  # type: ignore[attr-defined]
 
 
 def augmentation_of(subject: Subject, place: Path) -> Any:

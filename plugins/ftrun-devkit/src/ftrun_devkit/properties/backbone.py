@@ -9,7 +9,7 @@ import torch
 
 from ftrun import Classes, FtrunError, InputSpec
 from ftrun.devtools import tensors_of
-from ftrun_devkit.subject import Subject, close, expect, ready_inputs
+from ftrun_devkit.subject import Subject, close, expect, fail, ready_inputs
 from ftrun_devkit.suite import holds_for
 from ftrun_inputs import ImageInput, TextInput
 
@@ -123,7 +123,8 @@ def pixels_are_where_the_warp_says(subject: Subject, place: Path) -> None:
     left, top = width // 2 - off_centre, height // 2 - off_centre
     image[:, top:, left:] = 255
     seen, warp = prepare.fit(image)
-    expect(warp is not None, "warp() of an image is None.", "Return a Warp, or leave warp() as InputSpec has it.")
+    if warp is None:
+        fail("warp() of an image is None.", "Return a Warp, or leave warp() as InputSpec has it.")
     corner = torch.tensor([[left, top]], dtype=torch.float64)
     x, y = warp.points(corner)[0].tolist()
     edges = [int((seen[0] > 127).any(dim).int().argmax()) for dim in (0, 1)]
