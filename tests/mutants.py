@@ -55,6 +55,22 @@ MUTANTS: list[tuple[str, str, type[ftrun.Part]]] = []
 """Role, the property that is broken, the part."""
 
 
+class Unsupervised(ftrun.Objective):
+    """Embeddings that are spread out, without any loss."""
+
+    name: Literal["unsupervised"]
+    uses_losses = False
+
+    def build(self, net: ftrun.Net, losses: Any) -> ftrun.ObjectiveModule:
+        assert losses is None
+
+        class Module(ftrun.ObjectiveModule):
+            def forward(self, net: ftrun.Net, batch: ftrun.Batch, at: Any) -> ftrun.Terms:
+                return ftrun.Terms((net.embed(batch.inputs).float().mean(0) - 1).square().mean())
+
+        return Module()
+
+
 def breaks(name: str) -> Any:
     """Note the part as a mutant that breaks this property."""
 

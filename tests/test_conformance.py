@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from mutants import MUTANTS, RIGHT, RIGHT_ON_TEXTS
+from mutants import MUTANTS, RIGHT, RIGHT_ON_TEXTS, Unsupervised
 from support import install
 
 import ftrun
@@ -45,6 +45,13 @@ def test_a_mutant_is_caught(name: str, part: type[Part], tmp_path: Path) -> None
 )
 def test_right_parts_pass(check: Check, tmp_path: Path) -> None:
     check.run(tmp_path)
+
+
+def test_an_objective_without_losses_is_tried_without(tmp_path: Path) -> None:
+    tried = [each for each in checks(Unsupervised) if each.property.name in ("defaults-build", "survives-resume")]
+    for number, check in enumerate(tried):
+        (tmp_path / str(number)).mkdir()
+        check.run(tmp_path / str(number))
 
 
 def test_every_property_has_a_mutant() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support import install, tiny_spec
-from test_resume import at_every_step, go_on, outcome
+from test_resume import at_every_step, go_on, outcome, start
 
+import ftrun as product
 from ftrun.plugins.catalogue import installed
 
 THIRD_PARTY = Path(__file__).parents[1] / "examples" / "third-party"
@@ -49,12 +51,14 @@ def test_all_are_there() -> None:
         "ftrun-cosine-head",
         "ftrun-csv-images",
         "ftrun-csv-log",
+        "ftrun-distill",
         "ftrun-goal",
         "ftrun-leaderboard",
         "ftrun-lookahead",
         "ftrun-mask-toy",
         "ftrun-mixup",
         "ftrun-plain-net",
+        "ftrun-simsiam",
         "ftrun-waves",
     }
 
@@ -82,3 +86,27 @@ def test_mixup_from_spec_to_report(site, ftrun, tmp_path):
     from_spec_to_report(
         ftrun, tmp_path, "mixup", "accuracy", augment=augment, loss="cross-entropy", metrics=["accuracy"]
     )
+
+
+def test_distill_from_spec_to_report(site, ftrun, tmp_path):
+    """And it predicts where the teacher is gone, without whom it cannot be evaluated."""
+    outsider(site, "distill")
+    teacher = start(tiny_spec(), tmp_path / "teacher", installed())
+    objective = {"name": "distill", "teacher": str(teacher)}
+    folder = from_spec_to_report(ftrun, tmp_path, "distill", "val/apart", objective=objective, metrics=["accuracy"])
+    assert not list((folder / "checkpoints").rglob("net.safetensors"))  # which has an objective's tensors
+    teacher.rename(tmp_path / "gone")
+    images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    assert product.load(folder, "cpu").predict(list(images))[0].name
+    result = ftrun("evaluate", folder)
+    assert result.exit_code == 2
+    assert "objective" in result.output
+    assert "no such run folder" in result.output
+
+
+def test_simsiam_from_spec_to_report(site, ftrun, tmp_path):
+    outsider(site, "simsiam")
+    objective = {"name": "simsiam", "width": 8, "hidden": 4, "memory": 16}
+    augment = ["horizontal-flip", {"name": "random-crop", "padding": 2}]
+    changes = {"objective": objective, "augment": augment, "loss": None, "metrics": ["accuracy"]}
+    from_spec_to_report(ftrun, tmp_path, "simsiam", "val/knn", "val/spread", **changes)

@@ -218,7 +218,7 @@ class Subject:
             spec["input"] = dict(self.input)
         if self.kind not in CORE:
             spec = {"backbone": self._beneath, **(spec_for(self.kind, self.plugin.parts) or {}), **spec}
-        return {**self._data, **spec}
+        return {**self._data, **({} if getattr(self.part, "uses_losses", True) else {"loss": None}), **spec}
 
     @property
     def is_learnable(self) -> bool:

@@ -177,6 +177,7 @@ def _objective(subject: Subject, place: Path) -> object:
     from ftrun.devtools import Supervised
 
     net = subject.host()
+    net.set_targets(subject.checked({}).dataset.build().targets)  # as in its runs
     losses = Supervised({name: nn.CrossEntropyLoss() for name in net.targets}, net.targets)
     part = subject.make(place)
     built: object = part.build(net, losses if part.uses_losses else None)
