@@ -10,9 +10,12 @@ import torch
 from PIL import Image
 from support import install, write_spec
 
-from ftrun_devkit import tiny
+from ftrun_devkit import tiny, tiny_run
+from ftrun_devkit.properties.net import expect_same
+from ftrun_devkit.run import interrupted_run
 
 TRAIN = {"epochs": 2, "batch_size": 8, "precision": "fp32", "workers": 0}
+NET = {"backbone": {"name": "tiny-net", "levels": 3}, "input": {"size": [24, 32], "interpolation": "nearest"}}
 THIRD_PARTY = Path(__file__).parents[1] / "examples" / "third-party"
 
 
@@ -31,12 +34,8 @@ def outsider(site: Path) -> Callable[[str], None]:
 
 def spec(**changes: Any) -> Path:
     """A spec of the kit's tiny net, with three levels."""
-    parts = {
-        "backbone": {"name": "tiny-net", "levels": 3},
-        "input": {"size": [24, 32], "interpolation": "nearest"},
-        "optimizer": "tiny-descent",
-    }
-    return write_spec({"parts": str(Path(tiny.__file__)), **parts, "train": TRAIN, **changes})
+    parts = {"parts": str(Path(tiny.__file__)), "optimizer": "tiny-descent"}
+    return write_spec({**parts, **NET, "train": TRAIN, **changes})
 
 
 def test_boxes_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
@@ -98,3 +97,14 @@ def test_masks_go_all_the_way(outsider, ftrun, tmp_path, monkeypatch):
     small, large = predicted(ftrun, "pixels")
     assert (small["size"], large["size"]) == ([24, 32], [96, 128])
     assert sum(count for _, count in large["runs"]) == 96 * 128
+
+
+@pytest.mark.parametrize("name", ["boxes-toy", "mask-toy"])
+def test_a_run_goes_on_to_the_bit(outsider, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("FTRUN_CACHE", str(tmp_path / "cache"))
+    outsider(f"ftrun-{name}")
+    parts = {"dataset": {"name": name, "samples": 24}, "loss": name, "augment": ["horizontal-flip", "random-crop"]}
+    for place in ("whole", "broken"):
+        (tmp_path / place).mkdir()
+    whole = tiny_run(tmp_path / "whole", **parts, **NET, train=TRAIN)
+    expect_same(whole, interrupted_run(tmp_path / "broken", stop_at=5, **parts, **NET, train=TRAIN))

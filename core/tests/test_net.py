@@ -165,6 +165,17 @@ def test_heads_beside_the_model_take_what_they_say():
     assert [name for name, each in net.named_parameters() if each.requires_grad] == list(net.stages["head"])
 
 
+def test_a_plain_target_is_the_only_one_of_a_vector_with_its_head_in_the_model():
+    net = small()
+    assert net.plain_target is None
+    net.set_targets(TARGETS)
+    assert net.plain_target is TARGETS["label"]
+    net.set_targets({**TARGETS, "price": Values()})
+    assert net.plain_target is None
+    net.set_targets(TARGETS, {}, {"label": "map"})
+    assert net.plain_target is None
+
+
 def test_where_no_head_takes_the_embedding_the_librarys_place_is_empty():
     net = stepped()
     net.set_targets({"mask": Values()}, {}, {"mask": "map"})
