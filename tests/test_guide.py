@@ -313,4 +313,4 @@ def test_every_public_name_is_mentioned_and_no_other():
     assert mentioned - {"commands"} == set(api.__all__)
     of_devkit = set(re.findall(r"(?<![\w.-])ftrun_devkit\.([A-Za-z_]\w*)", GUIDE))
     of_devkit |= set(re.findall(r"from ftrun_devkit import (\w+)", GUIDE))
-    assert of_devkit <= set(ftrun_devkit.__all__)
+    assert of_devkit - {"tiny"} <= set(ftrun_devkit.__all__)  # a module, whose parts a file of tiny parts imports
