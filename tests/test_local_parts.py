@@ -218,11 +218,11 @@ def test_the_mistakes_of_a_check_name_the_place(alone, ftrun):
         ),
         (
             'FTRUN_API = "0.9"\n1 / 0',
-            ": is written for ftrun's API 0.9, and this ftrun has 1.1. Change ftrun_parts.py",
+            ": is written for ftrun's API 0.9, and this ftrun has 2.0. Change ftrun_parts.py",
         ),
         (
-            'FTRUN_API = "1.9"\n1 / 0',
-            ": is written for ftrun's API 1.9, and this ftrun has 1.1. Upgrade ftrun: pip install --upgrade ftrun",
+            'FTRUN_API = "2.9"\n1 / 0',
+            ": is written for ftrun's API 2.9, and this ftrun has 2.0. Upgrade ftrun: pip install --upgrade ftrun",
         ),
     ],
 )

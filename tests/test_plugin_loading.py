@@ -60,19 +60,18 @@ def _nothing_was_imported():
 
 
 def test_the_version_of_the_api_is_public():
-    assert api.API_VERSION == "1.1"
+    assert api.API_VERSION == "2.0"
 
 
 @pytest.mark.parametrize(
     "stated",
     [
         "",
-        'FTRUN_API = "1.0"',
-        'FTRUN_API = "1.1"',
-        'FTRUN_API: str = "1.0"',
-        'API = FTRUN_API = "1.0"',
-        'FTRUN_API = "0.1"\nFTRUN_API = "1.0"',
-        'FTRUN_API = "1." + "0"',
+        'FTRUN_API = "2.0"',
+        'FTRUN_API: str = "2.0"',
+        'API = FTRUN_API = "2.0"',
+        'FTRUN_API = "0.1"\nFTRUN_API = "2.0"',
+        'FTRUN_API = "2." + "0"',
         "from ftrun import API_VERSION as FTRUN_API",
         "FTRUN_API = None",
         'def late():\n    FTRUN_API = "7.0"',
@@ -87,15 +86,15 @@ def test_a_plugin_for_this_api_is_loaded(stated, site, ftrun):
 @pytest.mark.parametrize(
     ("stated", "remedy"),
     [
-        ("2.0", "Upgrade ftrun: pip install --upgrade ftrun"),
-        ("1.2", "Upgrade ftrun: pip install --upgrade ftrun"),
+        ("3.0", "Upgrade ftrun: pip install --upgrade ftrun"),
+        ("2.1", "Upgrade ftrun: pip install --upgrade ftrun"),
         ("10.0", "Upgrade ftrun: pip install --upgrade ftrun"),
-        ("0.9", "Upgrade it: pip install --upgrade ftrun-slow"),
+        ("1.1", "Upgrade it: pip install --upgrade ftrun-slow"),
     ],
 )
 def test_a_plugin_for_another_api_is_not_imported(stated, remedy, site, ftrun):
     install(site, "ftrun-slow", f'FTRUN_API = "{stated}"\n{IMPORTED}{PART}')
-    assert reason(ftrun) == f"is written for ftrun's API {stated}, and this ftrun has 1.1. {remedy}"
+    assert reason(ftrun) == f"is written for ftrun's API {stated}, and this ftrun has 2.0. {remedy}"
     assert not was_imported()
     result = ftrun("check", write_spec(tiny_spec(optimizer="slow")))
     assert result.exit_code == 3
@@ -108,13 +107,13 @@ def test_a_plugin_for_another_api_is_not_imported(stated, remedy, site, ftrun):
 def test_a_malformed_api_is_a_broken_plugin(stated, site, ftrun):
     install(site, "ftrun-slow", f"FTRUN_API = {stated}\n{IMPORTED}{PART}")
     shown = repr(json.loads(stated)) if stated.startswith('"') else stated
-    assert reason(ftrun) == f'FTRUN_API must be a version such as "1.1", but it is {shown}'
+    assert reason(ftrun) == f'FTRUN_API must be a version such as "2.0", but it is {shown}'
     assert not was_imported()
 
 
 def test_an_api_that_only_running_the_module_tells_counts_too(site, ftrun):
-    install(site, "ftrun-slow", f'FTRUN_API = "2." + "0"\n{PART}')
-    assert reason(ftrun).startswith("is written for ftrun's API 2.0, ")
+    install(site, "ftrun-slow", f'FTRUN_API = "3." + "0"\n{PART}')
+    assert reason(ftrun).startswith("is written for ftrun's API 3.0, ")
 
 
 def test_the_api_of_a_module_inside_a_package(site, ftrun):
@@ -136,10 +135,10 @@ def test_the_api_of_a_module_inside_a_package(site, ftrun):
 def test_a_module_without_source_says_it_when_it_is_imported(site, ftrun):
     import py_compile
 
-    install(site, "ftrun-slow", f'FTRUN_API = "2.0"\n{PART}')
+    install(site, "ftrun-slow", f'FTRUN_API = "3.0"\n{PART}')
     py_compile.compile(str(site / "ftrun_slow.py"), cfile=str(site / "ftrun_slow.pyc"))
     (site / "ftrun_slow.py").unlink()
-    assert reason(ftrun).startswith("is written for ftrun's API 2.0, ")
+    assert reason(ftrun).startswith("is written for ftrun's API 3.0, ")
 
 
 # What is deprecated
@@ -152,13 +151,13 @@ def deprecated(monkeypatch):
     def ftrun_optimizers():
         """Offer optimizers."""
 
-    gone = DeprecationWarning("ftrun_optimizers goes in API 2: offer learners instead.")
+    gone = DeprecationWarning("ftrun_optimizers goes in API 3: offer learners instead.")
     monkeypatch.setitem(hooks.HOOKS, "ftrun_optimizers", hooks.hookspec(ftrun_optimizers, warn_on_impl=gone))
 
     def ftrun_after_epoch(run, epoch):
         """An epoch is over."""
 
-    argument = {"epoch": DeprecationWarning("the argument epoch goes in API 2.")}
+    argument = {"epoch": DeprecationWarning("the argument epoch goes in API 3.")}
     spec = hooks.hookspec(ftrun_after_epoch, warn_on_impl_args=argument)
     monkeypatch.setattr(events, "ftrun_after_epoch", spec)
 
@@ -169,7 +168,7 @@ def test_a_deprecated_hook_is_said_of_each_plugin_that_has_it(alone, ftrun, depr
         warnings.simplefilter("error")
         text = ftrun("plugins").output
         found = listed(ftrun)["plugins"]
-    warning = "ftrun_optimizers goes in API 2: offer learners instead."
+    warning = "ftrun_optimizers goes in API 3: offer learners instead."
     assert [each["warnings"] for each in found] == [[warning], [warning]]
     assert f"ftrun-slow 1.0\n  optimizer  slow  Takes its time.\n  WARNING: {warning}\nftrun-tiny 1.0\n" in text
     assert listed(ftrun, "--why", "ftrun-slow")[0]["warnings"] == [warning]
@@ -178,14 +177,14 @@ def test_a_deprecated_hook_is_said_of_each_plugin_that_has_it(alone, ftrun, depr
 
 def test_of_a_broken_plugin_too(alone, ftrun, deprecated):
     install(alone, "ftrun-slow", PART.replace("[Slow]", "[7]"))
-    assert listed(ftrun)["broken"][0]["warnings"] == ["ftrun_optimizers goes in API 2: offer learners instead."]
+    assert listed(ftrun)["broken"][0]["warnings"] == ["ftrun_optimizers goes in API 3: offer learners instead."]
 
 
 def test_what_an_observer_has_that_is_deprecated_is_said_in_the_run(site, ftrun, deprecated):
     spec = tiny_spec(observers=[{"name": "recorder", "file": "calls"}])
     assert ftrun(write_spec(spec)).exit_code == 0
     log = Path("runs/spec-1/log.txt").read_text()
-    assert "observer 'recorder' of ftrun-tiny 1.0 (observers.0): the argument epoch goes in API 2." in log
+    assert "observer 'recorder' of ftrun-tiny 1.0 (observers.0): the argument epoch goes in API 3." in log
     assert "after_epoch 1" in Path("calls").read_text()
 
 
@@ -362,14 +361,14 @@ def why(ftrun, name):
 @pytest.mark.parametrize("name", ["ftrun-slow", "slow-plugin", "FTRUN_Slow_Plugin", "module_slow"])
 def test_why_of_a_plugin(name, alone, ftrun):
     distribution = "ftrun-slow" if name == "ftrun-slow" else "ftrun-slow-plugin"
-    install(alone, distribution, f'FTRUN_API = "1.0"\n{PART}', version="2.1", module="module_slow")
+    install(alone, distribution, f'FTRUN_API = "2.0"\n{PART}', version="2.1", module="module_slow")
     assert (
         ftrun("plugins", "--why", name).output
         == f"""\
 {distribution} 2.1: loaded
   module   module_slow, which is the entry point {distribution!r}
   file     {alone / "module_slow.py"}
-  API      1.0
+  API      2.0
   part     optimizer slow: module_slow.Slow, offered by ftrun_optimizers
 """
     )
@@ -384,7 +383,7 @@ def test_why_of_a_plugin(name, alone, ftrun):
             "entry_point": distribution,
             "module": "module_slow",
             "file": str(alone / "module_slow.py"),
-            "api": "1.0",
+            "api": "2.0",
             "warnings": [],
             "parts": [
                 {
@@ -407,7 +406,7 @@ def test_why_of_a_part(alone, ftrun):
 tiny-sgd (optimizer), from ftrun-tiny 1.0: loaded
   module   ftrun_tiny, which is the entry point 'ftrun-tiny'
   file     {alone / "ftrun_tiny.py"}
-  API      not stated, so taken to be this ftrun's, 1.1
+  API      not stated, so taken to be this ftrun's, 2.0
   part     optimizer tiny-sgd: ftrun_tiny.TinyOptimizer, offered by ftrun_optimizers
 """
     )
@@ -430,7 +429,7 @@ ftrun-bad 0.3: broken
   reason   failed to import: ZeroDivisionError: division by zero
   module   ftrun_bad, which is the entry point 'ftrun-bad'
   file     {file}
-  API      not stated, so taken to be this ftrun's, 1.1
+  API      not stated, so taken to be this ftrun's, 2.0
   Traceback (most recent call last):
     File "{file}", line 4, in <module>
       helper()
@@ -474,10 +473,10 @@ def test_why_of_a_fault_that_no_exception_is(alone, ftrun):
 
 
 def test_why_of_a_plugin_for_another_api(alone, ftrun):
-    install(alone, "ftrun-slow", f'FTRUN_API = "2.0"\n{PART}')
+    install(alone, "ftrun-slow", f'FTRUN_API = "3.0"\n{PART}')
     (found,) = why(ftrun, "ftrun-slow")
-    assert (found["state"], found["api"]) == ("broken", "2.0")
-    assert found["reason"].startswith("is written for ftrun's API 2.0, ")
+    assert (found["state"], found["api"]) == ("broken", "3.0")
+    assert found["reason"].startswith("is written for ftrun's API 3.0, ")
 
 
 def test_why_of_what_is_left_out(three, ftrun, monkeypatch):
@@ -554,7 +553,7 @@ def test_twenty_plugins_and_five_more_that_are_broken(alone, ftrun):
         "ftrun-bad0": ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
         "ftrun-bad1": ("def x(:", "SyntaxError: invalid syntax"),
         "ftrun-bad2": (PART.replace("ftrun_optimizers", "ftrun_optimisers"), "Did you mean 'ftrun_optimizers'?"),
-        "ftrun-bad3": ('FTRUN_API = "9.0"\n' + PART, "is written for ftrun's API 9.0, and this ftrun has 1.1"),
+        "ftrun-bad3": ('FTRUN_API = "9.0"\n' + PART, "is written for ftrun's API 9.0, and this ftrun has 2.0"),
         "ftrun-bad4": ("raise SystemExit(1)", "failed to import: SystemExit: 1"),
     }
     for distribution, (code, _) in faults.items():

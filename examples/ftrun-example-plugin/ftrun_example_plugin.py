@@ -9,7 +9,7 @@ import ftrun
 if TYPE_CHECKING:  # for annotations alone, which then stand in quotes
     from torch import Tensor, nn
 
-FTRUN_API = "1.0"  # the version of ftrun's API that this is written for
+FTRUN_API = "2.0"  # the version of ftrun's API that this is written for
 
 
 class Poly(ftrun.Loss):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts witho
     import torch
     from torch import Tensor
 
-FTRUN_API = "1.0"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
 class BalancedAccuracy(ftrun.Metric):

@@ -9,7 +9,7 @@ import ftrun
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class CosineHeadModifier(ftrun.Modifier):

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 import ftrun
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 SPLITS = ("train", "val", "test")
 FRACTION = 0.1  # of val and of test, where neither a column nor an option says

@@ -9,7 +9,7 @@ from pydantic import Field
 
 import ftrun
 
-FTRUN_API = "1.0"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 FILE = "epochs.csv"
 COLUMNS = ["epoch", "step", "best"]  # always there; the figures follow

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 import ftrun
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 
 class Goal(ftrun.Observer):

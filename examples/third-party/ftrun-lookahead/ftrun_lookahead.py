@@ -10,7 +10,7 @@ import ftrun
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
     from torch.optim import Optimizer
 
-FTRUN_API = "1.0"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 import ftrun
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
 class Mixup(ftrun.Augmentation):

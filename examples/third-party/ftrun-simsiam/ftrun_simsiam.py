@@ -9,7 +9,7 @@ import ftrun
 if TYPE_CHECKING:  # for annotations alone, which then stand in quotes
     from torch import Tensor, nn
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
 class SimSiam(ftrun.Objective):

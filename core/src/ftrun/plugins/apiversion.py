@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
-API_VERSION = "1.1"
+API_VERSION = "2.0"
 # Of the contracts between ftrun and its plugins: the roles, the hooks, and the names that `ftrun` exports.
 #   major: a contract changed, so that plugins written for the one before must change
 #   minor: something was added; a plugin for an earlier minor works as it is, one for a later minor may miss something

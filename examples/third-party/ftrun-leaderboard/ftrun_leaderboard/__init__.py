@@ -2,7 +2,7 @@
 
 import ftrun
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 
 @ftrun.hookimpl

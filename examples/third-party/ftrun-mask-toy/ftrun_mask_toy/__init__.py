@@ -11,7 +11,7 @@ import ftrun
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 UNKNOWN = 255
 COLOURS = ("none", "orange", "deepskyblue")
 

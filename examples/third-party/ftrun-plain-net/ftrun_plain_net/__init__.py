@@ -15,7 +15,7 @@ import ftrun_inputs
 if TYPE_CHECKING:
     from torch import nn
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class PlainNetBackbone(ftrun.Backbone):

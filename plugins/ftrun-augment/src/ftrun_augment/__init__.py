@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 import ftrun
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 Augment = Callable[[ftrun.Batch, ftrun.SampleRandom], ftrun.Batch]
 Draw = Callable[[ftrun.SampleRandom, tuple[int, int]], ftrun.Warp]

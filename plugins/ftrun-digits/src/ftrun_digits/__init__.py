@@ -10,7 +10,7 @@ import ftrun
 if TYPE_CHECKING:
     from torch import Tensor
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 TEST_FRACTION = 0.2
 

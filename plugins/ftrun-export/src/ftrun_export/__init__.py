@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exportable", "Request", "export"]
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 _HOME = {"Exportable": "exportable", "Request": "exporting", "export": "exporting"}
 """The module of each public name: `ftrun --help` imports this one, and none of these."""

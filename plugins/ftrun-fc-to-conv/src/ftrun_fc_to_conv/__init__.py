@@ -7,7 +7,7 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class FcToConv(ftrun.Modifier):

@@ -10,7 +10,7 @@ import ftrun
 import ftrun_inputs
 from ftrun_folder import layout
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class Split(BaseModel):

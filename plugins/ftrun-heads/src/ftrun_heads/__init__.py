@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ftrun import Net
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import ftrun
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 
 class HuggingFace(ftrun.Hub):

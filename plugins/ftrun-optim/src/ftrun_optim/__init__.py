@@ -12,7 +12,7 @@ import ftrun
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]

@@ -10,7 +10,7 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun import Net
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class Lora(ftrun.Modifier):

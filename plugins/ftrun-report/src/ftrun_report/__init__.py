@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mean", "Measure", "Outcomes"]
 
-FTRUN_API = "1.1"
+FTRUN_API = "2.0"
 
 
 @ftrun.hookimpl

@@ -10,7 +10,7 @@ import ftrun
 if TYPE_CHECKING:
     from ftrun_samplers.balanced import Balanced
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class BalancedSampler(ftrun.Sampler):

@@ -12,7 +12,7 @@ from ftrun_tables import CsvTable
 if TYPE_CHECKING:
     from ftrun_tables import Read
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class TableImages(CsvTable):

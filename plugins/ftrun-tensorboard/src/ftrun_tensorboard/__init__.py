@@ -7,7 +7,7 @@ from pydantic import Field
 
 import ftrun
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class TensorBoard(ftrun.Observer):

@@ -12,7 +12,7 @@ from ftrun_tables import CsvTable, JsonlTable
 if TYPE_CHECKING:
     from ftrun_tables import Read
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 KNOWN_TO_ALL = 2  # tokens, of padding and of unknown words
 TOKENIZER = "tokenizer.json"

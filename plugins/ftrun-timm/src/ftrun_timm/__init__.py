@@ -13,7 +13,7 @@ import ftrun_inputs
 if TYPE_CHECKING:
     from ftrun import Net
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 class Timm(ftrun.Backbone):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ftrun import Net
 
-FTRUN_API = "1.0"
+FTRUN_API = "2.0"
 
 
 TOKENIZER, CONFIG = "tokenizer.json", "config.json"

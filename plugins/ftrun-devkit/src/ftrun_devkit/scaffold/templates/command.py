@@ -11,7 +11,7 @@ import click
 import ftrun
 from ftrun.commands import AS_JSON, RUN, answer, shown
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 NAME = "template"
 

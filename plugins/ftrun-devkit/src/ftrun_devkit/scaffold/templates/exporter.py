@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts witho
     from ftrun_export import Exportable
     from torch import Tensor
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
 class Template(ftrun.Exporter):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import ftrun
 from pydantic import Field, Strict
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 _NAME = re.compile(r"[\w-]+(/[\w-]+)*")
 

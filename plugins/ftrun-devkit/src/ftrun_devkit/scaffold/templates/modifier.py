@@ -12,7 +12,7 @@ from pydantic import Field
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
     from ftrun import Net
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
 class Template(ftrun.Modifier):

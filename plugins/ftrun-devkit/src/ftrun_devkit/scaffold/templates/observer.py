@@ -10,7 +10,7 @@ from typing import Any, Literal
 import ftrun
 from pydantic import Field
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 FILE = "epochs.txt"
 

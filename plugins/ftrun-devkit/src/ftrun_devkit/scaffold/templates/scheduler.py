@@ -10,7 +10,7 @@ from typing import Literal
 import ftrun
 from pydantic import Field
 
-FTRUN_API = "1.1"  # what it was written for, so that a later ftrun can tell
+FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 # The first step learns a little, too; a factor of 0 would waste it.
 START = 0.01
