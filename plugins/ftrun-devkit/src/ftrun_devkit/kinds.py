@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftrun import Classes, Dataset, Head, Labels, Loss, Part, Ragged, SpecError, Target, Values, tree_index, tree_map
-from ftrun.devtools import Catalogue, as_found
+from ftrun.devtools import Catalogue, as_found, part_names
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+P = TypeVar("P", bound=Part)
 
 CORE = ("classes", "labels", "values")
 
@@ -84,14 +86,12 @@ def head_for(target: Target, parts: Iterable[type[Part]]) -> Head:
     except SpecError:
         for part in parts:
             if issubclass(part, Head) and target.kind in part.kinds:
-                return part.model_validate({"name": next(iter(part.model_fields["name"].annotation.__args__))})  # type: ignore[union-attr]
+                return _by_default(part)
         raise
 
 
 def spec_for(kind: str, parts: Iterable[type[Part]]) -> Mapping[str, Any] | None:
     """Return the keys of a spec that learns targets of a kind by these parts; None where they do not suffice."""
-    from ftrun.devtools import part_names
-
     parts = list(parts)
     losses = [part for part in parts if issubclass(part, Loss) and kind in part.kinds]
     datasets = [part for part in parts if issubclass(part, Dataset) and not _lacking(part) and kind in _kinds(part)]
@@ -107,6 +107,9 @@ def _lacking(part: type[Part]) -> bool:
 
 
 def _kinds(part: type[Dataset]) -> set[str]:
-    from ftrun.devtools import part_names
+    return {target.kind for target in _by_default(part).build().targets.values()}
 
-    return {target.kind for target in part.model_validate({"name": part_names(part)[0]}).build().targets.values()}
+
+def _by_default(part: type[P]) -> P:
+    """Return the part with its defaults."""
+    return part.model_validate({part.tag: part_names(part)[0]})
