@@ -109,4 +109,5 @@ def test_simsiam_from_spec_to_report(site, ftrun, tmp_path):
     objective = {"name": "simsiam", "width": 8, "hidden": 4, "memory": 16}
     augment = ["horizontal-flip", {"name": "random-crop", "padding": 2}]
     changes = {"objective": objective, "augment": augment, "loss": None, "metrics": ["accuracy"]}
-    from_spec_to_report(ftrun, tmp_path, "simsiam", "val/knn", "val/spread", **changes)
+    folder = from_spec_to_report(ftrun, tmp_path, "simsiam", "val/knn", "val/spread", **changes)
+    assert "simsiam" in (folder / "README.md").read_text()

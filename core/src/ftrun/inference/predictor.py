@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from ftrun.contracts.data import Batch
-from ftrun.contracts.errors import DataError
+from ftrun.contracts.errors import DataError, FtrunError
 from ftrun.contracts.geometry import Size, Warp, stacked
 from ftrun.contracts.layout import sample_bytes
 from ftrun.contracts.trees import Tree, in_float32, joined, leaves
@@ -23,11 +23,16 @@ U = TypeVar("U")
 
 
 class Predictor:
-    """A run's best epoch. Several threads may use one at a time: nothing in it changes."""
+    """A run's best epoch. Several threads may use one at a time: nothing in it changes.
+
+    Raises FtrunError where the run predicts nothing.
+    """
 
     def __init__(self, run: Opened) -> None:
         self.targets = dict(run.net.targets)
         """What it predicts: {name: target}."""
+        if not self.targets:
+            raise FtrunError(f"{run.folder.path}: predicts nothing: its data has no targets. Its net gives embeddings.")
         self.input = run.net.input
         """How inputs are prepared: as in training."""
         self._following = {
@@ -99,8 +104,6 @@ class Predictor:
                 back = stacked([warp for warp, _ in places]).inverse().to(next(leaves(decoded)).device)
                 decoded = target.to_raw(decoded, back, [size for _, size in places])
             answers[name] = target.predictions(decoded, top=top)
-        if not answers:
-            return [{} for _ in prepared]
         if len(answers) == 1:
             return next(iter(answers.values()))
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]

@@ -89,8 +89,11 @@ def test_images_without_classes_are_learned_from_and_have_no_file(tmp_path: Path
     run = ftrun.run({**spec, "dataset": "unlabelled"}, out=tmp_path / "run", device="cpu", quiet=True)
     assert {"train/loss", "train/spread", "val/loss", "val/spread"} <= set(run.history[0])
     assert "val/knn" not in run.history[0]
-    exported = run_command("export", run.folder)
-    assert exported.exit_code == 2, exported.output
+    exported = run_command("export", run.folder, "--format", "onnx")
+    assert exported.exit_code == 1
+    assert "predicts nothing: its data has no targets." in exported.output
+    with pytest.raises(ftrun.FtrunError, match=r"predicts nothing: its data has no targets\."):
+        run.predictor("cpu")
     tuned = ftrun.run(tiny_spec(parts=spec["parts"]), out=tmp_path / "tuned", init_from=run, device="cpu", quiet=True)
     assert tuned.finished
 

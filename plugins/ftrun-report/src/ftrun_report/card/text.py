@@ -15,7 +15,7 @@ from ftrun_report.kinds import card_text
 from ftrun_report.weightfile import parameters
 
 _MOST = 20
-_OPTIONS = ("backbone", "modifiers", "augment", "loss", "optimizer", "scheduler")
+_OPTIONS = ("sampler", "backbone", "modifiers", "head", "augment", "loss", "objective", "optimizer", "scheduler")
 
 
 def text(facts: Facts) -> str:
