@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import install, tiny_spec
+from support import install, tiny_spec, write_spec
 from test_resume import at_every_step, go_on, outcome, start
 
 import ftrun as product
@@ -111,3 +111,28 @@ def test_simsiam_from_spec_to_report(site, ftrun, tmp_path):
     changes = {"objective": objective, "augment": augment, "loss": None, "metrics": ["accuracy"]}
     folder = from_spec_to_report(ftrun, tmp_path, "simsiam", "val/knn", "val/spread", **changes)
     assert "simsiam" in (folder / "README.md").read_text()
+
+
+def test_views_are_not_mixed(site, ftrun):
+    for name in ("mixup", "simsiam"):
+        outsider(site, name)
+    spec = tiny_spec(objective={"name": "simsiam", "width": 8, "hidden": 4}, augment=["mixup"], loss=None)
+    result = ftrun(write_spec(spec), "--out", "run")
+    assert result.exit_code == 2
+    assert "augment: the objective takes 2 views of each sample, which 'mixup' would mix apart" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mixup", "distill", "simsiam"])
+def test_what_outsiders_train_leaves_as_onnx(name, site, ftrun, tmp_path):
+    outsider(site, name)
+    changes = {
+        "mixup": {"augment": ["mixup"]},
+        "distill": {"objective": {"name": "distill", "teacher": "teacher"}},
+        "simsiam": {"objective": {"name": "simsiam", "width": 8, "hidden": 4}, "loss": None},
+    }[name]
+    start(tiny_spec(), Path("teacher"), installed())
+    folder = start(tiny_spec(**changes), tmp_path / "run", installed())
+    result = ftrun("export", folder, "--format", "onnx")
+    assert result.exit_code == 0, result.output
+    assert "the same answer on 100.00%" in result.output

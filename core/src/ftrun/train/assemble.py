@@ -102,6 +102,12 @@ def assemble(
     augmenter = Augmenter.of(spec, splits.targets, None if kept == net.input else pixel_size(net.input))
     ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
     mixing = Mixing.of(spec, splits.targets)
+    if mixing and objective.views > 1:
+        by = ", ".join(repr(part.name) for part in spec.augment if part.reach == "batch")
+        raise SpecError(
+            f"the objective takes {objective.views} views of each sample, which {by} would mix apart: leave it out.",
+            where="augment",
+        )
     if losses is not None and mixing:
         check_mixed(spec, net, losses, mixing, device)
     feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, kept)
