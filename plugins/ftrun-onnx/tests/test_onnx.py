@@ -133,7 +133,7 @@ def test_several_inputs_whose_preparation_stays_in_floats(tmp_path):
 
 def test_a_net_that_onnx_cannot_say(tmp_path):
     some = model(label=LABEL)
-    some.net.forward = lambda x: torch.linalg.eigvals(x[:, 0].double()).real.float()[:, :3]
+    some.net.forward = lambda x: {"label": torch.linalg.eigvals(x[:, 0].double()).real.float()[:, :3]}
     with pytest.raises(ftrun.FtrunError, match="this net cannot be written as ONNX: "):
         Onnx(name="onnx").build().write(some, tmp_path / "net.onnx")
 
@@ -150,12 +150,12 @@ def test_eight_bits_of_a_net_that_symbolic_shape_inference_does_not_take(tmp_pat
     graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], [weight])
     opset = [onnx.helper.make_opsetid("", 18)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "net.onnx")
-    batches = [torch.randn(4, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    batches = [{"x": torch.randn(4, 8, generator=torch.Generator().manual_seed(seed))} for seed in range(3)]
     into = tmp_path / "net8.onnx"
-    quantize(tmp_path / "net.onnx", into, "x", batches, per_channel=False, reduce_range=True)  # no sum saturates
+    quantize(tmp_path / "net.onnx", into, batches, per_channel=False, reduce_range=True)  # no sum saturates
     assert any(node.op_type == "QuantizeLinear" for node in onnx.load(into).graph.node)
     before, after = (
-        torch.from_numpy(onnxruntime.InferenceSession(file).run(None, {"x": batches[0].numpy()})[0])
+        torch.from_numpy(onnxruntime.InferenceSession(file).run(None, {"x": batches[0]["x"].numpy()})[0])
         for file in (tmp_path / "net.onnx", into)
     )
     assert (before - after).abs().max() < 0.1 * before.abs().max()
@@ -163,6 +163,6 @@ def test_eight_bits_of_a_net_that_symbolic_shape_inference_does_not_take(tmp_pat
 
 def test_what_fails_in_eight_bits_is_one_message(tmp_path):
     Onnx(name="onnx").build().write(model(label=LABEL), tmp_path / "net.onnx")
-    wrong = [torch.zeros(1, 5, dtype=torch.uint8)]
+    wrong = [{"image": torch.zeros(1, 5, dtype=torch.uint8)}]
     with pytest.raises(ftrun.FtrunError, match="ONNX Runtime does not write this net in 8-bit integers: "):
-        quantize(tmp_path / "net.onnx", tmp_path / "n8.onnx", "image", wrong, per_channel=False, reduce_range=False)
+        quantize(tmp_path / "net.onnx", tmp_path / "n8.onnx", wrong, per_channel=False, reduce_range=False)
