@@ -26,8 +26,8 @@ class Answers:
         return target.exported(output)
 
     def difference(self, target: Any, expected: Tensor, exported: Tensor) -> Tensor:
-        """Return how far answers are apart, float64 [B, ...]."""
-        return (exported.double() - expected.double()).abs()
+        """Return how far answers are apart, float64 [B, ...]; those above 1 in relation to their size, as pixels."""
+        return _apart(expected, exported) / expected.double().abs().clamp(min=1)
 
     def same(self, target: Any, expected: Tensor, exported: Tensor, bound: float) -> Tensor | None:
         """Return for which samples the decision is the same, bool [B]; None where there is none.
@@ -39,6 +39,10 @@ class Answers:
     def quality(self, target: Any, answers: Tensor, truth: Any) -> float:
         """Return how good answers are, more is better; NaN where nothing is known."""
         return float("nan")
+
+
+def _apart(expected: Tensor, exported: Tensor) -> Tensor:
+    return (exported.double() - expected.double()).abs()
 
 
 class _Scores(Answers):
@@ -84,7 +88,7 @@ class _Values(_Scores):
         Values that are more than one of these from their mean are compared in relation to that: float32 has seven
         digits.
         """
-        apart = super().difference(target, expected, exported)
+        apart = _apart(expected, exported)
         if not target.mean:
             return apart
         mean, std = (torch.tensor(values, dtype=torch.float64) for values in (target.mean, target.std))
