@@ -100,12 +100,16 @@ class Pictures:
 def same_samples(split: Split, ids: Tensor, truth: Mapping[str, Any], targets: Mapping[str, Target]) -> bool:
     """Return whether the samples with these indices have the truth that the predictions were evaluated with.
 
-    That is known of targets that are columns.
+    That is known of targets that are columns; of others only that there are some, where inputs need not be read for it.
     """
-    if len(ids) and int(ids.max()) >= len(split):
+    if not len(ids):
+        return True
+    if int(ids.max()) >= len(split):
         return False
     columns: Mapping[str, Any] = getattr(split, "columns", {})
-    return all(
+    values_at = getattr(split, "values", None)
+    known = truth.keys() if values_at is None else {*columns, *values_at(int(ids[0]))}
+    return truth.keys() <= known and all(
         bool(targets[name].same(columns[name][ids], values).all()) for name, values in truth.items() if name in columns
     )
 
