@@ -428,8 +428,7 @@ def test_a_wrong_set(assignment, message, alone, ftrun):
         ({"empty_class": True}, "dataset: no training sample of class 'class 3'. Add some, or take it out.", 4),
         ({"wrong_label": True},
          "dataset: train, target 'label': sample 5 has label 7, but there are 3 classes, so labels go from 0 to 2 "
-         "(-1 where there is none). "
-         "Wrong labels in all: 1.", 4),
+         "(-1 where there is none).", 4),
         ({"samples": 3}, "dataset: 3 training samples are too few to cut a val split from.", 4),
     ],
 )  # fmt: skip

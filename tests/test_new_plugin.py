@@ -58,6 +58,8 @@ def test_two_files_a_test_and_a_readme(role, site, ftrun):
         "command": "ftrun my-own RUN",
     }
     use = f"On the command line:\n\n  {command.get(role)}\n"
+    if role == "target":
+        use = 'In a dataset:\n\n  ftrun.Splits(..., targets={"label": MyOwnTarget()})\n'
     if role in KEYS:
         value = '["my-own"]' if isinstance(VALUES[role], list) else '"my-own"'
         use = f'In a spec:\n\n  "{KEYS[role]}": {value}\n'
@@ -235,8 +237,9 @@ def test_into_another_folder(site, ftrun):
     [
         (
             ["optimiser", "mine"],
-            "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, backbone, modifier, augmentation, "
-            "loss, optimizer, scheduler, metric, observer, exporter, hub, command.",
+            "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, target, sampler, backbone, "
+            "modifier, head, augmentation, loss, objective, optimizer, scheduler, metric, observer, exporter, hub, "
+            "command.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),

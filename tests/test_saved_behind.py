@@ -68,7 +68,7 @@ def kept(run: str) -> Any:
     tensors = [load_file(file) for folder in folders for file in sorted(folder.glob("*.safetensors"))]
     nets = [json.loads((folder / "net.json").read_text()) for folder in folders]
     progress = [checkpoint.load_state(folder)["progress"] for folder in folders[1:]]
-    figures = [{key: each[key] for key in ("epoch", "step", "loss_sum", "best_val", "skipped")} for each in progress]
+    figures = [{key: each[key] for key in ("epoch", "step", "sums", "best_val", "skipped")} for each in progress]
     return tensors, nets, figures
 
 

@@ -166,7 +166,7 @@ def test_where_all_but_the_head_is_frozen_inference_is_measured(catalogue, monke
     work = job.learner.plan.work(20, 2, augmented=True)
     chosen = tuning.choose(
         job.spec.train.model_copy(update={"precision": "auto"}),
-        job.learner.net, Never(), work, job.feed.loaders["train"].sample, CPU, job.engine.graphs, print,
+        job.learner.net, Never(), work, job.feed.loaders["train"].sample, job.feed.ready, CPU, job.engine.graphs, print,
     )  # fmt: skip
     (place,) = remembered()
     assert str(chosen) in json.loads(place.read_text())["seconds"]

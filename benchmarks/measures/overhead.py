@@ -51,9 +51,18 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
 
 
 def net_of(job: Any) -> nn.Module:
+    """The net as a bare loop would have it: inputs -> logits."""
     from copy import deepcopy
 
-    return deepcopy(job.learner.net)
+    class Bare(nn.Module):
+        def __init__(self, net: Any) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.net.head(self.net.pool(self.net.features(x)))
+
+    return Bare(deepcopy(job.learner.net))
 
 
 def sgd(net: nn.Module) -> torch.optim.Optimizer:

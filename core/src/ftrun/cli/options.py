@@ -113,6 +113,7 @@ def _described(
     holder: type[BaseModel], name: str, role: str | None, key: str | None, distribution: str, version: str
 ) -> dict[str, Any]:
     schema = holder.model_json_schema()
+    schema["properties"].pop(getattr(holder, "tag", "name"), None)
     return {
         "name": name,
         "role": role,

@@ -66,7 +66,7 @@ def _with_options(part: type[Part], name: str, assignments: Sequence[str], examp
 
 
 def _mistakes(error: ValidationError, name: str, part: type[Part]) -> SpecError:
-    options = [option for option in part.model_fields if option != "name"]
+    options = [option for option in part.model_fields if option != part.tag]
     lines = dict.fromkeys(
         f"--set {'.'.join(map(str, each['loc'])) or name}: {option_message(each, name, options)}"
         for each in error.errors()

@@ -33,7 +33,8 @@ class Template(ftrun.Head):
         import torch
         from torch import nn
 
-        assert isinstance(target, ftrun.VectorTarget)  # as the kinds are that it works on
+        # The kinds that it works on are vectors.
+        assert isinstance(target, ftrun.VectorTarget)
 
         class Attention(nn.Module):
             def __init__(self, channels: int, hidden: int, outputs: int) -> None:

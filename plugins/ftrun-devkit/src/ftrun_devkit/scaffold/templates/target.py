@@ -18,8 +18,9 @@ FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 class Template(ftrun.Target):
     """A direction. Values: float32 [B], degrees; NaN where a sample has none. Its head gives cosine and sine."""
 
-    kind: Literal["template"] = "template"
-    outputs: ClassVar[int] = 2  # of the head for a sample: a linear layer, if the spec names no other
+    kind: Literal["template"] = "template"  # fmt: skip
+    # Of the head for a sample: a linear layer, if the spec names no other.
+    outputs: ClassVar[int] = 2
 
     def faults(self, values: "Tensor") -> Iterator[tuple[int, str]]:
         """Each sample whose value is none of this kind: its position, and what is wrong."""
