@@ -76,3 +76,18 @@ class EveryStep(Asking):
                 shutil.copytree(folder, copies / str(len(list(copies.iterdir()))))
 
         super().__init__(keep)
+
+
+def dark_and_light_images(root: Path, height: int, width: int) -> None:
+    """Two classes of images of several heights, 20 each to train on and 4 each to test on."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 20), ("test", 4)):
+        for number, name in enumerate(("dark", "light")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.integers(0, 120, (height + index % 3, width, 3)) + 120 * number
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")

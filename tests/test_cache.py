@@ -3,23 +3,14 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from support import tiny_spec, write_spec
+from support import dark_and_light_images, tiny_spec, write_spec
 
 
 @pytest.fixture
 def images(site, monkeypatch):
     monkeypatch.setenv("FTRUN_CACHE", str(Path("cache").absolute()))
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 20), ("test", 4)):
-        for number, name in enumerate(("dark", "light")):
-            folder = Path("images") / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = rng.integers(0, 120, (9 + index % 3, 12, 3)) + 120 * number
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+    dark_and_light_images(Path("images"), 9, 12)
     return write_spec(tiny_spec(dataset={"name": "image-folder", "path": "images"}, augment=["horizontal-flip"]))
 
 

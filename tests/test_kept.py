@@ -1,14 +1,13 @@
 """Training images that are kept larger than the net's, for augmentations that enlarge parts of them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from support import tiny_spec, write_spec
+from support import dark_and_light_images, tiny_spec, write_spec
 
 from ftrun.spec.check import check_spec
 from ftrun.train.assemble import assemble
@@ -19,14 +18,7 @@ CROP = "random-resized-crop"
 @pytest.fixture
 def images(site, monkeypatch):
     monkeypatch.setenv("FTRUN_CACHE", str(Path("cache").absolute()))
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 20), ("test", 4)):
-        for number, name in enumerate(("dark", "light")):
-            folder = Path("images") / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = rng.integers(0, 120, (17 + index % 3, 24, 3)) + 120 * number
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.png")
+    dark_and_light_images(Path("images"), 17, 24)
 
 
 def spec(*augment: Any) -> dict[str, Any]:
@@ -59,6 +51,15 @@ def test_without_a_cache_it_is_the_same(images, ftrun, monkeypatch):
     ftrun(write_spec(spec(CROP)), "--set", "train.workers=0")
     models = [Path(f"runs/spec-{number}/checkpoints/last/model.safetensors").read_bytes() for number in (1, 2)]
     assert models[0] == models[1]
+
+
+def test_images_of_test_that_are_in_train_too_are_counted_at_any_size(images, ftrun):
+    shutil.copy("images/train/dark/3.png", "images/test/dark/copy.png")
+    note = "1 of 9 test samples are in train too, with equal inputs"
+    larger = ftrun(write_spec(spec(CROP)))
+    assert "kept at 16 x 16" in larger.output
+    assert note in larger.output
+    assert note in ftrun(write_spec(spec({"name": CROP, "keep": 1}))).output
 
 
 @pytest.mark.parametrize(

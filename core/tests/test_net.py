@@ -206,7 +206,12 @@ def test_a_neck_is_between_the_levels_and_the_heads_beside_the_model():
     assert torch.equal(net(x)["mask"], net.heads["mask"](net.neck.conv(net.features(x))))
     assert torch.equal(net(x)["label"], net.head(net.embed(x)))
     assert "neck.conv.weight" in net.stages["head"]
-    assert {*net.beside.state_dict()} == {"heads.mask.weight", "heads.mask.bias", "neck.conv.weight", "neck.conv.bias"}
+    assert {*net.extra_modules.state_dict()} == {
+        "heads.mask.weight",
+        "heads.mask.bias",
+        "neck.conv.weight",
+        "neck.conv.bias",
+    }
 
 
 class Doubled(ImageInput):

@@ -7,7 +7,6 @@ from ftrun.contracts.data import Split as Split
 from ftrun.contracts.data import Splits as Splits
 from ftrun.contracts.data import Subset as Subset
 from ftrun.contracts.data import TensorSplit as TensorSplit
-from ftrun.contracts.data import counted as counted
 from ftrun.contracts.errors import DataError as DataError
 from ftrun.contracts.errors import FtrunError as FtrunError
 from ftrun.contracts.errors import PluginError as PluginError
@@ -42,6 +41,7 @@ from ftrun.contracts.objective import StepInfo as StepInfo
 from ftrun.contracts.objective import Terms as Terms
 from ftrun.contracts.part import PartState as PartState
 from ftrun.contracts.paths import expand_path as expand_path
+from ftrun.contracts.printable import counted as counted
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom
 from ftrun.contracts.resampling import resample as resample

@@ -109,6 +109,15 @@ def columns_of(split: Split) -> "Mapping[str, Tensor]":
     return columns
 
 
+def files_of(split: Split) -> Sequence[str]:
+    """Return the path of the file of each sample; nothing where a split does not read inputs from files, or say so."""
+    if isinstance(split, Subset):
+        whole = files_of(split.split)
+        return [whole[index] for index in split.indices.tolist()] if whole else ()
+    files: Sequence[str] = getattr(split, "files", ())
+    return files
+
+
 def reads_values(split: Split, targets: Iterable[str]) -> bool:
     """Return whether the values of all these targets can be had without reading inputs."""
     return hasattr(split, "values") or all(name in columns_of(split) for name in targets)
@@ -161,7 +170,7 @@ class Splits:
     @property
     def files(self) -> list[str]:
         """The paths of the files that samples are read from, as far as the splits say so."""
-        return [path for _, split in self.items() for path in getattr(split, "files", ())]
+        return [path for _, split in self.items() for path in files_of(split)]
 
     def with_targets(self, targets: Mapping[str, Target]) -> "Splits":
         """Return the same dataset with other descriptions of its targets."""
@@ -268,14 +277,6 @@ class _Chosen(Mapping[str, "Tensor"]):
 
     def __len__(self) -> int:
         return len(self._columns)
-
-
-def counted(counts: Mapping[str, int], most: int = 8) -> str:
-    """Return `.wav 90, .aif 12`: what there is of each, the most frequent first; of many, the first `most`."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rest = sum(count for _, count in ordered[most:])
-    shown = [f"{name} {count:,}" for name, count in ordered[:most]]
-    return ", ".join([*shown, f"others {rest:,}"] if rest else shown)
 
 
 def sample_name(split: Split, index: int) -> str | None:

@@ -5,9 +5,8 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from ftrun.contracts.data import counted
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.printable import printable
+from ftrun.contracts.printable import counted, printable
 
 _SYSTEMS_OWN = frozenset(
     {

@@ -27,7 +27,7 @@ def joined(heads: Mapping[str, nn.Module]) -> nn.Module:
 
 
 class Heads(nn.ModuleDict):
-    """A head for each of several targets, whatever they are called: embedding [B, D] -> {target: output}.
+    """A head for each of several targets, under any names: embedding [B, D] -> {target: output}.
 
     Its keys are the targets' names. In names of weights, what a module's name cannot hold is written as in addresses:
     `a%2Eb` for the target `a.b`, and `%74ype` for `type`, which a module has as an attribute.

@@ -79,7 +79,7 @@ class InputSpec(BaseModel):
             raise TypeError(f"{cls.__name__} needs prepare(batch), or preparation(), a module")
 
     def accepts(self, raw: Any) -> bool:
-        """Return whether a raw input is one that `collate` takes, whatever else a dataset or a user may bring."""
+        """Return whether a raw input is one that `collate` takes."""
         return True
 
     @property
@@ -162,7 +162,7 @@ class InputSpec(BaseModel):
         """Yield sentences on what a net does not see of such an input."""
         yield from ()
 
-    # Inputs that are images, in whatever sense: what `collate` gives is [B, C, H, W], and pixels have places
+    # Inputs that are images, of any sort: what `collate` gives is [B, C, H, W], and pixels have places
 
     def warp(self, raw: Any) -> Warp | None:
         """Return where the pixels of a raw input go in what `collate` makes of it: a map of one image, [2, 3].
@@ -218,7 +218,7 @@ class InputSpec(BaseModel):
         return type(self).model_validate({**dict(self), **fields})
 
     def files(self) -> dict[str, str]:
-        """Return texts that belong beside an exported net, by name: what preparing an input takes, and JSON is not."""
+        """Return texts that go with an exported net as files, by name: what JSON does not hold of the input."""
         return {}
 
     @classmethod

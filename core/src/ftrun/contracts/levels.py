@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from ftrun.contracts.stages import evaluation_mode
 from ftrun.contracts.trees import moved
 
 if TYPE_CHECKING:
@@ -52,15 +53,10 @@ def _reduced(before: Tensor, after: Tensor) -> bool:
 
 @torch.no_grad()
 def measured(net: "Net") -> tuple[Level, ...]:
-    """Run a net in evaluation mode on an example of its input; return the levels that heads beside the model get."""
+    """Run a net in evaluation mode on an example of its input; return the levels that heads outside `model` get."""
     device = next((each.device for each in net.parameters()), torch.device("cpu"))
     x = net.prepare(moved(net.input.collate(net.input.example(1)), device))
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
+    with evaluation_mode(net):
         maps = net.pyramid(x)
         maps = maps if net.neck is None else net.neck(maps)
-    finally:
-        for module, training in modes.items():
-            module.training = training
     return tuple(Level.of(each, x) for each in maps)

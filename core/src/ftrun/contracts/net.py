@@ -30,7 +30,7 @@ class Net(Staged):
     A backbone plugin subclasses this for the library that it stands for, and writes `features` and `pool`.
     What has weights and comes from there lives in `model`, the library's own module, under the library's own names, so
     that `model.state_dict()` loads back into that library; so does the head for the embedding. Neck and other heads are
-    beside it, see `beside`.
+    outside it, see `extra_modules`.
 
     model: the library's module
     input: how its inputs are prepared
@@ -69,7 +69,7 @@ class Net(Staged):
         self.neck: nn.Module | None = None
         self.heads = Heads({})
         self.takes: dict[str, Takes] = {}
-        """What the heads beside the model take, by target: `heads` may not have them yet, for they are made last."""
+        """What the heads outside `model` take, by target: `heads` may not have them yet, for they are made last."""
         self._levels: tuple[Level, ...] = ()
         self.parts: tuple[tuple[str, Part], ...] = ()
         """The parts that made it, each with its place in the spec: for messages."""
@@ -156,15 +156,15 @@ class Net(Staged):
         return target if is_plain and isinstance(target, VectorTarget) else None
 
     @property
-    def beside(self) -> nn.ModuleDict:
-        """What has weights beside `model`: the heads that are not in it, and the neck."""
-        beside = self.weights
-        del beside["model"]
-        return beside
+    def extra_modules(self) -> nn.ModuleDict:
+        """What has weights outside `model`: the heads that are not in it, and the neck."""
+        extra = self.weights
+        del extra["model"]
+        return extra
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Channels and stride of what heads beside the model are given, from high resolution to low.
+        """Channels and stride of what heads outside `model` are given, from high resolution to low.
 
         They are found by running the net on an example of its input, once.
         """
@@ -173,7 +173,7 @@ class Net(Staged):
         return self._levels
 
     def set_neck(self, neck: nn.Module) -> None:
-        """Put a module between levels and heads beside the model: a tuple of maps -> a tuple of maps."""
+        """Put a module between levels and heads outside `model`: a tuple of maps -> a tuple of maps."""
         self.neck, self._levels = neck, ()
 
     def folded(self) -> Self:
@@ -233,7 +233,7 @@ class Net(Staged):
         self.replace_head(joined(heads))
 
     def add_head(self, target: str, head: nn.Module) -> None:
-        """Put a head beside `model`, for one of the targets that `set_targets` was given in `takes`."""
+        """Put a head outside `model`, for one of the targets that `set_targets` was given in `takes`."""
         self.heads[target] = head
 
     def output_layer(self, in_features: int) -> nn.Module:

@@ -29,7 +29,7 @@ class StepInfo:
     training: bool = False
 
     def random(self, ids: Tensor, *place: int | str) -> SampleRandom:
-        """Return random numbers for some samples at this step, whatever batches they come in.
+        """Return random numbers for some samples at this step, the same in any batch.
 
         ids: int64 [B], `Batch.ids`; place: tells several uses from each other
         """

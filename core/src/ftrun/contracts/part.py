@@ -67,10 +67,10 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class PartState:
-    """What a part needs beside its options to be built again as it was: a vocabulary, a configuration, pruned widths.
+    """What a part needs in addition to its options to be built again: a vocabulary, a configuration, pruned widths.
 
     values: JSON values and tensors, nested in lists and dicts
-    files: {name: content}, what is a file of its own beside the weights
+    files: {name: content}, what is a file of its own in a checkpoint
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)

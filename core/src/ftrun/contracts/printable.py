@@ -1,7 +1,7 @@
 """What is shown of texts that others wrote: names of classes and files, cells of tables."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 """Unicode's categories of what moves the cursor, cannot be encoded, or ends a line."""
@@ -58,3 +58,11 @@ def columns(rows: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
         " " * indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def counted(counts: Mapping[str, int], most: int = 8) -> str:
+    """Return `.wav 90, .aif 12`: what there is of each, the most frequent first; of many, the first `most`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in ordered[most:])
+    shown = [f"{name} {count:,}" for name, count in ordered[:most]]
+    return ", ".join([*shown, f"others {rest:,}"] if rest else shown)

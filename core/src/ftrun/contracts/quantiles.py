@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_BITS = 23  # of a draw, beside the one that says which half of the distribution it is in
+_BITS = 23  # of a draw, not counting the one that says which half of the distribution it is in
 _CELLS = 7  # bits: knots in each halving of the probability
 _KNOTS = (_BITS + 1 << _CELLS) + 1
 _MOST_STEPS, _MOST_TERMS = 200, 1000

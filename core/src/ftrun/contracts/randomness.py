@@ -39,7 +39,7 @@ def reseed(device: "torch.device", seed: int) -> None:
 class SampleRandom:
     """Random numbers for a batch, a row for each sample; each call draws afresh.
 
-    A draw takes as many random bits whatever comes of them, so that no sample's depends on another's; and it is the
+    A draw always takes the same number of random bits, so that no sample's depends on another's; and it is the
     same on every device.
 
     seed: what `seed_of` gave for (seed, epoch, place in the pipeline); ids: int64 [B], the samples' indices.

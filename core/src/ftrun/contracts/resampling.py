@@ -1,6 +1,6 @@
 """Images, masks and maps, moved by a warp. Imports no torch before it is used.
 
-Whatever else lies on it, nothing here waits for a GPU: how much work there is follows from shapes and the warp's form.
+Nothing here waits for a GPU: how much work there is follows from shapes and the warp's form.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _OUTSIDE = 3.0
-"""A place beside an image, whose pixels are -1 to 1 in grid_sample's terms: all that is read there is 0."""
+"""A place outside an image, whose pixels are -1 to 1 in grid_sample's terms: all that is read there is 0."""
 
 
 def resample(images: "Tensor", warp: Warp, *, nearest: bool = False, fill: float = 0) -> "Tensor":

@@ -1,6 +1,7 @@
 """The stages of a net, from input to output, and what of them is frozen."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from ftrun.contracts.heads import Heads
 
 
 class Staged(nn.Module):
-    """A net whose parameters are in stages: those of `model` by their paths, all that is beside it in `head`."""
+    """A net whose parameters are in stages: those of `model` by their paths, all others in `head`."""
 
     model: nn.Module
     head_path: str
@@ -27,7 +28,7 @@ class Staged(nn.Module):
     def stages(self) -> dict[str, tuple[str, ...]]:
         """Ordered, input to output: {stage: names of its parameters, `model.conv1.weight`}, each in exactly one.
 
-        What is beside `model` is of the stage `head`.
+        What is outside `model` is of the stage `head`.
         """
         by_stage: dict[str, list[str]] = {name: [] for name in (*self._stage_paths, "head")}
         stage_of = self._stage_finder()
@@ -94,6 +95,18 @@ class Staged(nn.Module):
         for module in self._frozen:
             module.training = False
         return self
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode; afterwards each part of it is in the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:  # a part may never train: a teacher, a frozen stage
+            part.training = training
 
 
 def has_statistics(module: nn.Module) -> bool:

@@ -26,7 +26,7 @@ class Sampler(Part):
 
         They may repeat, and each time a sample comes it is augmented anew. M is the same in every epoch (from 1).
 
-        split: the training split, of whose `targets` it may make use; targets: what they are
+        split: the training split, of whose `columns` it may make use; targets: what the data has
         """
 
 

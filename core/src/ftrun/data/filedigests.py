@@ -37,7 +37,7 @@ def files_fingerprint(paths: Iterable[str | os.PathLike[str]], root: str | os.Pa
     root: the folder that the names are relative to; None where names do not matter
     """
     files = [os.fspath(path) for path in paths]
-    digests = _digests(files)
+    digests = digests_of(files)
     whole = hashlib.sha256()
     for path in files:
         digest = digests[path]
@@ -55,7 +55,7 @@ def _name(path: str, root: str) -> str:
     return normalize("NFC", inner.replace(os.sep, "/"))
 
 
-def _digests(files: Iterable[str]) -> dict[str, bytes | None]:
+def digests_of(files: Iterable[str]) -> dict[str, bytes | None]:
     """Return the SHA-256 of each file; None where it cannot be read."""
     from concurrent.futures import ThreadPoolExecutor  # it is slow to load
 

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Batch, Split, columns_of, index_tensor
+from ftrun.contracts.data import Batch, Split, columns_of, files_of, index_tensor
 from ftrun.contracts.errors import Interrupted
 from ftrun.contracts.specs import Part
 from ftrun.contracts.trees import tree_map
@@ -83,6 +83,7 @@ class MappedSplit:
         if values:
             self.values = values
         self.sample_name = getattr(split, "sample_name", None)
+        self.files = files_of(split)
         self.inputs = content.inputs
         self.fingerprint = key
         self.source = source

@@ -1,16 +1,18 @@
 """What a user has to know of any data before a net learns from it: a note each, as `Splits.notes` has them."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Split, Splits, Subset, columns_of
+from ftrun.contracts.data import Split, Splits, Subset, columns_of, files_of
 from ftrun.contracts.printable import shortlist
 from ftrun.contracts.targets import Target
 from ftrun.contracts.targets.names import shown_name
+from ftrun.data.filedigests import digests_of
 
 _BLOCK = 4096  # bytes of an input that are compared first; all of it, where others have the same
 
@@ -88,21 +90,39 @@ def _groups(numbers: Tensor) -> tuple[Tensor, Tensor]:
 def _digests(splits: Splits) -> dict[str, Tensor]:
     """Return int64 [N] for each split by name, equal for equal inputs; empty where inputs cannot be compared.
 
-    These are the splits' own `digests`, if they have any, or made of inputs that lie in memory or in the cache.
+    These are the splits' own `digests`, if they have any, or made of inputs that lie in memory or in the cache; where
+    these are kept at several sizes, of their files.
     """
     by_name = dict(splits.items())
     own = {name: own for name, split in by_name.items() if (own := getattr(split, "digests", None)) is not None}
     if len(own) == len(by_name):
         return own
     inputs = {name: _Inputs(split) for name, split in by_name.items()}
-    if any(each.tensor is None for each in inputs.values()) or len({each.shape for each in inputs.values()}) > 1:
+    if any(each.tensor is None for each in inputs.values()):
         return {}
+    if len({each.shape for each in inputs.values()}) > 1:
+        return _of_files(by_name)
     made = {name: each.hashed(range(len(each.indices)), _BLOCK) for name, each in inputs.items()}
     _, repeated = _groups(torch.cat(list(made.values())))
     for (name, each), again in zip(inputs.items(), repeated.split([len(each) for each in made.values()]), strict=True):  # type: ignore[no-untyped-call]
         if again.any():
             made[name][again] = each.hashed(again.nonzero().flatten().tolist(), None)
     return made
+
+
+def _of_files(splits: Mapping[str, Split]) -> dict[str, Tensor]:
+    """Return int64 [N] for each split by name, equal for equal files; empty where samples have none."""
+    files = {name: files_of(split) for name, split in splits.items()}
+    if not all(files.values()):
+        return {}
+    digests = digests_of(path for paths in files.values() for path in paths)
+    unread = itertools.count()  # equal to no other
+
+    def number(path: str) -> int:
+        digest = digests[path]
+        return -1 - next(unread) if digest is None else int.from_bytes(digest[:8], "little") >> 1
+
+    return {name: torch.tensor([number(path) for path in paths]) for name, paths in files.items()}
 
 
 class _Inputs:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ftrun.contracts.data import Sample, Split, Splits, columns_of, counted, get_items, sample_name, values_at
+from ftrun.contracts.data import Sample, Split, Splits, columns_of, get_items, sample_name, values_at
 from ftrun.contracts.errors import DataError, did_you_mean
-from ftrun.contracts.printable import shortlist
+from ftrun.contracts.printable import counted, shortlist
 from ftrun.contracts.targets import Target
 from ftrun.data.spellings import grouped_spellings
 

@@ -105,7 +105,7 @@ def open_run(
         states = PartStates(checkpoint.load_parts(best), about["input"])
         net = _built(spec, needed, states, best).to(where)
         setting.apply(net)
-        checkpoint.load_weights(best, net.model, net.beside)
+        checkpoint.load_weights(best, net.model, net.extra_modules)
     net.eval().requires_grad_(False)
     if compiled and spec.train.compile:
         compile_net(net, where)

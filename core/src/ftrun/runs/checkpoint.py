@@ -61,7 +61,7 @@ def save(
 ) -> None:
     """Write a checkpoint to `folder`, in place of the one that is there.
 
-    heads: what the net has beside `model`, `Net.beside`
+    heads: `Net.extra_modules`, what the net has outside `model`
     description: what net.json holds; a number that is not finite is null
     state, objective: tensors, numbers, text, lists and dicts, as `pack` takes them
     parts: the parts' states, by their places in the spec

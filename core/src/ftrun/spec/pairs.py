@@ -35,7 +35,8 @@ def wrong_kinds(spec: RunSpec, kinds: Mapping[str, str]) -> Iterator[Mistake]:
     by_name = {"loss": spec.loss, "head": spec.head, "train.loss_weights": spec.train.loss_weights}
     for where, value in by_name.items():
         for name in [name for name in value if name not in kinds] if isinstance(value, Mapping) else []:
-            near = did_you_mean(name, kinds)
+            keys = () if where == "train.loss_weights" else ("name",)  # a part's: it is an object too
+            near = did_you_mean(name, [*kinds, *keys])
             yield Mistake(
                 f"{where}.{name}", f"the dataset has no target {name!r}.{near} It has {', '.join(map(repr, kinds))}."
             )

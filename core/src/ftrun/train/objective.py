@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from ftrun.contracts.net import Net
 from ftrun.contracts.objective import ObjectiveModule, Terms
 from ftrun.contracts.randomness import seed_of
+from ftrun.contracts.stages import evaluation_mode
 from ftrun.plugins.building import Blaming, inside, misbuilt, shown
 from ftrun.runs import checkpoint
 from ftrun.spec.runspec import RunSpec
@@ -74,14 +75,12 @@ def evaluating(objective: nn.Module) -> Iterator[None]:
 
     So what is evaluated teaches nothing, also where a module does not look at its mode.
     """
-    modes, buffers = [(module, module.training) for module in objective.modules()], KeptBuffers(objective)
-    objective.eval()
+    buffers = KeptBuffers(objective)
     try:
-        yield
+        with evaluation_mode(objective):
+            yield
     finally:
         buffers.restore()
-        for module, training in modes:  # a part of it may never train: a teacher
-            module.training = training
 
 
 def state_of(objective: nn.Module) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What parts need beside their options to be built again: from a checkpoint, and for the next one."""
+"""What parts need in addition to their options to be built again: from a checkpoint, and for the next one."""
 
 import hashlib
 import json

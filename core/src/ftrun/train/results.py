@@ -22,7 +22,7 @@ def write_results(
     """Evaluate the best epoch's weights on test, if there is one, and write results.json."""
     best = folder.checkpoints / "best"
     net = job.learner.evaluated_net
-    checkpoint.load_weights(best, net.model, net.beside)
+    checkpoint.load_weights(best, net.model, net.extra_modules)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     restore_objective(best, job.learner.objective, job.engine.device)
     began = perf_counter()

@@ -86,7 +86,7 @@ class Saver:
         return {
             "folder": self.folder.checkpoints / "best",
             "model": self.job.learner.evaluated_net.model,
-            "heads": self.job.learner.evaluated_net.beside,
+            "heads": self.job.learner.evaluated_net.extra_modules,
             "description": describe(self.job, progress, progress.best_val),
             "objective": state_of(self.job.learner.objective),
             "parts": self.job.states.now(),
@@ -99,7 +99,7 @@ class Saver:
         return {
             "folder": self.folder.checkpoints / "last",
             "model": self.job.learner.net.model,
-            "heads": self.job.learner.net.beside,
+            "heads": self.job.learner.net.extra_modules,
             "description": describe(self.job, progress, {}),
             "state": {
                 "progress": asdict(progress),
@@ -188,7 +188,7 @@ def _restore(job: Job, path: Path) -> Progress:
     state = checkpoint.load_state(path)
     try:
         progress = TypeAdapter(Progress).validate_python(state["progress"])
-        checkpoint.load_weights(path, job.learner.net.model, job.learner.net.beside)
+        checkpoint.load_weights(path, job.learner.net.model, job.learner.net.extra_modules)
         load_optimizer(job.learner.optimizer, state["optimizer"])
         if job.learner.average:
             job.learner.average.load_state(state["average"])

@@ -6,6 +6,7 @@ from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.net import Net
+from ftrun.contracts.stages import evaluation_mode
 from ftrun.contracts.trees import leaves, moved, tree_index
 from ftrun.plugins.building import blame_all
 from ftrun.spec.runspec import RunSpec
@@ -22,22 +23,18 @@ def try_out(net: Net) -> None:
 
     Where it would take an input of another size or number of channels, that is SpecError, and says so.
     """
-    training = {module: module.training for module in net.modules()}
-    net.eval()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with evaluation_mode(net), torch.random.fork_rng(devices=[]):
             _run(net, net.input)
     except torch.OutOfMemoryError:  # is met with in training, and answered there
         return
     except Exception as error:
-        fitting = next((line for other, line in net.input.alternatives() if _takes(net, other)), None)
+        with evaluation_mode(net):
+            fitting = next((line for other, line in net.input.alternatives() if _takes(net, other)), None)
         if fitting is None:
             blame_all(error, net.parts)
             raise
         raise SpecError(fitting, where="input") from error
-    finally:
-        for module, mode in training.items():
-            module.training = mode
 
 
 def check_mixed(spec: RunSpec, net: Net, losses: Supervised, mixing: Mixing, device: torch.device) -> None:

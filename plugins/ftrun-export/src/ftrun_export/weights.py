@@ -37,8 +37,8 @@ class WeightsWriter:
     def write(self, model: Exportable, file: Path) -> dict[str, Any]:
         """Write the weights with the metadata and a Python file that loads them without ftrun, where that works."""
         save_model(model.net.model, str(file), metadata={"format": "pt", **model.metadata})
-        if model.net.beside.state_dict():  # neck and heads that are not in the library's own module
-            save_model(model.net.beside, str(file.with_suffix(_HEADS)), metadata={"format": "pt"})
+        if model.net.extra_modules.state_dict():  # neck and heads that are not in the library's own module
+            save_model(model.net.extra_modules, str(file.with_suffix(_HEADS)), metadata={"format": "pt"})
         script_file = file.with_suffix(".py")
         shown = all(answers_of(target).in_script for target in model.net.targets.values())
         if model.library_code is not None and model.net.input.raw_kind == "image" and shown:
@@ -87,8 +87,8 @@ def _in_own_net(model: Exportable, file: Path) -> Callable[[Tensor], Mapping[str
         if value.is_floating_point():
             value.fill_(torch.nan)  # what the files lack shows
     load_model(module.net.model, file)
-    if module.net.beside.state_dict():
-        load_model(module.net.beside, file.with_suffix(_HEADS))
+    if module.net.extra_modules.state_dict():
+        load_model(module.net.extra_modules, file.with_suffix(_HEADS))
 
     @torch.no_grad()
     def run(inputs: Tensor) -> Mapping[str, Tensor]:

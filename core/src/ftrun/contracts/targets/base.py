@@ -27,7 +27,7 @@ class Target(Part):
     A subclass says `kind: Literal["its-name"]`, by which a run's files tell it from others, and its fields, which they
     keep. A sample has a value of it, which may be anything; a batch has what `collate` makes of these, a tree (see
     `ftrun.Batch`), called values below, and B is their number. A net gives an output, a tree too. Everything but
-    `check_value` and `predictions` has a default: for one tensor of the same shape a sample, which none misses.
+    `faults` and `predictions` has a default: for one tensor of the same shape a sample, which none misses.
 
     extensions: what other plugins can use of this kind, by the names that they document: {"report.section":
         "my_plugin.page:section"}; a module is imported when that is used

@@ -12,7 +12,6 @@ from pydantic import Field
 
 if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts without torch
     from ftrun import Batch, Net, ObjectiveModule, StepInfo, Terms
-    from torch import Tensor
 
 FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
@@ -44,9 +43,6 @@ class Template(ftrun.Objective):
             raise ftrun.SpecError("it adds to the losses of the targets: name a loss.")
         supervised, weight, decay = losses, self.weight, self.decay
 
-        def shares(output: "Tensor") -> "Tensor":
-            return output.float().softmax(1)  # float32, whatever the net computes in
-
         class MeanTeacher(ftrun.ObjectiveModule):
             def __init__(self) -> None:
                 super().__init__()
@@ -61,7 +57,8 @@ class Template(ftrun.Objective):
                     taught = self.teacher(batch.inputs)
                 distance = torch.zeros_like(terms.loss)
                 for name, output in taught.items():
-                    apart = shares(terms.outputs[name]) - shares(output)
+                    # The paper compares shares of classes; this holds for values, too.
+                    apart = terms.outputs[name].float() - output.float()
                     distance = distance + apart.square().mean() / len(taught)
                 # Whatever changes in the course of a run is a function of `at`.
                 loss = terms.loss + weight * at.progress * distance
