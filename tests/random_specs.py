@@ -105,7 +105,9 @@ class Specs:
             spec["augment"] = [self._part(each) for each in choose.sample(AUGMENTATIONS, choose.randrange(3))]
         spec["modifiers"] = self._modifiers(images, len(kinds))
         if choose.random() < 0.5:
-            spec["scheduler"] = self._part(choose.choice(["constant", "cosine", "step"]))
+            spec["scheduler"] = self._part(
+                choose.choice(["constant", "cosine", "linear", "one-cycle", "polynomial", "step"])
+            )
         if choose.random() < 0.1:
             spec["observers"] = ["tensorboard"]
         return spec

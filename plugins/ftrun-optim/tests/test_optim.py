@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ftrun_optim import SGD, Adam, AdamW, Constant, Cosine, Step
+from ftrun_optim import SGD, Adam, AdamW, Constant, Cosine, Linear, OneCycle, Polynomial, Step
 
 OPTIMIZERS = [
     SGD(name="sgd", lr=0.05, weight_decay=0.1),
@@ -182,6 +182,8 @@ def test_a_parameter_without_gradient_stays() -> None:
         (AdamW, {"weight_decay": -0.1}),
         (Cosine, {"warmup": 1}),
         (Cosine, {"floor": 1.5}),
+        (OneCycle, {"start": -0.1}),
+        (Polynomial, {"power": 0}),
         (Step, {"milestones": []}),
         (Step, {"milestones": [0.5, 0.5]}),
         (Step, {"milestones": [0.75, 0.5]}),
@@ -217,9 +219,17 @@ def test_warm_up_rises_linearly_and_the_cosine_takes_the_rest_of_the_run() -> No
 unit = st.floats(0, 1)
 
 
-@given(warmup=st.floats(0, 0.99), floor=unit, first=unit, second=unit)
-def test_cosine_stays_in_bounds_and_turns_once(warmup: float, floor: float, first: float, second: float) -> None:
-    factor = Cosine(name="cosine", warmup=warmup, floor=floor).build()
+@given(
+    part=st.sampled_from([Cosine, Linear, OneCycle, Polynomial]),
+    warmup=st.floats(0, 0.99),
+    floor=unit,
+    first=unit,
+    second=unit,
+)
+def test_what_falls_stays_in_bounds_and_turns_once(
+    part: Any, warmup: float, floor: float, first: float, second: float
+) -> None:
+    factor = part(name=part.model_fields["name"].annotation.__args__[0], warmup=warmup, floor=floor).build()
     earlier, later = sorted((first, second))
     assert min(0.01, floor) - 1e-9 <= factor(earlier) <= 1 + 1e-9
     if later < warmup:
@@ -227,6 +237,27 @@ def test_cosine_stays_in_bounds_and_turns_once(warmup: float, floor: float, firs
     if earlier >= warmup:
         assert factor(earlier) >= factor(later) - 1e-9
         assert factor(later) >= floor - 1e-9
+
+
+def test_linear_and_polynomial_are_powers_of_what_is_left() -> None:
+    straight, bent = Linear(name="linear").build(), Polynomial(name="polynomial", power=2, floor=0.1).build()
+    assert [straight(progress) for progress in (0.0, 0.25, 1.0)] == [1.0, 0.75, 0.0]
+    assert [bent(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx([1.0, 0.1 + 0.9 / 4, 0.1])
+
+
+@given(progress=unit, warmup=st.floats(0.01, 0.9), start=unit, floor=unit)
+def test_one_cycle_is_that_of_fastai(progress: float, warmup: float, start: float, floor: float) -> None:
+    """`combined_cos(pct, start, middle, end)` of fastai.callback.schedule."""
+
+    def annealed(begin: float, end: float, position: float) -> float:
+        return begin + (1 + math.cos(math.pi * (1 - position))) * (end - begin) / 2
+
+    if progress < warmup:
+        expected = annealed(start, 1, progress / warmup)
+    else:
+        expected = annealed(1, floor, (progress - warmup) / (1 - warmup))
+    factor = OneCycle(name="one-cycle", warmup=warmup, start=start, floor=floor).build()
+    assert factor(progress) == pytest.approx(expected, abs=1e-12)
 
 
 def test_step_drops_at_each_milestone_and_not_before() -> None:

@@ -1,5 +1,6 @@
 """The key `train` of a spec: how long, in what portions, and in which phases to train."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -33,6 +34,10 @@ class Phase(BaseModel):
     lr_scale: float = Field(1.0, gt=0, description="Factor on the learning rate.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="Factor on the learning rate from each stage to the one before it; the head has 1."
+    )
+    restart: bool = Field(
+        False,
+        description="Whether the schedule begins anew here, as if a run began; it ends where the next one begins.",
     )
     norm: Literal["auto", "train", "frozen"] = Field(
         "auto",
@@ -128,6 +133,25 @@ class Train(BaseModel):
     def each_phase(self) -> tuple[Phase, ...]:
         """The phases, of which there is always one at the least."""
         return self.phases or (Phase(epochs=self.epochs),)
+
+    def rate_factor(self, schedule: Callable[[float], float], step: int, steps_per_epoch: int) -> float:
+        """Return the factor on every learning rate at `step` (from 0): the schedule's, times `warm_up`.
+
+        schedule: from progress, 0 to 1, to a factor
+        """
+        return schedule(self.schedule_progress(step, steps_per_epoch)) * self.warm_up(step, steps_per_epoch)
+
+    def schedule_progress(self, step: int, steps_per_epoch: int) -> float:
+        """Return how far the schedule is at `step` (from 0), 0 to 1: of the run, or of what a restart parts of it."""
+        begin, end, begun = 0, self.epochs, 0
+        for phase in self.each_phase:
+            if phase.restart and step >= begun * steps_per_epoch:
+                begin = begun
+            elif phase.restart:
+                end = begun
+                break
+            begun += phase.epochs
+        return (step - begin * steps_per_epoch) / ((end - begin) * steps_per_epoch)
 
     def warm_up(self, step: int, steps_per_epoch: int) -> float:
         """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.

@@ -105,7 +105,7 @@ def train_epoch(
     for batches in progress.timed("data", steps):
         samples = sum(len(batch) for batch in batches)
         at = StepInfo(job.spec.seed, epoch, progress.step, progress.step / all_steps, training=True)
-        factor = learner.schedule(at.progress) * train.warm_up(progress.step, feed.steps_per_epoch)
+        factor = train.rate_factor(learner.schedule, progress.step, feed.steps_per_epoch)
         learner.set_rates(rates, factor * progress.rate_scale)
 
         guard.before_step()

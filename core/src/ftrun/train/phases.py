@@ -152,6 +152,8 @@ class Plan:
             )
         if len(self.ends) > 1:
             rows.append(["warm-up", "", "none", *("half an epoch" for _ in self.ends[1:])])
+        if any(anew := [phase.restart for phase in self._train.each_phase[1:]]):
+            rows.append(["schedule", "", "begins", *("begins" if each else "goes on" for each in anew)])
         return rows
 
 

@@ -42,6 +42,7 @@ class PhaseRow:
     lr_scale: float
     layer_decay: float
     views: int | None
+    restart: bool
     norm: str
     """What batch normalisation goes by where it learns: train or frozen."""
 
@@ -124,19 +125,18 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any) -> tuple[Curv
     if not isinstance(spec.scheduler, Scheduler | None):  # plain JSON: it comes from code that may not run
         return Curve("scheduled", [], []), points
     schedule = build(spec.scheduler, "scheduler") if spec.scheduler else _constant
-    steps = spec.train.epochs * per_epoch
     portions = max(min(_RATE_POINTS // max(len(history), 1), per_epoch), 1)
     times: list[float] = []
     rates: list[float] = []
     for line in _thinned(history, _RATE_POINTS):
         epoch, rate = int(line["epoch"]), _number(line.get("lr"))
-        factor = schedule((epoch * per_epoch - 1) / steps)
+        factor = spec.train.rate_factor(schedule, epoch * per_epoch - 1, per_epoch)
         if not factor:
             continue
         for portion in range(portions):
             step = (epoch - 1) * per_epoch + portion * (per_epoch - 1) // max(portions - 1, 1)
             times.append(step / per_epoch)
-            rates.append(rate / factor * schedule(step / steps) * spec.train.warm_up(step, per_epoch))
+            rates.append(rate / factor * spec.train.rate_factor(schedule, step, per_epoch))
     return Curve("scheduled", times, rates), points
 
 
@@ -153,6 +153,8 @@ def phases(spec: Any, norms: Sequence[str]) -> list[PhaseRow]:
     for phase, norm in zip(spec.train.phases or (), norms, strict=False):
         last = first + phase.epochs - 1
         norm = "frozen" if phase.freeze == "features" else norm
-        found.append(PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, norm))
+        found.append(
+            PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, phase.restart, norm)
+        )
         first = last + 1
     return found
