@@ -47,7 +47,7 @@ SPEC = {
     "scheduler": "cosine",
     "train": {"epochs": 3, "batch_size": 16, "checkpoint_minutes": 1e-9},
 }
-AVERAGED = {**SPEC, "train": {**SPEC["train"], "ema": 0.9}}
+AVERAGED = {**SPEC, "train": {**SPEC["train"], "average": "ema"}}
 SHORT = {**SPEC, "train": {**SPEC["train"], "epochs": 2}}
 SELDOM = {**SPEC, "train": {"epochs": 3, "batch_size": 16}}  # a checkpoint at the end of each epoch, and when asked for
 

@@ -183,7 +183,7 @@ class Specs:
             if choose.random() < chance:
                 train[key] = self._value(self.train[key])
         if choose.random() < 0.2:
-            train["ema"] = choose.choice([0.5, 0.99])
+            train["average"] = choose.choice([{"name": "ema", "decay": 0.5}, "swa"])
         if len(kinds) > 1 and choose.random() < 0.4:
             train["loss_weights"] = choose.choice(["uncertainty", dict.fromkeys(kinds, 0.5)])
         if choose.random() < 0.4:

@@ -11,7 +11,7 @@ from ftrun.train.accel.finite import Finite
 
 SPECS = {
     "plain": tiny_spec(),
-    "clipped and averaged": tiny_spec(train={"epochs": 2, "clip": 0.1, "ema": 0.9, "accumulate": 2}),
+    "clipped and averaged": tiny_spec(train={"epochs": 2, "clip": 0.1, "average": "ema", "accumulate": 2}),
     "skipping": tiny_spec(train={"epochs": 2, "on_nonfinite": "skip"}),
     "sgd with momentum": tiny_spec(optimizer={"name": "sgd", "lr": 0.1, "momentum": 0.9}),
 }

@@ -91,7 +91,7 @@ VARIANTS = {
     "workers": {"dataset": {"workers": True}, "train": {"workers": 2}},
     "accumulate": {"train": {"accumulate": 2}},
     "bf16": {"train": {"precision": "bf16"}},
-    "average": {"train": {"ema": 0.9}},
+    "average": {"train": {"average": "ema"}},
     "views": {"phases": [{"epochs": 5, "freeze": "features", "views": 2}], "augment": AUGMENT},
     "augmented": {"augment": AUGMENT},
     "then everything": {"phases": [{"epochs": 2, "freeze": "features"}, {"epochs": 2, "lr_scale": 0.5}]},

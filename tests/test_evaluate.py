@@ -20,7 +20,7 @@ METRICS = ["accuracy", "f1", "confusion-matrix"]
 SPECS = {
     "plain": {},
     "bf16": {"train": {"epochs": 2, "batch_size": 7, "precision": "bf16"}},
-    "ema": {"train": {"epochs": 3, "batch_size": 16, "ema": 0.9}},
+    "ema": {"train": {"epochs": 3, "batch_size": 16, "average": "ema"}},
     "workers": {
         "dataset": {"name": "tiny", "workers": True, "val": True},
         "train": {"epochs": 2, "batch_size": 5, "workers": 2},

@@ -101,7 +101,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def spec_with(**changes: Any) -> dict[str, Any]:
-    train = {"epochs": 3, "batch_size": 16, "ema": 0.9, "clip": 1.0, **changes.pop("train", {})}
+    train = {"epochs": 3, "batch_size": 16, "average": "ema", "clip": 1.0, **changes.pop("train", {})}
     return tiny_spec(
         **{
             "dataset": {"name": "tiny", "samples": 104},

@@ -303,7 +303,7 @@ def test_samples_are_listed_up_to_twenty(attempt):
 
 @pytest.mark.parametrize("loss", ["mse", "no-slope"])
 def test_a_skipped_step_changes_nothing(loss):
-    train = {"epochs": 2, "batch_size": 8, "on_nonfinite": "skip", "ema": 0.9}
+    train = {"epochs": 2, "batch_size": 8, "on_nonfinite": "skip", "average": "ema"}
     folder, copies = at_every_step(**SPOILT | {"loss": loss}, train=train)
     skipped = read(folder / "results.json")["skipped_steps"]
     first = sorted({step_with(sample, **SPOILT, train=train)[0] for sample in (7, 8)})
@@ -434,7 +434,7 @@ def test_embeddings_where_memory_is_short(attempt, monkeypatch):
 
 
 def test_what_fits_is_remembered():
-    train = {"epochs": 2, "batch_size": 16, "ema": 0.9}
+    train = {"epochs": 2, "batch_size": 16, "average": "ema"}
     backbone = {"name": "greedy", "fits": 5, "dropout": 0.3}
     folder = resumed_at_every_step_is_equal(backbone=backbone, train=train)
     assert progress(folder)["micro_batch"] == 4

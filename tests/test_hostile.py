@@ -30,7 +30,7 @@ from ftrun.train.tuning import ComputeFormat
 SPEC = tiny_spec(
     dataset={"name": "tiny", "samples": 48, "val": True},
     backbone={"name": "tiny", "dropout": 0.2},
-    train={"epochs": 2, "batch_size": 16, "ema": 0.9, "checkpoint_minutes": 1e-9},
+    train={"epochs": 2, "batch_size": 16, "average": "ema", "checkpoint_minutes": 1e-9},
 )
 FILES = ("manifest.json", "model.safetensors", "net.json", "state.json", "state.safetensors")
 WHOLE, PREPARED, CASE, MARKER = Path("whole"), Path("prepared"), Path("case"), Path("marker")
@@ -347,7 +347,9 @@ WRONG = {
     "optimizer.param_groups": (*NO_STATE, DELETED),
     "optimizer.param_groups.0.params": (None, [], [0], "x", DELETED),
     "average": (*NO_STATE, DELETED),
-    "average.model.0.weight": (None, "x", [], {}, {"$tensor": "nowhere"}, DELETED),
+    "average.count": ("x", -1, None, {}, 1.5, DELETED),
+    "average.weights": (*NO_STATE, DELETED),
+    "average.weights.model.0.weight": (None, "x", [], {}, {"$tensor": "nowhere"}, DELETED),
 }
 
 
@@ -355,8 +357,8 @@ def change(file, place, value):
     """Set the value at a place of a JSON file, such as progress.epoch."""
     whole = json.loads(file.read_text())
     *parents, name = place.split(".") if "." in place else [place]
-    if place.startswith("average."):
-        parents, name = ["average"], place.removeprefix("average.")
+    if place.startswith("average.weights."):
+        parents, name = ["average", "weights"], place.removeprefix("average.weights.")
     inner = whole
     for each in parents:
         inner = inner[int(each) if isinstance(inner, list) else each]

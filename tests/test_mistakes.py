@@ -17,8 +17,9 @@ KEYS = (
     "optimizer, scheduler, metrics, observers, train, seed."
 )
 TRAIN = (
-    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, ema, precision, "
-    "memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, val_fraction."
+    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, average, "
+    "precision, memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, "
+    "val_fraction."
 )
 NO_METRIC = 'No metric is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
 SGD = "tiny-sgd"
@@ -44,7 +45,7 @@ MISTAKES = {
     "unknown option of a phase": (
         {"train": {"phases": [{"epochs": 1, "frieze": "stem"}]}},
         "train.phases.0.frieze: no such option. Did you mean 'freeze'? "
-        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay, norm.",
+        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay, restart, norm.",
     ),
     "epochs and phases that contradict each other": (
         {"train": {"epochs": 2, "phases": [{"epochs": 1}, {"epochs": 3}]}},
@@ -105,6 +106,14 @@ MISTAKES = {
         "backbone.exits: must be true or false, but it is 1.",
     ),
     "number for text": ({"train": {"monitor": 5}}, "train.monitor: must be a string or a list, but it is 5."),
+    "average": (
+        {"train": {"average": "emma"}},
+        "train.average: must have one of 'ema', 'swa' as its 'name', but it is {\"name\": \"emma\"}.",
+    ),
+    "unknown option of an average": (
+        {"train": {"average": {"name": "ema", "decya": 0.5}}},
+        "train.average.decya: no such option. Did you mean 'decay'? Options of ema: decay.",
+    ),
     "half an epoch": ({"train": {"epochs": 2.5}}, "train.epochs: must be an integer, but it is 2.5."),
     "list for an object": ({"train": [1]}, "train: must be an object, but it is [1]."),
     "below the range": (sgd(lr=0), "optimizer.lr: must be greater than 0, but it is 0."),

@@ -86,7 +86,7 @@ def judged_outputs(run: Path) -> torch.Tensor:
     "train",
     [
         {"epochs": 2, "batch_size": 7, "workers": 0},
-        {"epochs": 2, "batch_size": 4, "workers": 2, "precision": "bf16", "ema": 0.5},
+        {"epochs": 2, "batch_size": 4, "workers": 2, "precision": "bf16", "average": {"name": "ema", "decay": 0.5}},
     ],
     ids=["fp32", "bf16"],
 )

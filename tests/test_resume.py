@@ -77,7 +77,7 @@ def full_spec(
                 "accumulate": accumulate,
                 "precision": precision,
                 "workers": workers,
-                "ema": 0.9,
+                "average": "ema",
                 "clip": 1.0,
                 **({"phases": PHASES} if frozen == "frozen" else {}),
             },
@@ -160,7 +160,9 @@ def test_resumed_at_any_step_a_run_is_equal_to_the_bit(workers, precision, accum
     ],
 )
 def test_every_optimizer_goes_on_as_it_was(optimizer, tmp_path, catalogue):
-    spec = full_spec(accumulate=2, frozen="frozen", optimizer=optimizer)
+    spec = full_spec(accumulate=2, frozen="frozen", optimizer=optimizer, scheduler="one-cycle")
+    first, second = PHASES
+    spec["train"] |= {"phases": [first, {**second, "restart": True}], "average": {"name": "swa", "last": 0.6}}
     folder, copies = at_every_step(spec, tmp_path, catalogue)
     for copy in copies:
         assert outcome(go_on(copy, catalogue)) == outcome(folder)
@@ -189,7 +191,7 @@ def test_a_run_may_be_broken_off_as_often_as_it_has_steps(tmp_path, catalogue, e
 
 def test_a_run_that_patience_ends_goes_on_to_the_same_end(tmp_path, catalogue):
     spec = full_spec(optimizer={"name": "sgd", "lr": 1e-12}, scheduler=None)
-    spec["train"] |= {"epochs": 9, "patience": 1, "monitor": "val/accuracy", "ema": None}
+    spec["train"] |= {"epochs": 9, "patience": 1, "monitor": "val/accuracy", "average": None}
     folder, copies = at_every_step(spec, tmp_path, catalogue)
     assert len(outcome(folder)["metrics"]) == 2, "accuracy cannot improve"
     for copy in copies:
@@ -547,7 +549,7 @@ def test_a_new_run_starts_from_the_best_weights_of_another(finished, ftrun):
 
 
 def test_the_averaged_weights_start_from_there_too(finished, ftrun):
-    train = {"epochs": 1, "batch_size": 16, "ema": 0.999}
+    train = {"epochs": 1, "batch_size": 16, "average": "ema"}
     new_run(ftrun, finished, optimizer=STILL, train=train)
     source, new = at_its_start(finished), at_its_start(Path("new"))
     assert torch.equal(source["0.weight"], new["0.weight"])
@@ -618,9 +620,9 @@ def test_a_damaged_source_is_refused(finished, ftrun):
     assert f"{weights}: is damaged" in result.output
 
 
-@pytest.mark.parametrize("ema", [None, 0.9])
-def test_a_run_from_other_weights_resumes_equal_before_its_first_checkpoint_and_after(ema, finished, ftrun):
-    spec = tiny_spec(train={"epochs": 2, "batch_size": 16, "ema": ema})
+@pytest.mark.parametrize("average", [None, "ema", "swa"])
+def test_a_run_from_other_weights_resumes_equal_before_its_first_checkpoint_and_after(average, finished, ftrun):
+    spec = tiny_spec(train={"epochs": 2, "batch_size": 16, "average": average})
     straight = start(spec, Path("straight"), installed(), init_from=finished)
     for name, ending in (("killed", KilledAt(1)), ("interrupted", StopAt(2))):
         with pytest.raises((SystemExit, Interrupted)):

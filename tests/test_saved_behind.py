@@ -20,7 +20,7 @@ from ftrun.train import begin, saver
 
 SPEC = {
     "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
-    "train": {"epochs": 3, "batch_size": 16, "ema": 0.9},
+    "train": {"epochs": 3, "batch_size": 16, "average": "ema"},
 }
 
 LOOKING = """

@@ -117,7 +117,7 @@ def test_resumed_at_any_step_it_ends_where_it_would_have(stopper, tmp_path):
     catalogue = installed()
     try:
         spec = full_spec(observers=["stopper"], scheduler=None)
-        spec["train"] |= {"epochs": 9, "ema": None}
+        spec["train"] |= {"epochs": 9, "average": None}
         folder, copies = at_every_step(spec, tmp_path, catalogue)
         assert len(outcome(folder)["metrics"]) == 2
         for copy in copies:

@@ -68,7 +68,7 @@ def spec(workers: int) -> dict[str, Any]:
     return tiny_spec(
         dataset="slow",
         backbone={"name": "tiny", "dropout": 0.3},
-        train={"epochs": 2, "batch_size": 8, "workers": workers, "ema": 0.9},
+        train={"epochs": 2, "batch_size": 8, "workers": workers, "average": "ema"},
     )
 
 

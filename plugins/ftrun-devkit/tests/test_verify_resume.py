@@ -32,7 +32,7 @@ def ftrun_augmentations():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_exact_spec(site, workers):
     phases = [{"epochs": 3, "freeze": "stem"}, {"epochs": 4}]
-    train = {"phases": phases, "batch_size": 8, "workers": workers, "ema": 0.9, "patience": 1}
+    train = {"phases": phases, "batch_size": 8, "workers": workers, "average": "ema", "patience": 1}
     spec = tiny_spec(train=train, dataset={"name": "tiny", "workers": True}, augment=["horizontal-flip"])
     result = ftrun_process("verify-resume", write_spec(spec), "--kills", "3")
     assert result.stderr == ""

@@ -123,7 +123,7 @@ def test_a_run_keeps_adapters_and_base_and_is_opened_again(tmp_path: Path):
         tmp_path / "run",
         backbone={"name": "transformers", "model": str(folder), "pretrained": False},
         modifiers=[{"name": "lora", "rank": 2, "dropout": 0.2, "layers": "query"}],
-        train={"phases": [{"epochs": 1, "freeze": "embeddings"}, {"epochs": 1}], "batch_size": 12, "ema": 0.9},
+        train={"phases": [{"epochs": 1, "freeze": "embeddings"}, {"epochs": 1}], "batch_size": 12, "average": "ema"},
     )
     opened = open_run(RunFolder.existing(run), "cpu")
     weights = load_file(run / "checkpoints" / "best" / "model.safetensors")

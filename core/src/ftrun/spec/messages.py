@@ -14,7 +14,7 @@ from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec import othernames
 from ftrun.spec.nested import part_class, role_at
 from ftrun.spec.runspec import SLOTS, RunSpec, Slot
-from ftrun.spec.trainspec import Phase, Train
+from ftrun.spec.trainspec import EMA, SWA, Phase, Train
 
 
 def mistakes_of(
@@ -138,6 +138,9 @@ def _options(
         return "Keys of a spec", [info.alias or name for name, info in model.model_fields.items()]
     if place[:2] == ("train", "phases"):
         return "Options of a phase", list(Phase.model_fields)
+    if place[:2] == ("train", "average") and len(place) > 2:
+        kind = EMA if _at(data, place[:-1])["name"] == "ema" else SWA
+        return f"Options of {_at(data, place[:-1])['name']}", list(kind.model_fields)
     if place[0] == "train":
         return "Options of train", list(Train.model_fields)
     if place[0] == "input":

@@ -28,7 +28,7 @@ _OURS = {
     "train.monitor": "metric_for_best_model best_metric",
     "train.workers": "num_workers dataloader_num_workers",
     "train.val_fraction": "val_split validation_split val_size validation_fraction",
-    "train.ema": "model_ema ema_decay",
+    "train.average": "ema model_ema ema_decay swa swa_start",
 }
 _BY_NAME = {name: place for place, names in _OURS.items() for name in names.split()}
 _COMMANDS = {

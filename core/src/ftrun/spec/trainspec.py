@@ -1,14 +1,9 @@
 """The key `train` of a spec: how long, in what portions, and in which phases to train."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 _LONGEST_WARM_UP = 100  # steps
@@ -47,6 +42,35 @@ class Phase(BaseModel):
     )
 
 
+class EMA(BaseModel):
+    """Exponential moving average of the weights (Polyak and Juditsky, 1992)."""
+
+    model_config = _STRICT
+
+    name: Literal["ema"]
+    decay: float = Field(0.999, gt=0, lt=1, description="Part of the average that a step keeps.")
+
+
+class SWA(BaseModel):
+    """Equal mean of the weights after each step of the last part of the run (Izmailov et al., 2018)."""
+
+    model_config = _STRICT
+
+    name: Literal["swa"]
+    last: float = Field(0.25, gt=0, le=1, description="Part of the run, at its end, whose weights are averaged.")
+
+
+def _named(value: Any) -> Any:
+    """ "ema" means {"name": "ema"}."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+_AnyAverage = Annotated[EMA | SWA, Field(discriminator="name")]
+AverageSpec = Annotated[
+    _AnyAverage, BeforeValidator(_named, json_schema_input_type=Literal["ema", "swa"] | _AnyAverage)
+]
+
+
 class Train(BaseModel):
     """How long and in what portions to train."""
 
@@ -73,11 +97,10 @@ class Train(BaseModel):
     clip: float | None = Field(
         None, gt=0, description="Largest norm of the gradient; longer ones are scaled down to it."
     )
-    ema: float | None = Field(
+    average: AverageSpec | None = Field(
         None,
-        gt=0,
-        lt=1,
-        description="Decay of an average of the weights, which is then what is judged and kept as best.",
+        description="Average of the weights, which is then what is evaluated and kept as best: ema, whose decay is "
+        "0.999 if not given, or swa, whose last part of the run is 0.25.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",

@@ -125,7 +125,7 @@ def assemble(
         optimizer=optimizer,
         learning_rates=[group["lr"] for group in optimizer.param_groups],
         schedule=build_schedule(spec),
-        average=Average(net, spec.train.ema) if spec.train.ema is not None else None,
+        average=Average(net, spec.train.average) if spec.train.average else None,
     )
     records = spec.train.cuda_graphs and objective.records and not spec.train.compile
     graphs = Graphs((net, objective), device, say, enabled=records)

@@ -1,5 +1,6 @@
-"""A moving average of the weights, which often does better than the last weights."""
+"""An average of the weights, which often does better than the last weights."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -8,18 +9,23 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ftrun.contracts.net import Net
+from ftrun.contracts.objective import StepInfo
+from ftrun.spec.trainspec import EMA, SWA
 
 
 class Average:
-    """Exponential moving average of a net's weights and of its buffers, such as batch normalisation's statistics.
+    """Average of a net's weights and of its buffers, such as batch normalisation's statistics.
 
-    The decay rises with the steps, min(decay, (1 + step) / (10 + step)), so that a short run is not an average of
-    where it started: the rule of TensorFlow's ExponentialMovingAverage.
+    ema: an exponential moving average. The decay rises with the steps, min(decay, (1 + step) / (10 + step)), so that a
+        short run is not an average of where it started: the rule of TensorFlow's ExponentialMovingAverage.
+    swa: the equal mean over the steps of the last part of the run; before it, the weights as they are.
     """
 
-    def __init__(self, net: Net, decay: float) -> None:
+    def __init__(self, net: Net, spec: EMA | SWA) -> None:
         self.net = deepcopy(net).requires_grad_(False)
-        self.decay = decay
+        self.spec = spec
+        self.count = 0
+        """Of an equal mean: how many steps' weights are in it."""
         self._floats, self._others = (
             [*zip(_places(self.net, floating), _places(net, floating), strict=True)] for floating in (True, False)
         )
@@ -27,27 +33,41 @@ class Average:
     @torch.no_grad()
     def start(self) -> None:
         """Start anew, from the net's weights as they are."""
+        self.count = 0
         for (mine, name), (tensors, _) in (*self._floats, *self._others):
             mine[name].copy_(tensors[name])
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the net's weights after `step` optimizer steps."""
-        average = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+    def update(self, at: StepInfo) -> None:
+        """Take in the net's weights after the step `at`."""
+        average = get_ema_multi_avg_fn(self._kept(at))  # type: ignore[no-untyped-call]
         pairs = [(mine[name], tensors[name]) for (mine, name), (tensors, _) in self._floats]
-        average([old for old, _ in pairs], [new for _, new in pairs], step)
+        average([old for old, _ in pairs], [new for _, new in pairs], at.step)
         for (mine, name), (tensors, _) in self._others:
             mine[name].copy_(tensors[name])
 
-    def state(self) -> dict[str, Tensor]:
-        """Every tensor of the average, by name."""
+    def _kept(self, at: StepInfo) -> float:
+        """Return the part of the average that stays in it."""
+        if isinstance(self.spec, EMA):
+            return min(self.spec.decay, (1 + at.step) / (10 + at.step))
+        self.count = self.count + 1 if at.progress >= 1 - self.spec.last else 0
+        return 1 - 1 / max(self.count, 1)
+
+    def state(self) -> dict[str, Any]:
+        """Return every tensor of the average, by name, and how many steps are in it."""
+        return {"count": self.count, "weights": self._tensors()}
+
+    def _tensors(self) -> dict[str, Tensor]:
         weights = self.net.weights
         return dict((*weights.named_parameters(), *weights.named_buffers()))
 
     @torch.no_grad()
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, saved: Mapping[str, Any]) -> None:
         """Put in what `state` gave. Raises KeyError where a tensor is missing, ValueError where it is another one."""
-        for name, tensor in self.state().items():
+        self.count, state = saved["count"], saved["weights"]
+        if not isinstance(self.count, int) or self.count < 0:
+            raise ValueError(f"{self.count!r} steps are in the average")
+        for name, tensor in self._tensors().items():
             if (state[name].shape, state[name].dtype) != (tensor.shape, tensor.dtype):
                 raise ValueError(f"{name} is {state[name].dtype} {list(state[name].shape)}")
             tensor.copy_(state[name])

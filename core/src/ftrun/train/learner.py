@@ -48,6 +48,6 @@ class Learner:
     def after_step(self, at: StepInfo) -> None:
         """Let the average and the objective take in what an optimizer step has made of the weights."""
         if self.average:
-            self.average.update(at.step)
+            self.average.update(at)
         with torch.no_grad():
             self.objective.after_step(self.net, at)
