@@ -1,12 +1,15 @@
-"""The article's script: a loop written by hand, torchvision's transforms image by image, the loss read every step."""
+"""The article's script: a loop written by hand, torchvision's transforms image by image, the loss read every step.
+
+Options: `samples`, whether to say of each test image if it is predicted right.
+"""
 
 import torch
 from torch import nn
 
-from common import Stopwatch, Work, accuracy, build_net, contend, loader
+from common import Stopwatch, Work, accuracy, build_net, contend, correct, loader
 
 
-def run(work: Work, watch: Stopwatch) -> dict[str, float]:
+def run(work: Work, watch: Stopwatch) -> dict[str, object]:
     train, val, test = (loader(work, split) for split in ("train", "val", "test"))
     net = build_net(work).to(work.device)
     optimizer = torch.optim.SGD(net.parameters(), lr=work.lr, momentum=work.momentum)
@@ -23,7 +26,8 @@ def run(work: Work, watch: Stopwatch) -> dict[str, float]:
                 optimizer.step()
                 total += loss.item() * len(labels)
         print(f"epoch {epoch + 1}: loss {total / len(train.dataset):.4f}, val {accuracy(net, val, work.device):.4f}")
-    return {"accuracy": accuracy(net, test, work.device)}
+    right = correct(net, test, work.device)
+    return {"accuracy": sum(right) / len(right), **({"correct": right} if work.options.get("samples") else {})}
 
 
 if __name__ == "__main__":

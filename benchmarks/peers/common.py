@@ -134,7 +134,8 @@ def transforms(work: Work, *, train: bool) -> list[Any]:
     """torchvision's, image by image, as in the article."""
     from torchvision import transforms as T
 
-    resize = [] if work.size == 32 else [T.Resize(work.size)]  # the images of the article are 32 pixels wide
+    # The images of the article are 32 pixels wide; others are made square, so that they fit into a batch.
+    resize = [] if work.size == 32 else [T.Resize((work.size, work.size))]
     augment = [T.RandomHorizontalFlip(), T.RandomCrop(work.size, padding=work.padding)]
     return [*resize, *(augment if train and work.augment else []), T.ToTensor(), T.Normalize(MEAN, STD)]
 
@@ -156,12 +157,17 @@ def loader(work: Work, split: str) -> Any:
 
 def accuracy(net: "nn.Module", batches: Any, device: str) -> float:
     """Part of the images whose class is predicted right."""
+    right = correct(net, batches, device)
+    return sum(right) / len(right)
+
+
+def correct(net: "nn.Module", batches: Any, device: str) -> list[int]:
+    """For each image, in order, whether its class is predicted right: 1 or 0."""
     import torch
 
     net.eval()
-    right = total = 0
+    right: list[int] = []
     with torch.no_grad():
         for images, labels in batches:
-            right += (net(images.to(device)).argmax(1) == labels.to(device)).sum().item()
-            total += len(labels)
-    return right / total
+            right += (net(images.to(device)).argmax(1) == labels.to(device)).int().tolist()
+    return right
