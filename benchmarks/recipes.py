@@ -56,12 +56,13 @@ NETS: Mapping[str, Mapping[str, Any]] = {
 """What of a job's work is not EfficientNet-Lite0 at the side of a crop."""
 
 
+ALL = (*JOBS, "cifar-scratch")
+
+
 @click.command()
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--work", "place", default="/tmp/ftrun-recipes", type=click.Path(path_type=Path), show_default=True)
-@click.option(
-    "--jobs", default="all", show_default=True, help=f"Comma-separated: {', '.join((*JOBS, 'cifar-scratch'))}."
-)
+@click.option("--jobs", default="all", show_default=True, help=f"Comma-separated: {', '.join(ALL)}.")
 @click.option("--seconds", default="20,60,180", show_default=True, help="Budgets, comma-separated.")
 @click.option("--contenders", help="Only those whose names start so, comma-separated.")
 @click.option("--seeds", default="0,1,2", show_default=True)
@@ -79,7 +80,7 @@ def main(
 ) -> None:
     """Run the contenders and write the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    for job in (*JOBS, "cifar-scratch") if jobs == "all" else jobs.split(","):
+    for job in ALL if jobs == "all" else jobs.split(","):
         at = made("cifar-10000" if job == "cifar-scratch" else job, data, place / "data" / job)
         kept = Kept(folder / f"{job}.json")
         peers = TEXTS if job == "docstrings" else IMAGES
@@ -176,8 +177,8 @@ def _page(folder: Path) -> str:
     lines = [
         "# Accuracy at equal time",
         "",
-        "Made by `benchmarks/recipes.py`. Test accuracy, median over seeds and range, and the median of seconds that the "
-        "process took. *equal*: the paired test (McNemar, exact, all seeds' samples together) does not tell it from "
+        "Made by `benchmarks/recipes.py`. Test accuracy, median over seeds and range; seconds of the process, "
+        "median. *equal*: the paired test (McNemar, exact, all seeds' samples together) does not tell it from "
         "ftrun at 0.05.",
     ]
     for path in sorted(folder.glob("*.json")):
@@ -198,7 +199,8 @@ def _cell(runs: Sequence[Mapping[str, Any]], name: str) -> str:
     if not own:
         return "-"
     values = [run["accuracy"] for run in own.values()]
-    text = f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f}), {median([r['seconds'] for r in own.values()]):.0f} s"
+    seconds = median(run["seconds"] for run in own.values())
+    text = f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f}), {seconds:.0f} s"
     both = sorted(own.keys() & first.keys())
     if name != FTRUN.name and both:
         rights = ["".join(each[seed]["right"] for seed in both) for each in (own, first)]
