@@ -43,6 +43,17 @@ def test_one_option_with_what_it_holds(site, ftrun):
     assert (described["name"], described["key"]) == ("csv.targets", "dataset")
 
 
+def test_what_one_distribution_offers(site, ftrun):
+    described = json.loads(shown(ftrun, "ftrun-samplers", "--json"))
+    assert {each["role"] for each in described} == {"sampler"}
+    assert {each["distribution"] for each in described} == {"ftrun-samplers"}
+
+
+def test_a_misspelt_distribution_before_a_part_gets_the_nearest(site, ftrun):
+    spec = write_spec(tiny_spec(loss="ftrun-lossez:cross-entropy"))
+    assert "Did you mean 'ftrun-losses:cross-entropy'?" in ftrun("check", spec).output
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [

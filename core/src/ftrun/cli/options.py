@@ -64,7 +64,7 @@ def _inner(holder: dict[str, Any], name: str, option: str) -> dict[str, Any] | N
 
 
 def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
-    """Return the parts of a role, or those of one name, with their options.
+    """Return the parts of a role, of a distribution, or those of one name, with their options.
 
     Raises SpecError where there are none, PluginError where plugins clash over the name.
     """
@@ -75,7 +75,7 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
         (each_role, name, part)
         for each_role in _KEYS
         for name, part in catalogue.parts(each_role).items()
-        if each_role == role or name == what
+        if each_role == role or what in (name, catalogue.owner(each_role, name).distribution)
     ]
     if not named and role is None:
         names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]

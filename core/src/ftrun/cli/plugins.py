@@ -14,7 +14,7 @@ from ftrun.contracts.errors import SpecError
 @PARTS
 @AS_JSON
 def plugins(what: str | None, why: str | None, parts: Path | None, as_json: bool) -> None:
-    """List the installed plugins; WHAT, a role, a part's name or `train`, shows options; `train.phases` one of them.
+    """List the installed plugins; WHAT, a role, a part's or plugin's name or `train`, shows options.
 
     FTRUN_PLUGINS=a,b loads only these. With FTRUN_STRICT_PLUGINS=1, any plugin that is broken or clashes is an error.
     """

@@ -66,6 +66,10 @@ class Catalogue:
             part = qualified(self._offered[role, name][1], name)
         return part
 
+    def qualified_names(self, role: str) -> list[str]:
+        """Return the names of a role's parts with their distributions before them."""
+        return [name for offered, name in self._offered if offered == role]
+
     def owner(self, role: str, name: str) -> Plugin:
         """Return the plugin that offers a part."""
         return self._owners.get((role, name)) or self._offered[role, name][0]

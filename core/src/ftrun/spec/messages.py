@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from ftrun.contracts.errors import Mistake, did_you_mean
 from ftrun.contracts.specs import Part
 from ftrun.plugins.catalogue import Catalogue
+from ftrun.plugins.qualified import MARK
 from ftrun.spec import othernames
 from ftrun.spec.nested import part_class, role_at
 from ftrun.spec.runspec import SLOTS, RunSpec, Slot
@@ -114,7 +115,8 @@ def _part_message(value: Any, kind: type[Part], catalogue: Catalogue) -> str:
         asked = json.dumps({"name": family, member: rest or "..."}) if member else ""
         hint = f"as an object it is {asked}" if member else f"{family!r} takes nothing after a slash"
         return f"no {role} named {value['name']!r}: {hint}."
-    near = _of_families(value["name"], names) or did_you_mean(family, names)
+    known = catalogue.qualified_names(role) if MARK in family else names
+    near = _of_families(value["name"], names) or did_you_mean(family, known)
     return f"no {role} named {value['name']!r}.{near} {listed}"
 
 

@@ -18,9 +18,10 @@ def limits(facts: Facts) -> Iterator[str]:
     yield from _training(facts)
     yield (
         "What the data does not show was not tested: other cameras, places, languages, times, or inputs that were made "
-        "to deceive. What the pretrained weights learnt from their own data, biases included, is still in there."
+        "to deceive. What pretrained weights learnt from their own data, biases included, is still in there, if it "
+        "started from any."
     )
-    yield "No licence is stated here. Those of the data, of the pretrained weights and of their library hold."
+    yield "No licence is stated here. Those of the data, of any pretrained weights and of their library hold."
 
 
 def _judged(facts: Facts) -> Iterator[str]:
