@@ -17,13 +17,13 @@ from ftrun.spec.check import check_spec
 CODE = (Path(__file__).parent / "distributions" / "ftrun_nested.py").read_text()
 LOOKAHEAD = {"name": "lookahead", "of": {"name": "tiny-sgd", "lr": 0.05}}
 SUM = {"name": "sum", "losses": ["tiny-loss", {"name": "cross-entropy", "label_smoothing": 0.1}], "also": {"x": "mse"}}
-FOCAL = """
+TILTED = """
 from typing import Literal
 import ftrun
 
-class Focal(ftrun.Loss):
+class Tilted(ftrun.Loss):
     '''Another loss.'''
-    name: Literal["focal"]
+    name: Literal["tilted"]
     gamma: float = {gamma}
 
     def build(self, target, values):
@@ -32,7 +32,7 @@ class Focal(ftrun.Loss):
 
 @ftrun.hookimpl
 def ftrun_losses():
-    return [Focal]
+    return [Tilted]
 """
 
 
@@ -168,31 +168,31 @@ print("torch" in sys.modules)
 
 
 @pytest.fixture
-def two_focals(site):
-    for number, distribution in enumerate(("ftrun-focal", "ftrun-other")):
-        install(site, distribution, FOCAL.format(gamma=f"{number}.0"))
+def two_tilted(site):
+    for number, distribution in enumerate(("ftrun-tilted", "ftrun-other")):
+        install(site, distribution, TILTED.format(gamma=f"{number}.0"))
 
 
-def test_a_clash_is_settled_by_the_distribution(two_focals, ftrun):
-    result = ftrun("check", write_spec(tiny_spec(loss="focal")))
+def test_a_clash_is_settled_by_the_distribution(two_tilted, ftrun):
+    result = ftrun("check", write_spec(tiny_spec(loss="tilted")))
     assert result.exit_code == 3
-    assert 'say which one is meant: "ftrun-focal:focal" or "ftrun-other:focal".' in result.output
-    spec = write_spec(tiny_spec(loss={"name": "ftrun-other:focal"}, metrics=["accuracy"]))
+    assert 'say which one is meant: "ftrun-other:tilted" or "ftrun-tilted:tilted".' in result.output
+    spec = write_spec(tiny_spec(loss={"name": "ftrun-other:tilted"}, metrics=["accuracy"]))
     assert ftrun(spec, "--out", "run").exit_code == 0
     resolved = json.loads(Path("run/resolved.json").read_text())
-    assert resolved["spec"]["loss"] == {"name": "ftrun-other:focal", "gamma": 1.0}
+    assert resolved["spec"]["loss"] == {"name": "ftrun-other:tilted", "gamma": 1.0}
     named = next(each for each in resolved["plugins"] if each["part"] == "loss")
-    assert (named["name"], named["distribution"]) == ("ftrun-other:focal", "ftrun-other")
+    assert (named["name"], named["distribution"]) == ("ftrun-other:tilted", "ftrun-other")
     assert ftrun("resume", "run", "--epochs", "3").exit_code == 0
     assert ftrun("evaluate", "run").exit_code == 0
-    result = ftrun("check", write_spec(tiny_spec(loss="ftrun-othr:focal")))
-    assert "Did you mean 'ftrun-other:focal'?" in result.output
+    result = ftrun("check", write_spec(tiny_spec(loss="ftrun-othr:tilted")))
+    assert "Did you mean 'ftrun-other:tilted'?" in result.output
     schema = json.loads(ftrun("schema").output)
-    jsonschema.validate(tiny_spec(loss="ftrun-other:focal"), schema)
+    jsonschema.validate(tiny_spec(loss="ftrun-other:tilted"), schema)
 
 
-def test_both_in_one_spec(two_focals, nested, ftrun):
-    loss = {"name": "sum", "losses": ["ftrun-focal:focal", "ftrun-other:focal"]}
+def test_both_in_one_spec(two_tilted, nested, ftrun):
+    loss = {"name": "sum", "losses": ["ftrun-tilted:tilted", "ftrun-other:tilted"]}
     spec = check_spec(tiny_spec(loss=loss), installed())
     assert [each.gamma for each in spec.loss.losses] == [0.0, 1.0]
 

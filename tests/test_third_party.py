@@ -46,7 +46,6 @@ def test_a_third_partys_tests_pass(folder: Path, tmp_path: Path) -> None:
 def test_all_are_there() -> None:
     names = {folder.name for folder in THIRD_PARTY.iterdir()}
     assert names == {
-        "ftrun-balanced-accuracy",
         "ftrun-boxes-toy",
         "ftrun-cosine-head",
         "ftrun-csv-images",
@@ -56,6 +55,7 @@ def test_all_are_there() -> None:
         "ftrun-leaderboard",
         "ftrun-lookahead",
         "ftrun-mask-toy",
+        "ftrun-mean-recall",
         "ftrun-mixup",
         "ftrun-plain-net",
         "ftrun-simsiam",

@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
 import ftrun
-from ftrun_losses import BCELoss, CrossEntropyLoss, MSELoss
+from ftrun_losses import BCELoss, CrossEntropyLoss, FocalLoss, HuberLoss, MSELoss
 
 PETS = ftrun.Classes(names=("cat", "dog", "newt"))
 TRAIN = torch.tensor([0, 0, 0, 0, 0, 1, 1, 2])
@@ -124,12 +124,17 @@ def test_bce_of_classes_is_against_one_hot() -> None:
     torch.testing.assert_close(classes(OUTPUT, LABELS), labels(OUTPUT, one_hot))
 
 
+TAGS, SIZES = ftrun.Labels(names=("a", "b", "c")), ftrun.Values(names=("x", "y", "z"))
+WEIGHED: dict[str, Any] = {"class_weights": "auto", "label_smoothing": 0.1, "logit_adjustment": 1.0}
 ALL = [
-    (CrossEntropyLoss(name="cross-entropy", class_weights="auto", label_smoothing=0.1), PETS, LABELS),
+    (CrossEntropyLoss(name="cross-entropy", **WEIGHED), PETS, LABELS),
+    (FocalLoss(name="focal", alpha="auto"), PETS, LABELS),
+    (FocalLoss(name="focal", gamma=0.5, alpha="auto"), TAGS, SEVERAL),
     (MSELoss(name="mse"), PETS, LABELS),
-    (MSELoss(name="mse"), ftrun.Values(names=("x", "y", "z")), SEVERAL),
-    (BCELoss(name="bce"), PETS, LABELS),
-    (BCELoss(name="bce"), ftrun.Labels(names=("a", "b", "c")), SEVERAL),
+    (MSELoss(name="mse"), SIZES, SEVERAL),
+    (HuberLoss(name="huber"), SIZES, SEVERAL),
+    (BCELoss(name="bce", positive_weights="auto"), PETS, LABELS),
+    (BCELoss(name="bce", positive_weights="auto"), TAGS, SEVERAL),
 ]
 
 

@@ -13,7 +13,23 @@ from sklearn import metrics as sklearn
 from torch import Tensor
 
 import ftrun
-from ftrun_metrics import F1, MAE, MSE, R2, Accuracy, ConfusionMatrix, Precision, Recall, TopK
+from ftrun_metrics import (
+    AUROC,
+    F1,
+    MAE,
+    MSE,
+    R2,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    ConfusionMatrix,
+    ExpectedCalibrationError,
+    Matthews,
+    Precision,
+    QuadraticKappa,
+    Recall,
+    TopK,
+)
 
 AVERAGES = ("macro", "micro", "weighted")
 AVERAGED = (Precision, Recall, F1)  # as scikit-learn has them
@@ -211,6 +227,13 @@ KEYS = {
     "f1_macro": part(F1),
     "f1_micro": part(F1, average="micro"),
     "confusion_matrix": part(ConfusionMatrix),
+    "balanced_accuracy": part(BalancedAccuracy),
+    "matthews": part(Matthews),
+    "quadratic_kappa": part(QuadraticKappa),
+    "auroc": part(AUROC),
+    "average_precision": part(AveragePrecision),
+    "expected_calibration_error": part(ExpectedCalibrationError),
+    "expected_calibration_error_5": part(ExpectedCalibrationError, bins=5),
     "mse": part(MSE),
     "mae": part(MAE),
     "r2": part(R2),
@@ -223,7 +246,7 @@ def test_keys_tell_options_apart() -> None:
 
 def test_what_is_better() -> None:
     lower = {key for key, each in KEYS.items() if each.higher_is_better is False}
-    assert lower == {"mse", "mae"}
+    assert lower == {"mse", "mae", "expected_calibration_error", "expected_calibration_error_5"}
     assert [key for key, each in KEYS.items() if each.higher_is_better is None] == ["confusion_matrix"]
 
 

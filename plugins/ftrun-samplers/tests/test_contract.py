@@ -2,4 +2,4 @@
 
 from ftrun_devkit import check_plugin
 
-test_contract = check_plugin("ftrun_samplers")
+test_contract = check_plugin("ftrun_samplers", options={"weighted": {"weights": {"class 1": 2.0}}})

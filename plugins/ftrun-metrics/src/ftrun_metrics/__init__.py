@@ -1,4 +1,4 @@
-"""Metrics: accuracy, top-k, precision, recall, F1, confusion matrix, MSE, MAE, R2."""
+"""Metrics of decisions (accuracy, F1, ...), of ranks (AUROC, ...), of probabilities, and of values (MSE, R2, ...)."""
 
 from typing import Annotated, Any, Literal
 
@@ -73,7 +73,7 @@ class Precision(_Averaged):
 
 
 class Recall(_Averaged):
-    """Part of a class's samples that are found; its macro average is the balanced accuracy."""
+    """Part of a class's samples that are found."""
 
     name: Literal["recall"]
 
@@ -94,6 +94,84 @@ class ConfusionMatrix(ftrun.Metric):
         from ftrun_metrics.counts import Confusion
 
         return Confusion(len(target.names_in_use()))
+
+
+class BalancedAccuracy(ftrun.Metric):
+    """Mean recall of the classes that occur, so that rare ones count as much; of labels, of having and lacking it."""
+
+    name: Literal["balanced-accuracy"]
+    kinds = ("classes", "labels")
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics import agreement
+
+        return agreement.BalancedAccuracy(target)
+
+
+class Matthews(ftrun.Metric):
+    """Correlation of what is predicted with what is true, -1 to 1; 0 is chance, however rare a class is."""
+
+    name: Literal["matthews"]
+    kinds = ("classes", "labels")
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics import agreement
+
+        return agreement.Matthews(target)
+
+
+class QuadraticKappa(ftrun.Metric):
+    """Agreement beyond chance of classes that are in an order, such as grades: a miss counts its distance squared."""
+
+    name: Literal["quadratic-kappa"]
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics import agreement
+
+        return agreement.QuadraticKappa(len(target.names_in_use()))
+
+
+class AUROC(ftrun.Metric):
+    """How often what is true scores above what is not: the area under the ROC curve, 0.5 by chance."""
+
+    name: Literal["auroc"]
+    kinds = ("classes", "labels")
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics import ranks
+
+        return ranks.Ranking(target, ranks.area_under_roc)
+
+
+class AveragePrecision(ftrun.Metric):
+    """Mean precision over all that is true, from the highest score down: the area under precision and recall."""
+
+    name: Literal["average-precision"]
+    kinds = ("classes", "labels")
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics import ranks
+
+        return ranks.Ranking(target, ranks.average_precision)
+
+
+class ExpectedCalibrationError(ftrun.Metric):
+    """How far confidences are from how often they are right, from 0 to 1."""
+
+    name: Literal["expected-calibration-error"]
+    kinds = ("classes", "labels")
+    higher_is_better = False
+    bins: int = Field(15, ge=1, le=1000, description="Bins of equal width that confidences are sorted into.")
+
+    @property
+    def key(self) -> str:
+        """`expected_calibration_error`; of other than 15 bins, `expected_calibration_error_10`."""
+        return super().key if self.bins == 15 else f"{super().key}_{self.bins}"
+
+    def build(self, target: ftrun.Target) -> Any:
+        from ftrun_metrics.calibration import CalibrationError
+
+        return CalibrationError(target, self.bins)
 
 
 class MSE(ftrun.Metric):
@@ -137,9 +215,10 @@ class R2(ftrun.Metric):
 def _decisions(metric: str, target: ftrun.Target, average: str) -> Any:
     from ftrun_metrics.counts import Decisions
 
-    return Decisions(len(target.names_in_use()), metric, average, labels=target.kind == "labels")
+    return Decisions(target, metric, average)
 
 
 @ftrun.hookimpl
 def ftrun_metrics() -> list[type[ftrun.Metric]]:
-    return [Accuracy, TopK, Precision, Recall, F1, ConfusionMatrix, MSE, MAE, R2]
+    of_decisions = [Accuracy, TopK, Precision, Recall, F1, ConfusionMatrix, BalancedAccuracy, Matthews, QuadraticKappa]
+    return [*of_decisions, AUROC, AveragePrecision, ExpectedCalibrationError, MSE, MAE, R2]

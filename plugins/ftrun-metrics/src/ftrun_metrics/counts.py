@@ -7,17 +7,15 @@ with each batch. Counts are integers, so that these are exact; they are divided 
 import torch
 from torch import Tensor
 
+import ftrun
 from ftrun_metrics.states import Metric
 
 
-class Decisions(Metric):
-    """Outputs and values -> counts of what is right, decided and true.
+class Counts(Metric):
+    """Outputs and values -> counts of what is right, decided and true of each class or label: int64 [names].
 
     Of classes: logits float [B, K] and labels int64 [B]. Of labels: logits float [B, L] and labels float [B, L], 1 or
-    0, NaN where it is not known; a logit above 0 is a probability above 0.5.
-
-    metric: "accuracy", "precision", "recall" or "f1"
-    average: "macro", "micro" or "weighted"
+    0, NaN where it is not known; which of them hold, the target decides.
     """
 
     right: Tensor
@@ -25,12 +23,12 @@ class Decisions(Metric):
     true: Tensor
     known: Tensor
 
-    def __init__(self, names: int, metric: str, average: str, *, labels: bool) -> None:
+    def __init__(self, target: ftrun.Target) -> None:
         super().__init__()
-        self.metric, self.average, self.labels = metric, average, labels
-        self.takes_gaps = labels
+        self.target = target
+        self.labels = self.takes_gaps = target.kind == "labels"
         for state in ("right", "decided", "true", "known"):
-            self.add_state(state, torch.zeros(names, dtype=torch.int64))
+            self.add_state(state, torch.zeros(len(target.names_in_use()), dtype=torch.int64))
 
     def update(self, outputs: Tensor, values: Tensor) -> None:
         """Count a batch; nothing here waits for the device."""
@@ -47,11 +45,26 @@ class Decisions(Metric):
             self.decided.index_add_(0, decided, torch.ones_like(decided))
             self.true.index_add_(0, values, torch.ones_like(values))
 
+    def counts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what is right, decided, true and, of labels, known, on the CPU: not every device has float64."""
+        return self.right.cpu(), self.decided.cpu(), self.true.cpu(), self.known.cpu()
+
+
+class Decisions(Counts):
+    """The same -> a metric of theirs.
+
+    metric: "accuracy", "precision", "recall" or "f1"
+    average: "macro", "micro" or "weighted"
+    """
+
+    def __init__(self, target: ftrun.Target, metric: str, average: str) -> None:
+        super().__init__(target)
+        self.metric, self.average = metric, average
+
     def compute(self) -> Tensor:
         """Return the metric, a float64 scalar; what has no sample and no decision counts 0, or in a macro mean of
         classes not at all."""
-        # On the CPU, because not every device has float64.
-        counts = [each.cpu().double() for each in (self.right, self.decided, self.true, self.known)]
+        counts = [each.double() for each in self.counts()]
         if self.average == "micro":
             return self._of(*(each.sum() for each in counts))
         scores, (_, decided, true, _) = self._of(*counts), counts

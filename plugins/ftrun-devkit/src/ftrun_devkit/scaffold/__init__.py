@@ -166,7 +166,7 @@ def _files(plugin: NewPlugin) -> dict[str, str]:
 
 
 def _class_of(role: str, name: str) -> str:
-    """`FocalLoss` for the loss `focal`: with its role at the end, it is no word of Python's or of the module's own."""
+    """`PolyLoss` for the loss `poly`: with its role at the end, it is no word of Python's or of the module's own."""
     return "".join(word.capitalize() for word in name.split("-")).removesuffix(role.capitalize()) + role.capitalize()
 
 

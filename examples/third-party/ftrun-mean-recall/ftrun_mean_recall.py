@@ -1,4 +1,4 @@
-"""Metric `balanced-accuracy`: the mean recall of the classes that occur."""
+"""Metric `mean-recall`: the mean recall of the classes that occur."""
 
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:  # for type checkers alone: ftrun lists and checks parts witho
 FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
-class BalancedAccuracy(ftrun.Metric):
+class MeanRecall(ftrun.Metric):
     """Mean recall of the classes that occur, so that rare ones count as much as frequent ones."""
 
-    name: Literal["balanced-accuracy"]
+    name: Literal["mean-recall"]
     kinds = ("classes",)
     higher_is_better = True
     adjusted: bool = Field(False, description="Whether guessing scores 0 and all right 1: adjusted for chance.")
@@ -24,18 +24,18 @@ class BalancedAccuracy(ftrun.Metric):
     @property
     def key(self) -> str:
         """Its name in the results: the adjusted figure is another one, and a spec may ask for both."""
-        return "balanced_accuracy_adjusted" if self.adjusted else "balanced_accuracy"
+        return "mean_recall_adjusted" if self.adjusted else "mean_recall"
 
-    def build(self, target: ftrun.Target) -> "MeanRecall":
+    def build(self, target: ftrun.Target) -> "RecallCounts":
         """Of logits float32 [B, K] and labels int64 [B], K being the number of `target.names`.
 
         As scikit-learn's `balanced_accuracy_score` has it (Brodersen et al., "The balanced accuracy and its posterior
         distribution", 2010).
         """
-        return MeanRecall(len(target.names), adjusted=self.adjusted)
+        return RecallCounts(len(target.names), adjusted=self.adjusted)
 
 
-class MeanRecall:
+class RecallCounts:
     """Counts right predictions and samples of each class; at the top of the module, because it is pickled."""
 
     def __init__(self, classes: int, *, adjusted: bool) -> None:
@@ -85,4 +85,4 @@ class MeanRecall:
 
 @ftrun.hookimpl
 def ftrun_metrics() -> list[type[ftrun.Metric]]:
-    return [BalancedAccuracy]
+    return [MeanRecall]

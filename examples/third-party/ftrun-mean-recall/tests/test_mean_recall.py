@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ftrun_balanced_accuracy import BalancedAccuracy
+from ftrun_mean_recall import MeanRecall
 from sklearn.metrics import balanced_accuracy_score
 
 import ftrun
@@ -19,7 +19,7 @@ def test_is_that_of_scikit_learn(adjusted: bool, occurring: list[int]) -> None:
     drawn = torch.rand(200, generator=generator) ** 2 * len(occurring)
     labels = torch.tensor(occurring)[drawn.long()]
     logits = torch.randn(200, 5, generator=generator) + torch.nn.functional.one_hot(labels, 5)
-    part = BalancedAccuracy(name="balanced-accuracy", adjusted=adjusted)
+    part = MeanRecall(name="mean-recall", adjusted=adjusted)
     metric, other = part.build(TARGET), part.build(TARGET)
     for where, batch in ((metric, slice(0, 50)), (other, slice(50, 90)), (metric, slice(90, 200))):
         where.update(logits[batch], labels[batch])
@@ -29,12 +29,12 @@ def test_is_that_of_scikit_learn(adjusted: bool, occurring: list[int]) -> None:
 
 
 def test_one_class_alone_is_no_better_than_chance() -> None:
-    metric = BalancedAccuracy(name="balanced-accuracy", adjusted=True).build(TARGET)
+    metric = MeanRecall(name="mean-recall", adjusted=True).build(TARGET)
     metric.update(torch.eye(5)[[0, 0, 1]], torch.tensor([0, 0, 0]))
     assert metric.compute().item() == 0
 
 
 def test_both_figures_in_one_run() -> None:
     """They have keys of their own."""
-    plain, adjusted = (BalancedAccuracy(name="balanced-accuracy", adjusted=each) for each in (False, True))
-    assert (plain.key, adjusted.key) == ("balanced_accuracy", "balanced_accuracy_adjusted")
+    plain, adjusted = (MeanRecall(name="mean-recall", adjusted=each) for each in (False, True))
+    assert (plain.key, adjusted.key) == ("mean_recall", "mean_recall_adjusted")

@@ -1,6 +1,0 @@
-"""The plugin keeps ftrun's contract: one test for each property and part."""
-
-from ftrun_devkit import check_plugin
-
-test_contract = check_plugin("ftrun_balanced_accuracy")
-test_contract_adjusted = check_plugin("ftrun_balanced_accuracy", options={"balanced-accuracy": {"adjusted": True}})

@@ -1,0 +1,6 @@
+"""The plugin keeps ftrun's contract: one test for each property and part."""
+
+from ftrun_devkit import check_plugin
+
+test_contract = check_plugin("ftrun_mean_recall")
+test_contract_adjusted = check_plugin("ftrun_mean_recall", options={"mean-recall": {"adjusted": True}})
