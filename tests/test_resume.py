@@ -153,8 +153,11 @@ def test_resumed_at_any_step_a_run_is_equal_to_the_bit(workers, precision, accum
 
 @pytest.mark.parametrize(
     "optimizer",
-    [  # AdamW has what Adam has and more; one without a state can forget none
-        {"name": "adamw", "lr": 0.01},
+    [  # Muon has what AdamW has and more, as AdamW has of Adam; one without a state can forget none
+        {"name": "muon", "lr": 0.01, "decay_to": "start"},
+        pytest.param({"name": "lamb", "lr": 0.01, "decay_to": "start"}, marks=pytest.mark.slow),
+        pytest.param({"name": "sgd", "lr": 0.01, "weight_decay": 0.1, "decay_to": "start"}, marks=pytest.mark.slow),
+        pytest.param({"name": "adamw", "lr": 0.01}, marks=pytest.mark.slow),
         pytest.param({"name": "adam", "lr": 0.01}, marks=pytest.mark.slow),
         pytest.param("tiny-sgd", marks=pytest.mark.slow),
     ],

@@ -117,7 +117,9 @@ def test_groups_are_shared_by_stages_that_always_learn_alike():
 def test_vectors_have_groups_of_their_own_where_decay_is_not_for_them():
     net, train = deep(), Train(phases=(Phase(epochs=1, freeze="stem"), Phase(epochs=1, layer_decay=0.5)))
     bias = nn.Parameter(torch.zeros(2))
-    alike, apart = (Plan(net, train, [bias], decays_vectors=each) for each in (True, False))
+    spared = {"weight_decay": 0.0}
+    alike = Plan(net, train, [bias])
+    apart = Plan(net, train, [bias], options=lambda each: spared if len(each.shape) < 2 else {})
     groups = apart.parameter_groups(net)
     assert [group.get("weight_decay") for group in groups] == [None, 0.0] * 4 + [0.0]
     for group in groups:
@@ -128,6 +130,18 @@ def test_vectors_have_groups_of_their_own_where_decay_is_not_for_them():
     learning = [parameter for group in groups for parameter in group["params"]]
     assert {*map(id, learning)} == {*map(id, net.parameters()), id(bias)}
     assert len(learning) == len(set(map(id, learning)))
+
+
+def test_an_optimizer_is_asked_for_each_parameter_once():
+    net, asked = deep(), []
+    net.model.middle.append(nn.Embedding(3, 4))
+    Plan(net, Train(epochs=1), options=lambda each: asked.append(each) or {})
+    found = {each.name: each for each in asked}
+    assert sorted(found) == sorted(name for name, _ in net.named_parameters())
+    assert len(asked) == len(found)
+    assert [name for name, each in found.items() if each.in_head] == ["model.head.weight", "model.head.bias"]
+    assert [name for name, each in found.items() if each.embeds] == ["model.middle.3.weight"]
+    assert found["model.head.weight"].shape == tuple(net.model.head.weight.shape)
 
 
 @pytest.mark.parametrize("decay", [0.5, 1.0])

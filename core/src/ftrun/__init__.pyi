@@ -54,6 +54,7 @@ from ftrun.contracts.specs import Metric as Metric
 from ftrun.contracts.specs import Objective as Objective
 from ftrun.contracts.specs import Observer as Observer
 from ftrun.contracts.specs import Optimizer as Optimizer
+from ftrun.contracts.specs import ParameterInfo as ParameterInfo
 from ftrun.contracts.specs import Part as Part
 from ftrun.contracts.specs import Sampler as Sampler
 from ftrun.contracts.specs import Scheduler as Scheduler

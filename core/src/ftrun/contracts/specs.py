@@ -25,6 +25,7 @@ from ftrun.contracts.training import Loss as Loss
 from ftrun.contracts.training import Metric as Metric
 from ftrun.contracts.training import Objective as Objective
 from ftrun.contracts.training import Optimizer as Optimizer
+from ftrun.contracts.training import ParameterInfo as ParameterInfo
 from ftrun.contracts.training import Sampler as Sampler
 from ftrun.contracts.training import Scheduler as Scheduler
 

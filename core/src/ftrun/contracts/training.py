@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftrun.contracts.data import Split
@@ -73,22 +74,37 @@ class Objective(Stateful):
         """
 
 
+@dataclass(frozen=True)
+class ParameterInfo:
+    """What an optimizer may treat a parameter of the net by."""
+
+    name: str
+    """Its name in the net: `model.layer1.0.conv1.weight`."""
+    shape: tuple[int, ...]
+    in_head: bool
+    """Whether it is of the stage `head`: fresh, and not pretrained."""
+    embeds: bool
+    """Whether its rows are those of a layer of embeddings, such as tokens'."""
+
+
 class Optimizer(Part):
     """How gradients change weights."""
 
     role = "optimizer"
 
-    @property
-    def decays_vectors(self) -> bool:
-        """Whether weight decay holds for parameters of one dimension too: biases, normalisation's scales and shifts.
+    def group_options(self, parameter: ParameterInfo) -> Mapping[str, Any]:
+        """Return what is other for one parameter than these options say: `{"weight_decay": 0.0}` for a bias.
 
-        Where it does not, they come to `build` in groups of their own, whose `weight_decay` is 0.
+        It is in its group of torch's, which parameters with the same options share. Nothing by default.
         """
-        return True
+        return {}
 
     @abstractmethod
     def build(self, params: Any) -> Any:
-        """Return a `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups."""
+        """Return a `torch.optim.Optimizer` over `params`: parameters, or torch's parameter groups.
+
+        The groups have what `group_options` gave. An objective's own parameters are a group whose `weight_decay` is 0.
+        """
 
 
 class Scheduler(Part):

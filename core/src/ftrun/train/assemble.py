@@ -113,7 +113,8 @@ def assemble(
     feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, kept)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
-    plan = Plan(net, spec.train, learning(objective), norms, decays_vectors=spec.optimizer.decays_vectors)
+    options = Blaming(spec.optimizer.group_options, spec.optimizer, "optimizer")
+    plan = Plan(net, spec.train, learning(objective), norms, options=options)
     setting = setting or allowed(spec.train, net)[0]
     for module in (net, objective):
         setting.apply(module)

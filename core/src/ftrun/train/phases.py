@@ -1,14 +1,17 @@
 """What learns when, and how fast: a pure function of the epoch, so that there is nothing to restore."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
+
+from torch import nn
 
 from ftrun.contracts.errors import SpecError, did_you_mean
 from ftrun.contracts.net import Net
 from ftrun.contracts.stages import has_statistics
 from ftrun.contracts.targets import Classes
+from ftrun.contracts.training import ParameterInfo
 from ftrun.plugins.building import build, inside
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.trainspec import Phase, Train
@@ -29,11 +32,11 @@ class Plan:
 
     Stages that always learn alike share a parameter group of the optimizer: one group, if there is one phase with no
     decay. (What starts to learn later needs a group of its own: torch's fused SGD wants the state of all or of none.)
-    Where weight decay is not for vectors, these have a group extra_parameters the one of the matrices that learn alike.
+    Those that the optimizer treats otherwise, such as biases that do not decay, have groups of their own.
 
     extra_parameters: parameters that are not the net's, such as a loss's own: a last group, never frozen
     norms: whether batch normalisation is in training mode or frozen, by phase: what auto has come to
-    decays_vectors: as `Optimizer` has it
+    options: `Optimizer.group_options`
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Plan:
         extra_parameters: Sequence[Any] = (),
         norms: Sequence[str] | None = None,
         *,
-        decays_vectors: bool = True,
+        options: Callable[[ParameterInfo], Mapping[str, Any]] = lambda parameter: {},
     ) -> None:
         self._extra = list(extra_parameters)
         self._train = train
@@ -54,19 +57,21 @@ class Plan:
         self.ends = list(accumulate(phase.epochs for phase in phases))
         stages = net.stages
         self.phases = [_lay_out(list(stages), phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
-        self._groups: dict[tuple[tuple[Stage, ...], bool], list[str]] = {}
-        """Parameters, by what they do in each phase and whether weight decay is not for them."""
+        self._groups: dict[tuple[tuple[Stage, ...], tuple[tuple[str, Any], ...]], list[str]] = {}
+        """Parameters, by what they do in each phase and the optimizer's options for them."""
+        embeddings = {id(each.weight) for each in net.modules() if isinstance(each, nn.Embedding | nn.EmbeddingBag)}
         for stage, names in stages.items():
             course = tuple(phase[stage] for phase in self.phases)
             for name in names:
-                spared = not decays_vectors and net.get_parameter(name).ndim < 2
-                self._groups.setdefault((course, spared), []).append(name)
+                parameter = net.get_parameter(name)
+                about = ParameterInfo(name, tuple(parameter.shape), stage == "head", id(parameter) in embeddings)
+                self._groups.setdefault((course, tuple(sorted(options(about).items()))), []).append(name)
 
     def parameter_groups(self, net: Net) -> list[dict[str, Any]]:
         """Every parameter of the net, as torch's optimizers take them."""
         groups: list[dict[str, Any]] = [
-            {"params": [net.get_parameter(name) for name in names], **({"weight_decay": 0.0} if spared else {})}
-            for (_, spared), names in self._groups.items()
+            {"params": [net.get_parameter(name) for name in names], **dict(options)}
+            for (_, options), names in self._groups.items()
         ]
         return groups + ([{"params": self._extra, "weight_decay": 0.0}] if self._extra else [])
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ftrun_optim.start import DecaysApart, DecaysInGradient
+
 
 class _NoCopy(torch.optim.Optimizer):
     """What goes before one of torch's optimizers in a class's bases."""
@@ -40,13 +42,13 @@ def _as_it_lies(gradient: Tensor, parameter: Tensor) -> Tensor:
     return gradient.as_strided((gradient.numel(),), (1,))
 
 
-class SGD(_NoCopy, torch.optim.SGD):
+class SGD(DecaysInGradient, _NoCopy, torch.optim.SGD):
     """torch's, as above."""
 
 
-class Adam(_NoCopy, torch.optim.Adam):
+class Adam(DecaysInGradient, _NoCopy, torch.optim.Adam):
     """torch's, as above."""
 
 
-class AdamW(_NoCopy, torch.optim.AdamW):
+class AdamW(DecaysApart, _NoCopy, torch.optim.AdamW):
     """torch's, as above."""

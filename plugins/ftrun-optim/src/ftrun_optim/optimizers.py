@@ -1,5 +1,7 @@
-"""The optimizers: their options."""
+"""The optimizers: their options, and what weight decay is for."""
 
+from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,26 +13,39 @@ if TYPE_CHECKING:
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[Beta, Beta]
-DecayAll = Annotated[bool, Field(description="Whether weight decay holds for biases and normalisation layers too.")]
 _BETAS = "Decay rates of the running means of the gradient and of its square."
+_SMALLEST, _LONGEST = 4, 128  # side of a matrix, and times the other
+_APART = "Part of each weight that a step takes away, as a multiple of the learning rate."
+_PENALTY = "L2 penalty, added to the gradient."
 
 
-def _decays_vectors(part: Any) -> bool:
-    """Return whether all parameters may be in one group."""
-    return bool(part.decay_all or part.weight_decay == 0)
+class _Decaying(ftrun.Optimizer):
+    """An optimizer with weight decay."""
+
+    lr: float = Field(1e-3, gt=0, description="Learning rate.")
+    weight_decay: float = Field(0.0, ge=0, description=_PENALTY)
+    decay_all: bool = Field(False, description="Whether weight decay holds for biases and normalisation layers too.")
+    decay_to: Literal["zero", "start"] = Field(
+        "zero",
+        description="Where weight decay draws weights to: start is what they were when training began, the pretrained "
+        "ones (L2-SP), of all but the head. It takes a copy of the weights.",
+    )
+
+    def group_options(self, parameter: ftrun.ParameterInfo) -> Mapping[str, Any]:
+        """Return what weight decay does to a parameter, where that is another thing than to matrices of the head."""
+        if self.weight_decay == 0:
+            return {}  # one group is quicker than two
+        if len(parameter.shape) < 2 and not self.decay_all:
+            return {"weight_decay": 0.0}
+        return {"to_start": True} if self.decay_to == "start" and not parameter.in_head else {}
 
 
-class SGD(ftrun.Optimizer):
+class SGD(_Decaying):
     """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"]
-    lr: float = Field(1e-3, gt=0, description="Learning rate.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum factor; 0 for plain gradient descent.")
     nesterov: bool = Field(False, description="Whether the gradient is taken after the momentum's step (Nesterov).")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty, added to the gradient.")
-    decay_all: DecayAll = False
-
-    decays_vectors = property(_decays_vectors)
 
     @model_validator(mode="after")
     def _check_nesterov(self) -> Self:
@@ -52,16 +67,11 @@ class SGD(ftrun.Optimizer):
         )
 
 
-class Adam(ftrun.Optimizer):
+class Adam(_Decaying):
     """Adam: a step size for each weight (Kingma and Ba, 2015)."""
 
     name: Literal["adam"]
-    lr: float = Field(1e-3, gt=0, description="Learning rate.")
     betas: Betas = Field((0.9, 0.999), description=_BETAS)
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty, added to the gradient.")
-    decay_all: DecayAll = False
-
-    decays_vectors = property(_decays_vectors)
 
     def build(self, params: Any) -> "Optimizer":
         """torch's Adam over `params`: parameters, or parameter groups."""
@@ -70,21 +80,62 @@ class Adam(ftrun.Optimizer):
         return Adam(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
 
 
-class AdamW(ftrun.Optimizer):
+class AdamW(_Decaying):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
 
     name: Literal["adamw"]
-    lr: float = Field(1e-3, gt=0, description="Learning rate.")
     betas: Betas = Field((0.9, 0.999), description=_BETAS)
-    weight_decay: float = Field(
-        0.01, ge=0, description="Part of each weight that a step takes away, as a multiple of the learning rate."
-    )
-    decay_all: DecayAll = False
-
-    decays_vectors = property(_decays_vectors)
+    weight_decay: float = Field(0.01, ge=0, description=_APART)
 
     def build(self, params: Any) -> "Optimizer":
         """torch's AdamW over `params`: parameters, or parameter groups."""
         from ftrun_optim.fused import AdamW
 
         return AdamW(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True)
+
+
+class LAMB(_Decaying):
+    """Adam whose step is scaled to the length of each weight matrix, for large batches (You et al., 2020)."""
+
+    name: Literal["lamb"]
+    betas: Betas = Field((0.9, 0.999), description=_BETAS)
+    weight_decay: float = Field(0.01, ge=0, description="Part of each weight in the step, before that is scaled.")
+
+    def build(self, params: Any) -> "Optimizer":
+        """LAMB over `params`: parameters, or parameter groups."""
+        from ftrun_optim.lamb import LAMB
+
+        return LAMB(params, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+
+
+class Muon(_Decaying):
+    """Orthogonal momentum for matrices and kernels, AdamW for head, embeddings, vectors (Jordan et al., 2024)."""
+
+    name: Literal["muon"]
+    momentum: float = Field(0.95, ge=0, lt=1, description="Momentum factor of the matrices.")
+    betas: Betas = Field((0.9, 0.999), description=f"{_BETAS} Of all but the matrices.")
+    weight_decay: float = Field(0.01, ge=0, description=_APART)
+
+    def group_options(self, parameter: ftrun.ParameterInfo) -> Mapping[str, Any]:
+        """Return what weight decay does to a parameter, and whether it is one of the matrices."""
+        hidden = parameter.name.endswith("weight") and not parameter.in_head and not parameter.embeds
+        options = super().group_options(parameter)
+        return {**options, "muon": True} if hidden and _is_matrix(parameter.shape) else options
+
+    def build(self, params: Any) -> "Optimizer":
+        """Muon over `params`: parameters, or parameter groups."""
+        from ftrun_optim.muon import Muon
+
+        options = {"lr": self.lr, "betas": self.betas, "weight_decay": self.weight_decay, "fused": True}
+        return Muon(params, momentum=self.momentum, **options)
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    """Return whether a weight of this shape is a matrix worth making orthogonal.
+
+    The rules are timm's: no depthwise kernel, no side below 4, and no side 128 times the other.
+    """
+    if len(shape) < 2 or min(shape[:2]) == 1:
+        return False
+    short, long = sorted((shape[0], prod(shape[1:])))
+    return short >= _SMALLEST and long <= _LONGEST * short
