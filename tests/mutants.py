@@ -6,7 +6,7 @@ Importing this module loads torch, which is the first fault, of all of them.
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict, Field, field_serializer
@@ -26,6 +26,7 @@ from ftrun_devkit.scaffold.templates import (
     objective,
     observer,
     optimizer,
+    recipe,
     sampler,
     scheduler,
     target,
@@ -46,6 +47,7 @@ RIGHT: Mapping[str, type[ftrun.Part]] = {
     "sampler": sampler.Template,
     "scheduler": scheduler.Template,
     "metric": metric.Template,
+    "recipe": recipe.Template,
     "observer": observer.Template,
     "exporter": exporter.Template,
     "hub": hub.Template,
@@ -856,6 +858,53 @@ class CountingSampler(sampler.Template):
                 return super().indices(seed, self.calls)
 
         return Counting(len(split), len(split) // 2)
+
+
+# Recipes
+
+
+@breaks("whole-spec")
+class WithoutLoss(recipe.Template):
+    """Fills in an optimizer alone."""
+
+    name: Literal["template"]
+
+    def build(self, facts: ftrun.Facts) -> ftrun.Filled:
+        filled = super().build(facts).spec
+        return ftrun.Filled({key: filled[key] for key in ("optimizer", "train")})
+
+
+@breaks("same-facts-same-spec")
+class Moody(recipe.Template):
+    """Another rate each time that it is asked."""
+
+    name: Literal["template"]
+    _calls: ClassVar[list[int]] = []
+
+    def build(self, facts: ftrun.Facts) -> ftrun.Filled:
+        self._calls.append(0)
+        filled = super().build(facts).spec
+        return ftrun.Filled({**filled, "optimizer": {**filled["optimizer"], "lr": 0.001 * len(self._calls)}})
+
+
+@breaks("plans-any-time")
+class Hasty(recipe.Template):
+    """The less time there is, the more epochs."""
+
+    name: Literal["template"]
+
+    def plan(self, facts: ftrun.Facts, pace: ftrun.Pace) -> ftrun.Filled:
+        return ftrun.Filled({"train": {"epochs": 1 + round(3000 / (1 + pace.seconds))}})
+
+
+@breaks("dataset-and-backbone-run")
+class Overlong(recipe.Template):
+    """Phases that do not add up to the epochs that the user states."""
+
+    name: Literal["template"]
+
+    def build(self, facts: ftrun.Facts) -> ftrun.Filled:
+        return ftrun.Filled({**super().build(facts).spec, "train": {"phases": [{"epochs": 7}]}})
 
 
 # Optimizers

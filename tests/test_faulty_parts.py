@@ -43,6 +43,7 @@ KEYS = {
     "Sampler": ("ftrun_samplers", {"sampler": "bad"}, "sampler"),
     "Scheduler": ("ftrun_schedulers", {"scheduler": "bad"}, "scheduler"),
     "Metric": ("ftrun_metrics", {"metrics": ["bad"]}, "metrics.0"),
+    "Recipe": ("ftrun_recipes", {"recipe": "bad"}, "recipe"),
     "Observer": ("ftrun_observers", {"observers": ["bad"]}, "observers.0"),
 }
 SPLITS = (
@@ -182,6 +183,21 @@ WRONG = {
         "def build(self, split, targets):\n        class S:\n"
         "            def indices(self, seed, epoch): return torch.arange(len(split) + 1)\n        return S()",
         "indices(0, 1) go from 0 to 54, but there are 54 samples.",
+    ),
+    "recipe: dict": (
+        "Recipe",
+        "def build(self, facts): return {'loss': 'mse'}",
+        "build() gives dict of 1, but an ftrun.Filled(spec=..., why=...) is needed.",
+    ),
+    "recipe: key": (
+        "Recipe",
+        "def build(self, facts): return ftrun.Filled({'backbone': 'lstm'})",
+        "the key 'backbone', but a recipe fills in augment, input, loss,",
+    ),
+    "recipe: mistake": (
+        "Recipe",
+        "def build(self, facts): return ftrun.Filled({'scheduler': 'cosin'})",
+        "what it fills in: scheduler: no scheduler named 'cosin'. Did you mean 'cosine'?",
     ),
     "scheduler: number": ("Scheduler", "def build(self): return 0.5", "build() gives float, but a function is needed"),
     "scheduler: gives None": (

@@ -14,11 +14,11 @@ from support import install, tiny_spec, write_spec
 TINY_SGD = "Options of tiny-sgd: lr, momentum."
 KEYS = (
     "Keys of a spec: $schema, parts, dataset, sampler, backbone, input, modifiers, head, augment, loss, objective, "
-    "optimizer, scheduler, metrics, observers, train, seed."
+    "optimizer, scheduler, metrics, observers, recipe, train, seed."
 )
 TRAIN = (
-    "Options of train: epochs, phases, batch_size, accumulate, monitor, loss_weights, patience, clip, average, "
-    "precision, memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, "
+    "Options of train: epochs, phases, minutes, batch_size, accumulate, monitor, loss_weights, patience, clip, "
+    "average, precision, memory_format, compile, cuda_graphs, on_nonfinite, on_corrupt, checkpoint_minutes, workers, "
     "val_fraction."
 )
 NO_METRIC = 'No metric is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
@@ -87,7 +87,8 @@ MISTAKES = {
     ),
     "part that is null": (
         {"loss": None, "dataset": "tiny"},
-        "loss: is required. Installed: tiny-loss.",
+        "loss: is required, where no recipe is installed that fills it in (pip install ftrun-recipes). Installed: "
+        "tiny-loss.",
     ),
     "list where one part belongs": (
         {"loss": ["tiny-loss"]},

@@ -104,7 +104,7 @@ def test_the_project_file(role, site, ftrun):
     torch = [each for each in core if each.startswith("torch")]
     click = [each for each in core if each.startswith("click")]
     of_role = {"command": click, "exporter": ["ftrun-export", *torch], "backbone": ["ftrun-inputs", *torch]}
-    needs = {"scheduler": [], "observer": [], "hub": [], **of_role}
+    needs = {"scheduler": [], "recipe": [], "observer": [], "hub": [], **of_role}
     assert project["dependencies"] == ["ftrun", *needs.get(role, torch)]
     assert file["dependency-groups"]["dev"] == ["ftrun-devkit"]
 

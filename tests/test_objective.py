@@ -200,7 +200,7 @@ def test_mistakes_about_losses(objectives, ftrun):
     spec = spec_with("two-views")
     assert "loss: the objective 'two-views' takes no loss" in ftrun("check", write_spec(spec)).output
     del spec["objective"], spec["loss"]
-    assert "loss: is required." in ftrun("check", write_spec(spec)).output
+    assert "loss: is required." in ftrun("check", write_spec({**spec, "recipe": None})).output
     spec = spec_with("two-views")
     del spec["loss"]
     result = ftrun(write_spec(spec), "--out", "run")

@@ -352,8 +352,8 @@ def test_options_of_what_is_not_there(what, hint, alone, ftrun):
     assert result.exit_code == 2
     assert result.output == (
         f"Error: no role and no part named '{what}'.{hint} Roles: dataset, target, sampler, backbone, modifier, head, "
-        "augmentation, loss, objective, optimizer, scheduler, metric, observer, exporter, hub. `ftrun plugins` lists "
-        "all parts.\n"
+        "augmentation, loss, objective, optimizer, scheduler, metric, recipe, observer, exporter, hub. `ftrun plugins` "
+        "lists all parts.\n"
     )
 
 

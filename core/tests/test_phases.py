@@ -241,30 +241,34 @@ def test_the_last_phase_grows_where_a_run_is_extended():
 def test_the_rate_rises_again_where_a_phase_begins():
     phases = Phase(epochs=2, freeze="features"), Phase(epochs=1), Phase(epochs=2)
     train = Train(phases=phases)
-    factors = [train.warm_up(step, 6) for step in range(30)]
+    factors = [train.course(6).warm_up(step) for step in range(30)]
     risen = {12: 0.25, 13: 0.5, 14: 0.75, 18: 0.25, 19: 0.5, 20: 0.75}
     assert factors == [risen.get(step, 1.0) for step in range(30)]
-    assert train.extended(99).warm_up(19, 6) == 0.5, "a longer run rises in the same steps"
-    assert [train.warm_up(step, 1) for step in range(5)] == [1.0] * 5
-    assert [train.warm_up(step, 10_000) for step in (20_000, 20_100)] == [1 / 101, 1.0]
-    assert Train(epochs=9).warm_up(0, 100) == 1.0
+    assert train.extended(99).course(6).warm_up(19) == 0.5, "a longer run rises in the same steps"
+    assert [train.course(1).warm_up(step) for step in range(5)] == [1.0] * 5
+    assert [train.course(10_000).warm_up(step) for step in (20_000, 20_100)] == [1 / 101, 1.0]
+    assert Train(epochs=9).course(100).warm_up(0) == 1.0
 
 
 def test_the_schedule_is_one_of_the_run_unless_a_phase_restarts_it():
     kinds = Phase(epochs=2, freeze="features"), Phase(epochs=1), Phase(epochs=4)
-    whole = [Train(phases=kinds).schedule_progress(step, 6) for step in range(42)]
-    assert whole == [Train(epochs=7).schedule_progress(step, 6) for step in range(42)] == [i / 42 for i in range(42)]
+    whole = [Train(phases=kinds).course(6).schedule_progress(step) for step in range(42)]
+    assert (
+        whole
+        == [Train(epochs=7).course(6).schedule_progress(step) for step in range(42)]
+        == [i / 42 for i in range(42)]
+    )
     restarted = Train(phases=(kinds[0], kinds[1], Phase(epochs=4, restart=True)))
-    progress = [restarted.schedule_progress(step, 6) for step in range(42)]
+    progress = [restarted.course(6).schedule_progress(step) for step in range(42)]
     assert progress == [i / 18 for i in range(18)] + [i / 24 for i in range(24)]
-    assert restarted.extended(9).schedule_progress(30, 6) == 12 / 36, "what comes after the last restart grows"
+    assert restarted.extended(9).course(6).schedule_progress(30) == 12 / 36, "what comes after the last restart grows"
     first = Train(phases=(Phase(epochs=2, restart=True), Phase(epochs=1)))
-    assert first.schedule_progress(9, 6) == 0.5, "the run begins anyway"
+    assert first.course(6).schedule_progress(9) == 0.5, "the run begins anyway"
 
 
 def test_a_rate_is_the_schedule_s_times_the_rise_where_a_phase_begins():
     train = Train(phases=(Phase(epochs=2, freeze="features"), Phase(epochs=2, restart=True)))
-    factors = [train.rate_factor(lambda progress: 1 - progress, step, 6) for step in range(24)]
+    factors = [train.course(6).rate_factor(lambda progress: 1 - progress, step) for step in range(24)]
     assert factors[:12] == [1 - i / 12 for i in range(12)]
     assert factors[12:16] == [0.25, (1 - 1 / 12) * 0.5, (1 - 2 / 12) * 0.75, 1 - 3 / 12]
 

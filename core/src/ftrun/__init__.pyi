@@ -44,6 +44,11 @@ from ftrun.contracts.paths import expand_path as expand_path
 from ftrun.contracts.printable import counted as counted
 from ftrun.contracts.ragged import Ragged as Ragged
 from ftrun.contracts.randomness import SampleRandom as SampleRandom
+from ftrun.contracts.recipe import Facts as Facts
+from ftrun.contracts.recipe import Filled as Filled
+from ftrun.contracts.recipe import Pace as Pace
+from ftrun.contracts.recipe import Recipe as Recipe
+from ftrun.contracts.recipe import TrainingRanges as TrainingRanges
 from ftrun.contracts.resampling import resample as resample
 from ftrun.contracts.specs import Augmentation as Augmentation
 from ftrun.contracts.specs import Dataset as Dataset

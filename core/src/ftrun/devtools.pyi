@@ -23,6 +23,8 @@ from ftrun.runs.optimizerstate import optimizer_state as optimizer_state
 from ftrun.runs.packing import pack as pack
 from ftrun.runs.packing import unpack as unpack
 from ftrun.spec.check import check_spec as check_spec
+from ftrun.spec.filling import fill as fill
+from ftrun.spec.filling import stated as stated
 from ftrun.spec.nested import part_context as part_context
 from ftrun.spec.runspec import SLOTS as SLOTS
 from ftrun.spec.runspec import RunSpec as RunSpec

@@ -8,6 +8,7 @@ trees      what batches hold: tensors, and raggeds where samples differ in lengt
 inputs     how raw inputs become tensors
 geometry   where pixels go: affine maps, composed and inverted; resampling moves images by them
 net        a network with named outputs
+recipe     what fills in how to train, from facts and a pace
 events     what observers are called with
 randomness random numbers as functions of (seed, epoch, sample)
 errors     the errors that users see, and their exit codes

@@ -29,6 +29,7 @@ ROLE_OF_HOOK: dict[str, type[specs.Part]] = {
     "ftrun_optimizers": specs.Optimizer,
     "ftrun_schedulers": specs.Scheduler,
     "ftrun_metrics": specs.Metric,
+    "ftrun_recipes": specs.Recipe,
     "ftrun_observers": specs.Observer,
     "ftrun_exporters": specs.Exporter,
     "ftrun_hubs": specs.Hub,

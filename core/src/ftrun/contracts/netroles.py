@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.part import Fittable, Stateful
+from ftrun.contracts.recipe import TrainingRanges
 from ftrun.contracts.targets import Target
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class Backbone(Fittable):
         such as a configuration, has it in its `state`.
         """
         return self
+
+    @property
+    def recipe(self) -> TrainingRanges | None:
+        """How its nets train well, which recipes start from; None where nothing is known but what inputs they take.
+
+        It must not load a library.
+        """
+        return None
 
     @property
     def base_model(self) -> str | None:

@@ -20,6 +20,7 @@ from ftrun.contracts.netroles import LinearHead as LinearHead
 from ftrun.contracts.netroles import Modifier as Modifier
 from ftrun.contracts.part import Part as Part
 from ftrun.contracts.randomness import SampleRandom
+from ftrun.contracts.recipe import Recipe as Recipe
 from ftrun.contracts.targets import Target as Target
 from ftrun.contracts.training import Loss as Loss
 from ftrun.contracts.training import Metric as Metric
@@ -188,6 +189,7 @@ ROLES: tuple[type[Part], ...] = (
     Optimizer,
     Scheduler,
     Metric,
+    Recipe,
     Observer,
     Exporter,
     Hub,

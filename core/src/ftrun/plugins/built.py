@@ -11,6 +11,7 @@ from ftrun.contracts import events, hooks
 from ftrun.contracts.data import Splits, columns_of
 from ftrun.contracts.errors import did_you_mean
 from ftrun.contracts.inputs import InputSpec
+from ftrun.contracts.recipe import FILLS, Filled
 from ftrun.contracts.specs import Part
 from ftrun.contracts.targets import Target
 from ftrun.plugins.building import shown
@@ -130,6 +131,13 @@ def _observer(part: Part, made: Any) -> str:
     )
 
 
+def _filled(made: Any) -> str:
+    if not isinstance(made, Filled):
+        return f"{shown(made)}, but an ftrun.Filled(spec=..., why=...) is needed."
+    unknown = [key for key in made.spec if key not in FILLS]
+    return f"the key {unknown[0]!r}, but a recipe fills in {', '.join(sorted(FILLS))} alone." if unknown else ""
+
+
 def _sampler(part: Part, made: Any) -> str:
     import torch
 
@@ -164,6 +172,7 @@ _CHECKS: dict[str, Callable[[Part, Any], str]] = {
     "scheduler": _scheduler,
     "metric": lambda part, made: _with_methods(made, "update", "compute", "reset", "to"),
     "observer": _observer,
+    "recipe": lambda part, made: _filled(made),
     "exporter": lambda part, made: _with_methods(
         made, "write", "open", *(("quantize",) if getattr(part, "quantizes", False) else ())
     ),

@@ -105,7 +105,8 @@ def _plugin_error(invalid: InvalidSpec, data: dict[str, Any], catalogue: Catalog
 def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
     """Yield what no single field can tell."""
     monitors = spec.monitors
-    given = spec.train.monitor or ()
+    to_come = spec.recipe is not None and "metrics" not in spec.model_fields_set  # whoever knows them checks it
+    given = () if to_come else spec.train.monitor or ()
     for name in (given,) if isinstance(given, str) else given:
         # With several targets, theirs is between the two; and a metric may give several figures, val/<metric>/<one>.
         split, *steps = name.split("/")
@@ -115,6 +116,8 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
                 "train.monitor",
                 f"no figure named {name!r}.{near} With this spec's metrics it may be: {', '.join(monitors)}.",
             )
+    if spec.train.minutes is not None and spec.recipe is None:
+        yield Mistake("train.minutes", 'needs a recipe, which plans the time: name one, such as "recipe": "full".')
     if spec.objective and spec.loss and not spec.objective.uses_losses:
         yield Mistake("loss", f"the objective {spec.objective.name!r} takes no loss of a target: leave loss out.")
     for index, (part, after) in enumerate(pairwise(spec.augment)):

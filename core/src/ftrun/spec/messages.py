@@ -85,7 +85,11 @@ def _message(
         unknown = _unknown_key(place, _options(place, data, model, catalogue))
         return unknown + (_of_a_target_called_name(place, data, slot, catalogue) if slot else "")
     if kind == "missing":
-        return f"is required. {_installed(slot.role, catalogue)}" if slot and len(place) == 1 else "is required."
+        return (
+            f"is required{_unless(slot, catalogue)}. {_installed(slot.role, catalogue)}"
+            if slot and len(place) == 1
+            else "is required."
+        )
     return _wrong_value(error)
 
 
@@ -130,6 +134,12 @@ def _installed(kind: type[Part], catalogue: Catalogue) -> str:
     if names := catalogue.parts(role):
         return f"Installed: {', '.join(names)}."
     return f'No {role} is installed: pip install "ftrun[all]" brings ftrun\'s own plugins.'
+
+
+def _unless(slot: Slot, catalogue: Catalogue) -> str:
+    """Return what to install to be able to leave a key out."""
+    fillable = slot.key in ("loss", "optimizer") and not catalogue.parts("recipe")
+    return ", where no recipe is installed that fills it in (pip install ftrun-recipes)" if fillable else ""
 
 
 def _options(

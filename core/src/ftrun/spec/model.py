@@ -20,13 +20,13 @@ from ftrun.spec.runspec import SLOTS, RunSpec
 def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """Return `data` with every part as an object: "sgd" is {"name": "sgd"}; roles left out get their default part.
 
-    Where several parts may be, a single one is a list of one.
+    Where several parts may be, a single one is a list of one. A recipe has no place in a spec that leaves nothing out.
     """
     expanded = dict(data)
     for slot in SLOTS:
         value, default = data.get(slot.key), catalogue.default(slot.role.role)
         if slot.key not in data:
-            if default is not None and not slot.many:
+            if default is not None and not slot.many and (slot.role is not specs.Recipe or _lacks(data, catalogue)):
                 expanded[slot.key] = {"name": default}
         elif slot.many:
             listed = [value] if isinstance(value, str | dict) else value
@@ -37,6 +37,16 @@ def expand(data: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
         else:
             expanded[slot.key] = expand_part(value, slot.role, catalogue)
     return expanded
+
+
+def _lacks(data: dict[str, Any], catalogue: Catalogue) -> bool:
+    """Return whether a spec leaves out what a recipe fills in: loss, optimizer, or how long to train."""
+    train = data.get("train")
+    named = expand_part(data.get("objective"), specs.Objective, catalogue)
+    objective: Any = part_class(named, specs.Objective, catalogue)
+    needs_loss = objective is None or objective.uses_losses
+    timed = isinstance(train, dict) and train.get("minutes") is not None
+    return timed or "optimizer" not in data or (needs_loss and "loss" not in data)
 
 
 def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[str] | None = None) -> type[RunSpec]:
@@ -50,7 +60,8 @@ def run_spec_model(catalogue: Catalogue, data: dict[str, Any], keys: Collection[
     overrides = _overrides([part.input_type] if part else _input_types(catalogue)[:1])
     mapped = {slot.key for slot in SLOTS if slot.maps(data.get(slot.key))}
     names = {name for *_, name in named_parts(data, catalogue)}
-    model = _model(catalogue, overrides, mapped, keys, names, optional=_not_needed(data, catalogue))
+    filled = FILLED if data.get("recipe") is not None else ()
+    model = _model(catalogue, overrides, mapped, keys, names, optional=_not_needed(data, catalogue), filled=filled)
     model.model_rebuild()
     return model
 
@@ -59,6 +70,10 @@ def _not_needed(data: dict[str, Any], catalogue: Catalogue) -> set[str]:
     """Return the keys that a spec would need, if it were not for its objective."""
     part: Any = part_class(data.get("objective"), specs.Objective, catalogue)
     return {"loss"} if part is not None and not part.uses_losses else set()
+
+
+FILLED = frozenset({"loss", "optimizer"})
+"""Keys that a spec would need, if it were not for a recipe."""
 
 
 def json_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -76,7 +91,9 @@ def json_schema(catalogue: Catalogue) -> dict[str, Any]:
         schema["$defs"][name] = schema["properties"].pop(key)
     schema = _referring(schema, nested)
     optional = {slot.key for slot in SLOTS if catalogue.default(slot.role.role)}
-    if not all(part.uses_losses for part in catalogue.parts("objective").values()):  # type: ignore[attr-defined]
+    if "recipe" in optional:
+        optional |= FILLED
+    elif not all(part.uses_losses for part in catalogue.parts("objective").values()):  # type: ignore[attr-defined]
         optional.add("loss")
         schema["anyOf"] = [{"required": ["loss"]}, {"required": ["objective"]}]
     schema["required"] = [key for key in schema["required"] if key not in optional]
@@ -118,11 +135,13 @@ def _model(
     names: Collection[str] | None = None,
     *,
     optional: Collection[str] = (),
+    filled: Collection[str] = (),
 ) -> type[RunSpec]:
     """mapped: keys that hold a part for each target; where that is not known, those that may, may.
 
     names: those of the parts that may be there; all if not given
-    optional: keys that may be left out, although a spec needs them otherwise
+    optional: keys that may be left out or null, although a spec needs them otherwise
+    filled: keys that may be left out, since a recipe fills them in
     """
     fields: dict[str, Any] = {}
     for slot in SLOTS:
@@ -138,7 +157,7 @@ def _model(
             one = dict.__class_getitem__((str, one))
         if not slot.many and (slot.key in optional or not RunSpec.model_fields[slot.key].is_required()):
             one = one | None
-        fields[slot.key] = _retyped(slot.key, one, optional=slot.key in optional)
+        fields[slot.key] = _retyped(slot.key, one, optional=slot.key in (*optional, *filled))
     fields["input"] = _retyped("input", overrides | None)
     return create_model("RunSpec", __base__=RunSpec, __doc__=RunSpec.__doc__, **fields)
 

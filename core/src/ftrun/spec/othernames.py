@@ -29,6 +29,7 @@ _OURS = {
     "train.workers": "num_workers dataloader_num_workers",
     "train.val_fraction": "val_split validation_split val_size validation_fraction",
     "train.average": "ema model_ema ema_decay swa swa_start",
+    "train.minutes": "time_limit max_time max_minutes time_budget budget",
 }
 _BY_NAME = {name: place for place, names in _OURS.items() for name in names.split()}
 _COMMANDS = {

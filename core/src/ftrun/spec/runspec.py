@@ -54,6 +54,9 @@ class RunSpec(BaseModel):
         (), description="What predictions are evaluated by; train.monitor may name one."
     )
     observers: tuple[specs.Observer, ...] = Field((), description="What follows the run.")
+    recipe: specs.Recipe | None = Field(
+        None, description="What fills in how to train; the default one where loss or optimizer are left out."
+    )
     train: Train = Field(default_factory=Train, description="How long and in what portions to train.")
     seed: int = Field(0, ge=0, lt=2**63, description="Where all randomness starts from.")
 
@@ -144,4 +147,5 @@ SLOTS = (
     Slot("scheduler", specs.Scheduler),
     Slot("metrics", specs.Metric, many=True),
     Slot("observers", specs.Observer, many=True),
+    Slot("recipe", specs.Recipe),
 )

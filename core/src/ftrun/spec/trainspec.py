@@ -1,12 +1,14 @@
 """The key `train` of a spec: how long, in what portions, and in which phases to train."""
 
-from collections.abc import Callable
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ftrun.spec.course import Course
+
+_ROUNDING = 1e-6  # steps: what a fraction of an epoch may be off by
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
-_LONGEST_WARM_UP = 100  # steps
 
 
 class Phase(BaseModel):
@@ -14,7 +16,9 @@ class Phase(BaseModel):
 
     model_config = _STRICT
 
-    epochs: int = Field(ge=1, description="Passes over the training samples.")
+    epochs: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0)] = Field(
+        description="Passes over the training samples; 1.5 ends in the middle of the second one."
+    )
     freeze: str | None = Field(
         None,
         description="The last stage that does not learn: it and all stages before it are frozen; "
@@ -80,6 +84,12 @@ class Train(BaseModel):
     phases: tuple[Phase, ...] | None = Field(
         None, min_length=1, description="What learns when, and how fast; everything does throughout if not given."
     )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Time that the run may take in all, from its start to its results; the recipe then chooses epochs "
+        "and phases.",
+    )
     batch_size: int = Field(64, ge=1, description="Samples that go through the net at once.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one optimizer step.")
     monitor: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
@@ -143,9 +153,17 @@ class Train(BaseModel):
     )
 
     @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        lengths = {"epochs", "phases"} & self.model_fields_set
+        stated = sorted(key for key in lengths if getattr(self, key) is not None)
+        if self.minutes is not None and stated:
+            raise ValueError(f"minutes says how long to train, and so does {stated[0]}; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def _add_up_phases(self) -> Self:
         if self.phases is not None:
-            total = sum(phase.epochs for phase in self.phases)
+            total = sum(math.ceil(phase.epochs) for phase in self.phases)
             if "epochs" not in self.model_fields_set:
                 self.__dict__["epochs"] = total  # the model is frozen for everyone else
             elif self.epochs != total:
@@ -157,39 +175,11 @@ class Train(BaseModel):
         """The phases, of which there is always one at the least."""
         return self.phases or (Phase(epochs=self.epochs),)
 
-    def rate_factor(self, schedule: Callable[[float], float], step: int, steps_per_epoch: int) -> float:
-        """Return the factor on every learning rate at `step` (from 0): the schedule's, times `warm_up`.
-
-        schedule: from progress, 0 to 1, to a factor
-        """
-        return schedule(self.schedule_progress(step, steps_per_epoch)) * self.warm_up(step, steps_per_epoch)
-
-    def schedule_progress(self, step: int, steps_per_epoch: int) -> float:
-        """Return how far the schedule is at `step` (from 0), 0 to 1: of the run, or of what a restart parts of it."""
-        begin, end, begun = 0, self.epochs, 0
-        for phase in self.each_phase:
-            if phase.restart and step >= begun * steps_per_epoch:
-                begin = begun
-            elif phase.restart:
-                end = begun
-                break
-            begun += phase.epochs
-        return (step - begin * steps_per_epoch) / ((end - begin) * steps_per_epoch)
-
-    def warm_up(self, step: int, steps_per_epoch: int) -> float:
-        """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
-
-        What has learnt nothing yet meets a head that has, and an optimizer whose averages are of other gradients. The
-        rise takes half of the phase's first epoch, at most 100 steps, whatever the length of the phase: a run that is
-        made longer does not rise twice.
-        """
-        length = min(steps_per_epoch // 2, _LONGEST_WARM_UP)
-        begun = 0
-        for phase in self.each_phase[:-1]:
-            begun += phase.epochs * steps_per_epoch
-            if begun <= step < begun + length:
-                return (step - begun + 1) / (length + 1)
-        return 1.0
+    def course(self, steps_per_epoch: int) -> Course:
+        """Return the phases as steps."""
+        phases = self.each_phase
+        steps = tuple(max(1, math.ceil(phase.epochs * steps_per_epoch - _ROUNDING)) for phase in phases)
+        return Course(steps_per_epoch, steps, tuple(phase.restart for phase in phases))
 
     def extended(self, epochs: int) -> Self:
         """Return the same for `epochs` in all, at least as many; the last phase grows."""

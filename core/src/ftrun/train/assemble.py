@@ -35,6 +35,7 @@ from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
 from ftrun.train.objective import build_objective, learning
+from ftrun.train.opendata import OpenData, open_data
 from ftrun.train.partstates import PartStates
 from ftrun.train.phases import Plan
 from ftrun.train.ready import Ready
@@ -54,6 +55,7 @@ def assemble(
     norms: Sequence[Norm] | None = None,
     short: bool = False,
     inspect: Callable[[Splits], Splits] = lambda splits: splits,
+    data: OpenData | None = None,
 ) -> Job:
     """Build every part of `spec`; no sample but the first is read, and no step taken.
 
@@ -64,17 +66,15 @@ def assemble(
     norms: what batch normalisation did in each phase of the run before; chosen if not given
     short: whether a few batches of train and val are enough, as where only the going on is of interest
     inspect: given the splits; gives those to take, or raises what is wrong with them
+    data: the spec's, where it is open already
 
     Raises SpecError, DataError or PluginError with the part's place in the spec.
     """
     states = states or PartStates()
     new = states.input is None
     with warming_up(device):
-        built = build(spec.dataset, "dataset")
-        with inside(spec.dataset, "dataset"):
-            splits = split_checks.complete(built, val_fraction=spec.train.val_fraction, seed=spec.seed)
-        for note in splits.notes:
-            say(note)
+        data = data or open_data(spec, say)
+        splits = data.splits
         if short:
             splits = split_checks.shortened(splits, spec.train.batch_size, spec.train.accumulate)
         splits = inspect(splits)
@@ -85,7 +85,7 @@ def assemble(
         torch.manual_seed(seed_of(spec.seed, "build"))  # what is not pretrained starts from the seed
         net = build_net(spec, splits.targets, states, splits.training)
         if new:
-            splits = splits.with_notes(*_look_at(built.files, net, say))
+            splits = splits.with_notes(*_look_at(data.built.files, net, say))
     for note in net.notes:
         say(note)
     check_sample(spec, splits.training, net.input)
@@ -134,6 +134,7 @@ def assemble(
         spec=spec,
         feed=feed,
         learner=learner,
+        course=spec.train.course(feed.steps_per_epoch),
         engine=Engine(spec.seed, device, setting, graphs, LoneSamples((net, objective), say), say),
         evaluator=Evaluator(
             net=learner.evaluated_net,
@@ -149,7 +150,7 @@ def assemble(
         monitor=monitor,
         source=source,
         states=states,
-        val_was_cut=built.val is None,
+        val_was_cut=data.built.val is None,
     )
 
 

@@ -22,7 +22,9 @@ from ftrun.train.device import choose_device, if_here
 from ftrun.train.job import Job
 from ftrun.train.loop import is_over
 from ftrun.train.observers import Observers
+from ftrun.train.opendata import open_data
 from ftrun.train.patience import patience_of
+from ftrun.train.recipes import Recipe
 from ftrun.train.saver import restore, saved, saved_states
 from ftrun.train.session import Session
 from ftrun.train.signals import Signals
@@ -63,7 +65,11 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
     local = request.catalogue.local
     # From here on, the local parts are the copy in the run folder.
     spec = request.spec.model_copy(update={"parts_": f"{PARTS}/{local.name}" if local else None})
-    job = assemble(spec, choose_device(request.device), console.say, weights=weights, short=request.short)
+    device = choose_device(request.device)
+    data = open_data(spec, console.say) if spec.recipe else None
+    recipe = Recipe.of(spec, data.splits, device, request.catalogue) if data else None
+    spec = recipe.spec if recipe else spec
+    job = assemble(spec, device, console.say, weights=weights, short=request.short, data=data)
     observers = Observers(spec, console.say, patience_of(spec, job.monitor))
     description = _description(
         job, request.catalogue
@@ -79,13 +85,15 @@ def run_in_folder(request: Request, signals: Signals | None = None) -> tuple[Run
             "paths": identity.paths_of(spec),
             "set": list(request.overrides),
             "init_from": asdict(job.source) if job.source else None,
+            "recipe": recipe.record() if recipe else None,
             **description,
         }
         folder.write_json("resolved.json", resolved)
         folder.write_status("running", epoch=0, step=0)
         plugins = request.catalogue if request.with_plugins and not request.short else None
         signals = signals or Signals()
-        session = Session(job, Progress(), folder, resolved, observers, console, signals, plugins, request.short)
+        live = observers, console, signals
+        session = Session(job, Progress(), folder, resolved, *live, plugins, request.short, recipe)
         return folder, session.carry_out()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ftrun.runs.progress import Progress
+from ftrun.spec.course import Course
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
@@ -22,6 +23,8 @@ class Job:
     spec: RunSpec
     feed: Feed
     learner: Learner
+    course: Course
+    """Its steps: of phases, epochs and all."""
     engine: Engine
     evaluator: Evaluator
     monitor: Monitor

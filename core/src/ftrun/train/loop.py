@@ -36,13 +36,13 @@ def fit(job: Job, progress: Progress, save: Saver, console: Console, signals: Si
 
 def is_over(job: Job, progress: Progress) -> bool:
     """Whether there is no epoch left to train: all are done, or an observer had a reason to stop."""
-    return progress.epoch >= job.spec.train.epochs or bool(progress.stopped)
+    return progress.epoch >= job.course.epochs or bool(progress.stopped)
 
 
 def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signals: Signals) -> EpochInfo:
     """Train one epoch, or what is left of it, and evaluate on val."""
     epoch = progress.epoch + 1
-    title = f"epoch {epoch}/{job.spec.train.epochs}"
+    title = f"epoch {epoch}/{job.course.epochs}"
 
     with console.progress(title, job.feed.loaders["train"].per_epoch) as bar:
         trained = train_epoch(job, progress, save, console, bar, signals)
@@ -87,8 +87,7 @@ def train_epoch(
     Raises DivergedError, or GoBack, where the loss or the gradient is not finite.
     """
     train, feed, learner, engine = job.spec.train, job.feed, job.learner, job.engine
-    epoch, done = progress.epoch + 1, progress.step - progress.epoch * feed.steps_per_epoch
-    all_steps = train.epochs * feed.steps_per_epoch
+    epoch = progress.epoch + 1
     began = perf_counter() - progress.seconds
     bar.advance(progress.samples)
     guard = Guard(job.spec, learner, engine.device)
@@ -99,13 +98,14 @@ def train_epoch(
     learner.net.train()
     engine.graphs.begin()
     ready = partial(feed.ready, draw=learner.plan.draw(epoch))  # augments and normalises
+    done = progress.step - job.course.begin(epoch)
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
     steps = feed.mixing(steps, epoch, progress.step)
 
     for batches in progress.timed("data", steps):
         samples = sum(len(batch) for batch in batches)
-        at = StepInfo(job.spec.seed, epoch, progress.step, progress.step / all_steps, training=True)
-        factor = train.rate_factor(learner.schedule, progress.step, feed.steps_per_epoch)
+        at = StepInfo(job.spec.seed, epoch, progress.step, job.course.progress(progress.step), training=True)
+        factor = job.course.rate_factor(learner.schedule, progress.step)
         learner.set_rates(rates, factor * progress.rate_scale)
 
         guard.before_step()
@@ -128,6 +128,8 @@ def train_epoch(
         if signals.waiting or save.due():
             signals.check()
             save.last(progress)
+        if progress.step == job.course.end(epoch):
+            break  # it may be cut short
 
     if not progress.samples:
         if sum(each.split == "train" for each in job.feed.corrupt.samples) == job.feed.loaders["train"].samples:

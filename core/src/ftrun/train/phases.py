@@ -1,5 +1,6 @@
 """What learns when, and how fast: a pure function of the epoch, so that there is nothing to restore."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -54,7 +55,7 @@ class Plan:
         self.norms = list(norms or (phase.norm for phase in phases))
         self._has_norm = any(map(has_statistics, net.modules()))
         self._views = [phase.views for phase in phases]
-        self.ends = list(accumulate(phase.epochs for phase in phases))
+        self.ends = list(accumulate(math.ceil(phase.epochs) for phase in phases))
         stages = net.stages
         self.phases = [_lay_out(list(stages), phase, f"train.phases.{index}") for index, phase in enumerate(phases)]
         self._groups: dict[tuple[tuple[Stage, ...], tuple[tuple[str, Any], ...]], list[str]] = {}

@@ -54,7 +54,7 @@ def write_results(
         },
     }
     folder.write_json("results.json", results)
-    early = progress.epoch < job.spec.train.epochs
+    early = progress.epoch < job.course.epochs
     reason = f"stopped early: {progress.stopped}" if early else ""
     folder.write_status("finished", epoch=progress.epoch, step=progress.step, reason=reason)
     for split, values in metrics.items():

@@ -18,6 +18,7 @@ from ftrun.train.finished import call_plugins
 from ftrun.train.job import Job
 from ftrun.train.loop import fit
 from ftrun.train.observers import Observers
+from ftrun.train.recipes import Recipe
 from ftrun.train.results import write_results
 from ftrun.train.saver import Saver, saved
 from ftrun.train.signals import Signals
@@ -38,6 +39,8 @@ class Session:
     plugins: Catalogue | None
     """Whose hooks are called with the finished run."""
     short: bool
+    recipe: Recipe | None = None
+    """Of a run that begins; one that goes on has its spec filled in."""
 
     def carry_out(self) -> dict[str, Any]:
         """Train from where `progress` is, evaluate, write the results, and call the plugins with the finished run."""
@@ -47,6 +50,8 @@ class Session:
             try:
                 console.log_to(folder)
                 _say_start(job, console, folder)
+                if self.recipe:
+                    console.say(self.recipe.line)
                 self._prepare()
                 self.observers.call("ftrun_before_run", run=info)
                 with Saver(job, folder, console, signals) as save:
@@ -84,8 +89,8 @@ class Session:
             progress.stopped, progress.stopped_by = self.observers.reason_to_stop(info, epoch)
             save.epoch(progress, epoch)
             self.observers.call("ftrun_after_epoch", run=info, epoch=epoch)
-            self.console.epoch(f"epoch {epoch.epoch}/{info.epochs}", epoch.metrics, epoch.best)
-        if progress.epoch < info.epochs:
+            self.console.epoch(f"epoch {epoch.epoch}/{self.job.course.epochs}", epoch.metrics, epoch.best)
+        if progress.epoch < self.job.course.epochs:
             self.console.say(f"stopped early: {progress.stopped}")
 
 
@@ -96,7 +101,7 @@ def _run_info(job: Job, progress: Progress, folder: RunFolder) -> RunInfo:
         spec=job.spec.resolved(),
         device=str(job.engine.device),
         samples=job.feed.samples,
-        epochs=job.spec.train.epochs,
+        epochs=job.course.epochs,
         steps_per_epoch=job.feed.steps_per_epoch,
         epochs_done=progress.epoch,
     )

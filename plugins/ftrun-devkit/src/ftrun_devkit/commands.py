@@ -17,7 +17,7 @@ def new_plugin(role: str, name: str, into: Path) -> None:
     """Make the folder ftrun-NAME: a plugin with one part of ROLE that works, to be changed into yours.
 
     ROLE is dataset, target, sampler, backbone, modifier, head, augmentation, loss, objective, optimizer, scheduler,
-    metric, observer, exporter or hub; or command, for a command of ftrun's own command line.
+    metric, recipe, observer, exporter or hub; or command, for a command of ftrun's own command line.
     """
     from ftrun_devkit.scaffold import new_plugin as make
 

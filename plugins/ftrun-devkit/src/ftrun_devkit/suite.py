@@ -15,7 +15,7 @@ Holds = Callable[[Any, Path], None]
 _ROLES = tuple(role.role for role in ROLE_OF_HOOK.values())
 _MODULES = (
     "part", "dataset", "net", "backbone", "modifier", "head", "augmentation", "training", "metric", "observer",
-    "exporter", "hub", "target", "command",
+    "exporter", "hub", "target", "recipe", "command",
 )  # fmt: skip
 _PROPERTIES: dict[str, list["Property"]] = {role: [] for role in (*_ROLES, CommandSubject.role)}
 

@@ -190,6 +190,13 @@ def _sampler(subject: Subject, place: Path) -> object:
     return built
 
 
+def _recipe(subject: Subject, place: Path) -> object:
+    from ftrun_devkit.properties.recipe import facts_of
+
+    filled: object = subject.make(place).build(facts_of(subject, place))
+    return filled
+
+
 def _optimizer(subject: Subject, place: Path) -> object:
     from ftrun_devkit.properties.training import tiny_problem
 
@@ -215,6 +222,7 @@ BUILD = {
     "sampler": _sampler,
     "scheduler": _built,
     "metric": _metric,
+    "recipe": _recipe,
     "observer": _built,
     "exporter": _built,
     "hub": _built,

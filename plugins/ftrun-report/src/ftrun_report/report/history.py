@@ -125,18 +125,20 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any) -> tuple[Curv
     if not isinstance(spec.scheduler, Scheduler | None):  # plain JSON: it comes from code that may not run
         return Curve("scheduled", [], []), points
     schedule = build(spec.scheduler, "scheduler") if spec.scheduler else _constant
+    course = spec.train.course(per_epoch)
     portions = max(min(_RATE_POINTS // max(len(history), 1), per_epoch), 1)
     times: list[float] = []
     rates: list[float] = []
     for line in _thinned(history, _RATE_POINTS):
         epoch, rate = int(line["epoch"]), _number(line.get("lr"))
-        factor = spec.train.rate_factor(schedule, epoch * per_epoch - 1, per_epoch)
+        begin, end = course.begin(epoch), course.end(epoch)
+        factor = course.rate_factor(schedule, end - 1)
         if not factor:
             continue
         for portion in range(portions):
-            step = (epoch - 1) * per_epoch + portion * (per_epoch - 1) // max(portions - 1, 1)
-            times.append(step / per_epoch)
-            rates.append(rate / factor * spec.train.rate_factor(schedule, step, per_epoch))
+            step = begin + portion * (end - 1 - begin) // max(portions - 1, 1)
+            times.append(epoch - 1 + (step - begin) / (end - begin))
+            rates.append(rate / factor * course.rate_factor(schedule, step))
     return Curve("scheduled", times, rates), points
 
 
@@ -151,7 +153,7 @@ def phases(spec: Any, norms: Sequence[str]) -> list[PhaseRow]:
     """
     found, first = [], 1
     for phase, norm in zip(spec.train.phases or (), norms, strict=False):
-        last = first + phase.epochs - 1
+        last = first + math.ceil(phase.epochs) - 1
         norm = "frozen" if phase.freeze == "features" else norm
         found.append(
             PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, phase.restart, norm)

@@ -1,0 +1,124 @@
+"""The course of a run: which steps its phases and epochs have, and how far it is at each step. Pure arithmetic."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple, Self
+
+_LONGEST_WARM_UP = 100  # steps
+
+
+class Knot(NamedTuple):
+    """A step, and how far run and schedule are there, 0 to 1."""
+
+    step: int
+    progress: float
+    schedule: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """Phases as steps. An epoch is a pass over the training samples; a phase may end within one, which it cuts short.
+
+    steps_per_epoch: optimizer steps of a whole epoch
+    phases: steps of each phase, at least one
+    restarts: whether the schedule begins anew with each phase
+    knots: where what was left was planned anew, in order: progress goes on from where it was, evenly, to 1 at the end
+    """
+
+    steps_per_epoch: int
+    phases: tuple[int, ...]
+    restarts: tuple[bool, ...]
+    knots: tuple[Knot, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run."""
+        return self._begins[-1]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the run, those that are cut short included."""
+        return self.ends[-1]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """The last epoch (from 1) of each phase."""
+        return list(accumulate(-(-steps // self.steps_per_epoch) for steps in self.phases))
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        """The first step (from 0) of each phase, and where the last one ends."""
+        return [0, *accumulate(self.phases)]
+
+    def phase(self, epoch: int) -> int:
+        """Return the index of the phase that `epoch` (from 1) is in."""
+        return min(bisect_left(self.ends, epoch), len(self.ends) - 1)
+
+    def phase_at(self, step: int) -> int:
+        """Return the index of the phase that takes `step` (from 0)."""
+        return next((index for index, end in enumerate(self._begins[1:]) if step < end), len(self.phases) - 1)
+
+    def begin(self, epoch: int) -> int:
+        """Return the first step (from 0) of `epoch` (from 1)."""
+        phase = self.phase(epoch)
+        before = self.ends[phase - 1] if phase else 0
+        return self._begins[phase] + (epoch - 1 - before) * self.steps_per_epoch
+
+    def end(self, epoch: int) -> int:
+        """Return the first step after `epoch` (from 1)."""
+        return min(self.begin(epoch) + self.steps_per_epoch, self._begins[self.phase(epoch) + 1])
+
+    def progress(self, step: int) -> float:
+        """Return how far the run is at `step` (from 0), 0 to 1."""
+        return self._between(step, 0, self.steps, [(knot.step, knot.progress) for knot in self.knots])
+
+    def schedule_progress(self, step: int) -> float:
+        """Return how far the schedule is at `step` (from 0), 0 to 1: of the run, or of what a restart parts of it."""
+        begin, end = 0, self.steps
+        for begun, restart in zip(self._begins, self.restarts, strict=False):
+            if restart and step >= begun:
+                begin = begun
+            elif restart:
+                end = begun
+                break
+        return self._between(step, begin, end, [(knot.step, knot.schedule) for knot in self.knots])
+
+    @staticmethod
+    def _between(step: int, begin: int, end: int, knots: Sequence[tuple[int, float]]) -> float:
+        """Return how far `step` is from one step to another, on the line that goes through the knots between them."""
+        before, after = (begin, 0.0), (end, 1.0)
+        for knot in knots:
+            if begin < knot[0] <= step:
+                before = knot
+            elif step < knot[0] < end:
+                after = knot
+                break
+        return before[1] + (after[1] - before[1]) * (step - before[0]) / (after[0] - before[0])
+
+    def warm_up(self, step: int) -> float:
+        """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
+
+        What has learnt nothing yet meets a head that has, and an optimizer whose averages are of other gradients. The
+        rise takes half of the phase's first epoch, at most 100 steps, whatever the length of the phase: a run that is
+        made longer does not rise twice.
+        """
+        length = min(self.steps_per_epoch // 2, _LONGEST_WARM_UP)
+        for begun in self._begins[1:-1]:
+            if begun <= step < begun + length:
+                return (step - begun + 1) / (length + 1)
+        return 1.0
+
+    def rate_factor(self, schedule: Callable[[float], float], step: int) -> float:
+        """Return the factor on every learning rate at `step` (from 0): the schedule's, times `warm_up`.
+
+        schedule: from progress, 0 to 1, to a factor
+        """
+        return schedule(self.schedule_progress(step)) * self.warm_up(step)
+
+    def replanned(self, step: int, phases: Sequence[int]) -> Self:
+        """Return the course with other lengths of the phases from `step` on: what is done stays as it is."""
+        knot = Knot(step, self.progress(step), self.schedule_progress(step))
+        return replace(self, phases=tuple(phases), knots=(*self.knots, knot))
