@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -121,3 +122,13 @@ def test_ftrun_is_measured_from_the_inside(row, tmp_path, monkeypatch):
     assert first in kept["rounds"], ended.stdout
     columns = load("rows", monkeypatch).ROWS[row].columns
     assert all(kept["rounds"][first][0][column.key] is not None for column in columns), kept
+
+
+def test_the_workspace_on_the_path_offers_what_is_installed(tmp_path):
+    command = [sys.executable, BENCHMARKS / "workspace.py", tmp_path / "site"]
+    path = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().split(":")
+    on_path = {each.name: each for each in distributions(path=path[:1])}
+    assert "ftrun" in on_path
+    for name, each in on_path.items():
+        assert set(each.entry_points) == set(distribution(name).entry_points), name
+    assert all((Path(folder) / "ftrun").is_dir() or list(Path(folder).glob("ftrun_*")) for folder in path[1:])
