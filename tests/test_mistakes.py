@@ -45,7 +45,7 @@ MISTAKES = {
     "unknown option of a phase": (
         {"train": {"phases": [{"epochs": 1, "frieze": "stem"}]}},
         "train.phases.0.frieze: no such option. Did you mean 'freeze'? "
-        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay, restart, norm.",
+        "Options of a phase: epochs, freeze, views, lr_scale, layer_decay, restart, input, norm.",
     ),
     "epochs and phases that contradict each other": (
         {"train": {"epochs": 2, "phases": [{"epochs": 1}, {"epochs": 3}]}},
@@ -114,6 +114,11 @@ MISTAKES = {
     "unknown option of an average": (
         {"train": {"average": {"name": "ema", "decya": 0.5}}},
         "train.average.decya: no such option. Did you mean 'decay'? Options of ema: decay.",
+    ),
+    "unknown option of a phase's input": (
+        {"train": {"phases": [{"epochs": 1, "input": {"sise": 4}}]}},
+        "train.phases.0.input.sise: no such option. Did you mean 'size'? Options of input: size, mean, std, "
+        "interpolation, crop, white.",
     ),
     "half an epoch": ({"train": {"epochs": 2.5}}, "train.epochs: must be an integer, but it is 2.5."),
     "list for an object": ({"train": [1]}, "train: must be an object, but it is [1]."),

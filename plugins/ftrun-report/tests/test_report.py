@@ -140,7 +140,7 @@ def test_its_figures_are_those_of_the_run(run, ftrun):
     text = " ".join(found.text)
     assert f"of {3}, by val/accuracy" in text
     assert "finished" in text
-    assert found.row("1") == ["features", "1.0", "1.0", "own each epoch", "goes on", "frozen"]
+    assert found.row("1") == ["features", "1.0", "1.0", "own each epoch", "goes on", "as it is", "frozen"]
     assert all(found.row(name)[-1] for name in ("training", "evaluation", "preparation, and the rest"))
     widths = [float(attributes["style"][6:-1]) for _, attributes in found.tags if attributes.get("class") == "bar"]
     assert 99 < sum(widths) < 101, "parts of the whole, none counted twice"

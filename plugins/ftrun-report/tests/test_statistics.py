@@ -152,8 +152,8 @@ def texts(svg: str) -> list[str]:
 def test_a_drawing_takes_the_pages_colours_and_keeps_its_numbers() -> None:
     curve = Curve("val/<b>", [1.0, 2.0], [1e-4, 3e-4])
     phases = [
-        PhaseRow(1, 1, "features", 1.0, 1.0, None, False, "train"),
-        PhaseRow(2, 2, None, 1.0, 1.0, None, True, "train"),
+        PhaseRow(1, 1, "features", 1.0, 1.0, None, False, None, "train"),
+        PhaseRow(2, 2, None, 1.0, 1.0, None, True, {"size": 8}, "train"),
     ]
     svg = plots.curves("a", [curve], 2, phases)
     assert "var(--series-1)" in svg

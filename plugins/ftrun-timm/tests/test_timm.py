@@ -173,6 +173,19 @@ def test_several_targets_where_timm_has_a_convolution():
     assert {name: tuple(out.shape) for name, out in net(images(net)).items()} == {"label": (2, 7), "age": (2, 1)}
 
 
+@pytest.mark.parametrize("model", ["test_resnet", "test_vit"])
+def test_a_net_may_take_other_sizes_and_gives_the_same_at_its_own(model: str):
+    net = build(model, 64).eval()
+    net.set_targets({"label": ftrun.Classes(names=("a", "b"))})
+    x = images(net)
+    with torch.no_grad():
+        before, names = net(x)["label"], [name for name, _ in net.named_parameters()]
+        net.take_other_sizes()
+        assert torch.equal(net(x)["label"], before)
+        assert net(x[..., :32, :32])["label"].shape == before.shape
+    assert [name for name, _ in net.named_parameters()] == names
+
+
 @pytest.mark.parametrize("model", ["test_resnet", "test_vit", "swin_tiny_patch4_window7_224", "dla46x_c"])
 def test_copies_are_independent_and_equal(model: str):
     net = build(model, 64).eval()

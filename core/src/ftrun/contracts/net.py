@@ -193,6 +193,12 @@ class Net(Staged):
         """Prepare inputs so from now on. A net whose weights depend on it, as rows of tokens do, changes them here."""
         self.input = input
 
+    def take_other_sizes(self) -> None:
+        """Take inputs of other sizes than `input`'s from now on, too, as phases of training may have them.
+
+        Nothing by default: a convolutional net does. One whose positions are of one size interpolates them as it runs.
+        """
+
     def remap_weights(
         self,
         tensors: Mapping[str, Tensor],

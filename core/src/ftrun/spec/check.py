@@ -14,7 +14,7 @@ from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import mistakes_of, place_of
 from ftrun.spec.model import expand, run_spec_model
 from ftrun.spec.nested import named_parts, part_context
-from ftrun.spec.pairs import wrong_inputs, wrong_kinds
+from ftrun.spec.pairs import wrong_inputs, wrong_kinds, wrong_phase_inputs
 from ftrun.spec.runspec import SLOTS, RunSpec
 from ftrun.spec.specfile import json_or_text, parse_set, set_value, validated
 
@@ -70,6 +70,8 @@ def check_spec(
         mistakes += wrong_kinds(spec, spec.dataset.target_kinds)
     if keys is None or {"dataset", "backbone"} <= set(keys):
         mistakes += wrong_inputs(spec, catalogue)
+    if keys is None:
+        mistakes += wrong_phase_inputs(spec)
     if mistakes:
         raise InvalidSpec(name, mistakes)
     return spec

@@ -1,11 +1,15 @@
 """Parts of a spec that do not go together, as far as they say of themselves what they are for: nothing is built."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from ftrun.contracts.errors import Mistake, did_you_mean
 from ftrun.contracts.specs import Augmentation, Head, Loss, Metric, Modifier
 from ftrun.plugins.catalogue import Catalogue
+from ftrun.spec.messages import option_message
 from ftrun.spec.runspec import RunSpec
 
 
@@ -28,6 +32,19 @@ def wrong_inputs(spec: RunSpec, catalogue: Catalogue) -> Iterator[Mistake]:
                 f"{part.name!r} is for {kinds}, but the inputs of this spec are {kind}s. "
                 f"{_fitting(f'{part.role.capitalize()}s', kind, part.role, catalogue)}",
             )
+
+
+def wrong_phase_inputs(spec: RunSpec) -> Iterator[Mistake]:
+    """Yield what is no option of the net's input in the phases that override it."""
+    overrides = spec.backbone.input_type.overrides()
+    for number, phase in enumerate(spec.train.phases or ()):
+        try:
+            overrides.model_validate_json(json.dumps(phase.input or {}))
+        except ValidationError as error:
+            for each in error.errors():
+                place = ".".join(map(str, each["loc"]))
+                message = option_message(each, "input", list(overrides.model_fields))
+                yield Mistake(f"train.phases.{number}.input.{place}", message)
 
 
 def wrong_kinds(spec: RunSpec, kinds: Mapping[str, str]) -> Iterator[Mistake]:

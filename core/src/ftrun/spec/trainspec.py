@@ -38,6 +38,11 @@ class Phase(BaseModel):
         False,
         description="Whether the schedule begins anew here, as if a run began; it ends where the next one begins.",
     )
+    input: dict[str, Any] | None = Field(
+        None,
+        description="Overrides of how training inputs are prepared, such as a smaller size for fast first epochs; val "
+        "and test stay as they are.",
+    )
     norm: Literal["auto", "train", "frozen"] = Field(
         "auto",
         description="Whether batch normalisation goes by each batch's statistics (train) or keeps the pretrained ones "

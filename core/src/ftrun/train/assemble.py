@@ -28,7 +28,7 @@ from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
 from ftrun.train.job import Job
-from ftrun.train.kept import kept_input, pixel_size
+from ftrun.train.kept import TrainInput, train_inputs
 from ftrun.train.learner import Learner
 from ftrun.train.mixing import Mixing
 from ftrun.train.monitor import monitor_of
@@ -91,15 +91,17 @@ def assemble(
     check_sample(spec, splits.training, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
+    inputs = train_inputs(spec, net.input, splits.training, say)
+    if others := [each.seen for each in inputs if each.seen != net.input]:
+        net.take_other_sizes()
     if new:
-        try_out(net)
+        try_out(net, others)
     losses = build_losses(spec, splits, columns_of(splits.training), net, device, states)
     objective = build_objective(spec, net, losses, device, states)
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    kept = kept_input(spec, net.input, splits.training, say)
-    augmenter = Augmenter.of(spec, splits.targets, None if kept == net.input else pixel_size(net.input))
+    augmenter = Augmenter.of(spec, splits.targets, TrainInput(net.input, inputs[-1].kept).size)
     ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
     mixing = Mixing.of(spec, splits.targets)
     if mixing and objective.views > 1:
@@ -110,7 +112,7 @@ def assemble(
         )
     if losses is not None and mixing:
         check_mixed(spec, net, losses, mixing, device)
-    feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, kept)
+    feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, inputs)
     if norms is None:
         norms = norm.choose(net, spec.train, feed.steps_per_epoch)
     options = Blaming(spec.optimizer.group_options, spec.optimizer, "optimizer")

@@ -39,7 +39,7 @@ class Embeddings:
         self._say = say
         self._loaders: dict[str, Loader] = {}
         self._fingerprints: dict[str, str | None] = {}
-        self._constant: dict[tuple[str, int | None], list[Any]] = {}
+        self._constant: dict[tuple[str, int | None, int], list[Any]] = {}
         self._codes: dict[frozenset[type], dict[str, str]] = {}
         self._digests: dict[int, NetDigest] = {}
 
@@ -61,7 +61,8 @@ class Embeddings:
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
-        return self._loader(job, net, name, epoch if augmented else None, portions, signals)
+        phase = learner.plan.number(epoch)
+        return self._loader(job, net, name, epoch if augmented else None, portions, signals, phase)
 
     def of_best(
         self, job: "Job", name: str, epoch: int, portions: Portions, signals: Signals | None = None
@@ -72,7 +73,7 @@ class Embeddings:
         """
         if not self._may(job, epoch) or job.spec.train.compile:
             return None
-        return self._loader(job, job.learner.evaluated_net, name, None, portions, signals)
+        return self._loader(job, job.learner.evaluated_net, name, None, portions, signals, -1)
 
     @staticmethod
     def _may(job: "Job", epoch: int) -> bool:
@@ -80,20 +81,27 @@ class Embeddings:
         return job.learner.objective.takes_embeddings and job.learner.plan.only_head(epoch)
 
     def _loader(
-        self, job: "Job", net: Net, name: str, epoch: int | None, portions: Portions, signals: Signals | None
+        self,
+        job: "Job",
+        net: Net,
+        name: str,
+        epoch: int | None,
+        portions: Portions,
+        signals: Signals | None,
+        phase: int,
     ) -> Loader | None:
-        """epoch: the one whose augmentation is to be seen; None for none."""
+        """epoch: the one whose augmentation is to be seen; None for none. phase: whose inputs of train"""
         source = self._fingerprint(job, name)
         follows = any(target.follows() for target in net.targets.values())
         if source is None or net.heads or follows or not reads_values(dict(job.feed.splits.items())[name], net.targets):
             return None
-        depends = [portions.size, *self._depends(job, net, name, epoch)]
+        depends = [portions.size, *self._depends(job, net, name, epoch, phase)]
         key = key_of(depends)
         if key not in self._loaders:
             try:
-                split = _Embedding(job, net, name, epoch, source, portions, signals, self._say).split(depends)
+                split = _Embedding(job, net, name, epoch, phase, source, portions, signals, self._say).split(depends)
             except _Smaller:
-                return self._loader(job, net, name, epoch, portions, signals)
+                return self._loader(job, net, name, epoch, portions, signals, phase)
             if split is None:
                 return None
             self._loaders[key] = Loader(
@@ -110,9 +118,9 @@ class Embeddings:
             )
         return self._loaders[key]
 
-    def _depends(self, job: "Job", net: Net, name: str, epoch: int | None) -> list[Any]:
+    def _depends(self, job: "Job", net: Net, name: str, epoch: int | None, phase: int) -> list[Any]:
         """All that decides what comes out: inputs, net, code and options, and how it is computed."""
-        which = name, None if epoch is None else job.learner.plan.draw(epoch)
+        which = name, None if epoch is None else job.learner.plan.draw(epoch), phase if name == "train" else -1
         if which not in self._constant:  # what stays as it is during a run
             spec, augment = job.spec, () if epoch is None else job.spec.augment
             parts = (spec.backbone, *spec.modifiers, *augment)
@@ -121,7 +129,8 @@ class Embeddings:
                 [
                     type(net.input).__qualname__,
                     net.input.model_dump(mode="json"),
-                    job.feed.input_of(name).collate_options(),
+                    job.feed.input_of(name, phase).collate_options(),
+                    job.feed.train_inputs[phase].seen.collate_options() if name == "train" else None,
                 ],
                 [options_of(part) for part in parts],
                 job.states.digest(),
@@ -153,6 +162,7 @@ class _Embedding:
     net: Net
     name: str
     epoch: int | None
+    phase: int
     source: str
     portions: Portions
     signals: Signals | None
@@ -163,7 +173,8 @@ class _Embedding:
         """None where no sample can be read, and where there is no room for them."""
         self.net.eval()
         split, key = self._split, key_of(depends)
-        probe = self.job.feed.loaders[self.name].one_in_order(int(key, 16), self._ready)  # not the first one each time
+        loader = self.job.feed.loader_in(self.name, self.phase)
+        probe = loader.one_in_order(int(key, 16), self._ready)  # not the first one each time
         if probe is None:
             return None
         example = self._embed(probe).cpu()
@@ -216,7 +227,7 @@ class _Embedding:
     def _fill(self, inputs: Tensor, where: str) -> list[int]:
         """Run the backbone on each sample, and give the indices of those that cannot be read."""
         started, missing = perf_counter(), torch.ones(len(inputs), dtype=torch.bool)
-        for batch in self.job.feed.loaders[self.name].in_order(self._ready):
+        for batch in self.job.feed.loader_in(self.name, self.phase).in_order(self._ready):
             ids = batch.ids.cpu()
             inputs[ids] = self._embed(batch).cpu()
             missing[ids] = False
@@ -235,7 +246,8 @@ class _Embedding:
         return dict(self.job.feed.splits.items())[self.name]
 
     def _ready(self, batch: Batch) -> Batch:
-        return self.job.feed.ready(batch, None if self.epoch is None else self.job.learner.plan.draw(self.epoch))
+        ready = self.job.feed.ready_in(self.phase) if self.name == "train" else self.job.feed.ready
+        return ready(batch, None if self.epoch is None else self.job.learner.plan.draw(self.epoch))
 
     def _embed(self, batch: Batch) -> Tensor:
         size = self.portions.size

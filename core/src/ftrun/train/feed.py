@@ -1,7 +1,7 @@
 """What feeds the net: the data, as it is augmented, prepared and read in batches."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from ftrun.data.decoded import Decoder
 from ftrun.data.loader import Loader, Order
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.embedded import Embeddings
+from ftrun.train.kept import TrainInput
 from ftrun.train.mixing import Mixing
 from ftrun.train.ready import Ready
 
@@ -33,36 +34,45 @@ class Feed:
     order: Order | None
     """Of training samples, where a sampler says it."""
     say: Callable[[str], None]
-    kept: InputSpec
-    """What prepares the inputs of train: `input`, or the same at a larger size, where augmentations enlarge parts."""
+    train_inputs: Sequence[TrainInput]
+    """How the inputs of train are prepared in each phase."""
     loaders: Mapping[str, Loader] = field(init=False)
-    """Of each split, by its name."""
+    """Of each split, by its name; of train, that of the last phase."""
 
     def __post_init__(self) -> None:
         self.corrupt = corrupt_samples(self.spec, self.say)
         self.embeddings = Embeddings(self.say)
         self.read(self.splits)
 
-    def read(self, splits: Splits) -> None:
-        """Take the samples from `splits`: the same ones, decoded."""
-        self.splits = splits
-        self.loaders = {
-            name: loader(
-                self.spec,
-                name,
-                split,
-                self.input_of(name),
-                self.corrupt,
-                self.device,
-                splits.targets,
-                self.order_of(name),
-            )
-            for name, split in splits.items()
-        }
+    def read(self, splits: Splits, train: Sequence[Split] = ()) -> None:
+        """Take the samples from `splits`: the same ones, decoded.
 
-    def input_of(self, name: str) -> InputSpec:
-        """Return what prepares the inputs of a split."""
-        return self.kept if name == "train" else self.input
+        train: the training split of each phase; that of `splits` if not given
+        """
+        self.splits = splits
+        self._train: list[Loader] = []
+        for phase, split in enumerate(train or [splits.training] * len(self.train_inputs)):
+            first = self.train_inputs.index(self.train_inputs[phase])
+            self._train.append(self._loader("train", split, phase) if first == phase else self._train[first])
+        others = {name: self._loader(name, split) for name, split in splits.items() if name != "train"}
+        self.loaders = {name: self._train[-1] if name == "train" else others[name] for name, _ in splits.items()}
+
+    def _loader(self, name: str, split: Split, phase: int = -1) -> Loader:
+        prepare, targets = self.input_of(name, phase), self.splits.targets
+        return loader(self.spec, name, split, prepare, self.corrupt, self.device, targets, self.order_of(name))
+
+    def loader_in(self, name: str, phase: int) -> Loader:
+        """Return the loader of a split; of train, that of a phase (from 0)."""
+        return self._train[phase] if name == "train" else self.loaders[name]
+
+    def input_of(self, name: str, phase: int = -1) -> InputSpec:
+        """Return what prepares the inputs of a split as they are read; of train, in a phase (from 0)."""
+        return self.train_inputs[phase].kept if name == "train" else self.input
+
+    def ready_in(self, phase: int) -> Ready:
+        """Return what makes training batches of a phase (from 0) ready."""
+        augmenter = replace(self.ready.augmenter, size=self.train_inputs[phase].size)
+        return replace(self.ready, augmenter=augmenter)
 
     def order_of(self, name: str) -> Order | None:
         """Return which samples of a split an epoch takes, where a sampler says it."""

@@ -1,20 +1,67 @@
-"""At what size training images are kept: larger than the net's where an augmentation enlarges parts of them."""
+"""At what size training images are seen in each phase, and kept: larger where an augmentation enlarges parts."""
 
+import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import takewhile
 from statistics import median
 
 from ftrun.contracts.data import Split, get_items
-from ftrun.contracts.errors import DataError
+from ftrun.contracts.errors import DataError, SpecError
 from ftrun.contracts.geometry import Size
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.layout import TensorLayout
 from ftrun.contracts.specs import Augmentation
 from ftrun.spec.runspec import RunSpec
+from ftrun.spec.trainspec import Phase
 
 _LOOKED_AT = 16  # samples, spread over the split
 _STEPS = 4  # of 1: so that runs on data of similar sizes share what they keep
+
+
+@dataclass(frozen=True)
+class TrainInput:
+    """How the training inputs of a phase are prepared."""
+
+    seen: InputSpec
+    """As the net sees them."""
+    kept: InputSpec
+    """As they are read: the same, or at a larger size, where augmentations enlarge parts."""
+
+    @property
+    def size(self) -> Size | None:
+        """Height and width of what the net sees, where images are kept larger; None where they are not."""
+        return None if self.kept == self.seen else pixel_size(self.seen)
+
+
+def train_inputs(spec: RunSpec, prepare: InputSpec, split: Split, say: Callable[[str], None]) -> list[TrainInput]:
+    """Return how training inputs are prepared in each phase; equal ones are one object.
+
+    prepare: the net's input; split: the training split
+
+    Raises SpecError where a phase changes what cannot differ from phase to phase.
+    """
+    made: list[TrainInput] = []
+    for number, phase in enumerate(spec.train.each_phase):
+        seen = _seen(phase, prepare, split, f"train.phases.{number}.input")
+        known = next((each for each in made if each.seen == seen), None)
+        made.append(known or TrainInput(seen, kept_input(spec, seen, split, say)))
+    return made
+
+
+def _seen(phase: Phase, prepare: InputSpec, split: Split, where: str) -> InputSpec:
+    if not phase.input:
+        return prepare
+    if getattr(split, "collated", False):
+        raise SpecError("the dataset's inputs are prepared already, and cannot be had otherwise.", where=where)
+    overrides = prepare.overrides().model_validate_json(json.dumps(phase.input)).model_dump(exclude_unset=True)
+    own = dict(prepare)  # all of it is named, so that a crop stays where the size alone changes
+    for name, value in overrides.items():
+        alone = prepare.changed(**{**own, name: value})
+        if alone != prepare and alone.collate_options() == prepare.collate_options():
+            raise SpecError("is the same in all phases: change the spec's input.", where=f"{where}.{name}")
+    return prepare.changed(**{**own, **overrides})
 
 
 def kept_input(spec: RunSpec, prepare: InputSpec, split: Split, say: Callable[[str], None]) -> InputSpec:

@@ -92,12 +92,13 @@ def train_epoch(
     bar.advance(progress.samples)
     guard = Guard(job.spec, learner, engine.device)
     rates, learning = learner.enter_epoch(epoch)
+    phase = learner.plan.number(epoch)
     portions = job.portions(progress)
-    loader = feed.embeddings.loader(job, "train", epoch, portions, signals) or feed.loaders["train"]
+    loader = feed.embeddings.loader(job, "train", epoch, portions, signals) or feed.loader_in("train", phase)
     progress.micro_batch = portions.size
     learner.net.train()
     engine.graphs.begin()
-    ready = partial(feed.ready, draw=learner.plan.draw(epoch))  # augments and normalises
+    ready = partial(feed.ready_in(phase), draw=learner.plan.draw(epoch))  # augments and normalises
     done = progress.step - job.course.begin(epoch)
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
     steps = feed.mixing(steps, epoch, progress.step)

@@ -1,5 +1,6 @@
 """What learns when, and how fast: a pure function of the epoch, so that there is nothing to restore."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,9 +159,16 @@ class Plan:
             )
         if len(self.ends) > 1:
             rows.append(["warm-up", "", "none", *("half an epoch" for _ in self.ends[1:])])
+        if any(inputs := [phase.input for phase in self._train.each_phase]):
+            rows.append(["input", "", *(_short(each) for each in inputs)])
         if any(anew := [phase.restart for phase in self._train.each_phase[1:]]):
             rows.append(["schedule", "", "begins", *("begins" if each else "goes on" for each in anew)])
         return rows
+
+
+def _short(overrides: Mapping[str, Any] | None) -> str:
+    """Overrides of an input, for people: `size 96`."""
+    return ", ".join(f"{name} {json.dumps(value)}" for name, value in (overrides or {}).items()) or "as it is"
 
 
 def only_head(net: Net, phase: Phase) -> bool:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from ftrun.contracts.data import Split
+from ftrun.contracts.inputs import InputSpec
+from ftrun.data.decoded import Decoder
 from ftrun.data.remarks import remarks
 from ftrun.runs.console import Console
 from ftrun.train import tuning
@@ -15,17 +18,23 @@ def decode(job: Job, console: Console, signals: Signals) -> None:
     """Decode what can be kept decoded, and note what a user has to know of the samples."""
     feed = job.feed
     following = {"progress": console.progress, "check": signals.check}
-    targets = feed.splits.targets
-    decoding = decoder(job.spec, feed.input, targets, console.say, **following)
-    larger = decoder(job.spec, feed.kept, targets, console.say, **following, why=" for augmentation")
-    splits = feed.splits.with_splits(
-        {
-            name: (larger if feed.input_of(name) != feed.input else decoding).split(split, name)
-            for name, split in feed.splits.items()
-        }
-    )
+    decoders: list[tuple[InputSpec, Decoder]] = []
+
+    def decoded(split: Split, name: str, phase: int = -1) -> Split:
+        prepare = feed.input_of(name, phase)
+        known = next((each for known, each in decoders if known == prepare), None)  # train and val may share one
+        if known is None:
+            larger = prepare != feed.train_inputs[phase].seen
+            why = "" if prepare == feed.input else " for augmentation" if larger else " of a phase"
+            known = decoder(job.spec, prepare, feed.splits.targets, console.say, **following, why=why)
+            decoders.append((prepare, known))
+        return known.split(split, name)
+
+    train = [decoded(feed.splits.training, "train", phase) for phase in range(len(feed.train_inputs))]
+    others = {name: decoded(split, name) for name, split in feed.splits.items() if name != "train"}
+    splits = feed.splits.with_splits({"train": train[-1], **others})
     notes = remarks(splits)
-    feed.read(splits.with_notes(*notes))
+    feed.read(splits.with_notes(*notes), train)
     for note in notes:
         console.say(note)
 
@@ -34,11 +43,12 @@ def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> 
     """Have the job compute in the precision and memory format that are the fastest, of those that the spec allows."""
     learner, feed, engine = job.learner, job.feed, job.engine
     learner.plan.enter_epoch(learner.net, learner.plan.widest_phase)
+    phase = learner.plan.number(learner.plan.widest_phase)
     train, val = (feed.loaders[name].steps(1) for name in ("train", "val"))
     embeds = not learner.net.heads
     work = learner.plan.work(train, val, augmented=bool(feed.ready.augmenter), embeds=embeds)
-    first = feed.loaders["train"].sample
-    measured_on = learner.net, learner.objective, work, first, feed.ready, engine.device, engine.graphs
+    first, ready = feed.loader_in("train", phase).sample, feed.ready_in(phase)
+    measured_on = learner.net, learner.objective, work, first, ready, engine.device, engine.graphs
     job.compute_in(tuning.choose(job.spec.train, *measured_on, say, signals.check))
 
 

@@ -1,5 +1,7 @@
 """A net is tried on a made-up input before any data is read: what it cannot take is a mistake of the spec."""
 
+from collections.abc import Sequence
+
 import torch
 
 from ftrun.contracts.data import Batch
@@ -18,23 +20,34 @@ _MIXED = 4  # samples of a made-up batch that is mixed
 
 
 @torch.no_grad()
-def try_out(net: Net) -> None:
+def try_out(net: Net, others: Sequence[InputSpec] = ()) -> None:
     """Run a net once, in evaluation mode, on its device. Raises whatever it raises.
 
     Where it would take an input of another size or number of channels, that is SpecError, and says so.
+
+    others: inputs that it takes in some phases
     """
+    _try(net, net.input, "input")
+    for each in others:
+        _try(net, each, "train.phases")
+
+
+def _try(net: Net, prepare: InputSpec, where: str) -> None:
     try:
         with evaluation_mode(net), torch.random.fork_rng(devices=[]):
-            _run(net, net.input)
+            _run(net, prepare)
     except torch.OutOfMemoryError:  # is met with in training, and answered there
         return
     except Exception as error:
         with evaluation_mode(net):
-            fitting = next((line for other, line in net.input.alternatives() if _takes(net, other)), None)
+            fitting = next((line for other, line in prepare.alternatives() if _takes(net, other)), None)
+        if fitting is None and where != "input":
+            first = str(error).partition("\n")[0]
+            fitting = f"the net takes inputs as the spec's input has them, not as a phase does ({first})."
         if fitting is None:
             blame_all(error, net.parts)
             raise
-        raise SpecError(fitting, where="input") from error
+        raise SpecError(fitting, where=where) from error
 
 
 def check_mixed(spec: RunSpec, net: Net, losses: Supervised, mixing: Mixing, device: torch.device) -> None:

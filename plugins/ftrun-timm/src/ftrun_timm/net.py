@@ -8,6 +8,7 @@ it, and belongs to `pool` then.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
+from timm.layers import Format, PatchEmbed
 from timm.models import group_parameters
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,6 +57,13 @@ class TimmNet(ftrun.Net):
         if self._channels_last:
             features = features.permute(0, 2, 3, 1)
         return _run(self.model, self._before_head, self.model.forward_head(features, pre_logits=True))
+
+    def take_other_sizes(self) -> None:
+        """Interpolate positions in `forward`, as timm's `dynamic_img_size` does, in transformers that have it."""
+        patches = getattr(self.model, "patch_embed", None)
+        if isinstance(patches, PatchEmbed) and getattr(self.model, "dynamic_img_size", None) is False:
+            patches.strict_img_size, patches.flatten, patches.output_fmt = False, False, Format.NHWC
+            self.model.dynamic_img_size = True
 
     def new_output(self, in_features: int, outputs: int) -> nn.Module:
         if isinstance(self.head, PointwiseLinear):

@@ -43,6 +43,7 @@ class PhaseRow:
     layer_decay: float
     views: int | None
     restart: bool
+    input: Mapping[str, Any] | None
     norm: str
     """What batch normalisation goes by where it learns: train or frozen."""
 
@@ -155,8 +156,7 @@ def phases(spec: Any, norms: Sequence[str]) -> list[PhaseRow]:
     for phase, norm in zip(spec.train.phases or (), norms, strict=False):
         last = first + math.ceil(phase.epochs) - 1
         norm = "frozen" if phase.freeze == "features" else norm
-        found.append(
-            PhaseRow(first, last, phase.freeze, phase.lr_scale, phase.layer_decay, phase.views, phase.restart, norm)
-        )
+        rates = phase.lr_scale, phase.layer_decay
+        found.append(PhaseRow(first, last, phase.freeze, *rates, phase.views, phase.restart, phase.input, norm))
         first = last + 1
     return found
