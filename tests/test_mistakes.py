@@ -14,7 +14,7 @@ from support import install, tiny_spec, write_spec
 TINY_SGD = "Options of tiny-sgd: lr, momentum."
 KEYS = (
     "Keys of a spec: $schema, parts, dataset, sampler, backbone, input, modifiers, head, augment, loss, objective, "
-    "optimizer, scheduler, metrics, observers, recipe, train, seed."
+    "optimizer, scheduler, metrics, observers, recipe, train, evaluation, seed."
 )
 TRAIN = (
     "Options of train: epochs, phases, minutes, batch_size, accumulate, monitor, loss_weights, patience, clip, "

@@ -16,10 +16,12 @@ from ftrun.contracts.printable import columns
 from ftrun.contracts.specs import ROLES
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.runspec import SLOTS
-from ftrun.spec.trainspec import Train
+from ftrun.spec.trainspec import Evaluation, Train
 
 _KEYS: dict[str, str | None] = {role.role: None for role in ROLES} | {slot.role.role: slot.key for slot in SLOTS}
 """The key of a spec that names parts of a role; None where no spec names them."""
+_OWN: dict[str, type[BaseModel]] = {"train": Train, "evaluation": Evaluation}
+"""Keys of a spec that hold options of ftrun's own."""
 # A role goes by its name, its key in a spec, and its plural as in its hook.
 _ROLE_NAMES = {
     role.role: (role.role, _KEYS[role.role], hook.removeprefix("ftrun_")) for hook, role in ROLE_OF_HOOK.items()
@@ -36,8 +38,8 @@ def options(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     """
     holder, dot, option = what.rpartition(".")
     try:
-        if what == "train":
-            return [_described(Train, what, None, what, "ftrun", version("ftrun"))]
+        if what in _OWN:
+            return [_described(_OWN[what], what, None, what, "ftrun", version("ftrun"))]
         return parts(catalogue, what)
     except SpecError as error:
         try:
@@ -79,7 +81,7 @@ def parts(catalogue: Catalogue, what: str) -> list[dict[str, Any]]:
     ]
     if not named and role is None:
         names = [name for each_role in _KEYS for name in catalogue.parts(each_role)]
-        near = did_you_mean(what, [*_KEYS, *names, "train"])
+        near = did_you_mean(what, [*_KEYS, *names, *_OWN])
         raise SpecError(
             f"no role and no part named {what!r}.{near} Roles: {', '.join(_KEYS)}. "
             f"`ftrun plugins` lists all parts.{catalogue.not_here if catalogue.left_out else ''}"

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from ftrun.runs.folder import RunFolder
 
 
+FLIPS = click.option(
+    "--flips/--no-flips",
+    default=None,
+    help="Average over each image and its mirror image, or do not; as the spec says if not given.",
+)
+
+
 @click.command()
 @RUN
 @click.argument("path", metavar="[PATH]", type=PATH, required=False)
 @click.option("--dataset", metavar="SPEC", help="Other data, as in a spec: a name, family/member or a JSON object.")
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Evaluate on this split alone.")
+@FLIPS
 @OTHER_DATA
 @TRUST
 @DEVICE
@@ -30,6 +38,7 @@ def evaluate(
     path: Path | None,
     dataset: str | None,
     split: str | None,
+    flips: bool | None,
     other_data: bool,
     trust: bool,
     device: str | None,
@@ -46,9 +55,8 @@ def evaluate(
     folder = _with_best_epoch(run)
     from ftrun.inference.evaluation import evaluate_run
 
-    answer(
-        evaluate_run(folder, path or dataset, split, device, other_data=other_data, trust=trust), _metrics_text, as_json
-    )
+    asked = {"other_data": other_data, "trust": trust, "flips": flips}
+    answer(evaluate_run(folder, path or dataset, split, device, **asked), _metrics_text, as_json)
 
 
 @click.command()
@@ -58,6 +66,7 @@ def evaluate(
 @click.option("--lines", "by_line", is_flag=True, help="Each line of the files is an input, such as a text.")
 @click.option("--csv", "to_csv", type=PATH, metavar="FILE", help="Write a CSV file: a new one.")
 @click.option("--force", is_flag=True, help="Replace the table of an earlier predict that --csv names.")
+@FLIPS
 @TRUST
 @DEVICE
 @AS_JSON

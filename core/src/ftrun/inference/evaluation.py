@@ -25,6 +25,7 @@ from ftrun.train.assemble import build_losses, build_metrics
 from ftrun.train.augmenting import Augmenter
 from ftrun.train.evaluate import Evaluator, evaluate
 from ftrun.train.feed import corrupt_samples, decoder, loader
+from ftrun.train.flips import check_flips
 from ftrun.train.memory import Portions
 from ftrun.train.objective import build_objective, restore_objective
 from ftrun.train.ready import Ready
@@ -41,6 +42,7 @@ def evaluate_run(
     *,
     other_data: bool = False,
     trust: bool = False,
+    flips: bool | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of the best epoch, by split, as results.json has them.
 
@@ -48,6 +50,7 @@ def evaluate_run(
     split: the one to evaluate on; all but train, or train where there is no other, if not given
     other_data: whether the run's own data is taken although its content is not what it was
     trust: whether local parts in the folder may run although this user has never run them
+    flips: whether outputs are means over each image and its mirror image; as in the run if not given
     """
     console = error_console()
     keys = _keys(folder) if isinstance(dataset, str) else (*_keys(folder), "dataset")
@@ -57,6 +60,10 @@ def evaluate_run(
     for difference in run.not_as_it_was():
         console.say(f"not as it was: {difference}")
     spec = spec_with(dataset, run, keys) if dataset is not None else run.spec
+    as_run = flips in (None, run.spec.evaluation.flips)
+    flips = run.spec.evaluation.flips if flips is None else flips
+    if flips:
+        check_flips(run.net.input, run.net.targets, "--flips")
     changed: list[str] = []
     if dataset is not None:
         splits = other_splits(spec, run)
@@ -68,7 +75,8 @@ def evaluate_run(
         console.say("this is the data that the run was trained on: training samples may be among those that are judged")
     for note in (*splits.notes, *(absent(splits) if dataset is not None else ())):
         console.say(note)
-    keep = _to_be_kept(folder, splits, console) if dataset is None and not changed else None
+    own = dataset is None and not changed and as_run
+    keep = _to_be_kept(folder, splits, console) if own else None
     with _threads(run.resolved.get("threads")):
         return {
             "run": str(folder.path),
@@ -76,7 +84,8 @@ def evaluate_run(
             "dataset": spec.resolved()["dataset"],
             "samples": {name: len(each) for name, each in splits.items() if name in wanted},
             **({"changed": changed} if changed else {}),
-            **_evaluated(run, spec, splits, wanted, console, keep, own_data=dataset is None and not changed),
+            **({"flips": flips} if not as_run else {}),
+            **_evaluated(run, spec, splits, wanted, console, keep, own_data=own, flips=flips),
         }
 
 
@@ -169,6 +178,7 @@ def _evaluated(
     keep: str | None,
     *,
     own_data: bool,
+    flips: bool,
 ) -> dict[str, Any]:
     losses = build_losses(
         spec, splits.with_targets(run.net.targets), _training_values(run, splits), run.net, run.device, run.states
@@ -187,6 +197,7 @@ def _evaluated(
         missing=split_checks.with_missing(splits),
         metrics=build_metrics(spec, run.net.targets, run.device),
         ready=Ready(spec.seed, run.device, run.net.prepare, augmenter, objective.views),
+        flips=flips,
     )
     decoding = decoder(spec, run.net.input, run.net.targets, console.say, progress=console.progress)
     corrupt = corrupt_samples(spec, console.say)

@@ -39,6 +39,7 @@ class Request:
     by_line: whether each line of the files is an input, rather than each file
     top: how many classes to show; device: as `--device`; trust: whether code that came with the run may run
     as_json, to_csv: whether to write JSON, or the file to write a table to
+    flips: as `Predictor` has it
     """
 
     paths: tuple[str, ...]
@@ -49,6 +50,7 @@ class Request:
     trust: bool = False
     as_json: bool = False
     to_csv: Path | None = None
+    flips: bool | None = None
 
     def inputs(
         self, prepare: InputSpec, say: Callable[[str], None]
@@ -91,7 +93,7 @@ def predict(folder: RunFolder, request: Request) -> None:
     run = open_run(folder, request.device, trust=request.trust)
     for difference in run.not_as_it_was():
         console.say(f"not as it was: {difference}")
-    model = Predictor(run)
+    model = Predictor(run, request.flips)
     names, sources, read = request.inputs(model.input, console.say)
     out = sys.stdout  # as it is now: while a progress bar is shown, another one has its name
     unreadable = 0

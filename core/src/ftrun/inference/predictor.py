@@ -16,6 +16,7 @@ from ftrun.contracts.layout import sample_bytes
 from ftrun.contracts.trees import Tree, in_float32, joined, leaves
 from ftrun.data.collating import accepted
 from ftrun.inference.opened import Opened
+from ftrun.train.flips import check_flips, over_flips
 from ftrun.train.memory import Portions
 
 T = TypeVar("T")
@@ -25,10 +26,12 @@ U = TypeVar("U")
 class Predictor:
     """A run's best epoch. Several threads may use one at a time: nothing in it changes.
 
-    Raises FtrunError where the run predicts nothing.
+    flips: whether predictions are of the mean over each image and its mirror image; as in the run if not given
+
+    Raises FtrunError where the run predicts nothing, SpecError where flips cannot be.
     """
 
-    def __init__(self, run: Opened) -> None:
+    def __init__(self, run: Opened, flips: bool | None = None) -> None:
         self.targets = dict(run.net.targets)
         """What it predicts: {name: target}."""
         if not self.targets:
@@ -40,6 +43,10 @@ class Predictor:
         }
         self._is_of_one_size = sample_bytes(self.input.collated_layout) is not None
         self._run = run
+        self._forward = self._pass
+        if run.spec.evaluation.flips if flips is None else flips:
+            check_flips(self.input, self.targets, "flips")
+            self._forward = over_flips(self._pass)
         self._portions = Portions(run.device, run.micro_batch)
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
 
@@ -109,10 +116,12 @@ class Predictor:
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
 
     def _outputs(self, batch: Batch) -> dict[str, Tree]:
+        return self._forward(self._run.ready(batch))
+
+    def _pass(self, batch: Batch) -> dict[str, Tree]:
         run = self._run
-        inputs = run.ready(batch).inputs
         with run.setting.autocast(run.device):
-            return dict(run.net(inputs))
+            return dict(run.net(batch.inputs))
 
     def _listed(self, inputs: Any) -> Iterable[Any]:
         """Return the inputs one by one: those of a list or of a batch, one array; or the only one."""

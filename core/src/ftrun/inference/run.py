@@ -108,11 +108,14 @@ class Run(RecordedRun):
 
         return open_run(self._files, device, catalogue=catalogue, keys=keys, trust=self._trust)
 
-    def predictor(self, device: str | None = None) -> "Predictor":
-        """Return the best epoch as an object that predicts: `run.predictor().predict(path)`."""
+    def predictor(self, device: str | None = None, *, flips: bool | None = None) -> "Predictor":
+        """Return the best epoch as an object that predicts: `run.predictor().predict(path)`.
+
+        flips: whether over each image and its mirror image; as the run was evaluated if not given
+        """
         from ftrun.inference.predictor import Predictor
 
-        return Predictor(self.open(device))
+        return Predictor(self.open(device), flips)
 
     def evaluate(
         self,
@@ -121,12 +124,14 @@ class Run(RecordedRun):
         split: str | None = None,
         device: str | None = None,
         allow_other_data: bool = False,
+        flips: bool | None = None,
     ) -> dict[str, Any]:
         """Evaluate the best epoch, as `ftrun evaluate` does, and return what it prints as JSON.
 
         dataset: other data: a path of data like the run's own, or a dataset as in a spec, a dict or its JSON; the run's
             own data if not given
         split: the only one to evaluate; allow_other_data: whether the run's own data may have changed since
+        flips: whether over each image and its mirror image; as in the run if not given
         """
         from ftrun.inference.evaluation import evaluate_run
 
@@ -137,7 +142,8 @@ class Run(RecordedRun):
             path = expand_path(dataset)
             data = path if path.exists() else os.fspath(dataset)
         with undisturbed():
-            return evaluate_run(self._files, data, split, device, other_data=allow_other_data, trust=self._trust)
+            asked = {"other_data": allow_other_data, "trust": self._trust, "flips": flips}
+            return evaluate_run(self._files, data, split, device, **asked)
 
     def resume(
         self,

@@ -15,7 +15,7 @@ from ftrun.plugins.qualified import MARK
 from ftrun.spec import othernames
 from ftrun.spec.nested import part_class, role_at
 from ftrun.spec.runspec import SLOTS, RunSpec, Slot
-from ftrun.spec.trainspec import EMA, SWA, Phase, Train
+from ftrun.spec.trainspec import EMA, SWA, Evaluation, Phase, Train
 
 
 def mistakes_of(
@@ -153,6 +153,8 @@ def _options(
     if place[:2] == ("train", "average") and len(place) > 2:
         kind = EMA if _at(data, place[:-1])["name"] == "ema" else SWA
         return f"Options of {_at(data, place[:-1])['name']}", list(kind.model_fields)
+    if place[0] == "evaluation":
+        return "Options of evaluation", list(Evaluation.model_fields)
     if place[0] == "train":
         return "Options of train", list(Train.model_fields)
     if place[0] == "input":

@@ -10,7 +10,7 @@ from ftrun.contracts import specs
 from ftrun.contracts.nested import parts_in
 from ftrun.contracts.specs import Part
 from ftrun.contracts.targets import Target
-from ftrun.spec.trainspec import _STRICT, Train
+from ftrun.spec.trainspec import _STRICT, Evaluation, Train
 
 
 class RunSpec(BaseModel):
@@ -58,6 +58,7 @@ class RunSpec(BaseModel):
         None, description="What fills in how to train; the default one where loss or optimizer are left out."
     )
     train: Train = Field(default_factory=Train, description="How long and in what portions to train.")
+    evaluation: Evaluation = Field(default_factory=Evaluation, description="How the net is evaluated, and predicts.")
     seed: int = Field(0, ge=0, lt=2**63, description="Where all randomness starts from.")
 
     def parts(self) -> "Iterator[tuple[str, Part]]":

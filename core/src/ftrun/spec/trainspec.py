@@ -80,6 +80,14 @@ AverageSpec = Annotated[
 ]
 
 
+class Evaluation(BaseModel):
+    """How the net is evaluated: on val and test, and where it predicts."""
+
+    model_config = _STRICT
+
+    flips: bool = Field(False, description="Whether outputs are the mean over each image and its mirror image.")
+
+
 class Train(BaseModel):
     """How long and in what portions to train."""
 

@@ -27,6 +27,7 @@ from ftrun.train.device import warming_up
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
 from ftrun.train.feed import Feed
+from ftrun.train.flips import check_flips
 from ftrun.train.job import Job
 from ftrun.train.kept import TrainInput, train_inputs
 from ftrun.train.learner import Learner
@@ -91,6 +92,8 @@ def assemble(
     check_sample(spec, splits.training, net.input)
     source = init_from.initialise(net, weights, say) if weights else None
     net = net.to(device)
+    if spec.evaluation.flips:
+        check_flips(net.input, splits.targets, "evaluation.flips")
     inputs = train_inputs(spec, net.input, splits.training, say)
     if others := [each.seen for each in inputs if each.seen != net.input]:
         net.take_other_sizes()
@@ -148,6 +151,7 @@ def assemble(
             missing=split_checks.with_missing(splits),
             metrics=metrics,
             ready=feed.ready,
+            flips=spec.evaluation.flips,
         ),
         monitor=monitor,
         source=source,

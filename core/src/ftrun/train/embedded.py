@@ -57,7 +57,7 @@ class Embeddings:
         net = learner.evaluated_net if name == "val" else learner.net
         augmented = name == "train" and bool(job.feed.ready.augmenter)
         mixed = name == "train" and bool(job.feed.mixing)
-        if not self._may(job, epoch) or mixed or (augmented and not learner.plan.views(epoch)):
+        if not self._may(job, name, epoch) or mixed or (augmented and not learner.plan.views(epoch)):
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
@@ -71,13 +71,15 @@ class Embeddings:
 
         None where the whole net has to run: where `ftrun evaluate` would compute otherwise, too.
         """
-        if not self._may(job, epoch) or job.spec.train.compile:
+        if not self._may(job, name, epoch) or job.spec.train.compile:
             return None
         return self._loader(job, job.learner.evaluated_net, name, None, portions, signals, -1)
 
     @staticmethod
-    def _may(job: "Job", epoch: int) -> bool:
-        """Whether an epoch asks nothing of the net but what its head makes of embeddings."""
+    def _may(job: "Job", name: str, epoch: int) -> bool:
+        """Whether an epoch asks nothing of the net but what its head makes of embeddings: no mirror images, say."""
+        if job.evaluator.flips and name != "train":
+            return False
         return job.learner.objective.takes_embeddings and job.learner.plan.only_head(epoch)
 
     def _loader(

@@ -18,6 +18,7 @@ from ftrun.contracts.trees import Tree, in_float32, leaves, moved, samples_in
 from ftrun.data.loader import Loader
 from ftrun.runs.console import Bar
 from ftrun.runs.predictions import Collected
+from ftrun.train.flips import over_flips
 from ftrun.train.memory import Portions
 from ftrun.train.metricvalues import values_of
 from ftrun.train.objective import evaluating
@@ -41,6 +42,8 @@ class Evaluator:
     """By target's name and the metric's key."""
     ready: Callable[[Batch], Batch]
     """Returns a batch as the net takes it."""
+    flips: bool = False
+    """Whether outputs, and losses, are means over each image and its mirror image."""
 
 
 @torch.no_grad()
@@ -75,10 +78,11 @@ def evaluate(
             terms = evaluator.objective(net, batch, at)
         return dict(terms.outputs), {name: value[None] for name, value in {"loss": terms.loss, **terms.parts}.items()}
 
+    both = over_flips(forward) if evaluator.flips else forward
     with evaluating(evaluator.objective):
         for number, batch in enumerate(loader.in_order(evaluator.ready)):
             reseed(evaluator.device, (draws + number) % 2**63)
-            outputs, values = portions.outputs(forward, batch)
+            outputs, values = portions.outputs(both, batch)
             lengths = [len(part) for part in batch.parts(portions.size)]  # that went through the net at once
             for name, means in values.items():
                 total = sum(mean * length for mean, length in zip(means, lengths, strict=True))

@@ -68,6 +68,10 @@ def export(run: Run, request: Request, catalogue: Catalogue | None = None) -> di
     state = run.status.get("state")
     if state != "finished":
         messages.say(f"this run is {state}: what is exported is its best epoch so far, {opened.best['epoch']}")
+    if opened.spec.evaluation.flips:
+        messages.say(
+            "this run's metrics are over each image and its mirror image: what is exported sees the image alone"
+        )
     opened.net.to(memory_format=torch.contiguous_format)
     model = _exportable(opened, request)
     samples = Samples.of(opened, request.dataset, messages.say, other_data=request.other_data)
