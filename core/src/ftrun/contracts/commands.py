@@ -9,7 +9,7 @@ CORE_COMMANDS = (
 
 FIRST_PARTY_COMMANDS = {
     "report": "ftrun-report", "compare": "ftrun-report", "push": "ftrun-report",
-    "export": "ftrun-export",
+    "export": "ftrun-export", "calibrate": "ftrun-calibrate",
     "new-plugin": "ftrun-devkit", "check-plugin": "ftrun-devkit", "verify-resume": "ftrun-devkit",
 }  # fmt: skip
 """Commands that a distribution of ours brings: what to install is told where one is missing."""

@@ -97,7 +97,7 @@ def open_run(
         spec = environment.recorded_spec(folder, resolved, known, keys)
     about = checkpoint.load_net(best)
     needed = recorded.checked(recorded.NetRecord, about, best / checkpoint.NET, lambda: known)
-    if needed.targets != described.targets:
+    if _learned(needed) != _learned(described):
         raise Damaged(f"{best / checkpoint.NET}: is damaged: its targets are not those of resolved.json.")
     where = choose_device(device or if_here(resolved["device"]))
     setting = ComputeFormat(resolved["precision"], resolved["memory_format"])
@@ -110,6 +110,10 @@ def open_run(
     if compiled and spec.train.compile:
         compile_net(net, where)
     return Opened(folder, resolved, about, known, spec, net, states, setting, where)
+
+
+def _learned(record: recorded.NetRecord | recorded.Resolved) -> dict[str, Any]:
+    return {name: target.learned() for name, target in record.targets.items()}
 
 
 def _built(spec: RunSpec, needed: recorded.NetRecord, states: PartStates, best: Path) -> Net:

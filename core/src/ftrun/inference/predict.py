@@ -167,7 +167,8 @@ class _Json(_Writer):
             key(name): each.score if self._targets[name].is_one_value(name) else each.value
             for name, each in predicted.items()
         }
-        self._write({"file": file, **answers})
+        holds = {f"{key(name)}/holds": each.holds for name, each in predicted.items() if each.holds is not None}
+        self._write({"file": file, **answers, **holds})
 
     def unreadable(self, file: str, reason: str) -> None:
         self._write({"file": file, "error": reason})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ftrun.contracts.data import Splits
     from ftrun.contracts.inputs import InputSpec
     from ftrun.contracts.net import Net
+    from ftrun.contracts.targets import Target
     from ftrun.inference.opened import Opened
     from ftrun.inference.predictor import Predictor
     from ftrun.plugins.catalogue import Catalogue
@@ -144,6 +145,28 @@ class Run(RecordedRun):
         with undisturbed():
             asked = {"other_data": allow_other_data, "trust": self._trust, "flips": flips}
             return evaluate_run(self._files, data, split, device, **asked)
+
+    def calibrate(self, targets: "Mapping[str, Target]", results: Mapping[str, Any]) -> None:
+        """Have the best epoch predict by targets that were fitted after training, and results.json say what it is then.
+
+        targets: the run's own, by name, with others of their `calibrated_fields`
+        results: what results.json is to hold
+
+        Raises FtrunError where a process is at work in the folder, or the checkpoint is damaged; ValueError for targets
+        that the run has not learned.
+        """
+        learned = self.learned_targets
+        if {name: each.learned() for name, each in targets.items()} != {
+            name: each.learned() for name, each in learned.items()
+        }:
+            raise ValueError("calibrated targets differ from the run's in more than their calibrated_fields")
+        from ftrun.runs import checkpoint
+
+        with self._files.locked():
+            described = {name: targets[name].model_dump(mode="json") for name in learned}
+            checkpoint.amend(self._files.best(), targets=described)
+            self._files.write_json("results.json", results)
+        self.__dict__.pop("net", None)
 
     def resume(
         self,

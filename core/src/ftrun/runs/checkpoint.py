@@ -87,6 +87,25 @@ def save(
             shutil.rmtree(backup, ignore_errors=True)
 
 
+def amend(folder: Path, **changes: Any) -> None:
+    """Change what net.json of a checkpoint holds at some keys; whoever reads it meanwhile sees it as it was.
+
+    Raises Damaged.
+    """
+    digests, net = verify(folder), _read_json(folder / NET)
+    temporary, backup = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    with writing(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(folder, temporary)
+        _write_json(temporary / NET, {**net, **changes})
+        sync(temporary / NET)
+        _write_json(temporary / MANIFEST, {"sha256": {**digests, NET: digest(temporary / NET)}})
+        for file in (temporary / MANIFEST, temporary):
+            sync(file)
+        put_in_place(temporary, folder, backup)
+        shutil.rmtree(backup, ignore_errors=True)
+
+
 def _write(
     folder: Path,
     description: Mapping[str, Any],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
-from ftrun.contracts.errors import DataError, FtrunError
+from ftrun.contracts.errors import DataError, FtrunError, SpecError
 from ftrun.contracts.numbers import is_figure, shown
 from ftrun.contracts.paths import expand_path
 from ftrun.contracts.specs import ROLES
@@ -81,11 +81,16 @@ class Resolved(BaseModel):
         return self
 
 
-class NetRecord(BaseModel):
+class Targets(BaseModel):
+    """Of net.json, what the net predicts."""
+
+    targets: dict[str, Target]
+
+
+class NetRecord(Targets):
     """Of net.json, what a net is built by."""
 
     input: dict[str, Any]
-    targets: dict[str, Target]
     micro_batch: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -183,7 +188,18 @@ class RecordedRun:
 
     @property
     def targets(self) -> Mapping[str, Target]:
-        """What the run predicts, by name. Raises FtrunError where resolved.json is damaged."""
+        """What the run predicts, by name, as it was calibrated if it was. Raises FtrunError where a file is damaged."""
+        learned = self.learned_targets
+        try:
+            best, path = self.best, self._files.best() / "net.json"
+        except SpecError:
+            return learned
+        now = checked(Targets, best, path, self._catalogue).targets if "targets" in best else {}
+        return {name: now.get(name, target) for name, target in learned.items()}
+
+    @property
+    def learned_targets(self) -> Mapping[str, Target]:
+        """The same as training began with them: without what was fitted to val afterwards."""
         return self._resolved()[1].targets
 
     @property

@@ -51,8 +51,7 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
     library, notes = net.remap_weights(checkpoint.load_tensors(folder), checkpoint.load_parts(folder).get("backbone"))
     tensors = {f"model.{name}": tensor for name, tensor in library.items()}
     tensors |= checkpoint.load_tensors(folder, checkpoint.HEADS)
-    targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
-    other_targets = saved.get("targets") != targets
+    other_targets = not _same_targets(net, saved.get("targets"))
     own = net.weights.state_dict()
     loaded: list[str] = []
     new: dict[str, str] = {}
@@ -83,6 +82,18 @@ def initialise(net: Net, folder: Path, say: Callable[[str], None] = lambda line:
     for line in lines:
         say(line)
     return source
+
+
+def _same_targets(net: Net, saved: Any) -> bool:
+    """Return whether a net learned the same targets, by what net.json has of them."""
+    if not isinstance(saved, Mapping) or saved.keys() != net.targets.keys():
+        return False
+    return all(
+        isinstance(saved[name], Mapping)
+        and {key: value for key, value in saved[name].items() if key not in target.calibrated_fields}
+        == target.learned()
+        for name, target in net.targets.items()
+    )
 
 
 def _listed(what: str, names: list[str]) -> list[str]:

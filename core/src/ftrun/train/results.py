@@ -25,6 +25,10 @@ def write_results(
     checkpoint.load_weights(best, net.model, net.extra_modules)
     saved_with = checkpoint.load_net(best)  # on a device that is not exact, a resumed run may not find it again
     restore_objective(best, job.learner.objective, job.engine.device)
+    targets = {name: target.model_dump(mode="json") for name, target in net.targets.items()}
+    if saved_with["targets"] != targets:  # of a run that was calibrated, and has gone on since
+        checkpoint.amend(best, targets=targets)
+        console.say("the calibration of earlier results is gone with them: ftrun calibrate makes it anew")
     began = perf_counter()
     metrics = {"val": checkpoint.load_val(best)}
     # What it says of each sample is kept too. Where there is no test, val's values stay those of its epoch.

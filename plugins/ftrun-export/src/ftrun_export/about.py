@@ -20,7 +20,8 @@ def metadata(run: Opened, *, raw: bool) -> dict[str, str]:
     net, spec = run.net, run.spec.resolved()
     return {
         "takes": net.input.export_description(prepared=raw),
-        "gives": "outputs as they are: logits, and values standardised with the mean and std of `targets`"
+        "gives": "outputs as they are: logits, before the temperature of `targets`, and values standardised with their "
+        "mean and std"
         if raw
         else "probabilities of classes and of labels; values as they are",
         "input": net.input.model_dump_json(),

@@ -72,11 +72,17 @@ class _Labels(_Scores):
 
     def same(self, target: Any, expected: Tensor, exported: Tensor, bound: float) -> Tensor:
         """Return where all labels are decided the same, or within the bound of either."""
-        return (((exported >= 0.5) == (expected >= 0.5)) | ((expected - 0.5).abs() <= bound)).all(1)
+        least = _thresholds(target)
+        return (((exported >= least) == (expected >= least)) | ((expected - least).abs() <= bound)).all(1)
 
     def quality(self, target: Any, answers: Tensor, truth: Tensor) -> float:
         """Return the part of all known labels that is right."""
-        return float(((answers >= 0.5) == (truth >= 0.5))[target.known(truth)].double().mean())
+        return float(((answers >= _thresholds(target)) == (truth >= 0.5))[target.known(truth)].double().mean())
+
+
+def _thresholds(target: Any) -> Tensor:
+    """Return the probability from which each label holds, or one for all."""
+    return torch.tensor(target.thresholds or 0.5)
 
 
 class _Values(_Scores):

@@ -32,6 +32,9 @@ if __name__ == "__main__":
                 best = max(scores, key=scores.get)
                 scores = {{best: scores[best]}}
             print(file, target, scores)
+            if "thresholds" in about:
+                least = dict(zip(about["names"], about["thresholds"]))
+                print(file, target, "holds:", [name for name in scores if scores[name] >= least[name]])
 '''
 
 
@@ -50,7 +53,7 @@ def text(model: Exportable, writer: Any, file: str) -> str | None:
         return None
     imports, code = made
     described = {name: target.model_dump(mode="json") for name, target in model.net.targets.items()}
-    keys = ("kind", "names", *(("mean", "std") if model.raw else ()))  # a bare net gives values standardised
+    keys = ("kind", "names", *(("mean", "std") if model.raw else ("thresholds",)))  # a bare net gives no probabilities
     targets = {name: {key: target[key] for key in keys if target.get(key)} for name, target in described.items()}
     return _TEXT.format(
         file=file,

@@ -68,6 +68,8 @@ def script(model: Exportable, file: str) -> str:
     (target,) = model.net.targets.values()
     assert isinstance(target, VectorTarget)
     gives, scores = _SCORES[target.kind]
+    if (temperature := getattr(target, "temperature", 1.0)) != 1:
+        scores = f".div({temperature!r}){scores}"
     return _TEXT.format(
         file=file,
         imports="\n".join(imports),

@@ -34,7 +34,7 @@ class Counts(Metric):
         """Count a batch; nothing here waits for the device."""
         if self.labels:
             known, true = ~values.isnan(), values > 0.5
-            decided = (outputs > 0) & known
+            decided = self.target.decided(outputs) & known
             self.right += (decided & true).sum(0)
             self.decided += decided.sum(0)
             self.true += true.sum(0)

@@ -25,7 +25,8 @@ from ftrun import Target
 class Kind:
     """What is said of the core's own kind.
 
-    what: what a net gives, with {} for how many names there are; limits: a sentence on its limits, likewise
+    what: what a net gives, with {} for how many names there are; limits: a sentence on its limits, likewise, and with
+        {} for whether probabilities are calibrated, and for what decides of labels
     decides: whether a sample is right or wrong, which is what most call accuracy; has_task: whether model hubs have a
         name for the task; errors: whether its metrics are errors rather than parts of 1
     """
@@ -46,7 +47,7 @@ _KINDS: Mapping[str, Kind] = {
         "ftrun_report.compare.measures:of_classes",
         "one of {} classes",
         "knows {} classes and gives one of them for whatever it is shown, also for what is none of them. Its "
-        "probabilities have not been calibrated.",
+        "probabilities {}.",
         decides=True,
         has_task=True,
     ),
@@ -54,7 +55,7 @@ _KINDS: Mapping[str, Kind] = {
         "ftrun_report.report.labels:report",
         "ftrun_report.compare.measures:of_labels",
         "which of {} labels hold",
-        "knows {} labels. Their probabilities have not been calibrated; 0.5 decides.",
+        "knows {} labels. Their probabilities {}; {}.",
         has_task=True,
     ),
     "values": Kind(
@@ -89,10 +90,17 @@ def card_text(target: Target) -> tuple[str, str]:
     """Return what a model card says that a target is, and on its limits."""
     kind, count = kind_of(target), f"{len(target.names_in_use()):,}"
     if kind.what:
-        return kind.what.format(count), kind.limits.format(count)
+        return kind.what.format(count), kind.limits.format(count, *_calibration(target))
     brought = target.extension("card.text")
     what, limits = brought(target) if brought else (f"a target of the kind {target.kind}", "")
     return str(what), str(limits)
+
+
+def _calibration(target: Target) -> tuple[str, str]:
+    """Return whether probabilities are calibrated, and what decides whether a label holds."""
+    temperature = getattr(target, "temperature", 1.0)
+    known = "have not been calibrated" if temperature == 1 else "were calibrated on val, by a temperature"
+    return known, "a threshold of each, chosen on val, decides" if getattr(target, "thresholds", ()) else "0.5 decides"
 
 
 def _imported(path: str) -> Callable[..., Any]:

@@ -32,6 +32,8 @@ class Target(Part):
     extensions: what other plugins can use of this kind, by the names that they document: {"report.section":
         "my_plugin.page:section"}; a module is imported when that is used
     fitted_fields: fields that `fitted` sets: two runs' targets may differ in them and still be the same
+    calibrated_fields: fields that may be fitted after training, to outputs for val: likewise. They change what is
+        predicted, and nothing that is learned (see `Run.calibrate`)
     is_discrete: whether equal inputs have to have equal values: others may well be measured twice
     absent_means: what it means for metrics where a split has no sample of a name that `counts` counts
     loss_factor: by which its loss counts where weights are learned ("uncertainty"): 0.5 for a Gaussian likelihood
@@ -44,6 +46,7 @@ class Target(Part):
     tag = "kind"
     extensions: ClassVar[Mapping[str, str]] = {}
     fitted_fields: ClassVar[frozenset[str]] = frozenset()
+    calibrated_fields: ClassVar[frozenset[str]] = frozenset()
     is_discrete: ClassVar[bool] = False
     loss_factor: ClassVar[float] = 1.0
     absent_means: ClassVar[str] = "nothing tells how well it is predicted there"
@@ -189,7 +192,11 @@ class Target(Part):
 
     def identity(self) -> dict[str, Any]:
         """Return what makes it the same target as another one, as JSON values: without what is fitted to samples."""
-        return self.model_dump(mode="json", exclude=set(self.fitted_fields))
+        return self.model_dump(mode="json", exclude={*self.fitted_fields, *self.calibrated_fields})
+
+    def learned(self) -> dict[str, Any]:
+        """Return what a net that learned it depends on, as JSON values: without what may be fitted afterwards."""
+        return self.model_dump(mode="json", exclude=set(self.calibrated_fields))
 
     # The terms that the net learns it in
 
@@ -229,6 +236,14 @@ class Target(Part):
         One tensor [B, ...], or several by name.
         """
         return self.decode(output)
+
+    def calibrated(self, decoded: Tree) -> Tree:
+        """Return decoded outputs as they were calibrated after training; most kinds never are."""
+        return decoded
+
+    def decided(self, decoded: Tree) -> "Tensor | None":
+        """Return which of its names hold, bool [B, names]; None for a kind that does not decide of each by itself."""
+        return None
 
     def made_up(self) -> tuple[Tree, Tree] | None:
         """Return decoded outputs and values of a few made-up samples, always the same, to try metrics on; or None."""

@@ -21,13 +21,17 @@ class Classes(VectorTarget):
 
     In training, augmentations of batches may make float32 [B, K] of them, each class's share; NaN where a sample has
     none.
+
+    Probabilities are the softmax of logits that are divided by `temperature`.
     """
 
     is_discrete = True
+    calibrated_fields = frozenset({"temperature"})
     absent_means: ClassVar[str] = "macro metrics are means over the classes that occur there or are predicted"
 
     kind: Literal["classes"] = "classes"
     names: tuple[str, ...] = Field(min_length=1)
+    temperature: float = Field(1.0, gt=0)
 
     def known(self, values: "Tensor") -> "Tensor":
         """Return which samples have a class: bool [B], or [B, K] of shares."""
@@ -112,9 +116,13 @@ class Classes(VectorTarget):
         positions = torch.tensor([*(known.get(name, -1) for name in names), -1])
         return positions[values]  # -1, no class, is the last one
 
+    def calibrated(self, decoded: "Tensor") -> "Tensor":
+        """Return logits that are divided by the temperature."""
+        return decoded if self.temperature == 1 else decoded / self.temperature
+
     def shares(self, decoded: "Tensor") -> "Tensor":
         """Return probabilities that sum to 1: softmax."""
-        return decoded.softmax(1)
+        return self.calibrated(decoded).softmax(1)
 
     def made_up(self) -> "tuple[Tensor, Tensor]":
         """Return random logits, and each class in turn."""

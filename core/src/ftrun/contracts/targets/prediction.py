@@ -10,9 +10,11 @@ class Prediction:
     """What a net predicts for one input.
 
     value: JSON values, as `ftrun predict --json` writes them: {name: score}, or what else its kind of target gives
+    holds: the labels that hold, of a target whose thresholds were chosen; None of any other
     """
 
     value: Any
+    holds: tuple[str, ...] | None = None
 
     @property
     def scores(self) -> Mapping[str, float]:

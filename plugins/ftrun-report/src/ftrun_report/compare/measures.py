@@ -16,14 +16,17 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outputs of a run's head for N samples, float [N, outputs], and the truth, [N] or [N, names].
+    """A run's outputs for N samples, float [N, outputs], as they were calibrated, and the truth, [N] or [N, names].
 
     Every sample has a truth, if only in part: in [N, names], NaN is what is not known. Of another kind of target, both
     are trees, as its `pack` keeps them.
+
+    decided: which names hold by the run's own thresholds, bool [N, names]; None where it has none
     """
 
     outputs: Any
     truth: Any
+    decided: Tensor | None = None
 
     def __len__(self) -> int:
         tree = self.truth
@@ -34,8 +37,10 @@ class Outcomes:
     @property
     def decisions(self) -> Tensor:
         """The predicted classes, int64 [N]; or whether each label is predicted, bool [N, L]."""
-        decided: Tensor = self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
-        return decided
+        if self.decided is not None:
+            return self.decided
+        decisions: Tensor = self.outputs.argmax(1) if self.truth.ndim == 1 else self.outputs > 0
+        return decisions
 
     @property
     def known(self) -> Tensor:

@@ -109,7 +109,8 @@ def _side_by_side(
 ) -> tuple[Outcomes, Outcomes]:
     assert one.predictions is not None
     assert other.predictions is not None
-    target, names = one.targets[name], other.targets[name].names_in_use()
+    target, theirs = one.targets[name], other.targets[name]
+    names = theirs.names_in_use()
     truth = tree_index(one.predictions.truth[name], first)
     other_truth = target.aligned(tree_index(other.predictions.truth[name], second), names)
     apart = (~target.same(truth, other_truth)).nonzero().flatten()
@@ -119,13 +120,23 @@ def _side_by_side(
             f"first of them sample {int(one.predictions.ids[first][apart[0]])}"
         )
     outputs = tree_index(one.predictions.outputs[name], first)
-    others = target.aligned_outputs(tree_index(other.predictions.outputs[name], second), names)
-    return outcomes_of(target, outputs, truth), outcomes_of(target, others, truth)
+    others = tree_index(other.predictions.outputs[name], second)
+    return outcomes_of(target, outputs, truth), outcomes_of(target, others, truth, theirs)
 
 
-def outcomes_of(target: Target, outputs: Any, truth: Any) -> Outcomes:
-    """Return the outcomes of those samples that have the target."""
-    return Outcomes(*target.evaluated(outputs, truth, whole=False))
+def outcomes_of(target: Target, outputs: Any, truth: Any, theirs: Target | None = None) -> Outcomes:
+    """Return the outcomes of those samples that have the target.
+
+    theirs: the same target in another run, whose outputs these are, in the order of its names
+    """
+    own = theirs or target
+    made = {"outputs": own.calibrated(outputs)}
+    if (decided := own.decided(outputs)) is not None:
+        made["decided"] = decided
+    if theirs:
+        made = {key: target.aligned_outputs(each, theirs.names_in_use()) for key, each in made.items()}
+    made, truth = target.evaluated(made, truth, whole=False)
+    return Outcomes(made["outputs"], truth, made.get("decided"))
 
 
 def _listed(names: Any, most: int = 5) -> str:

@@ -57,7 +57,7 @@ def report(
     outputs: float32 [N, C], logits; truth: int64 [N]; ids: int64 [N]; share: how many targets share the page
     """
     names = target.names
-    scores = outputs.softmax(1).nan_to_num(0.0)
+    scores = target.shares(outputs).nan_to_num(0.0)
     confidence, predicted = scores.max(1)
     right = predicted == truth
     of_class = [each.bincount(minlength=len(names)).tolist() for each in (truth, predicted, truth[right])]
@@ -91,7 +91,7 @@ def report(
         names=list(names),
         matrix=confusion.matrix(truth, predicted, len(names)) if len(names) > 1 else None,
         pairs=confusion.pairs(truth, predicted, names, 20),
-        calibration=calibration(confidence, right),
+        calibration=calibration(confidence, right, target.temperature),
         confidence=float(confidence.mean()) if len(confidence) else 0.0,
         mistakes=examples(wrong.tolist()),
         sample=examples(spread(len(truth), most, seed=1)),

@@ -29,6 +29,8 @@ class LabelsReport:
     mistakes: list[Example]
     """Those with the label that was the most confident mistake."""
     sample: list[Example]
+    chosen: bool
+    """Whether each label has a threshold of its own, chosen on val."""
     kind: str = "labels"
 
     def drawings(self, number: int) -> dict[str, Any]:
@@ -44,8 +46,8 @@ def report(
     outputs: float32 [N, L], logits; truth: float32 [N, L], NaN where not known; ids: int64 [N]
     share: how many targets share the page
     """
-    scores, known = outputs.double().sigmoid().nan_to_num(0.0), target.known(truth)
-    predicted, true = scores > 0.5, truth > 0.5
+    scores, known = target.shares(outputs.double()).nan_to_num(0.0), target.known(truth)
+    predicted, true = target.decided(outputs), truth > 0.5
     right = ((predicted == true) | ~known).all(1)
     counts = list(zip(*(each.sum(0).tolist() for each in (true, predicted & known, predicted & true)), strict=True))
     off = (scores - truth.double()).abs().where(known, 0.0)
@@ -73,7 +75,8 @@ def report(
         exact=proportion(int(right.sum()), len(truth)),
         samples=len(truth),
         by_label=per_class.table(target.names, counts, max(1000 // share, 20)),
-        calibration=calibration(scores[known], true[known]),
+        calibration=calibration(scores[known], true[known], target.temperature),
+        chosen=bool(target.thresholds),
         mistakes=examples(wrong.tolist(), name_worst=True),
         sample=examples(spread(len(truth), most, seed=1), name_worst=False),
     )
