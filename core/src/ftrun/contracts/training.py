@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftrun.contracts.data import Split
+from ftrun.contracts.netroles import Head
 from ftrun.contracts.part import Part, Stateful
 from ftrun.contracts.targets import Target
 
@@ -36,6 +37,11 @@ class Loss(Stateful):
 
     role = "loss"
     kinds: ClassVar[tuple[str, ...]] = ("classes",)
+
+    @property
+    def head(self) -> Head | None:
+        """The head that its targets have where the spec names none, of a loss that needs one of its own."""
+        return None
 
     @abstractmethod
     def build(self, target: Target, values: Any) -> "nn.Module":

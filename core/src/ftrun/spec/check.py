@@ -1,7 +1,7 @@
 """From a spec's JSON to a checked RunSpec, or to one message with all of its mistakes. Loads nothing heavy."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftrun.contracts.errors import Mistake, PluginError, SpecError, did_you_mean
+from ftrun.contracts.part import Part
 from ftrun.plugins.building import blame
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.spec.messages import mistakes_of, place_of
@@ -63,6 +64,7 @@ def check_spec(
     except ValidationError as error:
         invalid = InvalidSpec(name, list(mistakes_of(error, expanded, model, catalogue)))
         raise _plugin_error(invalid, expanded, catalogue) or invalid from None
+    spec = spec if keys is not None else _with_heads(spec)
     mistakes = [] if keys is not None else list(_cross_check(spec))
     if keys is None and not mistakes:
         mistakes += _disagreements(spec)
@@ -75,6 +77,17 @@ def check_spec(
     if mistakes:
         raise InvalidSpec(name, mistakes)
     return spec
+
+
+def _with_heads(spec: RunSpec) -> RunSpec:
+    """Return the spec with the heads that its losses bring, where it names none for their targets."""
+    if not isinstance(spec.loss, Mapping):
+        brought = spec.loss.head if spec.loss else None
+        return spec if spec.head or brought is None else spec.model_copy(update={"head": brought})
+    heads = {target: loss.head for target, loss in spec.loss.items() if loss.head}
+    if not heads or isinstance(spec.head, Part):
+        return spec
+    return spec.model_copy(update={"head": {**heads, **(spec.head or {})}})
 
 
 def _check_plugins(data: dict[str, Any], catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""Losses `cross-entropy`, `focal`, `bce`, `mse`, `huber`; the objective `supervised`."""
+"""Losses `cross-entropy`, `focal`, `arcface`, `bce`, `mse`, `huber`; the head `cosine`; the objective `supervised`."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -91,6 +91,54 @@ class FocalLoss(ftrun.Loss):
             have, lack = weights.positives_and_negatives(target, weights.known("alpha", values))
             alpha = lack / (have + lack).clamp(min=1)
         return modules.SigmoidFocal(alpha, self.gamma)
+
+
+class CosineHead(ftrun.Head):
+    """The cosine of the embedding with a direction of each class, times a scale: what `arcface` learns."""
+
+    name: Literal["cosine"]
+    scale: float = Field(30.0, gt=0, description="What the cosines, -1 to 1, are multiplied by to be logits.")
+
+    def build(self, net: "ftrun.Net", target: ftrun.Target) -> "nn.Module":
+        """[B, num_features] -> [B, outputs]. Wang et al., "NormFace: L2 hypersphere embedding", 2017."""
+        from ftrun_losses.margins import Cosines
+
+        return Cosines(net.num_features, target.outputs, self.scale)
+
+
+class ArcFaceLoss(ftrun.Loss):
+    """Classes as directions of the embedding, an angle apart: for many classes that resemble each other. It brings its
+    head, `cosine`."""
+
+    name: Literal["arcface"]
+    margin: float = Field(
+        0.5, ge=0, lt=1.5, description="Angle, in radians, by which a sample has to be nearer to its own class."
+    )
+    scale: float = Field(30.0, gt=0, description="What the cosines, -1 to 1, are multiplied by to be logits.")
+
+    @property
+    def head(self) -> CosineHead:
+        """The head that gives cosines of the loss's own scale."""
+        return CosineHead(name="cosine", scale=self.scale)
+
+    def build(self, target: ftrun.Target, values: "Tensor", net: "ftrun.Net") -> "nn.Module":
+        """The mean over samples of cross-entropy, in training with cos(angle + margin) for the sample's own class.
+
+        Deng et al., "ArcFace: additive angular margin loss for deep face recognition", 2019. In evaluation there is no
+        margin: the loss is that of what is predicted.
+
+        Raises SpecError where the net's head gives no cosines, or of another scale.
+        """
+        from ftrun_losses.margins import ArcFace, Cosines
+
+        scales = [module.scale for module in net.modules() if isinstance(module, Cosines)]
+        if self.scale not in scales:
+            other = f" of the scale {scales[0]:g}, not {self.scale:g}" if scales else ""
+            raise ftrun.SpecError(
+                f"'arcface' goes by cosines, and the net's head gives {'those' + other if scales else 'none'}. Leave "
+                "`head` out, for the loss brings its own, and modifiers that replace heads."
+            )
+        return ArcFace(self.margin, self.scale)
 
 
 class BCELoss(ftrun.Loss):
@@ -193,7 +241,12 @@ def _class_weights(option: str, given: Weights, target: ftrun.Target, values: "T
 
 @ftrun.hookimpl
 def ftrun_losses() -> list[type[ftrun.Loss]]:
-    return [CrossEntropyLoss, FocalLoss, BCELoss, MSELoss, HuberLoss]
+    return [CrossEntropyLoss, FocalLoss, ArcFaceLoss, BCELoss, MSELoss, HuberLoss]
+
+
+@ftrun.hookimpl
+def ftrun_heads() -> list[type[ftrun.Head]]:
+    return [CosineHead]
 
 
 @ftrun.hookimpl

@@ -32,8 +32,7 @@ class Target(Part):
     extensions: what other plugins can use of this kind, by the names that they document: {"report.section":
         "my_plugin.page:section"}; a module is imported when that is used
     fitted_fields: fields that `fitted` sets: two runs' targets may differ in them and still be the same
-    calibrated_fields: fields that may be fitted after training, to outputs for val: likewise. They change what is
-        predicted, and nothing that is learned (see `Run.calibrate`)
+    calibrated_fields: fields that `Run.calibrate` sets: likewise; they change what is predicted, not what is learned
     is_discrete: whether equal inputs have to have equal values: others may well be measured twice
     absent_means: what it means for metrics where a split has no sample of a name that `counts` counts
     loss_factor: by which its loss counts where weights are learned ("uncertainty"): 0.5 for a Gaussian likelihood
@@ -231,10 +230,7 @@ class Target(Part):
         return device
 
     def exported(self, output: Tree) -> Tree:
-        """Return what an exported file gives for the head's output, by tensor operations alone: `decode`'s.
-
-        One tensor [B, ...], or several by name.
-        """
+        """Return what a file gives for the head's output, by tensor operations alone: a tensor, or several by name."""
         return self.decode(output)
 
     def calibrated(self, decoded: Tree) -> Tree:

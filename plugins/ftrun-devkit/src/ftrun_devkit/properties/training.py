@@ -117,7 +117,10 @@ def loss_of(subject: Subject, place: Path, kind: str) -> tuple[nn.Module, Target
     """The loss on a target of that kind."""
     target = target_of(kind)
     column = predictions(target, 60)[1] if kind in CORE else None  # known without reading inputs
-    loss: nn.Module = build(subject.make(place), "loss", target, column, net=subject.host())
+    part, net = subject.make(place), subject.host()
+    if part.head is not None:
+        net = subject.headed(part.head, net, target)
+    loss: nn.Module = build(part, "loss", target, column, net=net)
     return loss, target
 
 
