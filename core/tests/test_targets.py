@@ -125,3 +125,41 @@ def test_a_single_value_that_is_missing_has_no_gradient(target: Target, loss: nn
 def test_classes_in_another_order_keep_what_is_missing() -> None:
     assert CLASSES.aligned(torch.tensor([0, -1, 1, 2]), ("c", "a", "b")).tolist() == [2, -1, 0, 1]
     assert Values(names=("x", "y")).aligned(torch.tensor([[1.0, NAN]]), ("y", "x")).nan_to_num(-9).tolist() == [[-9, 1]]
+
+
+# Calibrated after training
+
+
+def test_probabilities_and_decisions_go_by_what_was_calibrated():
+    """Logits stay as they are: what is kept of a run is good under any temperature."""
+    logits = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 0.2, 4.0]])
+    pets = Classes(names=("a", "b", "c"), temperature=2.5)
+    assert torch.equal(pets.decode(logits), logits)
+    torch.testing.assert_close(pets.scores(logits), (logits / 2.5).softmax(1))
+    torch.testing.assert_close(pets.exported(logits), pets.scores(logits))
+    tags = Labels(names=("p", "q", "r"), temperature=2.0, thresholds=(0.9, 0.4, 0.5))
+    torch.testing.assert_close(tags.scores(logits), (logits / 2).sigmoid())
+    assert torch.equal(tags.decided(logits), tags.scores(logits) > torch.tensor([0.9, 0.4, 0.5]))
+    assert [each.holds for each in tags.predictions(logits)] == [("r",), ("q", "r")]
+    plain = Labels(names=("p", "q", "r"))
+    assert torch.equal(plain.decided(logits), logits > 0)
+    assert [each.holds for each in plain.predictions(logits)] == [None, None]
+    assert Values().decided(logits[:, :1]) is None
+
+
+def test_a_calibrated_target_is_the_same_one():
+    for plain in (Classes(names=("a", "b")), Labels(names=("a", "b"))):
+        other = plain.model_copy(update={"temperature": 3.0})
+        assert other != plain
+        assert other.identity() == plain.identity()
+        assert other.learned() == plain.learned()
+    scaled = Values(names=("x",), mean=(1.0,), std=(2.0,))
+    assert scaled.learned() != Values(names=("x",)).learned()  # a net that learned it gives other numbers
+
+
+@pytest.mark.parametrize(
+    "fields", [{"temperature": 0.0}, {"thresholds": (0.5,)}, {"thresholds": (0.5, 1.0)}, {"temperature": NAN}]
+)
+def test_senseless_calibrations_are_refused(fields):
+    with pytest.raises(ValidationError):
+        Labels(names=("a", "b"), **fields)

@@ -35,3 +35,4 @@ from ftrun.runs.console import error_console as error_console
 from ftrun.runs.predictions import Predictions as Predictions
 from ftrun.runs.summaries import part_name as part_name
 from ftrun.spec.options import named_part as named_part
+from ftrun.train.finished import call_plugins as call_plugins

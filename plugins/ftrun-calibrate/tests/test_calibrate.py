@@ -114,11 +114,13 @@ def test_commands_show_which_labels_hold(run: Path, ftrun: Any) -> None:
     assert ("holds" in ftrun("predict", "run", "dark.png").stdout) == bool(answer["tags/holds"])
 
 
-def test_reports_and_comparisons_go_by_it(run: Path, ftrun: Any) -> None:
+def test_reports_and_comparisons_go_by_it(run: Path, ftrun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTRUN_REPORT", "1")
     shutil.copytree(run, "plain")
+    assert "have not been calibrated" in Path("run/README.md").read_text()
     made = calibrated(ftrun)
-    assert ftrun("report", "run").exit_code == 0
-    page = Path("run/report.html").read_text()
+    page, card = (Path("run", name).read_text() for name in ("report.html", "README.md"))
+    assert "were calibrated on val, by a temperature" in card
     assert "calibrated on val, by a temperature" in page
     assert "above its own threshold" in page
     compared = json.loads(ftrun("compare", "plain", "run", "--json").stdout)

@@ -5,7 +5,7 @@ from ftrun.plugins.catalogue import Catalogue
 
 
 def call_plugins(catalogue: Catalogue, run: FinishedRun) -> None:
-    """Call the hook `ftrun_run_finished` of each plugin, by distribution."""
+    """Call the hook `ftrun_run_finished` of each plugin, by distribution; again, where its results were changed."""
     for plugin in catalogue.plugins:
         if plugin.run_finished is not None:
             with run.tolerating(plugin.distribution):

@@ -8,13 +8,26 @@ import torch
 from torch import Tensor
 
 import ftrun
-from ftrun import Batch, Run, SpecError, Target
-from ftrun.commands import Opened, Samples, build, is_figure
+from ftrun import Batch, FtrunError, Run, SpecError, Target
+from ftrun.commands import Opened, Samples, build, call_plugins, is_figure
 from ftrun_calibrate.fitting import FITS, Fitted
 
 Kept = Mapping[str, tuple[Any, Any]]
 """By target, what `Target.pack` keeps of outputs and truth."""
 _SPLIT = "val"
+_KEYS = (
+    "dataset",
+    "backbone",
+    "modifiers",
+    "head",
+    "metrics",
+    "scheduler",
+    "optimizer",
+    "loss",
+    "objective",
+    "augment",
+)
+"""Of the spec, the parts that those who write of a finished run may look at."""
 
 
 def calibrate(
@@ -70,13 +83,29 @@ def calibrate(
     for split, values in now.items():
         results[split] = {**results[split], **values}
     run.calibrate(after, {**results, "calibration": record})
+    write_again(run, say)
     return {"run": str(run.folder), **record, "after": now}
 
 
-def uncalibrate(run: Run) -> dict[str, Any]:
+def uncalibrate(run: Run, *, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Put the targets and metrics of a finished run back as training left them."""
     run.calibrate(run.learned_targets, plain_results(run))
+    write_again(run, say)
     return {"run": str(run.folder)}
+
+
+def write_again(run: Run, say: Callable[[str], None]) -> None:
+    """Have plugins that write something of a finished run, such as its report, do so again; say what is of before."""
+    if any((run.folder / "exports").glob("*")):
+        say(f"{run.folder / 'exports'}: what is there was exported before, and gives what it gave then")
+    try:
+        spec = run.checked_spec(_KEYS)
+        finished = ftrun.FinishedRun(run.folder, spec, run.data(spec), run.net, say, lambda line: None)
+        plugins = run.catalogue(_KEYS)
+    except FtrunError as error:
+        say(f"report and model card are of before: {error}")
+        return
+    call_plugins(plugins, finished)
 
 
 def plain_results(run: Run) -> dict[str, Any]:

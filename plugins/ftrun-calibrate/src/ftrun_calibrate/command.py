@@ -34,10 +34,11 @@ def calibrate(
     from ftrun.commands import error_console
     from ftrun_calibrate import calibrating
 
-    if off:
-        answer(calibrating.uncalibrate(opened), lambda made: f"{made['run']}: as training left it", as_json)
-        return
     say = error_console().say
+    if off:
+        made = calibrating.uncalibrate(opened, say=say)
+        answer(made, lambda made: f"{made['run']}: as training left it", as_json)
+        return
     made = calibrating.calibrate(opened, only=only, device=device, other_data=other_data, say=say)
     answer(made, _text, as_json)
 
@@ -59,7 +60,7 @@ def _text(made: dict[str, Any]) -> str:
     for split, figures in made["before"].items():
         for name, before in figures.items():
             lines.append(f"{split} {name} {_figure(before)} -> {_figure(made['after'][split][name])}")
-    return "\n".join([*lines, f"results.json has both; the report is written anew by: ftrun report {made['run']}"])
+    return "\n".join([*lines, f"results: {Path(made['run']) / 'results.json'}"])
 
 
 def _figure(value: float | None) -> str:

@@ -107,8 +107,7 @@ class CosineHead(ftrun.Head):
 
 
 class ArcFaceLoss(ftrun.Loss):
-    """Classes as directions of the embedding, an angle apart: for many classes that resemble each other. It brings its
-    head, `cosine`."""
+    """Classes as directions of the embedding, an angle apart, for many that are alike; brings its head, `cosine`."""
 
     name: Literal["arcface"]
     margin: float = Field(
