@@ -55,7 +55,7 @@ def keeps_embeddings(job):
 
 def test_mixed_batches_depend_neither_on_workers_nor_on_where_one_begins(batches):
     """Three steps of a split in memory, which is read in one chunk, and by a worker process, batch by batch."""
-    spec = spec_with(augment=["horizontal-flip", "mixup"])
+    spec = spec_with(augment=["horizontal-flip", "mix"])
     whole = steps_of(job_of(spec, batches))
     spec["dataset"]["workers"] = True
     spec["train"]["workers"] = 1
@@ -71,9 +71,9 @@ def test_mixed_batches_depend_neither_on_workers_nor_on_where_one_begins(batches
 
 
 def test_steps_and_their_batches_are_mixed_apart(batches):
-    one, two = (steps_of(job_of(spec_with(augment=["mixup"], seed=seed), batches)) for seed in (0, 0))
+    one, two = (steps_of(job_of(spec_with(augment=["mix"], seed=seed), batches)) for seed in (0, 0))
     assert torch.equal(one[1][0].inputs, two[1][0].inputs)
-    accumulated = steps_of(job_of(spec_with(augment=["mixup"], train={"accumulate": 2}), batches))
+    accumulated = steps_of(job_of(spec_with(augment=["mix"], train={"accumulate": 2}), batches))
     assert [len(step) for step in accumulated] == [2, 1]
     weights = [batch.targets["label"].amax(1).tolist() for step in accumulated for batch in step]
     assert weights[0] != weights[1]
@@ -81,7 +81,7 @@ def test_steps_and_their_batches_are_mixed_apart(batches):
 
 def test_the_gradient_does_not_depend_on_the_size_of_parts(batches):
     """The batch is mixed before memory is short: parts of it have the loss of the whole."""
-    spec = spec_with(augment=["mixup"], backbone={"name": "tiny", "norm": False})
+    spec = spec_with(augment=["mix"], backbone={"name": "tiny", "norm": False})
     from ftrun.contracts.objective import StepInfo
 
     losses = []
@@ -95,7 +95,7 @@ def test_the_gradient_does_not_depend_on_the_size_of_parts(batches):
 
 
 def test_a_mixed_run_is_resumed_to_the_bit(batches):
-    spec = spec_with(augment=["horizontal-flip", "mixup"], sampler="twice")
+    spec = spec_with(augment=["horizontal-flip", "mix"], sampler="twice")
     folder, copies = at_every_step(spec, Path.cwd(), batches)
     expected = outcome(folder)
     for copy in (copies[1], copies[4]):
@@ -104,22 +104,22 @@ def test_a_mixed_run_is_resumed_to_the_bit(batches):
 
 def test_a_frozen_backbone_sees_mixed_batches(batches):
     phases = {"phases": [{"epochs": 2, "freeze": "features", "views": 1}]}
-    jobs = [job_of(spec_with(augment=augment, train=phases), batches) for augment in (["mixup"], ["horizontal-flip"])]
+    jobs = [job_of(spec_with(augment=augment, train=phases), batches) for augment in (["mix"], ["horizontal-flip"])]
     assert [keeps_embeddings(job) for job in jobs] == [False, True]
 
 
 def test_a_loss_that_does_not_take_shares_is_refused(batches, ftrun):
-    spec = spec_with(augment=["mixup"], loss="curious")
+    spec = spec_with(augment=["mix"], loss="curious")
     result = ftrun(write_spec(spec), "--out", "run")
     assert result.exit_code == 2, result.output
-    assert "loss: 'curious' does not take what 'mixup' makes of target 'label', each class's share" in result.output
+    assert "loss: 'curious' does not take what 'mix' makes of target 'label', each class's share" in result.output
     assert not Path("run").exists()
 
 
 def test_what_mixes_batches_comes_last(batches, ftrun):
-    result = ftrun("check", write_spec(spec_with(augment=["mixup", "horizontal-flip"])))
+    result = ftrun("check", write_spec(spec_with(augment=["mix", "horizontal-flip"])))
     assert result.exit_code == 2
-    assert "augment.0: 'mixup' mixes whole batches, and 'horizontal-flip' after it draws for each" in result.output
+    assert "augment.0: 'mix' mixes whole batches, and 'horizontal-flip' after it draws for each" in result.output
 
 
 def test_mixed_values():

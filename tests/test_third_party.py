@@ -46,6 +46,7 @@ def test_a_third_partys_tests_pass(folder: Path, tmp_path: Path) -> None:
 def test_all_are_there() -> None:
     names = {folder.name for folder in THIRD_PARTY.iterdir()}
     assert names == {
+        "ftrun-blend",
         "ftrun-boxes-toy",
         "ftrun-cosine-head",
         "ftrun-csv-images",
@@ -56,7 +57,6 @@ def test_all_are_there() -> None:
         "ftrun-lookahead",
         "ftrun-mask-toy",
         "ftrun-mean-recall",
-        "ftrun-mixup",
         "ftrun-plain-net",
         "ftrun-simsiam",
         "ftrun-waves",
@@ -80,11 +80,11 @@ def from_spec_to_report(ftrun, place: Path, *shown: str, **changes: Any) -> Path
     return folder
 
 
-def test_mixup_from_spec_to_report(site, ftrun, tmp_path):
-    outsider(site, "mixup")
-    augment = ["horizontal-flip", {"name": "mixup", "alpha": 0.3}]
+def test_blend_from_spec_to_report(site, ftrun, tmp_path):
+    outsider(site, "blend")
+    augment = ["horizontal-flip", {"name": "blend", "alpha": 0.3}]
     from_spec_to_report(
-        ftrun, tmp_path, "mixup", "accuracy", augment=augment, loss="cross-entropy", metrics=["accuracy"]
+        ftrun, tmp_path, "blend", "accuracy", augment=augment, loss="cross-entropy", metrics=["accuracy"]
     )
 
 
@@ -114,20 +114,20 @@ def test_simsiam_from_spec_to_report(site, ftrun, tmp_path):
 
 
 def test_views_are_not_mixed(site, ftrun):
-    for name in ("mixup", "simsiam"):
+    for name in ("blend", "simsiam"):
         outsider(site, name)
-    spec = tiny_spec(objective={"name": "simsiam", "width": 8, "hidden": 4}, augment=["mixup"], loss=None)
+    spec = tiny_spec(objective={"name": "simsiam", "width": 8, "hidden": 4}, augment=["blend"], loss=None)
     result = ftrun(write_spec(spec), "--out", "run")
     assert result.exit_code == 2
-    assert "augment: the objective takes 2 views of each sample, which 'mixup' would mix apart" in result.output
+    assert "augment: the objective takes 2 views of each sample, which 'blend' would mix apart" in result.output
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mixup", "distill", "simsiam"])
+@pytest.mark.parametrize("name", ["blend", "distill", "simsiam"])
 def test_what_outsiders_train_leaves_as_onnx(name, site, ftrun, tmp_path):
     outsider(site, name)
     changes = {
-        "mixup": {"augment": ["mixup"]},
+        "blend": {"augment": ["blend"]},
         "distill": {"objective": {"name": "distill", "teacher": "teacher"}},
         "simsiam": {"objective": {"name": "simsiam", "width": 8, "hidden": 4}, "loss": None},
     }[name]

@@ -10,7 +10,7 @@ from torch import Tensor
 from ftrun import Batch, SampleRandom, Values, Warp, resample
 from ftrun.contracts import resampling
 from ftrun.train import augmenting
-from ftrun.train.augmenting import Augmenter
+from ftrun.train.augmenting import Augmenter, Step
 from ftrun.train.checks import fault_of_warp
 
 SIZE = (12, 16)
@@ -56,7 +56,8 @@ TARGETS = {"places": Points(names=("x", "y")), "label": Values(names=("size",))}
 
 
 def augmenter(*functions: Any) -> Augmenter:
-    return Augmenter([(function is not invert, function) for function in functions], TARGETS)
+    steps = [Step(function is not invert, function, position) for position, function in enumerate(functions)]
+    return Augmenter(steps, TARGETS)
 
 
 @pytest.fixture
@@ -127,3 +128,56 @@ def test_images_that_are_kept_larger_are_moved_from_there(resampled: list[Warp])
 def test_what_is_no_map_of_each_sample_is_told(drawn: Any, fault: str) -> None:
     assert fault in fault_of_warp(drawing(0), SIZE, drawn)
     assert not fault_of_warp(drawing(0), SIZE, flip(drawing(0), SIZE))
+
+
+def pair(brightness: int) -> tuple[Any, Any]:
+    """What moves and changes images by the same draw."""
+
+    def move(random: SampleRandom, size: tuple[int, int]) -> Warp:
+        return Warp.mirrored(random.chance(0.5), size)
+
+    def change(batch: Batch, random: SampleRandom) -> Batch:
+        return replace(batch, inputs=batch.inputs.where(~random.chance(0.5)[:, None, None, None], brightness))
+
+    return move, change
+
+
+def test_two_functions_of_one_augmentation_draw_alike(resampled: list[Warp]) -> None:
+    inputs, (move, change) = images(), pair(7)
+    steps = [Step(True, shift, 0), Step(True, move, 1), Step(False, change, 1)]
+    changed = Augmenter(steps, TARGETS)(batch(inputs), drawing).inputs
+    assert len(resampled) == 1
+    moved = resample(inputs, shift(drawing(0), SIZE).then(move(drawing(1), SIZE)))
+    mirrored = drawing(1).chance(0.5)
+    assert 0 < int(mirrored.sum()) < 6
+    assert torch.equal(changed, moved.where(~mirrored[:, None, None, None], 7))
+
+
+def test_those_that_are_off_leave_the_draws_of_others_alone() -> None:
+    inputs = batch(images())
+    steps = [Step(True, flip, 0, until=0.3), Step(True, shift, 1), Step(False, invert, 2, until=0.6)]
+    whole = Augmenter(steps, TARGETS)
+    assert whole.at(0.2).steps == steps
+    assert whole.at(0.3).steps == steps[1:]
+    assert torch.equal(whole.at(0.5)(inputs, drawing).inputs, 255 - resample(inputs.inputs, shift(drawing(1), SIZE)))
+    assert torch.equal(whole.at(0.7)(inputs, drawing).inputs, resample(inputs.inputs, shift(drawing(1), SIZE)))
+    assert not replace(whole, steps=steps[:1]).at(1)
+
+
+def project(random: SampleRandom, size: tuple[int, int]) -> Warp:
+    corners = torch.tensor([[0.0, 0.0], [size[1], 0.0], [size[1], size[0]], [0.0, size[0]]])
+    return Warp.projected(corners + random.uniform(4, 2, low=-1, high=1), size)
+
+
+def test_targets_follow_what_is_seen_from_elsewhere(resampled: list[Warp]) -> None:
+    places = torch.rand(6, 5, 2) * 10
+    given = replace(batch(images(), places=places), extra={"warp": Warp.identity(SIZE).matrix})
+    followed = augmenter(flip, project, invert, zoom)(given, drawing)
+    warp = flip(drawing(0), SIZE).then(project(drawing(1), SIZE)).then(zoom(drawing(3), SIZE))
+    assert torch.allclose(followed.targets["places"], warp.points(places), atol=1e-4)
+    assert torch.allclose(
+        followed.extra["warp"] / followed.extra["warp"][:, 2:, 2:], warp.matrix / warp.matrix[:, 2:, 2:]
+    )
+    assert not fault_of_warp(drawing(1), SIZE, project(drawing(1), SIZE))
+    as_affine = Warp(project(drawing(1), SIZE).matrix, SIZE)
+    assert "a Warp (6, 3, 3) to images of (12, 16), but (6, 2, 3)" in fault_of_warp(drawing(1), SIZE, as_affine)

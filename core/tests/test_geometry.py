@@ -106,6 +106,56 @@ def test_a_form_that_may_do_more_gives_the_same_pixels(form: WarpForm) -> None:
     assert torch.equal(resample(images, Warp(flips.matrix, size, form)), resample(images, flips))
 
 
+def test_corners_go_where_they_are_projected_and_come_back() -> None:
+    size = (30, 40)
+    whole = torch.tensor([[0.0, 0.0], [40.0, 0.0], [40.0, 30.0], [0.0, 30.0]])
+    corners = whole + torch.rand(5, 4, 2, generator=torch.Generator().manual_seed(0)) * 8 - 4
+    warp = Warp.projected(corners, size)
+    assert warp.form is WarpForm.PROJECTIVE
+    assert torch.allclose(warp.points(whole.expand(5, -1, -1)), corners, atol=1e-4)
+    assert torch.allclose(warp.inverse(size).points(corners), whole.expand(5, -1, -1), atol=1e-4)
+    first = Warp.resized((60, 50), size)
+    turned = rotation(torch.tensor([10.0, 0.0, -80.0, 5.0, 45.0]), size)
+    composed = first.then(warp).then(turned)
+    points = torch.rand(5, 7, 2) * 40
+    assert torch.allclose(composed.points(points), turned.points(warp.points(first.points(points))), atol=1e-3)
+    assert torch.allclose(composed.inverse().points(composed.points(points)), points, atol=1e-3)
+
+
+def test_an_image_of_a_plane_s_points_is_projected_as_points_are() -> None:
+    """Each pixel of two slopes has its own place as its value, so that what is seen says where it is from."""
+    size = (40, 60)
+    rows, columns = (torch.arange(side) + 0.5 for side in size)
+    slopes = torch.stack([columns.expand(size), rows[:, None].expand(size)])[None]
+    corners = torch.tensor([[[2.0, 1.0], [57.0, 5.0], [60.0, 38.0], [0.0, 36.0]]])
+    warp = Warp.projected(corners, size)
+    moved = resample(slopes, warp, fill=-100.0)[0].permute(1, 2, 0)
+    centres = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    sources = warp.inverse().points(centres[None])[0]
+    inside = ((sources > 1) & (sources < torch.tensor([59.0, 39.0]))).all(-1)
+    assert inside.float().mean() > 0.7
+    assert torch.allclose(moved[inside], sources[inside], atol=1e-2)
+    outside = ((sources < 0) | (sources > torch.tensor([60.0, 40.0]))).any(-1)
+    assert bool((moved[outside] == -100).all())
+
+
+def test_images_of_one_batch_are_each_moved_as_alone() -> None:
+    """Those that move by whole pixels are copied, others interpolated: the pixels are those of every other batch."""
+    images, size = noise(6), (11, 10)  # of another size than theirs
+    whole = Warp.shifted(torch.tensor([[2, -3], [0, 0], [-12, 1]]), size)
+    upside = Warp(torch.tensor([[[-1.0, 0, 10], [0, -1, 9]]], dtype=torch.float64), size)
+    bent = Warp(torch.tensor([[[1.0, 0.3, 0], [0.1, 0.8, 1]], [[1, 0, 0.5], [0, 1, 0]]], dtype=torch.float64), size)
+    warp = Warp(torch.cat([bent.matrix, whole.matrix, upside.matrix]), size)
+    for nearest in (False, True):
+        for fill in (0, 9):
+            together = resample(images, warp, nearest=nearest, fill=fill)
+            for index in range(6):
+                alone = resample(images[index : index + 1], warp[index : index + 1], nearest=nearest, fill=fill)
+                assert torch.equal(alone[0], together[index])
+            as_floats = resample(images.float(), warp, nearest=nearest, fill=fill).round()
+            assert torch.equal(as_floats.byte(), together)
+
+
 @pytest.mark.parametrize("side", [1, 7, 32, 33, 224])
 def test_the_whole_image_stays_as_it_is(side: int) -> None:
     images = noise(2, side, side + 3)

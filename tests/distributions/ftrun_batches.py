@@ -8,22 +8,22 @@ from pydantic import Field
 import ftrun
 
 
-class Mixup(ftrun.Augmentation):
+class Mix(ftrun.Augmentation):
     """Weighted means of two samples."""
 
-    name: Literal["mixup"]
+    name: Literal["mix"]
     reach = "batch"
     alpha: float = Field(0.4, gt=0, description="Both parameters of the beta distribution of the weights.")
 
     def build(self, targets: Any) -> Any:
-        def mixup(batch: Any, random: Any) -> Any:
+        def mix(batch: Any, random: Any) -> Any:
             partner = random.permutation(len(batch))[0]
             weight = random.beta(self.alpha, self.alpha, len(batch))[0]
             inputs = batch.inputs * (wide := weight[:, None, None, None]) + batch.inputs[partner] * (1 - wide)
             mixed = {name: targets[name].mixed(each, each[partner], weight) for name, each in batch.targets.items()}
             return replace(batch, inputs=inputs, targets=mixed)
 
-        return mixup
+        return mix
 
 
 class Twice(ftrun.Sampler):
@@ -76,7 +76,7 @@ class Curious(ftrun.Loss):
 
 @ftrun.hookimpl
 def ftrun_augmentations() -> list[type[ftrun.Augmentation]]:
-    return [Mixup]
+    return [Mix]
 
 
 @ftrun.hookimpl

@@ -51,6 +51,7 @@ from ftrun.contracts.recipe import Recipe as Recipe
 from ftrun.contracts.recipe import TrainingRanges as TrainingRanges
 from ftrun.contracts.resampling import resample as resample
 from ftrun.contracts.specs import Augmentation as Augmentation
+from ftrun.contracts.specs import AugmentationSet as AugmentationSet
 from ftrun.contracts.specs import Dataset as Dataset
 from ftrun.contracts.specs import Exporter as Exporter
 from ftrun.contracts.specs import Hub as Hub

@@ -28,6 +28,7 @@ from ftrun.spec.filling import stated as stated
 from ftrun.spec.nested import part_context as part_context
 from ftrun.spec.runspec import SLOTS as SLOTS
 from ftrun.spec.runspec import RunSpec as RunSpec
+from ftrun.spec.runspec import members as members
 from ftrun.spec.specfile import json_or_text as json_or_text
 from ftrun.train.begin import Request as Request
 from ftrun.train.begin import resume as resume

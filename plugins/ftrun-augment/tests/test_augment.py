@@ -11,7 +11,25 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
 import ftrun
-from ftrun_augment import ColorJitter, HorizontalFlip, RandomCrop, RandomResizedCrop, Rotate, Scale, images, maps
+from ftrun_augment import (
+    Affine,
+    AutoContrast,
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    HorizontalFlip,
+    Perspective,
+    RandAugment,
+    RandomCrop,
+    RandomErasing,
+    RandomResizedCrop,
+    Rotate,
+    Scale,
+    TrivialAugment,
+    VerticalFlip,
+    images,
+    maps,
+)
 
 FLIP = HorizontalFlip(name="horizontal-flip")
 CROP = RandomCrop(name="random-crop", padding=3)
@@ -19,7 +37,24 @@ RESIZED = RandomResizedCrop(name="random-resized-crop")
 ROTATE = Rotate(name="rotate")
 SCALE = Scale(name="scale")
 JITTER = ColorJitter(name="color-jitter")
-PARTS = [FLIP, CROP, RESIZED, ROTATE, SCALE, JITTER]
+PARTS = [
+    FLIP,
+    CROP,
+    RESIZED,
+    ROTATE,
+    SCALE,
+    JITTER,
+    VerticalFlip(name="vertical-flip"),
+    Affine(name="affine"),
+    Perspective(name="perspective", distortion=0.6),
+    AutoContrast(name="auto-contrast"),
+    Grayscale(name="grayscale", p=0.5),
+    GaussianBlur(name="gaussian-blur"),
+    RandomErasing(name="random-erasing"),
+    TrivialAugment(name="trivial-augment"),
+    RandAugment(name="rand-augment"),
+]
+TWO = ("horizontal-flip", "vertical-flip", "auto-contrast", "grayscale")  # what becomes of an image is one of two
 ALL = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 
 
@@ -31,11 +66,15 @@ def some(count: int, channels: int = 3, height: int = 9, width: int = 12) -> Ten
 
 def augmented(part: ftrun.Augmentation, inputs: Tensor, ids: Sequence[int] | None = None, seed: int = 7) -> Tensor:
     indices = torch.arange(len(inputs)) if ids is None else torch.tensor(ids)
-    random = ftrun.SampleRandom(seed, indices)
-    if part.moves:
-        return ftrun.resample(inputs, part.build()(random, (inputs.shape[2], inputs.shape[3])))
+    built = part.build()
+    draw, change = built if isinstance(built, tuple) else (built, None) if part.moves else (None, built)
+    if draw:
+        size = (inputs.shape[2], inputs.shape[3])
+        inputs = ftrun.resample(inputs, draw(ftrun.SampleRandom(seed, indices), size))
+    if change is None:
+        return inputs
     batch = ftrun.Batch(inputs, {"label": indices}, indices)
-    result = part.build()(batch, random)
+    result = change(batch, ftrun.SampleRandom(seed, indices))
     assert result.ids is batch.ids
     assert result.targets is batch.targets
     return result.inputs
@@ -57,13 +96,13 @@ def test_gives_the_same_kind_of_images_and_leaves_the_given_ones_alone(part: Any
 
 @ALL
 def test_each_sample_is_drawn_on_its_own(part: Any) -> None:
-    result = augmented(part, some(1).expand(40, -1, -1, -1))
-    assert len(result.unique(dim=0)) > (1 if part is FLIP else 15)
+    result = augmented(part, (some(1) // 2).expand(40, -1, -1, -1))
+    assert len(result.unique(dim=0)) > (1 if part.name in TWO else 15)
 
 
 @ALL
 def test_the_seed_decides(part: Any) -> None:
-    inputs = some(16)
+    inputs = some(16) // 2
     assert torch.equal(augmented(part, inputs), augmented(part, inputs))
     assert not torch.equal(augmented(part, inputs), augmented(part, inputs, seed=8))
 
@@ -254,6 +293,17 @@ def test_jitter_draws_over_the_whole_range() -> None:
         ("scale", {"factor": [1.2, 1.1]}),
         ("color-jitter", {"brightness": -0.1}),
         ("color-jitter", {"hue": 0.1}),
+        ("vertical-flip", {"p": -0.1}),
+        ("affine", {"translate": 1.1}),
+        ("affine", {"scale": [1.2, 0.9]}),
+        ("perspective", {"distortion": 1.5}),
+        ("gaussian-blur", {"sigma": [0, 1]}),
+        ("random-erasing", {"scale": [0.5, 0.1]}),
+        ("random-erasing", {"value": 256}),
+        ("rand-augment", {"magnitude": 31}),
+        ("rand-augment", {"operations": 0}),
+        ("rotate", {"until": 0}),
+        ("rotate", {"until": 1.1}),
     ],
 )
 def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where pixels go: affine maps between images, as values that are composed, inverted and applied. No torch at import.
+"""Where pixels go: maps between images, as values that are composed, inverted and applied. No torch at import.
 
 Coordinates are those of the plane that the pixels tile: x to the right and y down from the top left corner of an image,
 in pixels. An image of W x H pixels covers 0 to W and 0 to H; the pixel in row i and column j is the square from (j, i)
@@ -30,17 +30,20 @@ class WarpForm(IntEnum):
     ALIGNED = 2
     """Scales and shifts along the axes: rows stay rows, columns columns."""
     AFFINE = 3
-    """Anything: rotates, shears."""
+    """Rotates, shears: parallel lines stay parallel."""
+    PROJECTIVE = 4
+    """Moves an image as if it were seen from elsewhere: lines stay lines."""
 
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """An affine map from the pixels of one image to those of another, or of a batch of images to another batch.
+    """A map from the pixels of one image to those of another, or of a batch to another one: affine, most often.
 
     Where its numbers lie on a GPU, nothing here waits for it.
 
-    matrix: [2, 3], or [B, 2, 3] with a map for each sample: (x, y, 1) -> (x, y), invertible. float64, in which an image
-        of 100,000 pixels a side comes back to a millionth of a pixel; float32 on a device without it
+    matrix: [2, 3], or [B, 2, 3] with a map for each sample: (x, y, 1) -> (x, y), invertible. Of the form PROJECTIVE
+        [3, 3] or [B, 3, 3]: (x, y, 1) -> (x w, y w, w), w above 0 wherever the image is. float64, in which an image of
+        100,000 pixels a side comes back to a millionth of a pixel; float32 on a device without it
     size: height and width of the result in pixels; None where results are of several sizes: they cannot be resampled
     form: what `matrix` may do at most; a smaller form is resampled more quickly
     """
@@ -103,8 +106,40 @@ class Warp:
         shift_x, shift_y = (centre - each for centre, each in zip((centre_x, centre_y), moved.unbind(-1), strict=True))
         return cls(torch.cat([linear, torch.stack([shift_x, shift_y], -1)[..., None]], dim=-1), size, form)
 
+    @classmethod
+    def projected(cls, corners: "Tensor", size: Size) -> "Warp":
+        """Return the map of the corners of an image of this size to `corners`: float [B, 4, 2], x and y.
+
+        They are in the order top left, top right, bottom right, bottom left, and make a convex quadrilateral. After
+        Heckbert, "Fundamentals of texture mapping and image warping", 1989, section 2.2.3.
+        """
+        import torch
+
+        x, y = _real(corners).unbind(-1)
+        (x0, x1, x2, x3), (y0, y1, y2, y3) = x.unbind(-1), y.unbind(-1)
+        sum_x, sum_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+        right_x, down_x, right_y, down_y = x1 - x2, x3 - x2, y1 - y2, y3 - y2
+        area = right_x * down_y - down_x * right_y
+        g, h = (sum_x * down_y - down_x * sum_y) / area, (right_x * sum_y - sum_x * right_y) / area
+        rows = [
+            x1 - x0 + g * x1,
+            x3 - x0 + h * x3,
+            x0,
+            y1 - y0 + g * y1,
+            y3 - y0 + h * y3,
+            y0,
+            g,
+            h,
+            torch.ones_like(g),
+        ]
+        unit = torch.stack(rows, -1).reshape(-1, 3, 3)  # from the square of side 1
+        sides = torch.stack([torch.full_like(g, size[1]), torch.full_like(g, size[0]), torch.ones_like(g)], -1)
+        return cls(unit / sides[:, None], size, WarpForm.PROJECTIVE)
+
     def then(self, other: "Warp") -> "Warp":
         """Return this map and then the other, as one; a single map is that of each sample of the other's batch."""
+        if max(self.form, other.form) is WarpForm.PROJECTIVE:
+            return Warp(square(other.matrix) @ square(self.matrix), other.size, WarpForm.PROJECTIVE)
         moved = other.matrix[..., :2] @ self.matrix
         moved[..., 2] += other.matrix[..., 2]
         return Warp(moved, other.size, max(self.form, other.form))
@@ -113,6 +148,12 @@ class Warp:
         """Return the map back; `size` is that of the image that this one is from, if it is known."""
         import torch
 
+        if self.form is WarpForm.PROJECTIVE:  # the adjugate: a factor on all of it changes nothing
+            first, second, third = self.matrix.unbind(-2)
+            cross = torch.linalg.cross
+            columns = [cross(second, third), cross(third, first), cross(first, second)]
+            back = torch.stack(columns, -1) / (first * columns[0]).sum(-1)[..., None, None]
+            return Warp(back, size, self.form)
         a, b, _, c, d, _ = self.matrix.flatten(-2).unbind(-1)
         linear = torch.stack([torch.stack([d, -b], dim=-1), torch.stack([-c, a], dim=-1)], dim=-2)
         linear = linear / (a * d - b * c)[..., None, None]
@@ -125,9 +166,12 @@ class Warp:
         """
         import torch
 
-        a, b, tx, c, d, ty = (_spread(each, points.ndim - 1) for each in self.matrix.flatten(-2).unbind(-1))
+        a, b, tx, c, d, ty, *last = (_spread(each, points.ndim - 1) for each in self.matrix.flatten(-2).unbind(-1))
         x, y = points.to(self.matrix.dtype).unbind(-1)
-        return torch.stack([a * x + b * y + tx, c * x + d * y + ty], dim=-1).to(points.dtype)
+        moved = torch.stack([a * x + b * y + tx, c * x + d * y + ty], dim=-1)
+        if last:
+            moved = moved / (last[0] * x + last[1] * y + last[2])[..., None]
+        return moved.to(points.dtype)
 
     def boxes(self, boxes: "Tensor") -> "Tensor":
         """Return the boxes around what is in boxes, float [.., 4]: left, top, right, bottom (x0, y0, x1, y1).
@@ -173,6 +217,17 @@ def _real(values: "Tensor", device: "torch.device | None" = None) -> "Tensor":
     if device.type == "mps":  # has no float64
         return values.to(torch.float32).to(device)
     return values.to(device, torch.float64, non_blocking=True)
+
+
+def square(matrix: "Tensor") -> "Tensor":
+    """Return a matrix of an affine map, [.., 2, 3], as [.., 3, 3]; one that is so already as it is."""
+    import torch
+
+    if matrix.shape[-2] == 3:
+        return matrix
+    last = torch.zeros_like(matrix[..., :1, :])
+    last[..., 2] = 1
+    return torch.cat([matrix, last], dim=-2)
 
 
 @lru_cache(maxsize=64)

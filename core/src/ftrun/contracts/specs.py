@@ -7,13 +7,14 @@ Parts are imported to answer `ftrun plugins` and to check a spec, so a part's mo
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ftrun.contracts.data import Batch, Splits
 from ftrun.contracts.errors import SpecError
 from ftrun.contracts.geometry import Size, Warp
+from ftrun.contracts.nested import PartOf
 from ftrun.contracts.netroles import Backbone as Backbone
 from ftrun.contracts.netroles import Head as Head
 from ftrun.contracts.netroles import LinearHead as LinearHead
@@ -78,12 +79,17 @@ class Dataset(Part):
             raise SpecError(f"the dataset {self.name!r} cannot be had so: {error.errors()[0]['msg']}.") from None
 
 
+Change: TypeAlias = Callable[[Batch, SampleRandom], Batch]
+Draw: TypeAlias = Callable[[SampleRandom, Size], Warp]
+
+
 class Augmentation(Part):
     """A random change of training batches, on the device.
 
     input_kinds: the kinds of input that it changes, as a dataset's `input_kind`; None where it may be any
     moves: whether it moves pixels. What it builds then draws where they go, and the core moves them: it composes the
-        maps of augmentations in a row, resamples once, and has targets follow that lie in the image
+        maps of augmentations in a row, resamples once, and has targets follow that lie in the image. One that changes
+        images besides builds two functions, the first of which draws where pixels go
     reach: what it draws for: each "sample" on its own, or a "batch", whose samples it may mix, their targets too. Those
         of batches come after those of samples, and after `InputSpec.prepare`
     """
@@ -93,23 +99,49 @@ class Augmentation(Part):
     moves: ClassVar[bool] = False
     reach: ClassVar[Literal["sample", "batch"]] = "sample"
 
+    until: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Part of the run's epochs, from the first, in which it is on; 0.9: not in the last tenth.",
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Have a part's own options come first, wherever they are listed."""
+        super().__pydantic_init_subclass__(**options)
+        cls.__pydantic_fields__["until"] = cls.__pydantic_fields__.pop("until")
+
     @property
     def source_scale(self) -> float:
         """How many times the net's size images are best kept at, 1 to 2, for what it enlarges of them: 1 by default."""
         return 1.0
 
     @abstractmethod
-    def build(self) -> Callable[[Batch, SampleRandom], Batch] | Callable[[SampleRandom, Size], Warp]:
+    def build(
+        self,
+    ) -> Change | Draw | tuple[Draw, Change]:
         """Return a function that returns a changed batch and leaves its argument alone.
 
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
         If it `moves` pixels, it is instead a function of a SampleRandom and the images' size, height and width, that
-        returns a Warp to images of the same size, with a map for each sample.
+        returns a Warp to images of the same size, with a map for each sample. Or both, as a tuple: where pixels go, and
+        what is changed of the moved images; both draw from the same numbers, each from the first on.
 
         With reach "batch" the inputs are what `InputSpec.prepare` gave, of `train.batch_size` samples, whatever becomes
         of the batch where memory is short; and the SampleRandom has one row, of the batch, which is a function of
         (seed, epoch, step). `build` may name `targets`, {name: Target}: see `Target.mixed`.
         """
+
+
+class AugmentationSet(Augmentation):
+    """Several augmentations under one name, which are applied in its place. A subclass gives `of` a default."""
+
+    of: tuple[PartOf[Augmentation], ...] = Field(min_length=1, description="What it stands for, in order.")
+
+    def build(self) -> Change | Draw | tuple[Draw, Change]:
+        """Nothing calls it: the augmentations in `of` are built in its place."""
+        raise TypeError(f"{self.name!r} is a set: build each of its augmentations, `of`")
 
 
 class Observer(Part):

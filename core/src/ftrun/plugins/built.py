@@ -86,6 +86,13 @@ def _module(part: Part, made: Any) -> str:
     return f"{shown(made)}, but an nn.Module is needed: put what it computes into a module's forward()."
 
 
+def _augmentation(part: Any, made: Any) -> str:
+    if callable(made) or (part.moves and isinstance(made, tuple) and len(made) == 2 and all(map(callable, made))):
+        return ""
+    two = ", or that and one (random, size) -> ftrun.Warp before it" if part.moves else ""
+    return f"{shown(made)}, but a function (batch, random) -> batch is needed{two}."
+
+
 def _objective(part: Part, made: Any) -> str:
     from ftrun.contracts.objective import ObjectiveModule
 
@@ -161,9 +168,7 @@ _CHECKS: dict[str, Callable[[Part, Any], str]] = {
     "dataset": _dataset,
     "backbone": _net,
     "modifier": _modified,
-    "augmentation": lambda part, made: (
-        "" if callable(made) else f"{shown(made)}, but a function (batch, random) -> batch is needed."
-    ),
+    "augmentation": _augmentation,
     "head": _module,
     "loss": _module,
     "objective": _objective,

@@ -135,10 +135,10 @@ def _cross_check(spec: RunSpec) -> Iterator[Mistake]:
         yield Mistake("train.minutes", 'needs a recipe, which plans the time: name one, such as "recipe": "full".')
     if spec.objective and spec.loss and not spec.objective.uses_losses:
         yield Mistake("loss", f"the objective {spec.objective.name!r} takes no loss of a target: leave loss out.")
-    for index, (part, after) in enumerate(pairwise(spec.augment)):
+    for (where, part), (_, after) in pairwise(spec.augmentations()):
         if part.reach == "batch" and after.reach == "sample":
             yield Mistake(
-                f"augment.{index}",
+                where,
                 f"{part.name!r} mixes whole batches, and {after.name!r} after it draws for each sample: put those that "
                 "mix batches last.",
             )

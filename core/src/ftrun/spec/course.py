@@ -75,6 +75,10 @@ class Course:
         """Return how far the run is at `step` (from 0), 0 to 1."""
         return self._between(step, 0, self.steps, [(knot.step, knot.progress) for knot in self.knots])
 
+    def progress_of(self, epoch: int) -> float:
+        """Return how far the run is where `epoch` (from 1) begins, 0 to 1, whatever is planned anew later."""
+        return self.progress(self.begin(epoch))
+
     def schedule_progress(self, step: int) -> float:
         """Return how far the schedule is at `step` (from 0), 0 to 1: of the run, or of what a restart parts of it."""
         begin, end = 0, self.steps

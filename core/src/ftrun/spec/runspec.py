@@ -72,6 +72,19 @@ class RunSpec(BaseModel):
         for where, part in self.parts():
             yield from parts_in(part, where)
 
+    def augmentations(self, progress: float = 0) -> "list[tuple[str, specs.Augmentation]]":
+        """Return the augmentations, in order, each with its place: of a set, those that it stands for.
+
+        progress: how much of the run is done, 0 to 1: those that are off by then are left out
+        """
+        listed = (
+            each
+            for where, part in self.parts()
+            if isinstance(part, specs.Augmentation)
+            for each in members(part, where)
+        )
+        return [(where, part) for where, part in listed if progress < part.until]
+
     @property
     def input_overrides(self) -> dict[str, Any]:
         """The fields of the input that the spec changes."""
@@ -99,6 +112,16 @@ class RunSpec(BaseModel):
         """Return the spec with every default, as JSON values."""
         dump = self.model_dump(mode="json", by_alias=True, serialize_as_any=True, exclude={"schema_", "input"})
         return {**dump, "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None}
+
+
+def members(part: specs.Augmentation, where: str) -> "Iterator[tuple[str, specs.Augmentation]]":
+    """Yield what an augmentation stands for: itself, or those of a set, which are on as long as the set at most."""
+    if not isinstance(part, specs.AugmentationSet):
+        yield where, part
+        return
+    for index, member in enumerate(part.of):
+        until = min(part.until, member.until)
+        yield from members(member.model_copy(update={"until": until}), f"{where}.of.{index}")
 
 
 @dataclass(frozen=True)

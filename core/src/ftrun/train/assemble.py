@@ -108,7 +108,7 @@ def assemble(
     ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
     mixing = Mixing.of(spec, splits.targets)
     if mixing and objective.views > 1:
-        by = ", ".join(repr(part.name) for part in spec.augment if part.reach == "batch")
+        by = ", ".join(repr(part.name) for _, part in spec.augmentations() if part.reach == "batch")
         raise SpecError(
             f"the objective takes {objective.views} views of each sample, which {by} would mix apart: leave it out.",
             where="augment",

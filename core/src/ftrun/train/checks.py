@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ftrun.contracts.data import Batch, Split, get_items
 from ftrun.contracts.errors import DataError
-from ftrun.contracts.geometry import Size, Warp
+from ftrun.contracts.geometry import Size, Warp, WarpForm
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.randomness import SampleRandom
 from ftrun.plugins.building import inside, misbuilt, named, shown
@@ -36,7 +36,8 @@ def fault_of_warp(random: SampleRandom, size: Size, warp: Any) -> str:
     """Return what is wrong with what an augmentation that moves pixels has drawn, or nothing."""
     if not isinstance(warp, Warp):
         return f"its function gives {shown(warp)}, but it moves pixels: an ftrun.Warp is needed."
-    shape, needed = tuple(warp.matrix.shape), (len(random), 2, 3)
+    rows = 3 if warp.form is WarpForm.PROJECTIVE else 2
+    shape, needed = tuple(warp.matrix.shape), (len(random), rows, 3)
     if shape != needed or warp.size != size:
         return (
             f"its function gives a Warp {shape} to images of {warp.size}, but {needed} to {size} is needed: a "

@@ -39,7 +39,7 @@ class Embeddings:
         self._say = say
         self._loaders: dict[str, Loader] = {}
         self._fingerprints: dict[str, str | None] = {}
-        self._constant: dict[tuple[str, int | None, int], list[Any]] = {}
+        self._constant: dict[tuple[Any, ...], list[Any]] = {}
         self._codes: dict[frozenset[type], dict[str, str]] = {}
         self._digests: dict[int, NetDigest] = {}
 
@@ -55,8 +55,9 @@ class Embeddings:
         """
         learner = job.learner
         net = learner.evaluated_net if name == "val" else learner.net
-        augmented = name == "train" and bool(job.feed.ready.augmenter)
-        mixed = name == "train" and bool(job.feed.mixing)
+        progress = job.course.progress_of(epoch)
+        augmented = name == "train" and bool(job.feed.ready.augmenter.at(progress))
+        mixed = name == "train" and bool(job.feed.mixing.at(progress))
         if not self._may(job, name, epoch) or mixed or (augmented and not learner.plan.views(epoch)):
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
@@ -122,10 +123,12 @@ class Embeddings:
 
     def _depends(self, job: "Job", net: Net, name: str, epoch: int | None, phase: int) -> list[Any]:
         """All that decides what comes out: inputs, net, code and options, and how it is computed."""
-        which = name, None if epoch is None else job.learner.plan.draw(epoch), phase if name == "train" else -1
+        spec = job.spec
+        augment = {} if epoch is None else dict(spec.augmentations(job.course.progress_of(epoch)))
+        draw = None if epoch is None else job.learner.plan.draw(epoch)
+        which = name, draw, tuple(augment), phase if name == "train" else -1
         if which not in self._constant:  # what stays as it is during a run
-            spec, augment = job.spec, () if epoch is None else job.spec.augment
-            parts = (spec.backbone, *spec.modifiers, *augment)
+            parts = (spec.backbone, *spec.modifiers, *augment.values())
             self._constant[which] = [
                 self._fingerprint(job, name),
                 [
@@ -248,8 +251,11 @@ class _Embedding:
         return dict(self.job.feed.splits.items())[self.name]
 
     def _ready(self, batch: Batch) -> Batch:
-        ready = self.job.feed.ready_in(self.phase) if self.name == "train" else self.job.feed.ready
-        return ready(batch, None if self.epoch is None else self.job.learner.plan.draw(self.epoch))
+        job, epoch = self.job, self.epoch
+        ready = job.feed.ready_in(self.phase) if self.name == "train" else job.feed.ready
+        if epoch is None:
+            return ready(batch)
+        return ready.at(job.course.progress_of(epoch))(batch, job.learner.plan.draw(epoch))
 
     def _embed(self, batch: Batch) -> Tensor:
         size = self.portions.size

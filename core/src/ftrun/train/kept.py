@@ -12,7 +12,6 @@ from ftrun.contracts.errors import DataError, SpecError
 from ftrun.contracts.geometry import Size
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.layout import TensorLayout
-from ftrun.contracts.specs import Augmentation
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.trainspec import Phase
 
@@ -70,7 +69,7 @@ def kept_input(spec: RunSpec, prepare: InputSpec, split: Split, say: Callable[[s
     It is never more than what half of the images have pixels for, and always the same for the same data and spec. What
     comes after an augmentation that changes batches does not count: that one sees images at the net's size.
     """
-    parts = [part for _, part in spec.parts() if isinstance(part, Augmentation)]
+    parts = [part for _, part in spec.augmentations()]
     wanted = max((part.source_scale for part in takewhile(lambda part: part.moves, parts)), default=1.0)
     if wanted <= 1 or getattr(split, "collated", False):
         return prepare

@@ -98,10 +98,11 @@ def train_epoch(
     progress.micro_batch = portions.size
     learner.net.train()
     engine.graphs.begin()
-    ready = partial(feed.ready_in(phase), draw=learner.plan.draw(epoch))  # augments and normalises
+    reached, draw = job.course.progress_of(epoch), learner.plan.draw(epoch)
+    ready = partial(feed.ready_in(phase).at(reached), draw=draw)  # augments and normalises
     done = progress.step - job.course.begin(epoch)
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
-    steps = feed.mixing(steps, epoch, progress.step)
+    steps = feed.mixing.at(reached)(steps, epoch, progress.step)
 
     for batches in progress.timed("data", steps):
         samples = sum(len(batch) for batch in batches)

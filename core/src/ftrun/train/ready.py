@@ -28,6 +28,10 @@ class Ready:
     augmenter: Augmenter = field(default_factory=Augmenter)
     views: int = 1
 
+    def at(self, progress: float) -> "Ready":
+        """Return the same where so much of the run is done, 0 to 1, and some augmentations may be off."""
+        return replace(self, augmenter=self.augmenter.at(progress))
+
     def __call__(self, batch: Batch, draw: int | None = None) -> Batch:
         """Return a batch as the net takes it, on its device; augmented if a draw is given.
 

@@ -59,7 +59,7 @@ def check_mixed(spec: RunSpec, net: Net, losses: Supervised, mixing: Mixing, dev
     ids = torch.arange(_MIXED, device=device)
     mixed = mixing.augmented(Batch(inputs, values, ids), 0, 0, 0)
     more = {"embedding": torch.ones(_MIXED, net.num_features, device=device), "inputs": inputs, "ids": ids}
-    by = ", ".join(repr(part.name) for part in spec.augment if part.reach == "batch")
+    by = ", ".join(repr(part.name) for _, part in spec.augmentations() if part.reach == "batch")
     for name, before in values.items():
         after = mixed.targets[name]
         if [each.dtype for each in leaves(after)] == [each.dtype for each in leaves(before)]:

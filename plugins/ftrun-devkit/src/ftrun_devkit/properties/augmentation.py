@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ftrun import Batch, SampleRandom, Warp, resample
 from ftrun.commands import build
+from ftrun.devtools import members
 from ftrun_devkit.kinds import target_of
 from ftrun_devkit.subject import Subject, digest, expect
 from ftrun_devkit.suite import holds_for
@@ -200,7 +201,11 @@ def predictions_come_back(subject: Subject, place: Path) -> None:
 def _drawn(subject: Subject, place: Path) -> Warp | None:
     """Return a map for each of 16 samples; None where the part moves no pixels."""
     part = subject.make(place)
-    return part.build()(SampleRandom(0, torch.arange(16)), _SIZE) if part.moves else None
+    if not part.moves:
+        return None
+    draw, *_ = _functions(part)
+    warp: Warp = draw(SampleRandom(0, torch.arange(16)), _SIZE)
+    return warp
 
 
 def _mixes(subject: Subject) -> bool:
@@ -209,8 +214,14 @@ def _mixes(subject: Subject) -> bool:
 
 
 def augmentation_of(subject: Subject, place: Path) -> Any:
-    """Return what the part builds; one that mixes batches may look at targets."""
-    return build(subject.make(place), "augment", targets={"label": target_of("classes")})
+    """Return what the part builds, or of a set what each of its augmentations does; in order."""
+    return [(part, _functions(part)) for _, part in members(subject.make(place), "augment")]
+
+
+def _functions(part: Any) -> tuple[Any, ...]:
+    """Return the functions that a part builds; one that mixes batches may look at targets."""
+    built = build(part, "augment", targets={"label": target_of("classes")})
+    return built if isinstance(built, tuple) else (built,)
 
 
 def _augment(subject: Subject, place: Path) -> Augment:
@@ -218,12 +229,16 @@ def _augment(subject: Subject, place: Path) -> Augment:
     built, mixes = augmentation_of(subject, place), _mixes(subject)
 
     def augment(batch: Batch, seed: int) -> Batch:
-        random = SampleRandom(seed, batch.ids.new_zeros(1) if mixes else batch.ids)  # one draw for a batch, or each
-        if not subject.part.moves:  # type: ignore[attr-defined]
-            made: Batch = built(batch, random)
-            return made
-        height, width = batch.inputs.shape[2:]
-        return replace(batch, inputs=resample(batch.inputs, built(random, (height, width))))
+        for position, (part, functions) in enumerate(built):
+            for index, function in enumerate(functions):
+                # One draw for a batch, or for each sample.
+                random = SampleRandom(seed + 1000 * position, batch.ids.new_zeros(1) if mixes else batch.ids)
+                if part.moves and index == 0:
+                    height, width = batch.inputs.shape[2:]
+                    batch = replace(batch, inputs=resample(batch.inputs, function(random, (height, width))))
+                else:
+                    batch = function(batch, random)
+        return batch
 
     return augment
 
@@ -237,7 +252,7 @@ def _batch(subject: Subject, count: int, channels: int = 3) -> Batch:
     made = subject.raw_input()
     if made is None or made.raw_kind == "image":
         generator = torch.Generator().manual_seed(0)
-        inputs: Any = torch.randint(0, 256, (count, channels, 16, 20), dtype=torch.uint8, generator=generator)
+        inputs: Any = torch.randint(20, 236, (count, channels, 16, 20), dtype=torch.uint8, generator=generator)
         inputs = inputs / 255 if _mixes(subject) else inputs
     else:
         inputs = made.collate(made.example(count))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from ftrun_mixup import Mixup
+from ftrun_blend import Blend
 from torch import Tensor
 
 import ftrun
@@ -24,7 +24,7 @@ def batch_of(samples: int) -> ftrun.Batch:
 def mixed(options: dict[str, Any], samples: int = 64, seed: int = 0) -> tuple[ftrun.Batch, Tensor, Tensor]:
     """Return a mixed batch; and the order and the weights by which it was mixed."""
     random = [ftrun.SampleRandom(seed, torch.zeros(1, dtype=torch.int64)) for _ in range(2)]
-    after = Mixup(name="mixup", **options).build(TARGETS)(batch_of(samples), random[0])
+    after = Blend(name="blend", **options).build(TARGETS)(batch_of(samples), random[0])
     order = random[1].permutation(samples)[0]
     shape = (samples,) if options.get("each") == "sample" else (1,)
     return after, order, random[1].beta(options.get("alpha", 0.2), options.get("alpha", 0.2), *shape)[0]
@@ -53,7 +53,7 @@ def test_another_place_draws_another_weight_and_a_sample_alone_stays() -> None:
 
 def losses(place: Path, **train: Any) -> list[float]:
     place.mkdir()
-    run = tiny_run(place, augment=["mixup"], metrics=None, train={**tiny_spec()["train"], **train})
+    run = tiny_run(place, augment=["blend"], metrics=None, train={**tiny_spec()["train"], **train})
     return [line["train/loss"] for line in run.metrics]
 
 
@@ -64,6 +64,6 @@ def test_a_run_is_what_it_is_whatever_reads_its_data(tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     (tmp_path / "tiny_parts.py").write_text("from ftrun_devkit.tiny import *\n")
     spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps(tiny_spec(parts="tiny_parts.py", augment=["mixup"])))
+    spec.write_text(json.dumps(tiny_spec(parts="tiny_parts.py", augment=["blend"])))
     result = run_command("verify-resume", spec, "--device", "cpu", "--kills", "1")
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""Augmentation `mixup`: each sample is mixed with another one of its batch, and their targets as much."""
+"""Augmentation `blend`: each sample is mixed with another one of its batch, and their targets as much."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,10 +11,10 @@ import ftrun
 FTRUN_API = "2.0"  # what it was written for, so that a later ftrun can tell
 
 
-class Mixup(ftrun.Augmentation):
+class Blend(ftrun.Augmentation):
     """Weighted means of two images, and of their targets: a class becomes each class's share."""
 
-    name: Literal["mixup"]
+    name: Literal["blend"]
     input_kinds = ("image",)
     reach = "batch"
     alpha: float = Field(
@@ -39,7 +39,7 @@ class Mixup(ftrun.Augmentation):
         that cannot be mixed.
         """
 
-        def mixup(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
+        def blend(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
             order = random.permutation(len(batch))[0]
             shape = (len(batch),) if self.each == "sample" else (1,)
             weight = random.beta(self.alpha, self.alpha, *shape)[0]  # [B] or [1]
@@ -54,9 +54,9 @@ class Mixup(ftrun.Augmentation):
                 targets={name: mixed(name, values) for name, values in batch.targets.items()},
             )
 
-        return mixup
+        return blend
 
 
 @ftrun.hookimpl
 def ftrun_augmentations() -> list[type[ftrun.Augmentation]]:
-    return [Mixup]
+    return [Blend]
