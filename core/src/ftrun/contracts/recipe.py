@@ -137,7 +137,7 @@ class Recipe(Part):
         such as 0.4: a phase ends within an epoch then. If the machine turns out to be slower or faster, the lengths of
         the phases that are left change in proportion.
 
-        facts: `spec` has what `build` filled in, too, but for `train.phases`
+        facts: what `build` got; what it gives takes the place of what that filled in
         """
         return Filled({})
 

@@ -47,6 +47,11 @@ class Progress:
     history: list[dict[str, int | float]] = field(default_factory=list)
     """Each epoch's metrics: the lines of metrics.jsonl."""
 
+    phase_steps: list[Annotated[int, Field(ge=1)]] = field(default_factory=list)
+    """Steps of each phase, where the run was planned anew for its time; empty where they are those of the spec."""
+    knots: list[tuple[int, float, float]] = field(default_factory=list)
+    """Where it was: step, progress of the run and of the schedule, as `Course` has them."""
+
     rate_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on every learning rate: less than 1 once the run went back from where it diverged."""
     went_back: int = 0

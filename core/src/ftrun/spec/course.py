@@ -1,10 +1,11 @@
 """The course of a run: which steps its phases and epochs have, and how far it is at each step. Pure arithmetic."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 _LONGEST_WARM_UP = 100  # steps
@@ -16,6 +17,9 @@ class Knot(NamedTuple):
     step: int
     progress: float
     schedule: float
+
+
+_STEP = attrgetter("step")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class Course:
         """Return the index of the phase that takes `step` (from 0)."""
         return next((index for index, end in enumerate(self._begins[1:]) if step < end), len(self.phases) - 1)
 
+    def done(self, phase: int, step: int) -> int:
+        """Return how many steps of a phase (index) are done before `step`."""
+        return min(max(step - self._begins[phase], 0), self.phases[phase])
+
     def begin(self, epoch: int) -> int:
         """Return the first step (from 0) of `epoch` (from 1)."""
         phase = self.phase(epoch)
@@ -73,7 +81,7 @@ class Course:
 
     def progress(self, step: int) -> float:
         """Return how far the run is at `step` (from 0), 0 to 1."""
-        return self._between(step, 0, self.steps, [(knot.step, knot.progress) for knot in self.knots])
+        return self._between(step, 0, self.steps, "progress")
 
     def progress_of(self, epoch: int) -> float:
         """Return how far the run is where `epoch` (from 1) begins, 0 to 1, whatever is planned anew later."""
@@ -88,19 +96,18 @@ class Course:
             elif restart:
                 end = begun
                 break
-        return self._between(step, begin, end, [(knot.step, knot.schedule) for knot in self.knots])
+        return self._between(step, begin, end, "schedule")
 
-    @staticmethod
-    def _between(step: int, begin: int, end: int, knots: Sequence[tuple[int, float]]) -> float:
+    def _between(self, step: int, begin: int, end: int, which: str) -> float:
         """Return how far `step` is from one step to another, on the line that goes through the knots between them."""
-        before, after = (begin, 0.0), (end, 1.0)
-        for knot in knots:
-            if begin < knot[0] <= step:
-                before = knot
-            elif step < knot[0] < end:
-                after = knot
-                break
-        return before[1] + (after[1] - before[1]) * (step - before[0]) / (after[0] - before[0])
+        first, last, low, high = begin, end, 0.0, 1.0
+        if self.knots:
+            after = bisect_right(self.knots, step, key=_STEP)
+            if after and (knot := self.knots[after - 1]).step > begin:
+                first, low = knot.step, getattr(knot, which)
+            if after < len(self.knots) and (knot := self.knots[after]).step < end:
+                last, high = knot.step, getattr(knot, which)
+        return low + (high - low) * (step - first) / (last - first)
 
     def warm_up(self, step: int) -> float:
         """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
@@ -125,4 +132,5 @@ class Course:
     def replanned(self, step: int, phases: Sequence[int]) -> Self:
         """Return the course with other lengths of the phases from `step` on: what is done stays as it is."""
         knot = Knot(step, self.progress(step), self.schedule_progress(step))
-        return replace(self, phases=tuple(phases), knots=(*self.knots, knot))
+        before = (each for each in self.knots if each.step < step)
+        return replace(self, phases=tuple(phases), knots=(*before, knot))

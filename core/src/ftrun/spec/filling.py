@@ -11,6 +11,7 @@ from ftrun.spec.runspec import RunSpec
 
 PLANS = frozenset({"optimizer", "scheduler", "train"})
 """The keys of a spec that a recipe may fill in once the speed is known: those that no data or net depends on."""
+PLANS_OF_TRAIN = frozenset({"phases", "epochs", "clip", "average"})
 _NESTED = ("train", "input")
 _SETTLED = ("minutes", "val_fraction")
 """Keys of `train` that a recipe leaves alone: the data was cut by the one, and the other is what it plans for."""
@@ -59,8 +60,14 @@ def fill(spec: RunSpec, keys: Mapping[str, Any], filled: Filled, catalogue: Cata
 def check_plan(spec: RunSpec, filled: Filled) -> None:
     """Raise PluginError where a plan is for keys that data or net depend on."""
     assert spec.recipe is not None
-    unknown = sorted(key for key in filled.spec if key not in PLANS)
+    train = filled.spec.get("train", {})
+    unknown = sorted(
+        [key for key in filled.spec if key not in PLANS]
+        + [f"train.{key}" for key in train if key not in PLANS_OF_TRAIN]
+    )
     if unknown:
         raise misbuilt(
-            spec.recipe, f"plan() gives the key {unknown[0]!r}, but may give {', '.join(sorted(PLANS))} alone."
+            spec.recipe,
+            f"plan() gives the key {unknown[0]!r}, but may give "
+            f"{', '.join(sorted(PLANS))} alone, and of train {', '.join(sorted(PLANS_OF_TRAIN))}.",
         )

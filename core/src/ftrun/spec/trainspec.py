@@ -194,11 +194,23 @@ class Train(BaseModel):
         steps = tuple(max(1, math.ceil(phase.epochs * steps_per_epoch - _ROUNDING)) for phase in phases)
         return Course(steps_per_epoch, steps, tuple(phase.restart for phase in phases))
 
+    def following(self, course: Course) -> Self:
+        """Return the same with the lengths of phases that a course has."""
+        whole = course.steps_per_epoch
+        epochs = [steps // whole if steps % whole == 0 else steps / whole for steps in course.phases]
+        phases = [each.model_copy(update={"epochs": so}) for each, so in zip(self.each_phase, epochs, strict=True)]
+        return self.model_copy(update={"epochs": course.epochs, "phases": tuple(phases)})
+
     def extended(self, epochs: int) -> Self:
-        """Return the same for `epochs` in all, at least as many; the last phase grows."""
+        """Return the same for `epochs` in all, at least as many; the last phase grows.
+
+        One that ends within an epoch is over, and another one like it follows.
+        """
         phases = self.phases
-        if phases:
-            last = phases[-1]
-            longer = last.model_copy(update={"epochs": last.epochs + epochs - self.epochs})
-            phases = (*phases[:-1], longer)
+        if phases and epochs > self.epochs:
+            last, more = phases[-1], epochs - self.epochs
+            whole = isinstance(last.epochs, int)
+            others = phases[:-1] if whole else phases
+            longer = {"epochs": last.epochs + more} if whole else {"epochs": more, "restart": False}
+            phases = (*others, last.model_copy(update=longer))
         return self.model_copy(update={"epochs": epochs, "phases": phases})

@@ -18,10 +18,9 @@ from ftrun.data.loader import Order
 from ftrun.plugins.building import Blaming, BlamingObject, build, inside
 from ftrun.spec.pairs import mismatch, wrong_kinds
 from ftrun.spec.runspec import RunSpec
-from ftrun.train import init_from, norm
+from ftrun.train import init_from
 from ftrun.train.accel.graphs import Graphs
 from ftrun.train.augmenting import Augmenter
-from ftrun.train.average import Average
 from ftrun.train.checks import check_sample, fault_of_order
 from ftrun.train.device import warming_up
 from ftrun.train.engine import Engine
@@ -30,15 +29,14 @@ from ftrun.train.feed import Feed
 from ftrun.train.flips import check_flips
 from ftrun.train.job import Job
 from ftrun.train.kept import TrainInput, train_inputs
-from ftrun.train.learner import Learner
+from ftrun.train.learner import build_learner
 from ftrun.train.mixing import Mixing
 from ftrun.train.monitor import monitor_of
 from ftrun.train.nets import build_net, check_compiler
 from ftrun.train.norm import LoneSamples, Norm
-from ftrun.train.objective import build_objective, learning
+from ftrun.train.objective import build_objective
 from ftrun.train.opendata import OpenData, open_data
 from ftrun.train.partstates import PartStates
-from ftrun.train.phases import Plan
 from ftrun.train.ready import Ready
 from ftrun.train.supervised import Supervised
 from ftrun.train.trial import check_mixed, try_out
@@ -116,23 +114,10 @@ def assemble(
     if losses is not None and mixing:
         check_mixed(spec, net, losses, mixing, device)
     feed = Feed(spec, device, splits, net.input, ready, mixing, build_order(spec, splits), say, inputs)
-    if norms is None:
-        norms = norm.choose(net, spec.train, feed.steps_per_epoch)
-    options = Blaming(spec.optimizer.group_options, spec.optimizer, "optimizer")
-    plan = Plan(net, spec.train, learning(objective), norms, options=options)
     setting = setting or allowed(spec.train, net)[0]
     for module in (net, objective):
         setting.apply(module)
-    optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
-    learner = Learner(
-        net=net,
-        objective=objective,
-        plan=plan,
-        optimizer=optimizer,
-        learning_rates=[group["lr"] for group in optimizer.param_groups],
-        schedule=build_schedule(spec),
-        average=Average(net, spec.train.average) if spec.train.average else None,
-    )
+    learner = build_learner(spec, net, objective, feed.steps_per_epoch, norms)
     records = spec.train.cuda_graphs and objective.records and not spec.train.compile
     graphs = Graphs((net, objective), device, say, enabled=records)
     return Job(
@@ -177,13 +162,6 @@ def build_order(spec: RunSpec, splits: Splits) -> Order | None:
     samples, made = len(splits.training), build(spec.sampler, "sampler", splits.training, splits.targets)
     check = partial(fault_of_order, samples, len(made.indices(0, 1)))
     return Blaming(made.indices, spec.sampler, "sampler", check)
-
-
-def build_schedule(spec: RunSpec) -> Callable[[float], float]:
-    """The factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
-    if spec.scheduler is None:
-        return lambda progress: 1.0
-    return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")
 
 
 def build_losses(

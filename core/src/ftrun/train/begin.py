@@ -126,7 +126,7 @@ def resume(
     if epochs is not None:
         if epochs < spec.train.epochs:
             raise SpecError(f"--epochs {epochs}: this run is for {spec.train.epochs} epochs; it can only be extended.")
-        spec = spec.model_copy(update={"train": spec.train.extended(epochs)})
+        spec = _extended(spec, epochs, resolved)
     with folder.locked():
         console = Console(started, quiet=quiet)
         device = device or if_here(resolved["device"])
@@ -162,6 +162,9 @@ def resume(
             if job.learner.average:
                 job.learner.average.start()
         progress = restore(job, folder, console.say)
+        if epochs is not None and progress.phase_steps:
+            progress.phase_steps = list(spec.train.course(job.feed.steps_per_epoch).phases)
+            job.follow_recorded(progress)
         console.began_earlier(progress.seconds_of.get("total", 0.0))
         if epochs is not None and is_over(job, progress) and progress.epoch < epochs:
             raise SpecError(f"--epochs {epochs}: this run was stopped by {progress.stopped_by}, and would be again.")
@@ -183,6 +186,16 @@ def resume(
         plugins = catalogue if with_plugins and not short else None
         signals = signals or Signals()
         return Session(job, progress, folder, resolved, observers, console, signals, plugins, short).carry_out()
+
+
+def _extended(spec: RunSpec, epochs: int, resolved: dict[str, Any]) -> RunSpec:
+    """Return the spec of a run that is extended. The time that it had, if it had one, is no limit any more."""
+    train = spec.train.extended(epochs)
+    added = len(train.each_phase) - len(spec.train.each_phase)
+    resolved["norms"] = [*resolved["norms"], *resolved["norms"][-1:] * added]
+    if epochs > spec.train.epochs and resolved.get("recipe"):
+        resolved["recipe"]["minutes"] = None
+    return spec.model_copy(update={"train": train})
 
 
 def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:

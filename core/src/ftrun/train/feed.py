@@ -57,6 +57,12 @@ class Feed:
         others = {name: self._loader(name, split) for name, split in splits.items() if name != "train"}
         self.loaders = {name: self._train[-1] if name == "train" else others[name] for name, _ in splits.items()}
 
+    def take_phases(self, earlier: Sequence[int]) -> None:
+        """Have other phases from now on, each with the inputs of one that there was, by its index."""
+        self.train_inputs = [self.train_inputs[phase] for phase in earlier]
+        self._train = [self._train[phase] for phase in earlier]
+        self.loaders = {**self.loaders, "train": self._train[-1]}
+
     def _loader(self, name: str, split: Split, phase: int = -1) -> Loader:
         prepare, targets = self.input_of(name, phase), self.splits.targets
         return loader(self.spec, name, split, prepare, self.corrupt, self.device, targets, self.order_of(name))

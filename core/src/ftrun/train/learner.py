@@ -8,7 +8,11 @@ from torch import nn
 
 from ftrun.contracts.net import Net
 from ftrun.contracts.objective import ObjectiveModule, StepInfo
+from ftrun.plugins.building import Blaming, build
+from ftrun.spec.runspec import RunSpec
+from ftrun.train import norm
 from ftrun.train.average import Average
+from ftrun.train.norm import Norm
 from ftrun.train.objective import learning
 from ftrun.train.phases import Plan
 
@@ -51,3 +55,32 @@ class Learner:
             self.average.update(at)
         with torch.no_grad():
             self.objective.after_step(self.net, at)
+
+
+def build_learner(
+    spec: RunSpec, net: Net, objective: ObjectiveModule, steps_per_epoch: int, norms: Sequence[Norm] | None = None
+) -> Learner:
+    """Return what learns by the spec's phases, optimizer and scheduler.
+
+    norms: what batch normalisation did in each phase of the run before; chosen if not given
+    """
+    norms = norm.choose(net, spec.train, steps_per_epoch) if norms is None else norms
+    options = Blaming(spec.optimizer.group_options, spec.optimizer, "optimizer")
+    plan = Plan(net, spec.train, learning(objective), norms, options=options)
+    optimizer = build(spec.optimizer, "optimizer", plan.parameter_groups(net))
+    return Learner(
+        net=net,
+        objective=objective,
+        plan=plan,
+        optimizer=optimizer,
+        learning_rates=[group["lr"] for group in optimizer.param_groups],
+        schedule=build_schedule(spec),
+        average=Average(net, spec.train.average) if spec.train.average else None,
+    )
+
+
+def build_schedule(spec: RunSpec) -> Callable[[float], float]:
+    """Return the factor on the learning rate as a function of progress; 1 where the spec has no scheduler."""
+    if spec.scheduler is None:
+        return lambda progress: 1.0
+    return Blaming(build(spec.scheduler, "scheduler"), spec.scheduler, "scheduler")

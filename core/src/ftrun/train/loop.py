@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
 
+from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError, DivergedError, Interrupted, WorkerLost
 from ftrun.contracts.events import EpochInfo
 from ftrun.contracts.numbers import is_figure
@@ -104,7 +105,7 @@ def train_epoch(
     steps = loader.shuffled(job.spec.seed, epoch, ready, accumulate=train.accumulate, start=done)
     steps = feed.mixing.at(reached)(steps, epoch, progress.step)
 
-    for batches in progress.timed("data", steps):
+    for batches in progress.timed("data", _until_over(job, progress, epoch, steps)):
         samples = sum(len(batch) for batch in batches)
         at = StepInfo(job.spec.seed, epoch, progress.step, job.course.progress(progress.step), training=True)
         factor = job.course.rate_factor(learner.schedule, progress.step)
@@ -130,11 +131,17 @@ def train_epoch(
         if signals.waiting or save.due():
             signals.check()
             save.last(progress)
-        if progress.step == job.course.end(epoch):
-            break  # it may be cut short
+        if job.timekeeper:
+            job.timekeeper.after_step(job, progress)  # the rest may be planned anew
 
     if not progress.samples:
         if sum(each.split == "train" for each in job.feed.corrupt.samples) == job.feed.loaders["train"].samples:
             raise DataError("no sample of train can be read.")
         raise DivergedError(f"every step of epoch {epoch} was skipped. Try a lower optimizer.lr, or train.clip.")
     return {name: value / progress.samples for name, value in progress.sums.items()}
+
+
+def _until_over(job: Job, progress: Progress, epoch: int, steps: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
+    """Yield the steps of an epoch; it may be cut short, also while it goes on."""
+    while progress.step < job.course.end(epoch) and (batches := next(steps, None)) is not None:
+        yield batches

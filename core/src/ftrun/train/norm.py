@@ -65,7 +65,8 @@ def reason(net: Net, train: Train, steps_per_epoch: int, norms: Sequence[str]) -
 
 def _steps(net: Net, train: Train, steps_per_epoch: int) -> int:
     """Optimizer steps in which more than the head learns."""
-    return steps_per_epoch * sum(phase.epochs for phase in train.each_phase if not only_head(net, phase))
+    phases = zip(train.course(steps_per_epoch).phases, train.each_phase, strict=True)
+    return sum(steps for steps, phase in phases if not only_head(net, phase))
 
 
 def _would_learn_from_one(net: Net, train: Train, norms: Sequence[Norm]) -> str | None:

@@ -1,17 +1,23 @@
 """What a run does before its first step: it decodes its inputs, and finds the precision that is the fastest here."""
 
 from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
 
 from ftrun.contracts.data import Split
 from ftrun.contracts.inputs import InputSpec
 from ftrun.data.decoded import Decoder
 from ftrun.data.remarks import remarks
 from ftrun.runs.console import Console
+from ftrun.runs.progress import Progress
 from ftrun.train import tuning
 from ftrun.train.feed import decoder
 from ftrun.train.job import Job
 from ftrun.train.nets import compile_net
+from ftrun.train.pace import costs_of, measure, pace_of
+from ftrun.train.recipes import Recipe
 from ftrun.train.signals import Signals
+from ftrun.train.timekeeper import Costs, Timekeeper
 
 
 def decode(job: Job, console: Console, signals: Signals) -> None:
@@ -39,8 +45,11 @@ def decode(job: Job, console: Console, signals: Signals) -> None:
         console.say(note)
 
 
-def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> None:
-    """Have the job compute in the precision and memory format that are the fastest, of those that the spec allows."""
+def choose_precision(job: Job, say: Callable[[str], None], signals: Signals, seconds: float | None = None) -> None:
+    """Have the job compute in the precision and memory format that are the fastest, of those that the spec allows.
+
+    seconds: the run's time, if it is limited
+    """
     learner, feed, engine = job.learner, job.feed, job.engine
     learner.plan.enter_epoch(learner.net, learner.plan.widest_phase)
     phase = learner.plan.number(learner.plan.widest_phase)
@@ -49,7 +58,37 @@ def choose_precision(job: Job, say: Callable[[str], None], signals: Signals) -> 
     work = learner.plan.work(train, val, augmented=bool(feed.ready.augmenter), embeds=embeds)
     first, ready = feed.loader_in("train", phase).sample, feed.ready_in(phase)
     measured_on = learner.net, learner.objective, work, first, ready, engine.device, engine.graphs
-    job.compute_in(tuning.choose(job.spec.train, *measured_on, say, signals.check))
+    job.compute_in(tuning.choose(job.spec.train, *measured_on, say, signals.check, seconds=seconds))
+
+
+def keep_time(
+    job: Job,
+    recipe: Recipe | None,
+    record: dict[str, Any],
+    progress: Progress,
+    console: Console,
+    signals: Signals,
+    replanned: Callable[[], None],
+) -> None:
+    """Fit the run into its minutes, and have it kept to them; its recipe plans it, if it has not before.
+
+    record: what resolved.json has of the recipe, with `minutes`; gets the plan
+    replanned: called when the job has another course
+    """
+    seconds = 60 * record["minutes"]
+    if record.get("costs"):
+        costs = Costs(**deepcopy(record["costs"]))
+    else:
+        speed = measure(job, signals.check)
+        if recipe:
+            recipe.plan(pace_of(job, speed, seconds - console.seconds))
+            job.learn_by(recipe.spec)
+            record |= recipe.record()
+        costs = costs_of(job, speed)
+        record["costs"] = costs.as_json()
+    job.timekeeper = Timekeeper(seconds, costs, lambda: console.seconds, console.say, replanned)
+    job.timekeeper.begin(job, progress)
+    replanned()
 
 
 def compile_nets(job: Job) -> None:

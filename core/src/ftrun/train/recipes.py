@@ -1,7 +1,7 @@
 """What a recipe fills in of a run's spec: from what is known of the data, and once the speed is known, too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -13,7 +13,7 @@ from ftrun.contracts.geometry import Size
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.recipe import Facts, Filled, Pace
 from ftrun.contracts.specs import ROLES
-from ftrun.plugins.building import build, inside
+from ftrun.plugins.building import build, inside, misbuilt
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import environment
 from ftrun.spec import filling
@@ -56,12 +56,14 @@ class Recipe:
         """Have the recipe fit the run into its time."""
         assert self.given.recipe is not None
         so_far = _without_length(self.keys)
-        known = replace(self.facts, spec=filling.merged(self.facts.spec, Filled(so_far))[0])
-        planned: Filled = build(self.given.recipe, "recipe", known, pace, method="plan")
+        planned: Filled = build(self.given.recipe, "recipe", self.facts, pace, method="plan")
         with inside(self.given.recipe, "recipe"):
             filling.check_plan(self.given, planned)
             filled = Filled(_over(so_far, planned.spec))
+            before = [phase.input for phase in self.spec.train.each_phase]
             self.spec, self.filled = filling.fill(self.given, self.facts.spec, filled, self.catalogue)
+            if any(phase.input not in before for phase in self.spec.train.each_phase):
+                raise misbuilt(self.given.recipe, "plan() gives a phase an input that no phase of build() has.")
         self.why |= _reasons(planned, self.filled)
 
     @property

@@ -162,6 +162,7 @@ def restore(job: Job, folder: RunFolder, say: Any) -> Progress:
             for message in damaged:
                 say(f"{message} Going on from {path}, step {progress.step}.")
             job.feed.corrupt.samples = progress.corrupt
+            job.follow_recorded(progress)
             return progress
     if damaged:
         best = folder.checkpoints / "best"

@@ -45,14 +45,17 @@ class Session:
     def carry_out(self) -> dict[str, Any]:
         """Train from where `progress` is, evaluate, write the results, and call the plugins with the finished run."""
         job, progress, folder, console, signals = self.job, self.progress, self.folder, self.console, self.signals
-        info = _run_info(job, progress, folder)
+        info, timed = _run_info(job, progress, folder), self._minutes is not None
         with signals:
             try:
                 console.log_to(folder)
                 _say_start(job, console, folder)
-                if self.recipe:
-                    console.say(self.recipe.line)
+                if not timed:
+                    self._say_course()
                 self._prepare()
+                info = _run_info(job, progress, folder)
+                if timed:  # it is planned now
+                    self._say_course()
                 self.observers.call("ftrun_before_run", run=info)
                 with Saver(job, folder, console, signals) as save:
                     self._train(info, save)
@@ -71,15 +74,44 @@ class Session:
     def _prepare(self) -> None:
         """Decode the data and choose the precision; a run that goes on computes in the precision that it had."""
         job = self.job
+        minutes = self._minutes
         if not self.short:
             prepare.decode(job, self.console, self.signals)
         if "data" not in self.resolved:
-            prepare.choose_precision(job, self.console.say, self.signals)
+            prepare.choose_precision(job, self.console.say, self.signals, 60 * minutes if minutes else None)
             self.resolved |= asdict(job.engine.setting)
             self.resolved["data"] = identity.fingerprints(job.feed.splits)
+        if minutes:
+            live = self.console, self.signals
+            prepare.keep_time(job, self.recipe, self.resolved["recipe"], self.progress, *live, self._record_course)
+            if self.recipe:
+                self.recipe.spec = job.spec
+                self.resolved["recipe"] |= self.recipe.record()
         self.resolved["notes"] = [*dict.fromkeys([*self.resolved["notes"], *job.feed.splits.notes])]
         self.folder.write_json("resolved.json", self.resolved)
         prepare.compile_nets(job)
+
+    @property
+    def _minutes(self) -> float | None:
+        """The time that the run has, where it is limited."""
+        minutes: float | None = (self.resolved.get("recipe") or {}).get("minutes")
+        return None if self.short else minutes
+
+    def _say_course(self) -> None:
+        """Show what is new about how the run trains: what its recipe came to, and what becomes of batch norm."""
+        job = self.job
+        if self.recipe:
+            self.console.say(self.recipe.line)
+        if line := norm.reason(job.learner.net, job.spec.train, job.feed.steps_per_epoch, job.learner.plan.norms):
+            self.console.say(line)
+
+    def _record_course(self) -> None:
+        """Have resolved.json say what the run is for, as it is planned now: never older than a checkpoint."""
+        job = self.job
+        job.spec = job.spec.model_copy(update={"train": job.spec.train.following(job.course)})
+        self.resolved["spec"] = {**job.spec.resolved(), "parts": self.resolved["spec"].get("parts")}
+        self.resolved["norms"] = job.learner.plan.norms
+        self.folder.write_json("resolved.json", self.resolved)
 
     def _train(self, info: RunInfo, save: Saver) -> None:
         """Train epoch by epoch; the observers see each, and may end the run with it."""
@@ -88,6 +120,8 @@ class Session:
             self.folder.append_metrics(epoch.metrics)
             progress.stopped, progress.stopped_by = self.observers.reason_to_stop(info, epoch)
             save.epoch(progress, epoch)
+            if self.job.timekeeper:
+                self.job.timekeeper.after_epoch(self.job, progress)
             self.observers.call("ftrun_after_epoch", run=info, epoch=epoch)
             self.console.epoch(f"epoch {epoch.epoch}/{self.job.course.epochs}", epoch.metrics, epoch.best)
         if progress.epoch < self.job.course.epochs:
@@ -116,8 +150,6 @@ def _say_start(job: Job, console: Console, folder: RunFolder) -> None:
     )
     if job.val_was_cut:
         console.say("the dataset has no val split: one is cut from train")
-    if line := norm.reason(job.learner.net, job.spec.train, job.feed.steps_per_epoch, job.learner.plan.norms):
-        console.say(line)
     if job.feed.splits.test is None:
         console.say("the dataset has no test split: the best epoch is judged on val alone, which chose it")
 

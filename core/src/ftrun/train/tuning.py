@@ -42,6 +42,7 @@ _SLICE = 0.05  # seconds: what is timed at once
 _PART_OF_RUN, _MOST_SECONDS = 0.05, 40.0  # what measuring may take
 _TRAINING = 3  # times what inference takes, forward and backward
 _HOPELESS_COLD, _HOPELESS = 3.0, 1.3  # times the fastest: not timed again, after the first turn and later
+_SHORTEST, _SHORTEST_ON_GPU = 300.0, 60.0  # seconds: for a run that has less time, measuring takes too much of it
 _LONG = 5.0  # seconds: what a first step takes beside its own work, to set up kernels, is little of that
 
 
@@ -100,29 +101,34 @@ def choose(
     graphs: Graphs,
     say: Callable[[str], None],
     check: Callable[[], None] = lambda: None,
+    *,
+    seconds: float | None = None,
 ) -> ComputeFormat:
     """The setting for a run of so much work: what the spec fixes, and for the rest what is fastest.
 
     net: as it is trained, stages frozen; first: gives a batch to measure on, if there is one
     ready: returns a batch as the net takes it, on the device
     check: called between two measurements; raises what is to end them
+    seconds: all the time that the run has, if that is limited: how much work it does follows from it then
     """
     settings = allowed(train, net)
-    if len(settings) == 1 or work.batches < _FEWEST_BATCHES or (batch := first()) is None:
+    if len(settings) == 1 or (seconds is None and work.batches < _FEWEST_BATCHES) or (batch := first()) is None:
         return settings[0]
     name = f"{_key(net, work, batch, device, settings)}.json"
     known = _recall(name, settings)
     if known is not None:
         say(f"precision: {known}, the fastest here as measured before")
         return known
-    began = perf_counter()
-    seconds = _measure(net, objective, ready(batch), device, graphs, settings, work, check)
-    if not seconds:
+    if seconds is not None and seconds < (_SHORTEST if device.type == "cpu" else _SHORTEST_ON_GPU):
         return settings[0]
-    fastest, slowest = min(seconds, key=lambda each: _cost(each, seconds)), max(seconds, key=seconds.__getitem__)
-    chosen, remembered = _remember(name, fastest, seconds)
+    began, most = perf_counter(), math.inf if seconds is None else _PART_OF_RUN * seconds
+    taken = _measure(net, objective, ready(batch), device, graphs, settings, work, check, most)
+    if not taken:
+        return settings[0]
+    fastest, slowest = min(taken, key=lambda each: _cost(each, taken)), max(taken, key=taken.__getitem__)
+    chosen, remembered = _remember(name, fastest, taken)
     say(
-        f"precision: {chosen}, the fastest here: {seconds[slowest] / seconds[fastest]:.1f} times as fast as {slowest} "
+        f"precision: {chosen}, the fastest here: {taken[slowest] / taken[fastest]:.1f} times as fast as {slowest} "
         f"(measured in {perf_counter() - began:.1f} s, {'and remembered' if remembered else 'but not remembered'})"
     )
     return chosen
@@ -146,6 +152,7 @@ def _measure(
     settings: list[ComputeFormat],
     work: Work,
     check: Callable[[], None],
+    most: float,
 ) -> dict[ComputeFormat, float]:
     """Seconds of a batch of what the run mostly does, the least of some rounds; nothing where no setting runs.
 
@@ -170,7 +177,7 @@ def _measure(
             return None
 
     try:
-        return _take_turns(seconds_of, settings, device, work.batches)
+        return _take_turns(seconds_of, settings, device, work.batches, most)
     finally:
         graphs.forget()
         buffers.restore()
@@ -181,8 +188,12 @@ def _take_turns(
     settings: list[ComputeFormat],
     device: torch.device,
     batches: int,
+    most: float = math.inf,
 ) -> dict[ComputeFormat, float]:
-    """The least seconds of each setting; nothing where the run is over before the choice would have paid."""
+    """The least seconds of each setting; nothing where the run is over before the choice would have paid.
+
+    most: seconds after which there is no further turn
+    """
     least: dict[ComputeFormat, float] = {}
     began = perf_counter()
     for turn in range((_ROUNDS if device.type == "cpu" else _ROUNDS_ON_GPU) + 1):
@@ -193,9 +204,11 @@ def _take_turns(
                 least.pop(setting, None)
                 continue
             least[setting] = min(seconds, least.get(setting, seconds) if turn > 1 else seconds)
+            if perf_counter() - began > most:
+                return least
             if turn == 0 and device.type != "cpu" and seconds * batches < _SHORT_ON_GPU:
                 return {}
-        enough = min(_MOST_SECONDS, _PART_OF_RUN * batches * min(least.values(), default=0.0))
+        enough = min(_MOST_SECONDS, most, _PART_OF_RUN * batches * min(least.values(), default=0.0))
         if turn and (len(_hopeful(least, _HOPELESS)) < 2 or perf_counter() - began > enough):
             break
     return least
