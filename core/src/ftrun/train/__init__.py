@@ -10,7 +10,8 @@ prepare     before the first step: inputs decoded, the precision chosen
   phases      what learns when, and how fast
   norm        batch norm's statistics: learnt or frozen
   monitor     the metric that chooses the best epoch
-  tuning      the fastest precision and memory format
+  tuning      the fastest precision and memory format; `remembered`, what it was before
+  pace        how fast a run is, for a recipe to plan by; `recipes`, what a recipe fills in
   embedded    embeddings of a frozen backbone, computed once; `netdigest`, their key
   average     a moving average of the weights
   init_from   another run's weights to start from
@@ -19,6 +20,7 @@ loop        training, from top to bottom
   loss        of all targets together
   guard       nothing that is not finite reaches the weights
   memory      what to do where it is short
+  timekeeper  a run that has so many minutes ends in time
   signals     SIGINT and SIGTERM wait for the end of a step
   progress    how far a run is
 saver       what is written as a run goes on, and read back

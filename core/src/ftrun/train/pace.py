@@ -20,7 +20,7 @@ _LONG_ENOUGH = 0.3  # seconds: what is measured for so long is not measured agai
 _MOST_TIMES = 3
 _HEAD_STEP = 0.003  # seconds of a step of the head alone, on embeddings: hardly anything but the optimizer
 _SAVING = 0.2  # seconds, of a checkpoint and what else an epoch ends with
-_END = 2.0  # seconds from the results to the end of the process: report, model card
+_END = 2.0  # seconds from the results to the end of the process: what plugins write of the run
 
 
 @dataclass(frozen=True)

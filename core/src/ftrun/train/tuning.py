@@ -12,8 +12,8 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from time import perf_counter
@@ -27,13 +27,12 @@ from ftrun.contracts.errors import SpecError
 from ftrun.contracts.net import Net
 from ftrun.contracts.objective import ObjectiveModule, StepInfo
 from ftrun.contracts.trees import leaves
-from ftrun.data import cachefolder
 from ftrun.runs.environment import processor
 from ftrun.spec.trainspec import Train
 from ftrun.train.accel.buffers import KeptBuffers
 from ftrun.train.accel.graphs import WARM_UP, Graphs
+from ftrun.train.remembered import recall, remember
 
-_SHELF = "speed"  # of the cache
 _FEWEST_BATCHES = 200  # a shorter run is over before the choice would have paid: to try four settings takes a dozen
 _ROUNDS, _ROUNDS_ON_GPU = 5, 2  # nothing else is at work on a GPU
 _SHORT_ON_GPU = 60.0  # seconds of a whole run: to load its kernels for a setting may take a GPU five
@@ -115,7 +114,7 @@ def choose(
     if len(settings) == 1 or (seconds is None and work.batches < _FEWEST_BATCHES) or (batch := first()) is None:
         return settings[0]
     name = f"{_key(net, work, batch, device, settings)}.json"
-    known = _recall(name, settings)
+    known = recall(name, settings)
     if known is not None:
         say(f"precision: {known}, the fastest here as measured before")
         return known
@@ -126,7 +125,7 @@ def choose(
     if not taken:
         return settings[0]
     fastest, slowest = min(taken, key=lambda each: _cost(each, taken)), max(taken, key=taken.__getitem__)
-    chosen, remembered = _remember(name, fastest, taken)
+    chosen, remembered = remember(name, fastest, taken)
     say(
         f"precision: {chosen}, the fastest here: {taken[slowest] / taken[fastest]:.1f} times as fast as {slowest} "
         f"(measured in {perf_counter() - began:.1f} s, {'and remembered' if remembered else 'but not remembered'})"
@@ -278,32 +277,3 @@ def _key(net: Net, work: Work, batch: Batch, device: torch.device, settings: lis
         [str(each) for each in settings],
     ]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
-
-
-def _recall(name: str, settings: list[ComputeFormat]) -> ComputeFormat | None:
-    cache = cachefolder.place()
-    if cache is None:
-        return None
-    try:
-        about = json.loads((cache / _SHELF / name).read_text(encoding="utf-8"))
-        setting = ComputeFormat(about["precision"], about["memory_format"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return setting if setting in settings else None
-
-
-def _remember(name: str, chosen: ComputeFormat, seconds: Mapping[ComputeFormat, float]) -> tuple[ComputeFormat, bool]:
-    """Write it down, and give what is to be used: where another run has been quicker, what that one has found."""
-    if cachefolder.place() is None:
-        return chosen, False
-    about = {**asdict(chosen), "seconds": {str(each): value for each, value in seconds.items()}}
-    try:
-        folder = cachefolder.shelf(_SHELF)
-        new = folder / cachefolder.new_name(name)
-        new.write_text(json.dumps(about), encoding="utf-8")
-        with suppress(FileExistsError):
-            os.link(new, folder / name)
-        new.unlink()
-    except OSError:
-        return chosen, False
-    return _recall(name, list(seconds)) or chosen, True
