@@ -124,6 +124,7 @@ class Augmentation(Part):
         """Return a function that returns a changed batch and leaves its argument alone.
 
         The inputs are what `InputSpec.collate` gave, and stay of its type. All randomness comes from the SampleRandom.
+        `build` may name `input`, the InputSpec of the net.
         If it `moves` pixels, it is instead a function of a SampleRandom and the images' size, height and width, that
         returns a Warp to images of the same size, with a map for each sample. Or both, as a tuple: where pixels go, and
         what is changed of the moved images; both draw from the same numbers, each from the first on.

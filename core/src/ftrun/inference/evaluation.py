@@ -186,7 +186,7 @@ def _evaluated(
     objective = build_objective(spec, run.net, losses, run.device, run.states)
     run.setting.apply(objective)
     restore_objective(run.folder.best(), objective, run.device)
-    augmenter = Augmenter.of(spec, run.net.targets) if objective.views > 1 else Augmenter()
+    augmenter = Augmenter.of(spec, run.net) if objective.views > 1 else Augmenter()
     evaluator = Evaluator(
         net=run.net,
         seed=run.spec.seed,

@@ -102,7 +102,7 @@ def assemble(
     metrics = build_metrics(spec, splits.targets, device)
     if spec.train.compile:
         check_compiler(device)
-    augmenter = Augmenter.of(spec, splits.targets, TrainInput(net.input, inputs[-1].kept).size)
+    augmenter = Augmenter.of(spec, net, TrainInput(net.input, inputs[-1].kept).size)
     ready = Ready(spec.seed, device, net.prepare, augmenter, objective.views)
     mixing = Mixing.of(spec, splits.targets)
     if mixing and objective.views > 1:

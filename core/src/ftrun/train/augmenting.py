@@ -17,6 +17,8 @@ from ftrun.train.checks import fault_of_augmented, fault_of_warp
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ftrun.contracts.net import Net
+
 
 @dataclass(frozen=True)
 class Step:
@@ -48,11 +50,12 @@ class Augmenter:
     size: Size | None = None
 
     @classmethod
-    def of(cls, spec: RunSpec, targets: Mapping[str, Target], size: Size | None = None) -> "Augmenter":
-        """Return the spec's, built. Raises PluginError where one is not what its role needs."""
+    def of(cls, spec: RunSpec, net: "Net", size: Size | None = None) -> "Augmenter":
+        """Return the spec's, built for a net's inputs. Raises PluginError where one is not what its role needs."""
         parts = [(where, part) for where, part in spec.augmentations() if part.reach == "sample"]
-        steps = [step for position, (where, part) in enumerate(parts) for step in _steps(part, where, position)]
-        return cls(steps, targets, size)
+        made = [(part, where, build(part, where, input=net.input)) for where, part in parts]
+        steps = [step for position, each in enumerate(made) for step in _steps(*each, position)]
+        return cls(steps, net.targets, size)
 
     def at(self, progress: float) -> "Augmenter":
         """Return what is left of it where so much of the run is done, 0 to 1: some may be off by then."""
@@ -99,9 +102,8 @@ class Augmenter:
         return replace(batch, inputs=inputs, targets={**targets, **following}, extra=extra)
 
 
-def _steps(part: Augmentation, where: str, position: int) -> Iterator[Step]:
-    """Build an augmentation of samples."""
-    built = build(part, where)
+def _steps(part: Augmentation, where: str, built: Any, position: int) -> Iterator[Step]:
+    """Yield the functions that an augmentation of samples has built."""
     for index, function in enumerate(built if isinstance(built, tuple) else (built,)):
         moves = part.moves and index == 0
         checked = Blaming(function, part, where, fault_of_warp if moves else fault_of_augmented)

@@ -1,5 +1,6 @@
 """Texts: cut into tokens on the CPU by the tokenizer that came with the weights, padded to the longest of a batch."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -47,6 +48,27 @@ class TextInput(InputSpec):
         """The token that fills up a batch's shorter texts."""
         padding: Any = self.tokens.padding
         return int(padding["pad_id"])
+
+    @property
+    def marks(self) -> list[int]:
+        """The tokens that are no part of a text: padding, what marks its ends, a word that is hidden."""
+        special = (token for token, each in self.tokens.get_added_tokens_decoder().items() if each.special)
+        return sorted({self.pad_id, *special})
+
+    @property
+    def blank_id(self) -> int | None:
+        """The token that stands for any word: a mask, or else an unknown word's; None where it has neither."""
+        added = self.tokens.get_added_tokens_decoder()
+        masks = [
+            token for token, each in added.items() if each.special and each.content.strip("[]<>").lower() == "mask"
+        ]
+        if masks:
+            return int(masks[0])
+        model = json.loads(self.tokenizer)["model"]
+        unknown: int | None = (
+            self.tokens.token_to_id(model["unk_token"]) if model.get("unk_token") else model.get("unk_id")
+        )
+        return unknown
 
     @property
     def vocabulary_size(self) -> int:

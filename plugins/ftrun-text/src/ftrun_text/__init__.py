@@ -1,6 +1,6 @@
-"""Datasets `csv` and `jsonl`, texts in files; and the backbone `lstm`, with a vocabulary of its own."""
+"""Datasets `csv` and `jsonl`, texts in files; the backbone `lstm`, with its own vocabulary; and `word-dropout`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -103,6 +103,41 @@ class Lstm(ftrun.Backbone):
         if learnt.vocabulary_size <= KNOWN_TO_ALL:
             raise ftrun.SpecError(f"no word stands in the training texts {self.min_count} times. Lower `min_count`.")
         net.set_input(learnt)
+
+
+class WordDropout(ftrun.Augmentation):
+    """Hides words of a text, or pieces of words: the net learns not to rely on single ones."""
+
+    name: Literal["word-dropout"]
+    input_kinds = ("text",)
+    p: float = Field(0.1, ge=0, lt=1, description="Probability that a token is hidden.")
+
+    def build(self, input: ftrun_inputs.TextInput) -> "Callable[[ftrun.Batch, ftrun.SampleRandom], ftrun.Batch]":  # noqa: A002  (its name in the contract)
+        """Tokens int64 [B, T] to the same shape; what marks the ends of a text, and padding, stays.
+
+        Iyyer et al., "Deep unordered composition rivals syntactic methods for text classification", ACL 2015. A token
+        becomes the tokenizer's mask, or where it has none its unknown word. Raises SpecError where it has neither.
+        """
+        from dataclasses import replace
+
+        import torch
+
+        blank, marks = input.blank_id, torch.tensor(input.marks)
+        if blank is None:
+            raise ftrun.SpecError("the tokenizer has neither a mask nor a token for unknown words to hide words by.")
+
+        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
+            tokens = batch.inputs
+            hidden = random.uniform(tokens.shape[1]) < self.p  # a place's draw does not depend on the batch's length
+            kept = torch.isin(tokens, marks.to(tokens.device))
+            return replace(batch, inputs=tokens.masked_fill(hidden & ~kept, blank))
+
+        return augment
+
+
+@ftrun.hookimpl
+def ftrun_augmentations() -> Iterable[type[ftrun.Part]]:
+    return [WordDropout]
 
 
 @ftrun.hookimpl

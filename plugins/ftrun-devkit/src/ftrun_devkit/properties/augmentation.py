@@ -203,7 +203,7 @@ def _drawn(subject: Subject, place: Path) -> Warp | None:
     part = subject.make(place)
     if not part.moves:
         return None
-    draw, *_ = _functions(part)
+    draw, *_ = _functions(part, subject)
     warp: Warp = draw(SampleRandom(0, torch.arange(16)), _SIZE)
     return warp
 
@@ -215,12 +215,12 @@ def _mixes(subject: Subject) -> bool:
 
 def augmentation_of(subject: Subject, place: Path) -> Any:
     """Return what the part builds, or of a set what each of its augmentations does; in order."""
-    return [(part, _functions(part)) for _, part in members(subject.make(place), "augment")]
+    return [(part, _functions(part, subject)) for _, part in members(subject.make(place), "augment")]
 
 
-def _functions(part: Any) -> tuple[Any, ...]:
-    """Return the functions that a part builds; one that mixes batches may look at targets."""
-    built = build(part, "augment", targets={"label": target_of("classes")})
+def _functions(part: Any, subject: Subject) -> tuple[Any, ...]:
+    """Return the functions that a part builds; it may look at the input, or at targets where it mixes batches."""
+    built = build(part, "augment", targets={"label": target_of("classes")}, input=subject.raw_input())
     return built if isinstance(built, tuple) else (built,)
 
 
