@@ -8,7 +8,8 @@ import pytest
 from ftrun import PluginError, SpecError
 from ftrun.devtools import RunFolder, Signals, check_spec, load_plugins, resume
 from ftrun.devtools import run as run_request
-from ftrun_devkit import tiny_run
+from ftrun.train.preview import preview
+from ftrun_devkit import run_command, tiny_run
 from ftrun_devkit.run import catalogue_with, tiny_spec
 
 SHORT = {"precision": "fp32", "memory_format": "contiguous", "workers": 0}
@@ -175,3 +176,57 @@ def ftrun_recipes():
     plugins = [*load_plugins(), load_local(PartsFile.read(tmp_path / "greedy.py"))]
     with pytest.raises(PluginError, match=r"recipe: 'greedy' .*plan\(\) gives the key 'input', but may give optimizer"):
         tiny_run(tmp_path, plugins=plugins, **BARE, recipe="greedy", train={"minutes": 0.05, **SHORT})
+
+
+def spec_file(folder, **changes):
+    file = folder / "a.json"
+    file.write_text(
+        json.dumps({"dataset": "digits", "backbone": "efficientnet-lite0", "input": {"size": 32}, **changes})
+    )
+    return file
+
+
+def test_check_shows_what_a_recipe_means_here(tmp_path):
+    result = run_command("check", spec_file(tmp_path, train={"minutes": 2}), "--json")
+    shown = json.loads(result.stdout)
+    assert shown["recipe"]["minutes"] == 2
+    assert shown["spec"]["optimizer"]["name"] == "adamw"
+    assert shown["recipe"]["summary"].startswith("cross-entropy, adamw at 0.003, cosine; the head alone for 4 epochs")
+    assert shown["warnings"] == []
+    spec = {"dataset": "digits", "backbone": "efficientnet-lite0", "input": {"size": 32}, "train": {"minutes": 2}}
+    lines = preview(check_spec(spec, catalogue_with()), catalogue_with()).lines
+    assert lines[0] == "the dataset digits was listed for the recipe: 1,295 training samples"
+    assert lines[1] == f"recipe full: {shown['recipe']['summary']}"
+    assert lines[2].startswith("epochs are fitted to 2 minutes")
+    assert lines[3] == "  loss: what each kind of target has"
+
+
+def test_a_spec_is_valid_where_its_data_is_not_here(tmp_path):
+    elsewhere = {"name": "image-folder", "path": str(tmp_path / "no-such")}
+    result = run_command("check", spec_file(tmp_path, dataset=elsewhere))
+    assert result.exit_code == 0
+    assert "recipe full depends on the data, which cannot be had here: There is no folder" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "warning"),
+    [
+        ({"optimizer": {"name": "adamw", "lr": 0.1}}, "optimizer.lr: adamw at 0.1 is far above the rates of Eff"),
+        ({"optimizer": {"name": "adamw", "lr": 1e-6}}, "optimizer.lr: adamw at 1e-06 is far below the rates of Eff"),
+        ({"optimizer": {"name": "adamw", "lr": 0.001}}, None),
+        ({"optimizer": {"name": "sgd", "lr": 0.1}}, None),
+        (
+            {
+                "optimizer": {"name": "adamw", "lr": 0.1},
+                "train": {"phases": [{"epochs": 1, "freeze": "features"}, {"epochs": 1}]},
+            },
+            "train.phases.1: adamw at 0.1 is far above",
+        ),
+    ],
+)
+def test_a_rate_far_out_of_the_backbone_s_range_is_warned_about(tmp_path, options, warning):
+    file = spec_file(tmp_path, loss="cross-entropy", **options)
+    warnings = [line for line in run_command("check", file).stdout.splitlines() if line.startswith("WARNING")]
+    assert len(warnings) == (warning is not None)
+    assert warning is None or warnings[0].startswith(f"WARNING: {warning}")
+    assert len(json.loads(run_command("check", file, "--json").stdout)["warnings"]) == len(warnings)

@@ -447,3 +447,24 @@ def test_levels():
         "the last one is behind the last layer"
     )
     assert build("vit_tiny_patch16_224", 32).levels == ((192, None),)
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "lr", "size"),
+    [
+        ("vit_small_patch14_dinov2.lvd142m", "DINOv2 and DINOv3", 1e-5, 224),
+        ("vit_base_patch16_384.augreg_in1k", "a vision transformer", 5e-5, 384),
+        ("swin_tiny_patch4_window7_224.ms_in1k", "Swin", 1e-4, 224),
+        ("convnext_atto.d2_in1k", "ConvNeXt", 1e-4, 224),
+        ("resnet18.a1_in1k", "ResNet and its like", 3e-4, 224),
+        ("tf_efficientnet_lite0.in1k", "EfficientNet and MobileNet", 3e-4, 224),
+        ("some_new_net", "a convolutional net", 3e-4, 224),
+    ],
+)
+def test_a_model_s_family_says_at_what_rate_it_trains(model, family, lr, size):
+    ranges = Timm(name="timm", model=model).recipe
+    assert (ranges.family, ranges.lr, ranges.size, ranges.pretrained) == (family, lr, size, True)
+    assert ranges.lr_range[0] < ranges.lr < ranges.lr_range[1]
+    scratch = Timm(name="timm", model=model, pretrained=False).recipe
+    assert not scratch.pretrained
+    assert scratch.optimizer == ("adamw" if "vit" in model or "swin" in model or "convnext" in model else "sgd")

@@ -384,3 +384,14 @@ def test_unknown_model():
         build("resnet19")
     with pytest.raises(ftrun.SpecError, match="no classification model 'fcn_resnet50'"):
         build("fcn_resnet50")
+
+
+def test_a_model_s_family_says_at_what_rate_it_trains():
+    def ranges(model, **options):
+        return Torchvision(name="torchvision", model=model, **options).recipe
+
+    assert ranges("resnet18").family == "ResNet and its like"
+    assert ranges("vit_b_16").lr < ranges("convnext_tiny").lr < ranges("efficientnet_b0").lr
+    scratch = ranges("resnet18", weights=None)
+    assert (scratch.optimizer, scratch.lr, scratch.pretrained) == ("sgd", 0.05, False)
+    assert ranges("vit_b_16", weights=None).optimizer == "adamw"

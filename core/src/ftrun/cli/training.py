@@ -12,7 +12,10 @@ from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.printable import columns
 
 if TYPE_CHECKING:
+    from ftrun.contracts.errors import Mistake
+    from ftrun.spec.read import CheckedSpec
     from ftrun.spec.runspec import RunSpec
+    from ftrun.train.preview import Preview
 
 _STARTED = perf_counter()
 
@@ -79,12 +82,18 @@ def resume(run: Path, epochs: int | None, other_data: bool, trust: bool, device:
 @PARTS
 @AS_JSON
 def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: bool) -> None:
-    """Check SPEC, without loading data or weights; with train.phases, show what learns when."""
+    """Check SPEC, without loading data or weights; with train.phases, show what learns when.
+
+    Where a recipe fills in how to train, the dataset is listed for it, and what it comes to is shown.
+    """
     from ftrun.spec.check import InvalidSpec
 
     try:
-        checked = checked_spec(spec, overrides, parts).spec
-        plan = _plan(checked)
+        read = checked_spec(spec, overrides, parts)
+        filled = _filled(read)
+        whole = filled.spec if filled else read.spec
+        plan = _plan(whole) if whole else None
+        warnings = _warnings(whole) if whole else []
     except FtrunError as error:
         if not as_json:
             raise
@@ -93,9 +102,28 @@ def check(spec: Path, overrides: tuple[str, ...], parts: Path | None, as_json: b
         print_json({"valid": False, "errors": listed or [{"where": error.where, "message": error.message}]})
         sys.exit(error.exit_code)
     if as_json:
-        print_json({"valid": True, "spec": checked.resolved(), "plan": plan})
+        shown = (whole or read.spec).resolved()
+        warned = [{"where": each.where, "message": each.message} for each in warnings]
+        recipe = filled.record if filled else None
+        print_json({"valid": True, "spec": shown, "plan": plan, "recipe": recipe, "warnings": warned})
     else:
-        click.echo("\n".join([f"{click.format_filename(spec)}: valid", *columns(plan or [])]))
+        lines = [f"{click.format_filename(spec)}: valid", *(filled.lines if filled else []), *columns(plan or [])]
+        click.echo("\n".join([*lines, *(f"WARNING: {each}" for each in warnings)]))
+
+
+def _filled(read: "CheckedSpec") -> "Preview | None":
+    """Return what the spec's recipe, if it has one, fills in; that loads torch, and lists the dataset."""
+    if read.spec.recipe is None:
+        return None
+    from ftrun.train.preview import preview
+
+    return preview(read.spec, read.catalogue)
+
+
+def _warnings(spec: "RunSpec") -> "list[Mistake]":
+    from ftrun.spec.rates import unusual_rates
+
+    return [*unusual_rates(spec)]
 
 
 def _plan(spec: "RunSpec") -> list[list[str]] | None:

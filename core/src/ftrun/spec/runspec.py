@@ -109,8 +109,12 @@ class RunSpec(BaseModel):
         return "head", self.head or target.default_head()
 
     def resolved(self) -> dict[str, Any]:
-        """Return the spec with every default, as JSON values."""
+        """Return the spec with every default, as JSON values; without what its recipe, if it has one, is to fill in."""
         dump = self.model_dump(mode="json", by_alias=True, serialize_as_any=True, exclude={"schema_", "input"})
+        if self.recipe:
+            dump = {key: value for key, value in dump.items() if key not in ("loss", "optimizer") or value is not None}
+        if self.train.minutes is not None:
+            dump["train"] = {key: value for key, value in dump["train"].items() if key not in ("epochs", "phases")}
         return {**dump, "input": self.input.model_dump(mode="json", exclude_unset=True) if self.input else None}
 
 

@@ -24,6 +24,18 @@ class EfficientNetLite(ftrun.Backbone):
 
         return build(self.number, overrides)
 
+    @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """Those of EfficientNet-Lite."""
+        return ftrun.TrainingRanges(
+            "EfficientNet-Lite",
+            lr=3e-4,
+            head_lr=3e-3,
+            lr_range=(3e-5, 3e-3),
+            layer_decay=0.8,
+            size=(224, 240, 260)[self.number],
+        )
+
     def library_code(self, net: "Net") -> str | None:
         """timm's own call, for a net with one target."""
         target, name = net.plain_target, f"tf_efficientnet_lite{self.number}"

@@ -17,6 +17,13 @@ class MiniLM(Encoder):
 
     name: Literal["minilm"]
 
+    @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """Those of MiniLM, whose embeddings of texts are of use as they are."""
+        if not self.pretrained:
+            return super().recipe
+        return ftrun.TrainingRanges("MiniLM", lr=2e-4, head_lr=5e-3, lr_range=(1e-6, 1e-3), batch_size=16)
+
     def _source(self) -> Path:
         """The folder in the package. Raises PluginError where it is not installed."""
         found = find_spec(_PACKAGE)  # which does not import it: only its files are wanted

@@ -91,6 +91,11 @@ class Lstm(ftrun.Backbone):
         )
         return net
 
+    @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """Those of a small net that learns from nothing."""
+        return ftrun.TrainingRanges("an LSTM", lr=3e-3, lr_range=(1e-4, 2e-2), batch_size=32, pretrained=False)
+
     def state(self, made: "ftrun.Net") -> ftrun.PartState:
         """The vocabulary, as a tokenizer."""
         return ftrun.PartState(files={TOKENIZER: made.input.tokenizer.encode()})

@@ -48,6 +48,13 @@ class Timm(ftrun.Backbone):
         return self.model_copy(update={"pretrained": False, "checkpoint": None})
 
     @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """The ranges of the model's family."""
+        from ftrun_timm._ranges import ranges_of
+
+        return ranges_of(self.model, pretrained=self.pretrained or self.checkpoint is not None)
+
+    @property
     def base_model(self) -> str | None:
         """The Hub's name of the weights, unless they are random or from a file."""
         if not self.pretrained or self.checkpoint is not None:

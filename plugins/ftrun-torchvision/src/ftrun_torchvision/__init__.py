@@ -46,6 +46,13 @@ class Torchvision(ftrun.Backbone):
         """The same model with random weights."""
         return self.model_copy(update={"weights": None})
 
+    @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """The ranges of the model's family."""
+        from ftrun_torchvision._ranges import ranges_of
+
+        return ranges_of(self.model, pretrained=self.weights is not None)
+
     def library_code(self, net: "Net") -> str | None:
         """torchvision's own call, for a net with one target."""
         from ftrun_torchvision.build import library_code

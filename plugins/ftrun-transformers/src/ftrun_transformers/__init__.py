@@ -57,6 +57,15 @@ class Encoder(ftrun.Backbone):
             weights=self.pretrained,
         )
 
+    @property
+    def recipe(self) -> ftrun.TrainingRanges:
+        """Those of encoders of texts."""
+        if not self.pretrained:
+            return ftrun.TrainingRanges("a transformer", lr=5e-4, weight_decay=0.05, warmup=0.2, pretrained=False)
+        return ftrun.TrainingRanges(
+            "encoders of texts", lr=5e-5, head_lr=3e-3, lr_range=(1e-6, 5e-4), layer_decay=0.9, batch_size=32
+        )
+
     def without_weights(self) -> Self:
         """The same model with random weights; its config and tokenizer are in the state."""
         return self.model_copy(update={"pretrained": False})
