@@ -18,7 +18,8 @@ class Average:
 
     ema: an exponential moving average. The decay rises with the steps, min(decay, (1 + step) / (10 + step)), so that a
         short run is not an average of where it started: the rule of TensorFlow's ExponentialMovingAverage.
-    swa: the equal mean over the steps of the last part of the run; before it, the weights as they are.
+    swa: the equal mean over the steps of the last part of the run; before it, the weights as they are. Its statistics
+        are computed anew before it is evaluated, by `statistics.renew`.
     """
 
     def __init__(self, net: Net, spec: EMA | SWA) -> None:
@@ -52,6 +53,11 @@ class Average:
             return min(self.spec.decay, (1 + at.step) / (10 + at.step))
         self.count = self.count + 1 if at.progress >= 1 - self.spec.last else 0
         return 1 - 1 / max(self.count, 1)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is an equal mean of weights, and no copy of the last ones or a moving average."""
+        return self.count > 0
 
     def state(self) -> dict[str, Any]:
         """Return every tensor of the average, by name, and how many steps are in it."""

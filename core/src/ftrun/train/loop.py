@@ -12,6 +12,7 @@ from ftrun.contracts.numbers import is_figure
 from ftrun.contracts.objective import StepInfo
 from ftrun.runs.console import Bar, Console
 from ftrun.runs.progress import Progress
+from ftrun.train import statistics
 from ftrun.train.evaluate import evaluate
 from ftrun.train.guard import GoBack, Guard
 from ftrun.train.job import Job
@@ -50,6 +51,7 @@ def run_epoch(job: Job, progress: Progress, save: Saver, console: Console, signa
     started = perf_counter()
     with console.progress("  val", job.feed.loaders["val"].samples) as bar:
         portions = job.portions(progress)
+        statistics.renew(job, epoch, portions, signals.check)
         loader = job.feed.embeddings.loader(job, "val", epoch, portions, signals) or job.feed.loaders["val"]
         val = evaluate(job.evaluator, loader, bar, signals, portions=portions)
         progress.micro_batch = portions.size
