@@ -25,12 +25,17 @@ IMAGE_BACKBONES = [
     {"name": "torchvision", "model": "mobilenet_v3_small", "weights": None},
     {"name": "efficientnet-lite0"},
 ]
+_BOTH = ["auroc", "average-precision", "balanced-accuracy", "matthews", "expected-calibration-error"]
 METRICS = {
-    "classes": ["accuracy", "top-k", "precision", "recall", "f1", "confusion-matrix"],
-    "labels": ["f1", "precision", "recall"],
+    "classes": ["accuracy", "top-k", "precision", "recall", "f1", "confusion-matrix", "quadratic-kappa", *_BOTH],
+    "labels": ["f1", "precision", "recall", *_BOTH],
     "values": ["mse", "mae", "r2"],
 }
-LOSSES = {"classes": "cross-entropy", "labels": "bce", "values": "mse"}
+LOSSES = {
+    "classes": ["cross-entropy", "cross-entropy", "focal", "arcface", "bce"],
+    "labels": ["bce", "focal"],
+    "values": ["mse", "huber"],
+}
 ROWS = 48
 
 
@@ -110,6 +115,8 @@ class Specs:
             )
         if choose.random() < 0.1:
             spec["observers"] = ["tensorboard"]
+        if "classes" in kinds.values() and choose.random() < 0.2:
+            spec["sampler"] = choose.choice(["balanced", {"name": "few", "k": choose.randint(2, 9)}])
         return spec
 
     def _images(self) -> tuple[dict[str, Any], dict[str, str]]:
@@ -155,7 +162,8 @@ class Specs:
         return {"name": "transformers", "model": encoder, "pretrained": False, "pooling": pooling}
 
     def _loss(self, kinds: Mapping[str, str]) -> Any:
-        losses = {target: self._part(LOSSES[kind], chance=0.5) for target, kind in kinds.items()}
+        chosen = {target: self.choose.choice(LOSSES[kind]) for target, kind in kinds.items()}
+        losses = {target: self._part(name, chance=0.5) for target, name in chosen.items()}
         return losses if len(losses) > 1 else next(iter(losses.values()))
 
     def _metrics(self, kinds: set[str]) -> list[Any]:
