@@ -384,3 +384,15 @@ def test_what_of_the_data_is_recorded_tells_it_from_other_data(site, ftrun):
     assert recorded["one"]["test"] == recorded["other"]["test"]
     assert recorded["one"]["train"]["inputs"] != recorded["other"]["train"]["inputs"]
     assert recorded["one"]["train"]["targets"] != recorded["other"]["train"]["targets"]
+
+
+def test_it_says_what_a_recipe_came_to(run, ftrun):
+    dataset = {"name": "kinds", "classes": {"label": ["dark", "middling", "bright"]}}
+    found = run(dataset=dataset, loss="cross-entropy", train={"minutes": 0.1, "precision": "fp32"}, recipe="quick")
+    recipe = json.loads(Path("run/resolved.json").read_text())["recipe"]
+    text = " ".join("".join(found.text).split())
+    assert f"The recipe quick filled in what the spec left out: {recipe['summary']}." in text
+    assert "It was planned for 0.1" in text
+    assert found.row("train.phases") == [recipe["why"]["train.phases"]]
+    card = Path("run/README.md").read_text()
+    assert "The recipe quick chose what the spec left out, fitted to 0.1 minutes: " in card

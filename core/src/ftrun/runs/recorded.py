@@ -47,6 +47,22 @@ class Versions(BaseModel):
     torch: str
 
 
+class RecipePart(BaseModel):
+    """The recipe that a spec had."""
+
+    name: str
+
+
+class RecipeRecord(BaseModel):
+    """What a recipe filled in."""
+
+    part: RecipePart
+    summary: str
+    why: dict[str, str] = {}
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    knots: list[tuple[Annotated[int, Field(ge=0)], float, float]] = []
+
+
 class Resolved(BaseModel):
     """Of resolved.json, what a run is opened by."""
 
@@ -63,6 +79,8 @@ class Resolved(BaseModel):
     samples: dict[str, int]
     notes: list[str] = []
     class_counts: Counts = {}
+    recipe: RecipeRecord | None = None
+    steps_per_epoch: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _norms_are_of_the_phases(self) -> Self:

@@ -134,3 +134,8 @@ class Course:
         knot = Knot(step, self.progress(step), self.schedule_progress(step))
         before = (each for each in self.knots if each.step < step)
         return replace(self, phases=tuple(phases), knots=(*before, knot))
+
+
+def knots_of(recorded: Sequence[Sequence[float]]) -> tuple[Knot, ...]:
+    """Return knots as JSON has them, [step, progress, schedule] each."""
+    return tuple(Knot(int(step), float(progress), float(schedule)) for step, progress, schedule in recorded)

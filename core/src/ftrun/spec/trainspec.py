@@ -1,11 +1,12 @@
 """The key `train` of a spec: how long, in what portions, and in which phases to train."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ftrun.spec.course import Course
+from ftrun.spec.course import Course, knots_of
 
 _ROUNDING = 1e-6  # steps: what a fraction of an epoch may be off by
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
@@ -188,11 +189,11 @@ class Train(BaseModel):
         """The phases, of which there is always one at the least."""
         return self.phases or (Phase(epochs=self.epochs),)
 
-    def course(self, steps_per_epoch: int) -> Course:
-        """Return the phases as steps."""
+    def course(self, steps_per_epoch: int, knots: Sequence[Sequence[float]] = ()) -> Course:
+        """Return the phases as steps. knots: where they were planned anew, as resolved.json has it of a recipe"""
         phases = self.each_phase
         steps = tuple(max(1, math.ceil(phase.epochs * steps_per_epoch - _ROUNDING)) for phase in phases)
-        return Course(steps_per_epoch, steps, tuple(phase.restart for phase in phases))
+        return Course(steps_per_epoch, steps, tuple(phase.restart for phase in phases), knots_of(knots))
 
     def following(self, course: Course) -> Self:
         """Return the same with the lengths of phases that a course has."""

@@ -212,6 +212,7 @@ def _description(job: Job, catalogue: Catalogue) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         **asdict(job.engine.setting),
         "norms": job.learner.plan.norms,
+        "steps_per_epoch": job.feed.steps_per_epoch,
         "plugins": environment.plugins_of(job.spec, catalogue, job.learner.net.targets),
         "versions": environment.versions(),
         "machine": environment.machine(job.engine.device),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ftrun.runs.progress import Progress
-from ftrun.spec.course import Course, Knot
+from ftrun.spec.course import Course, knots_of
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.engine import Engine
 from ftrun.train.evaluate import Evaluator
@@ -48,8 +48,7 @@ class Job:
         """Go by the course that a run was on when it was saved, if it was planned anew; by the spec's otherwise."""
         course = self.spec.train.course(self.feed.steps_per_epoch)
         if progress.phase_steps:
-            knots = tuple(Knot(*knot) for knot in progress.knots)
-            course = replace(course, phases=tuple(progress.phase_steps), knots=knots)
+            course = replace(course, phases=tuple(progress.phase_steps), knots=knots_of(progress.knots))
         self.follow(course)
 
     def learn_by(self, spec: RunSpec) -> None:

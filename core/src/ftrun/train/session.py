@@ -111,6 +111,7 @@ class Session:
         job.spec = job.spec.model_copy(update={"train": job.spec.train.following(job.course)})
         self.resolved["spec"] = {**job.spec.resolved(), "parts": self.resolved["spec"].get("parts")}
         self.resolved["norms"] = job.learner.plan.norms
+        self.resolved["recipe"]["knots"] = [list(knot) for knot in job.course.knots]
         self.folder.write_json("resolved.json", self.resolved)
 
     def _train(self, info: RunInfo, save: Saver) -> None:

@@ -92,6 +92,10 @@ def _training(facts: Facts) -> Iterator[str]:
     rows += [(key, code(resolved[key])) for key in ("precision", "device") if key in resolved]
     rows += [("time", words.duration(facts.seconds))]
     yield _table(("", ""), [(key, value.replace("|", "\\|")) for key, value in rows], numbers=False)
+    if recipe := resolved.get("recipe"):
+        time = f", fitted to {recipe['minutes']:g} minutes" if recipe.get("minutes") else ""
+        name, summary = markdown(recipe["part"]["name"]), markdown(recipe["summary"], longest=1000)
+        yield f"The recipe {name} chose what the spec left out{time}: {summary}."
     yield "resolved.json has all of it, with the versions of what made it; metrics.jsonl has every epoch's figures."
 
 

@@ -113,7 +113,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any) -> tuple[Curve, Curve]:
+def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any, resolved: Mapping[str, Any]) -> tuple[Curve, Curve]:
     """Return the largest learning rate of any stage: as scheduled, by epochs done; as recorded after each epoch.
 
     In an epoch it is a constant (the optimizer's rate, the phase's factor) times the scheduler's factor, which is a
@@ -121,19 +121,19 @@ def learning_rate(history: Sequence[Mapping[str, Any]], spec: Any) -> tuple[Curv
     from what was recorded.
     """
     recorded = _curve(history, "lr")
-    per_epoch = int(history[0]["step"]) if history else 1
+    per_epoch = resolved.get("steps_per_epoch") or (int(history[0]["step"]) if history else 1)
     points = Curve("recorded", [epoch - 1 / per_epoch for epoch in recorded.epochs], recorded.values)
     if not isinstance(spec.scheduler, Scheduler | None):  # plain JSON: it comes from code that may not run
         return Curve("scheduled", [], []), points
     schedule = build(spec.scheduler, "scheduler") if spec.scheduler else _constant
-    course = spec.train.course(per_epoch)
+    course = spec.train.course(per_epoch, (resolved.get("recipe") or {}).get("knots") or ())
     portions = max(min(_RATE_POINTS // max(len(history), 1), per_epoch), 1)
     times: list[float] = []
     rates: list[float] = []
     for line in _thinned(history, _RATE_POINTS):
         epoch, rate = int(line["epoch"]), _number(line.get("lr"))
         begin, end = course.begin(epoch), course.end(epoch)
-        factor = course.rate_factor(schedule, end - 1)
+        factor = course.rate_factor(schedule, end - 1) if begin < end else 0.0
         if not factor:
             continue
         for portion in range(portions):

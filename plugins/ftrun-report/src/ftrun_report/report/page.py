@@ -72,7 +72,7 @@ def page(snapshot: Snapshot, spec: Any, pictures: Pictures, notes: Sequence[str]
     reports = _targets(snapshot, pictures)
     charts = history.charts(snapshot.history, snapshot.targets)[:_MOST_CHARTS]
     plan, best = history.phases(spec, snapshot.resolved["norms"]), snapshot.best.get("epoch")
-    scheduled, recorded = history.learning_rate(snapshot.history, spec)
+    scheduled, recorded = history.learning_rate(snapshot.history, spec, snapshot.resolved)
     return _template().render(
         snapshot=snapshot,
         run=snapshot.run.name,
@@ -90,6 +90,8 @@ def page(snapshot: Snapshot, spec: Any, pictures: Pictures, notes: Sequence[str]
         ],
         learning_rate=plots.learning_rate("lr", scheduled, recorded, plan) if snapshot.history else None,
         phases=plan,
+        recipe=snapshot.resolved.get("recipe"),
+        advice=(snapshot.results or {}).get("advice") or [],
         epochs=snapshot.history[-_MOST_EPOCHS:],
         columns=list(dict.fromkeys(key for line in snapshot.history for key in line)),
         targets=[(report, report.drawings(number)) for number, report in enumerate(reports)],
