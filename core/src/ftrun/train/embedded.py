@@ -54,6 +54,9 @@ class Embeddings:
         portions: make the forward passes
         """
         learner = job.learner
+        phase = learner.plan.number(epoch)
+        if name == "train" and job.course.phases[phase] < job.feed.steps_per_epoch:
+            return None  # it ends before every sample was seen once
         net = learner.evaluated_net if name == "val" else learner.net
         progress = job.course.progress_of(epoch)
         augmented = name == "train" and bool(job.feed.ready.augmenter.at(progress))
@@ -62,7 +65,6 @@ class Embeddings:
             return None
         if net is not learner.net and self._digest(net) != self._digest(learner.net):  # an average that may still move
             return None
-        phase = learner.plan.number(epoch)
         return self._loader(job, net, name, epoch if augmented else None, portions, signals, phase)
 
     def of_best(

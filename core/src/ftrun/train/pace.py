@@ -103,14 +103,15 @@ def pace_of(job: Job, speed: Speed, seconds: float) -> Pace:
 
 def costs_of(job: Job, speed: Speed) -> Costs:
     """Return the same by the phases of the job, for whoever keeps it to its time."""
-    pace, phases = pace_of(job, speed, 0.0), range(len(job.learner.plan.phases))
-    head = [job.learner.plan.only_head(job.course.ends[number]) for number in phases]
-    return Costs(
-        step=[_HEAD_STEP if alone else pace.everything / pace.steps_per_epoch for alone in head],
-        epoch=[_SAVING if alone else pace.evaluation for alone in head],
-        begin=[pace.features if alone else 0.0 for alone in head],
-        end=_end(job, speed),
-    )
+    pace, costs = pace_of(job, speed, 0.0), Costs([], [], [], _end(job, speed))
+    forward = (pace.features - pace.evaluation + _SAVING) / pace.steps_per_epoch
+    everything = pace.everything / pace.steps_per_epoch
+    for number, steps in enumerate(job.course.phases):
+        alone, kept = job.learner.plan.only_head(job.course.ends[number]), steps >= pace.steps_per_epoch
+        costs.step.append((_HEAD_STEP if kept else forward) if alone else everything)
+        costs.epoch.append(_SAVING if alone and kept else pace.evaluation)
+        costs.begin.append(pace.features if alone and kept else 0.0)
+    return costs
 
 
 def _end(job: Job, speed: Speed) -> float:

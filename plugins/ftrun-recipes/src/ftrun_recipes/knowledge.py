@@ -47,6 +47,10 @@ ANY_INPUT = ftrun.TrainingRanges("a pretrained net", lr=2e-4, head_lr=3e-3)
 FEW_SAMPLES: tuple[tuple[int, int], ...] = ((250, 16), (1000, 32))
 """(samples, batch size): data of fewer samples than that takes batches of at most that size, for more steps."""
 
+LEAST_AFTER_FEATURES = 0.3
+"""Part of the time: where a pass of the frozen net over all samples leaves less, the head sees some samples only."""
+LEAST_HEAD = 2
+"""Epochs of the head alone, where everything follows: its features are kept, so that they cost next to nothing."""
 LEAST_REST = 0.3
 """Epochs: where there is time for less than that of everything, the head alone has all of it."""
 
