@@ -10,6 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from ftrun.plugins.catalogue import installed
+from ftrun.plugins.localparts import PartsFile
+from ftrun.spec.check import check_spec
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RESNET18_10_CLASSES = 11_181_642
 RUN_ONCE = {"steps": 2, "parameters": RESNET18_10_CLASSES}
@@ -132,3 +136,15 @@ def test_the_workspace_on_the_path_offers_what_is_installed(tmp_path):
     for name, each in on_path.items():
         assert set(each.entry_points) == set(distribution(name).entry_points), name
     assert all((Path(folder) / "ftrun").is_dir() or list(Path(folder).glob("ftrun_*")) for folder in path[1:])
+
+
+def test_the_specs_of_the_minutes_are_valid(monkeypatch):
+    minutes = load("minutes", monkeypatch)
+    every = minutes.specs("images")
+    assert len(every) == 12
+    for spec in every.values():
+        catalogue = installed(PartsFile.read(Path(spec["parts"])) if "parts" in spec else None)
+        checked = check_spec({**spec, "train": {**spec.get("train", {}), "minutes": 0.5}}, catalogue)
+        assert checked.recipe is not None
+    row = minutes.line("a", 0.5, 34.0, {"knots": [], "test": None})
+    assert row == "| a | 0.5 | 34.0 s | +13.3 % **off** | 0 | - |"
