@@ -221,3 +221,9 @@ def test_a_linear_map_keeps_the_centre() -> None:
     one = torch.tensor([[21.5, 15.0]])
     assert torch.allclose(warp.points(one), torch.tensor([[22.5, 14.9]]), atol=1e-5)
     assert math.isclose(float(warp.inverse(size).points(torch.tensor([[22.5, 14.9]]))[0, 0]), 21.5, abs_tol=1e-5)
+
+
+@pytest.mark.parametrize("form", [WarpForm.EXACT, WarpForm.AFFINE])
+def test_a_batch_of_none_stays_one(form: WarpForm) -> None:
+    images, matrix = noise(0), torch.zeros(0, 2, 3, dtype=torch.float64)
+    assert resample(images, Warp(matrix, (5, 6), form)).shape == (0, 3, 5, 6)

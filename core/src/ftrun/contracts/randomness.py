@@ -103,6 +103,6 @@ _MULTIPLY_2 = 0x94D049BB133111EB - 2**64
 
 def _mix(x: "Tensor") -> "Tensor":
     # int64 shifts right with its sign, so the masks cut off what the sign brought in.
-    x = (x ^ ((x >> 30) & (2**34 - 1))) * _MULTIPLY_1
-    x = (x ^ ((x >> 27) & (2**37 - 1))) * _MULTIPLY_2
-    return x ^ ((x >> 31) & (2**33 - 1))
+    x = (x >> 30).bitwise_and_(2**34 - 1).bitwise_xor_(x).mul_(_MULTIPLY_1)
+    x = (x >> 27).bitwise_and_(2**37 - 1).bitwise_xor_(x).mul_(_MULTIPLY_2)
+    return (x >> 31).bitwise_and_(2**33 - 1).bitwise_xor_(x)

@@ -16,7 +16,7 @@ _OUTSIDE = 3.0
 """A place outside an image, whose pixels are -1 to 1 in grid_sample's terms: all that is read there is 0."""
 
 _AT_ONCE = 2**18
-"""Numbers of images that are interpolated at once on a CPU: what lies between fits into its cache."""
+"""Numbers of images that each thread of a CPU interpolates at once: what lies between fits into its cache."""
 
 
 def resample(images: "Tensor", warp: Warp, *, nearest: bool = False, fill: float = 0) -> "Tensor":
@@ -47,15 +47,17 @@ def _in_parts(images: "Tensor", warp: Warp, *, nearest: bool, fill: float) -> "T
     warp = replace(warp, matrix=warp.matrix.expand(len(images), -1, -1))
     if warp.form <= WarpForm.EXACT:
         return _placed(images, warp.matrix, size, fill)
-    whole = _moves_whole_pixels(warp.matrix)
-    order = whole.argsort(stable=True)
-    many = len(whole) - int(whole.sum())
-    others, placed = order[:many], order[many:]
-    portion = max(_AT_ONCE // images[0].numel(), 1)
-    portions = (others[start : start + portion] for start in range(0, many, portion))
+    others = (~_moves_whole_pixels(warp.matrix)).nonzero().flatten()
+    portion = max(_AT_ONCE // max(images.shape[1:].numel(), 1), 1) * torch.get_num_threads()
+    portions = [others[start : start + portion] for start in range(0, len(others), portion)]
     moved = [_moved(images.index_select(0, some), warp[some], nearest=nearest, fill=fill) for some in portions]
-    moved.append(_placed(images.index_select(0, placed), warp.matrix[placed], size, fill))
-    return torch.cat(moved).index_select(0, order.argsort())
+    if moved and len(others) == len(images):
+        return torch.cat(moved)
+    result = _placed(images, warp.matrix, size, fill)  # those of others too, which is less to do than to leave them out
+    for places, some in zip(portions, moved, strict=True):
+        for place, image in zip(places.tolist(), some, strict=True):
+            result[place] = image
+    return result
 
 
 def _moves_whole_pixels(matrix: "Tensor") -> "Tensor":

@@ -15,7 +15,7 @@ BINS = 31
 """Magnitudes of each operation, from none to the largest."""
 
 _AT_ONCE = 2**18
-"""Levels that are changed at once on a CPU: what lies between fits into its cache."""
+"""Levels that each thread of a CPU changes at once: what lies between fits into its cache."""
 
 
 class Operation(IntEnum):
@@ -99,17 +99,19 @@ def change(images: Tensor, drawn: Drawn, space: Space) -> Tensor:
 
 def _of_each(images: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
     """Apply each operation to its images alone: their number has to be known, for which a GPU would be waited for."""
-    portion = max(_AT_ONCE // images[0].numel(), 1)
-    order = operations.argsort(stable=True)
-    counts = operations.bincount(minlength=len(Operation)).tolist()
-    changed = [
-        CHANGES[operation](images.index_select(0, some), magnitudes[some])
-        if operation in CHANGES
-        else images.index_select(0, some)
-        for operation, places in zip(Operation, order.split(counts), strict=True)
-        for some in (places.split(portion) if len(places) else ())
-    ]
-    return torch.cat(changed).index_select(0, order.argsort())
+    kinds = (operations - _STILL).clamp_(min=0)
+    order = kinds.argsort(stable=True)
+    counts = kinds.bincount(minlength=len(CHANGES) + 1).tolist()
+    still, *groups = images.index_select(0, order).split(counts)
+    amounts, at = magnitudes.index_select(0, order), len(still)
+    portion, changed = max(_AT_ONCE // images.shape[1:].numel(), 1) * torch.get_num_threads(), [still]
+    for change, group in zip(CHANGES.values(), groups, strict=True):
+        for start in range(0, len(group), portion):
+            part = group[start : start + portion]
+            changed.append(change(part, amounts[at : at + len(part)]))
+            at += len(part)
+    places = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
+    return torch.cat(changed).index_select(0, places)
 
 
 def _of_all(images: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
@@ -133,6 +135,9 @@ CHANGES: dict[Operation, Callable[[Tensor, Tensor], Tensor]] = {
     Operation.EQUALIZE: lambda images, _: levels.equalize(images),
 }
 """What changes images, by what was drawn for each, float32 [B]."""
+
+_STILL = len(Operation) - len(CHANGES) - 1
+"""The last operation that changes no colours."""
 
 
 @lru_cache(maxsize=8)
