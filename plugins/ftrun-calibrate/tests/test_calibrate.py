@@ -22,6 +22,7 @@ def unsure(**changes: Any) -> dict[str, Any]:
         loss={"kind": "cross-entropy", "tags": "bce"},
         optimizer={"name": "sgd", "lr": 0.5},
         metrics=METRICS,
+        evaluation={"flips": True},
         train={"epochs": 2, "batch_size": 16, "precision": "fp32", "monitor": "val/loss"},
         **changes,
     )

@@ -14,12 +14,14 @@ import torch
 from ftrun.contracts.data import Batch
 from ftrun.contracts.errors import DataError, FtrunError, PluginError
 from ftrun.contracts.net import Net
+from ftrun.contracts.trees import Tree
 from ftrun.plugins.catalogue import Catalogue
 from ftrun.runs import checkpoint, environment, recorded
 from ftrun.runs.checkpoint import Damaged
 from ftrun.runs.folder import RunFolder
 from ftrun.spec.runspec import RunSpec
 from ftrun.train.device import choose_device, if_here
+from ftrun.train.flips import over_flips
 from ftrun.train.nets import build_net, compile_net
 from ftrun.train.partstates import PartStates
 from ftrun.train.tuning import ComputeFormat
@@ -56,6 +58,19 @@ class Opened:
         """Return a batch as the net takes it, on its device."""
         batch = batch.to(self.device)
         return replace(batch, inputs=self.net.prepare(batch.inputs))
+
+    def outputs(self, batch: Batch, *, flips: bool | None = None) -> dict[str, Tree]:
+        """Return what the net gives for a collated batch, by target, in the precision of the run.
+
+        flips: whether it is the mean over each image and its mirror image; as the run was evaluated if not given
+        """
+
+        def forward(batch: Batch) -> dict[str, Tree]:
+            with self.setting.autocast(self.device):
+                return dict(self.net(batch.inputs))
+
+        mirrored = self.spec.evaluation.flips if flips is None else flips
+        return (over_flips(forward) if mirrored else forward)(self.ready(batch))
 
     def not_as_it_was(self) -> list[str]:
         """Return what is another one than in the run, and might change a last digit: versions, device."""

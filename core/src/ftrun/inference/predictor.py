@@ -16,7 +16,7 @@ from ftrun.contracts.layout import sample_bytes
 from ftrun.contracts.trees import Tree, in_float32, joined, leaves
 from ftrun.data.collating import accepted
 from ftrun.inference.opened import Opened
-from ftrun.train.flips import check_flips, over_flips
+from ftrun.train.flips import check_flips
 from ftrun.train.memory import Portions
 
 T = TypeVar("T")
@@ -43,10 +43,9 @@ class Predictor:
         }
         self._is_of_one_size = sample_bytes(self.input.collated_layout) is not None
         self._run = run
-        self._forward = self._pass
-        if run.spec.evaluation.flips if flips is None else flips:
+        self._flips = run.spec.evaluation.flips if flips is None else flips
+        if self._flips:
             check_flips(self.input, self.targets, "flips")
-            self._forward = over_flips(self._pass)
         self._portions = Portions(run.device, run.micro_batch)
         self._batch_size = min(run.spec.train.batch_size, run.micro_batch or run.spec.train.batch_size)
 
@@ -116,12 +115,7 @@ class Predictor:
         return [dict(zip(answers, each, strict=True)) for each in zip(*answers.values(), strict=True)]
 
     def _outputs(self, batch: Batch) -> dict[str, Tree]:
-        return self._forward(self._run.ready(batch))
-
-    def _pass(self, batch: Batch) -> dict[str, Tree]:
-        run = self._run
-        with run.setting.autocast(run.device):
-            return dict(run.net(batch.inputs))
+        return self._run.outputs(batch, flips=self._flips)
 
     def _listed(self, inputs: Any) -> Iterable[Any]:
         """Return the inputs one by one: those of a list or of a batch, one array; or the only one."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import ftrun
-from ftrun import Batch, FtrunError, Run, SpecError, Target
+from ftrun import FtrunError, Run, SpecError, Target
 from ftrun.commands import Opened, Samples, build, call_plugins, is_figure
 from ftrun_calibrate.fitting import FITS, Fitted
 
@@ -135,20 +135,15 @@ def _outputs(run: Opened, samples: Samples, names: Collection[str]) -> Kept:
     outputs: dict[str, list[Any]] = {name: [] for name in names}
     truth: dict[str, list[Any]] = {name: [] for name in names}
     for batch in samples.batches(_SPLIT, len(dict(samples.splits.items())[_SPLIT])):
-        for name, output in _computed(run, batch).items():
+        for name, output in run.outputs(batch).items():
             if name in outputs:
                 target = run.net.targets[name]
-                packed = target.pack(target.decode(output), batch.targets[name])
+                decoded = target.decode(ftrun.tree_map(lambda each: each.float(), output))
+                packed = target.pack(decoded, batch.targets[name])
                 assert packed is not None  # what is fitted is kept
                 outputs[name].append(packed[0].cpu())
                 truth[name].append(packed[1].cpu())
     return {name: (torch.cat(outputs[name]), torch.cat(truth[name])) for name in names}
-
-
-def _computed(run: Opened, batch: Batch) -> Mapping[str, Any]:
-    with run.setting.autocast(run.device):
-        made = run.net(run.ready(batch).inputs)
-    return {name: ftrun.tree_map(lambda each: each.float(), output) for name, output in made.items()}
 
 
 def _changes(
