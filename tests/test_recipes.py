@@ -1,7 +1,6 @@
 """A spec of a dataset and a backbone is whole; with minutes, it is planned, and the plan is kept to."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -147,7 +146,12 @@ def test_a_run_that_has_minutes_is_planned_broken_off_and_ends_in_time(tmp_path)
     assert len(now["spec"]["train"]["phases"]) == len(planned["spec"]["train"]["phases"])
     state = json.loads((folder / "status.json").read_text())
     assert (state["state"], state["reason"]) == ("finished", "")
-    assert Path(folder / "results.json").is_file()
+    longer = resume(RunFolder.existing(folder), catalogue, len(history) + 2, "cpu", with_plugins=False)
+    extended = json.loads((folder / "resolved.json").read_text())
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert longer["best_epoch"] <= len(lines) == extended["spec"]["train"]["epochs"] == len(history) + 2
+    assert lines[-1]["step"] == history[-1]["step"] + 2 * now["steps_per_epoch"]
+    assert extended["recipe"]["minutes"] is None, "its time is no limit any more"
 
 
 def test_a_plan_for_what_data_depends_on_is_refused(tmp_path):
