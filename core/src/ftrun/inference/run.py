@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftrun.contracts.errors import FtrunError
 from ftrun.contracts.paths import expand_path
 from ftrun.runs.folder import check_new, local_keys
-from ftrun.runs.recorded import RecordedRun
+from ftrun.runs.recordedrun import RecordedRun
 
 if TYPE_CHECKING:
     from ftrun.contracts.data import Splits

@@ -8,6 +8,6 @@ predictions outputs for each sample of the split that was evaluated
 environment what a run was made with, and whether it can go on here
 identity    whether the data is what it was, and where it lies
 console     progress and log
-recorded    what the files have to hold, and what they hold, as an object: the part of `ftrun.Run` that computes nothing
+recorded    what the files have to hold; `recordedrun`, what they hold: `ftrun.Run` without all that computes
 summaries   what `ftrun runs` lists
 """
