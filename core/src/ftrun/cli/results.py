@@ -55,7 +55,7 @@ def evaluate(
     folder = _with_best_epoch(run)
     from ftrun.inference.evaluation import evaluate_run
 
-    asked = {"other_data": other_data, "trust": trust, "flips": flips}
+    asked: dict[str, Any] = {"other_data": other_data, "trust": trust, "flips": flips}
     answer(evaluate_run(folder, path or dataset, split, device, **asked), _metrics_text, as_json)
 
 

@@ -143,7 +143,7 @@ class Run(RecordedRun):
             path = expand_path(dataset)
             data = path if path.exists() else os.fspath(dataset)
         with undisturbed():
-            asked = {"other_data": allow_other_data, "trust": self._trust, "flips": flips}
+            asked: dict[str, Any] = {"other_data": allow_other_data, "trust": self._trust, "flips": flips}
             return evaluate_run(self._files, data, split, device, **asked)
 
     def calibrate(self, targets: "Mapping[str, Target]", results: Mapping[str, Any]) -> None:

@@ -29,7 +29,8 @@ def over_flips(forward: Callable[[Batch], T]) -> Callable[[Batch], T]:
 
     def mean(batch: Batch) -> T:
         mirrored = replace(batch, inputs=batch.inputs.flip(-1))
-        return _mean(forward(batch), forward(mirrored))
+        both: T = _mean(forward(batch), forward(mirrored))
+        return both
 
     return mean
 

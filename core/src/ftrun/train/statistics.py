@@ -65,7 +65,7 @@ def _learning_layers(net: Net, average: Net) -> list[_BatchNorm]:
 @contextmanager
 def _cumulative(layers: list[_BatchNorm]) -> Iterator[None]:
     """While this context is entered, these layers average the statistics of all batches, anew and equally."""
-    before = [(layer.momentum, layer.num_batches_tracked.clone()) for layer in layers]
+    before = [(layer.momentum, layer.get_buffer("num_batches_tracked").clone()) for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum, layer.training = None, True
@@ -74,4 +74,4 @@ def _cumulative(layers: list[_BatchNorm]) -> Iterator[None]:
     finally:
         for layer, (momentum, batches) in zip(layers, before, strict=True):
             layer.momentum, layer.training = momentum, False
-            layer.num_batches_tracked.copy_(batches)
+            layer.get_buffer("num_batches_tracked").copy_(batches)
