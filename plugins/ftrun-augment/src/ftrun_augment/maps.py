@@ -51,7 +51,7 @@ def shifted(linear: Tensor, right: Tensor, down: Tensor, size: tuple[int, int]) 
 
 
 def draw_corners(random: ftrun.SampleRandom, size: tuple[int, int], distortion: float, p: float) -> Tensor:
-    """Where corners of images of a size (height, width) go: float64 [B, 4, 2], x and y, clockwise from the top left.
+    """Where corners of images of a size (height, width) go: float32 [B, 4, 2], x and y, clockwise from the top left.
 
     With chance `p`, each comes in by whole pixels, uniform from none to `distortion` times half of the side.
     """
@@ -60,4 +60,4 @@ def draw_corners(random: ftrun.SampleRandom, size: tuple[int, int], distortion: 
     right, down = (random.integers(4, high=int(distortion * (side // 2)) + 1) * drawn for side in (width, height))
     x = torch.stack([right[:, 0], width - right[:, 1], width - right[:, 2], right[:, 3]], dim=1)
     y = torch.stack([down[:, 0], down[:, 1], height - down[:, 2], height - down[:, 3]], dim=1)
-    return torch.stack([x, y], dim=2).double()
+    return torch.stack([x, y], dim=2).float()

@@ -155,7 +155,7 @@ def _magnitudes(space: Space, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _matrices(space: Space, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Return maps float64 [14, 31, 2, 2, 3], by operation, bin and sign; those that move nothing keep all in place."""
+    """Return maps [14, 31, 2, 2, 3], by operation, bin and sign; those that move nothing keep all in place."""
     height, width = size
     table = torch.eye(2, 3, dtype=torch.float64).repeat(len(Operation), BINS, 2, 1, 1)
     shears = _signed(torch.linspace(0, space.shear, BINS))
@@ -167,7 +167,7 @@ def _matrices(space: Space, size: tuple[int, int], device: torch.device) -> Tens
     angles = _signed(torch.linspace(0, space.degrees, BINS))
     turned = ftrun.Warp.linear(maps.rotation(-angles.flatten()), size)
     table[Operation.ROTATE] = turned.matrix.unflatten(0, (BINS, 2))
-    return table.to(device)
+    return ftrun.Warp(table, size).to(device).matrix
 
 
 def _signed(values: Tensor) -> Tensor:
