@@ -429,9 +429,11 @@ def test_installed_for_real_they_are_listed_keep_the_contract_and_run_together(e
     assert " passed" in said
     assert len(re.findall(r" (failed|error|skipped|warning)", said)) == 0
     parts = {KEYS[role]: [names[role]] if isinstance(VALUES[role], list) else names[role] for role in KEYS}
-    output_of(environment / "ftrun", write_spec(ftrun_devkit.tiny_spec(**parts)), "--out", "run")
-    assert json.loads(Path("run/results.json").read_text())["best_epoch"] in (1, 2)
-    assert Path("run/epochs.txt").exists()  # the observer's
+    for left_out in ("head", "modifiers"):  # the head takes the map, and the modifier changes the embedding
+        some = {key: value for key, value in parts.items() if key != left_out}
+        output_of(environment / "ftrun", write_spec(ftrun_devkit.tiny_spec(**some)), "--out", left_out)
+        assert json.loads(Path(left_out, "results.json").read_text())["best_epoch"] in (1, 2)
+        assert Path(left_out, "epochs.txt").exists()  # the observer's
 
 
 def test_an_editable_install_follows_its_source(environment):
