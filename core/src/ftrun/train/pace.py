@@ -20,7 +20,7 @@ _LONG_ENOUGH = 0.3  # seconds: what is measured for so long is not measured agai
 _MOST_TIMES = 3
 _HEAD_STEP = 0.003  # seconds of a step of the head alone, on embeddings: hardly anything but the optimizer
 _SAVING = 0.2  # seconds, of a checkpoint and what else an epoch ends with
-_END = 2.0  # seconds from the results to the end of the process: what plugins write of the run
+_END = 1.5  # seconds from the results to the end of the process: what plugins write of the run
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,16 @@ def pace_of(job: Job, speed: Speed, seconds: float) -> Pace:
 
 def costs_of(job: Job, speed: Speed) -> Costs:
     """Return the same by the phases of the job, for whoever keeps it to its time."""
-    pace, costs = pace_of(job, speed, 0.0), Costs([], [], [], _end(job, speed))
+    pace, samples = pace_of(job, speed, 0.0), job.feed.samples
+    costs = Costs([], [], [], _END, samples.get("test", samples["val"]) / samples["val"])
+    costs.evaluation = pace.evaluation - _SAVING
     forward = (pace.features - pace.evaluation + _SAVING) / pace.steps_per_epoch
     everything = pace.everything / pace.steps_per_epoch
     for number, steps in enumerate(job.course.phases):
         alone, kept = job.learner.plan.only_head(job.course.ends[number]), steps >= pace.steps_per_epoch
         costs.step.append((_HEAD_STEP if kept else forward) if alone else everything)
         costs.epoch.append(_SAVING if alone and kept else pace.evaluation)
+        costs.whole.append(not (alone and kept))
         costs.begin.append(pace.features if alone and kept else 0.0)
     return costs
 

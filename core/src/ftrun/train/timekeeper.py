@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftrun.runs.progress import Progress
@@ -15,6 +15,7 @@ _EVERY = 0.02, 1.0, 10.0  # of the run's time, at least and at most so many seco
 _TOLERATED = 0.01  # of the run's time: by which the end may be off before the rest is planned anew
 _ROUNDING = 1e-6  # steps
 _WORTH_SAYING = 0.2  # of what is left
+_SAID_EVERY = 0.1  # of the run's time
 
 
 @dataclass
@@ -24,13 +25,24 @@ class Costs:
     step: a training step, by phase
     epoch: what an epoch takes beside its steps: evaluation on val, saving, by phase
     begin: what a phase takes before its first step, such as a pass of the frozen net
-    end: from the last epoch to the end of the process: test, results, report
+    end: from the last epoch to the end of the process, but for the test: results, report
     """
 
     step: list[float]
     epoch: list[float]
     begin: list[float]
     end: float
+    tested: float = 0.0
+    """How many times the evaluation of val by the whole net the one of test takes."""
+    whole: list[bool] = field(default_factory=list)
+    """Whether the whole net is evaluated on val, by phase: not where embeddings are kept."""
+    evaluation: float = 0.0
+    """Evaluation on val by the whole net."""
+
+    @property
+    def after(self) -> float:
+        """What comes after the last epoch."""
+        return self.end + self.tested * self.evaluation
 
     def as_json(self) -> dict[str, Any]:
         """Return them as they are now, for resolved.json."""
@@ -96,6 +108,7 @@ class Timekeeper:
         self._replanned = replanned
         part, least, most = _EVERY
         self._every = min(max(part * seconds, least), most)
+        self._may_say = self._before = 0.0
         self._epoch_began: float | None = None
         self._first: float | None = None
         """When the first step since the last look was over."""
@@ -111,7 +124,10 @@ class Timekeeper:
         self._last = self._clock()
         if self._first is None:
             self._first, self._steps = self._last, 0
-            if job.course.done(job.course.phase(progress.epoch + 1), progress.step) == 1:
+            phase = job.course.phase(progress.epoch + 1)
+            if self._epoch_began is not None:
+                self._before = max(0.0, self._last - self._epoch_began - self.costs.step[phase])
+            if job.course.done(phase, progress.step) == 1:
                 self._fit(job, progress, aloud=False)  # what comes before a phase is over now, however long it took
             return
         self._steps += 1
@@ -125,8 +141,9 @@ class Timekeeper:
         now, phase = self._clock(), job.course.phase(progress.epoch)
         begun = job.course.ends[phase - 1] if phase else 0
         if self._epoch_began is not None and (progress.epoch > begun + 1 or not self.costs.begin[phase]):
-            steps = job.course.end(progress.epoch) - job.course.begin(progress.epoch)
-            self.costs.epoch[phase] = max(0.0, now - self._epoch_began - steps * self.costs.step[phase])
+            self.costs.epoch[phase] = self._before + now - self._last
+        if progress.history and self.costs.whole and self.costs.whole[phase]:
+            self.costs.evaluation = progress.history[-1]["seconds/eval"]
         self._epoch_began, self._first = now, None
         if progress.epoch < job.course.epochs:
             self._fit(job, progress)
@@ -139,7 +156,7 @@ class Timekeeper:
             self._first, self._steps = self._last, 0
 
     def _fit(self, job: "Job", progress: Progress, *, aloud: bool = True) -> None:
-        left = self._seconds - self._clock() - self.costs.end
+        left = self._seconds - self._clock() - self.costs.after
         planned = self.costs.left(job.course, progress.step, progress.epoch)
         if abs(planned - left) <= _TOLERATED * self._seconds:
             return
@@ -154,7 +171,8 @@ class Timekeeper:
         )
         self._replanned()
         after = course.steps - progress.step
-        if aloud and abs(after - before) > _WORTH_SAYING * before:
+        if aloud and abs(after - before) > _WORTH_SAYING * before and self._clock() >= self._may_say:
+            self._may_say = self._clock() + _SAID_EVERY * self._seconds
             self._say(
                 f"step {progress.step}: {'slower' if after < before else 'faster'} than planned; to end in time, "
                 f"{after:,} steps are left, not {before:,}"
