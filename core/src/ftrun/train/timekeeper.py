@@ -131,7 +131,8 @@ class Timekeeper:
                 self._fit(job, progress, aloud=False)  # what comes before a phase is over now, however long it took
             return
         self._steps += 1
-        if self._last - self._first >= self._every:
+        is_last = progress.step + 1 == job.course.steps  # what is over cannot be stretched any more
+        if is_last or self._last - self._first >= self._every:
             self._measure(job, progress)
             self._fit(job, progress)
 
