@@ -238,7 +238,7 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, target, sampler, backbone, "
-            "modifier, head, augmentation, loss, objective, optimizer, scheduler, metric, observer, exporter, hub, "
+            "modifier, head, augmentation, loss, objective, optimizer, scheduler, metric, recipe, observer, exporter, hub, "
             "command.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),

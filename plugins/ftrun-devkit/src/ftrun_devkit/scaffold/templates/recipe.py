@@ -1,4 +1,4 @@
-"""Recipe `template`: the head alone, on whatever the data is, with the first loss that fits.
+"""Recipe `template`: the head alone, with the first loss that fits.
 
 A recipe fills in what a spec leaves out of how to train. It is a pure function of facts:
 what the user states, what is predicted, how many samples there are, what the backbone
@@ -32,7 +32,8 @@ class Template(ftrun.Recipe):
             "optimizer": {"name": optimizer, "lr": ranges.head_lr},
             "train": {"phases": [_phase(epochs)], "batch_size": ranges.batch_size},
         }
-        return ftrun.Filled(spec, {"optimizer": f"the rate for heads of {ranges.family}"})
+        why = {"optimizer": f"the rate for heads of {ranges.family}"}
+        return ftrun.Filled(spec, why)
 
     def plan(self, facts: ftrun.Facts, pace: ftrun.Pace) -> ftrun.Filled:
         """Return as many epochs as there is time for."""
