@@ -238,8 +238,8 @@ def test_into_another_folder(site, ftrun):
         (
             ["optimiser", "mine"],
             "no role named 'optimiser'. Did you mean 'optimizer'? Roles: dataset, target, sampler, backbone, "
-            "modifier, head, augmentation, loss, objective, optimizer, scheduler, metric, recipe, observer, exporter, hub, "
-            "command.",
+            "modifier, head, augmentation, loss, objective, optimizer, scheduler, metric, recipe, observer, exporter, "
+            "hub, command.",
         ),
         (["Mine", "loss"], "no role named 'Mine'. Roles: dataset, "),
         (["loss", "Focal_Loss"], "'Focal_Loss' is no name for a plugin: it has to be lower-case letters and digits, "),
