@@ -208,9 +208,11 @@ def test_mistakes_about_losses(objectives, ftrun):
     assert "the objective gives no output for target 'label': leave its metrics out." in result.output
 
 
-def test_the_schema_takes_a_spec_without_loss_where_there_is_an_objective(objectives, ftrun):
+def test_the_schema_takes_a_spec_without_loss_where_there_is_an_objective(objectives, ftrun, monkeypatch):
     import jsonschema
 
+    needed = "ftrun-tiny,ftrun-objectives,ftrun-losses,ftrun-metrics"  # no recipe, which would fill a loss in
+    monkeypatch.setenv("FTRUN_PLUGINS", needed)
     schema = json.loads(ftrun("schema").output)
     spec = spec_with("two-views")
     del spec["loss"]
