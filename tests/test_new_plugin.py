@@ -403,7 +403,7 @@ def output_of(program, *arguments, **options):
     """What a program prints. A warning is an error."""
     options = {"cwd": ".", "env": os.environ | {"PYTHONWARNINGS": "error"}} | options
     done = subprocess.run(
-        [program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
+        [program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300, **options
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
