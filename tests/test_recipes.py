@@ -195,7 +195,7 @@ def test_check_shows_what_a_recipe_means_here(tmp_path):
     shown = json.loads(result.stdout)
     assert shown["recipe"]["minutes"] == 2
     assert shown["spec"]["optimizer"]["name"] == "adamw"
-    assert shown["recipe"]["summary"].startswith("cross-entropy, adamw at 0.003, cosine; the head alone for 4 epochs")
+    assert shown["recipe"]["summary"].startswith("cross-entropy, adamw at 0.001, cosine; everything for 12 epochs")
     assert shown["warnings"] == []
     spec = {"dataset": "digits", "backbone": "efficientnet-lite0", "input": {"size": 32}, "train": {"minutes": 2}}
     lines = preview(check_spec(spec, catalogue_with()), catalogue_with()).lines

@@ -19,6 +19,8 @@ class TrainingRanges:
     family: what messages call these nets: "EfficientNet", "DINOv2"
     optimizer: the name of the optimizer that the rates are for
     lr: learning rate where everything learns; head_lr: where the head alone does, on a frozen net's features
+    head_first: whether a new head is best trained alone first, so that `lr` is for what follows; if not, `lr` is for a
+        net with a new head
     lr_range: the least and the largest `lr` that make sense
     layer_decay: factor on the learning rate from each stage to the one before it
     warmup: part of the training in which the rate rises
@@ -31,6 +33,7 @@ class TrainingRanges:
     optimizer: str = "adamw"
     lr: float = 3e-4
     head_lr: float = 3e-3
+    head_first: bool = True
     lr_range: tuple[float, float] = (1e-5, 3e-3)
     weight_decay: float = 0.01
     layer_decay: float = 1.0

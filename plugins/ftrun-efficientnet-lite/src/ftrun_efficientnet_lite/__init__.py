@@ -29,10 +29,10 @@ class EfficientNetLite(ftrun.Backbone):
         """Those of EfficientNet-Lite."""
         return ftrun.TrainingRanges(
             "EfficientNet-Lite",
-            lr=3e-4,
-            head_lr=3e-3,
+            lr=1e-3,
+            head_lr=5e-3,
+            head_first=False,
             lr_range=(3e-5, 3e-3),
-            layer_decay=0.8,
             size=(224, 240, 260)[self.number],
         )
 

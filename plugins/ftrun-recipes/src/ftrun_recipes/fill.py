@@ -18,10 +18,11 @@ def filled(name: str, facts: ftrun.Facts) -> ftrun.Filled:
     ranges, course = ranges_of(facts), COURSES[name]
     size, reason = _size(facts, ranges)
     spec: dict[str, Any] = {"loss": losses(facts, ranges), "metrics": metrics(facts)}
-    spec["optimizer"] = _optimizer(facts, ranges)
     spec["scheduler"] = {"name": "cosine", "warmup": course.warmup if ranges.pretrained else ranges.warmup}
     spec["augment"] = _augmentations(facts, course, ranges, size)
-    spec["train"] = {"batch_size": _batch_size(facts, ranges), **_length(name, facts, ranges)}
+    batch_size = _batch_size(facts, ranges)
+    spec["optimizer"], length = _length(name, facts, ranges, -(-facts.samples["train"] // batch_size))
+    spec["train"] = {"batch_size": batch_size, **length}
     if size is not None:
         spec["input"] = {"size": size}
     if facts.input_kind == "text":
@@ -33,9 +34,9 @@ def filled(name: str, facts: ftrun.Facts) -> ftrun.Filled:
         "optimizer": f"rates of {ranges.family}",
         "input.size": reason,
         "train.batch_size": f"{facts.samples['train']:,} training samples",
-        "train.phases": "a new head first, so that what is pretrained meets one that fits",
+        "train.phases": knowledge.WHY_PHASES.get(len(length.get("phases", ())), ""),
     }
-    return ftrun.Filled(spec, why)
+    return ftrun.Filled(spec, {key: reason for key, reason in why.items() if reason})
 
 
 def losses(facts: ftrun.Facts, ranges: ftrun.TrainingRanges) -> Any:
@@ -74,36 +75,49 @@ def metrics(facts: ftrun.Facts) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in facts.parts["metric"]]
 
 
-def _optimizer(facts: ftrun.Facts, ranges: ftrun.TrainingRanges) -> dict[str, Any]:
-    lr = ranges.head_lr if ranges.pretrained else ranges.lr
+def _optimizer(ranges: ftrun.TrainingRanges, lr: float) -> dict[str, Any]:
     options: dict[str, Any] = {"lr": lr, "weight_decay": ranges.weight_decay}
     if ranges.optimizer == "sgd":
         options |= {"momentum": 0.9, "nesterov": True}
     return {"name": ranges.optimizer, **options}
 
 
-def _length(name: str, facts: ftrun.Facts, ranges: ftrun.TrainingRanges) -> dict[str, Any]:
-    """Return the epochs or phases, of as many epochs as the user states."""
+def _length(
+    name: str, facts: ftrun.Facts, ranges: ftrun.TrainingRanges, steps_per_epoch: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the optimizer, and the epochs or phases, of as many epochs as the user states."""
     course = COURSES[name]
     stated = facts.spec.get("train", {}).get("epochs")
     if facts.states("optimizer"):  # whose rate is for whatever learns: nothing is known of rates beside it
-        return {} if stated else {"epochs": course.head + course.rest}
+        return _optimizer(ranges, ranges.lr), {} if stated else {"epochs": course.head + course.rest}
     if not ranges.pretrained:
-        return {} if stated else {"epochs": knowledge.SCRATCH_EPOCHS[name]}
+        return _optimizer(ranges, ranges.lr), {} if stated else {"epochs": knowledge.SCRATCH_EPOCHS[name]}
     head, rest = course.head, course.rest
     if stated:
         head = min(stated, max(1, round(stated * head / (head + rest))))
         rest = stated - head
-    return {"phases": phases(head, rest, ranges)}
+    if course.rest and at_once(head + rest, steps_per_epoch, ranges):
+        head, rest = 0, head + rest
+    optimizer, phases = trained(head, rest, ranges)
+    return optimizer, {"phases": phases}
 
 
-def phases(head: float, rest: float, ranges: ftrun.TrainingRanges) -> list[dict[str, Any]]:
-    """Return a phase of the head alone, and one of everything, of those that have epochs."""
+def at_once(epochs: float, steps_per_epoch: int, ranges: ftrun.TrainingRanges) -> bool:
+    """Return whether so many epochs of everything need no phase of the head before them."""
+    return not ranges.head_first and epochs * steps_per_epoch >= knowledge.ENOUGH_STEPS
+
+
+def trained(head: float, rest: float, ranges: ftrun.TrainingRanges) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the optimizer, and the phases: of the head alone, and of everything, of those that have epochs."""
     alone = {"epochs": head, "freeze": "features", "views": 1}
-    everything: dict[str, Any] = {"epochs": rest, "lr_scale": round(ranges.lr / ranges.head_lr, 6), "norm": ranges.norm}
+    everything: dict[str, Any] = {"epochs": rest, "norm": ranges.norm}
     if ranges.layer_decay != 1:
         everything["layer_decay"] = ranges.layer_decay
-    return [phase for phase in (alone, everything) if phase["epochs"]]
+    if not head:
+        return _optimizer(ranges, ranges.lr), [everything]
+    rate = ranges.lr if ranges.head_first else knowledge.AFTER_HEAD * ranges.lr
+    everything["lr_scale"] = round(rate / ranges.head_lr, 6)
+    return _optimizer(ranges, ranges.head_lr), [alone, everything] if rest else [alone]
 
 
 def _batch_size(facts: ftrun.Facts, ranges: ftrun.TrainingRanges) -> int:
