@@ -54,8 +54,8 @@ LEAST_HEAD = 2
 ENOUGH_STEPS = 200
 """Optimizer steps of everything: with as many, a net whose backbone says so (`head_first`) needs no phase of the head.
 
-EfficientNet-Lite0, 64 px, CIFAR JPEGs, AdamW, test accuracy of one seed. 4,000 images, 250 steps: 0.755 with everything at
-0.001 from the start; with the head first at 0.005, then as many steps of everything at 0.0003, 0.725 (normalisation
+EfficientNet-Lite0, 64 px, CIFAR JPEGs, AdamW, test accuracy of one seed. 4,000 images, 250 steps: 0.755 with everything
+at 0.001 from the start; with the head first at 0.005, then as many steps of everything at 0.0003, 0.725 (normalisation
 keeps its statistics) and 0.610 (it does not). 1,000 images, 155 steps: 0.631, and 0.647 with the head first.
 """
 AFTER_HEAD = 0.3
