@@ -124,12 +124,14 @@ def _run(peer: Peer, job: str, at: Path, budget: int, seed: int, kept: Kept, pla
     """Return what one run came to: seconds, epochs, and of each test sample if it is right, as a text of 0 and 1."""
     if peer.timed:
         run = _process(peer, job, at, seed, place, minutes=budget / 60)
+        epochs = run["epochs"]
     else:
-        run = _process(peer, job, at, seed, place, epochs=_epochs(peer, job, at, budget, kept, place))
+        epochs = _epochs(peer, job, at, budget, kept, place)
+        run = _process(peer, job, at, seed, place, epochs=epochs)
     right = run.pop("correct")
     return {
         "seconds": run["total_seconds"],
-        "epochs": run["epochs"],
+        "epochs": epochs,
         "accuracy": sum(right) / len(right),
         "right": "".join(map(str, right)),
         **({"recipe": run["recipe"]} if run.get("recipe") else {}),

@@ -23,7 +23,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
             loss_of(net(**batch).logits, labels).backward()
             optimizer.step()
         predictions(net, splits["val"], collate, work)
-    return {"correct": predictions(net, splits["test"], collate, work), "epochs": work.epochs}
+    return {"correct": predictions(net, splits["test"], collate, work)}
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ def spec_of(work: Work) -> dict[str, Any]:
     backbone: Any = "efficientnet-lite0"
     if work.options.get("text"):
         files = {split: f"{work.data}/{split}.jsonl" for split in ("train", "val", "test")}
-        dataset = {"name": "jsonl", "text": "text", "targets": {"label": "class"}, **files}
+        dataset = {"name": "jsonl", "text": "text", "targets": {"label": "classes"}, **files}
         backbone = "minilm"
     elif work.net == "resnet18":
         backbone = {"name": "torchvision", "model": "resnet18", "weights": None}

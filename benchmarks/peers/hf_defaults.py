@@ -31,7 +31,7 @@ def run(work: Work, watch: Stopwatch) -> dict[str, Any]:
     trainer.train()
     predicted = trainer.predict(splits["test"])
     right = predicted.predictions.argmax(1) == predicted.label_ids
-    return {"correct": right.astype(int).tolist(), "epochs": work.epochs}
+    return {"correct": right.astype(int).tolist()}
 
 
 def images(work: Work) -> tuple[nn.Module, dict[str, Any], Any]:
