@@ -57,6 +57,15 @@ def test_every_sample_once_in_order_or_shuffled():
         assert labels == [each % 3 for each in ids]
 
 
+def test_where_lengths_differ_things_are_tried_on_a_batch_of_middling_length():
+    split = TensorSplit(torch.zeros(50, 3, 4, 4, dtype=torch.uint8), {"label": torch.zeros(50, dtype=torch.int64)})
+    loader = Loader("train", split, Collating(INPUT), CorruptSamples(0, print), batch_size=10, workers=0, device=CPU)
+    assert loader.sample().ids.tolist() == list(range(10))
+    split.lengths = torch.arange(50, 0, -1)
+    loader = Loader("train", split, Collating(INPUT), CorruptSamples(0, print), batch_size=10, workers=0, device=CPU)
+    assert sorted(loader.sample().ids.tolist()) == list(range(20, 30))
+
+
 def test_a_batch_that_is_looked_at_alone_notes_no_sample():
     """Which one it is depends on what is cached, and so would the samples that an error names first."""
 

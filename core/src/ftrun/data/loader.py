@@ -88,10 +88,15 @@ class Loader:
         return -(-len(_starts(self.per_epoch, self._batch_size, lone_last=False)) // accumulate)
 
     def sample(self) -> Batch | None:
-        """Return one whole batch, to try things on; None where there is none, or it cannot be read."""
+        """Return one whole batch, to try things on; None where there is none, or it cannot be read.
+
+        Where samples differ in length it is one of middling length: a training batch has samples of similar length, and
+        the first ones of the split, padded to their longest, would take several times as long.
+        """
         if self.samples < self._batch_size:
             return None
-        batch, _ = self._reader.__getitems__(range(self._batch_size))
+        portions = self._in_order()
+        batch, _ = self._reader.__getitems__(portions[0 if self._lengths is None else (len(portions) - 1) // 2])
         return batch if isinstance(batch, Batch) else None
 
     def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:
