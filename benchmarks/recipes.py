@@ -24,6 +24,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 import machine
 import process
+import results
 from common import Work
 from recipedata import JOBS, SIDE, made
 
@@ -181,13 +182,13 @@ def _page(folder: Path) -> str:
         "",
         "Made by `benchmarks/recipes.py`. Test accuracy, median over seeds and range; seconds of the process, "
         "median. *equal*: the paired test (McNemar, exact, all seeds' samples together) does not tell it from "
-        "ftrun at 0.05.",
+        "ftrun at 0.05; **better**: it is. A peer has one epoch at the least, whatever that takes.",
     ]
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text())
         runs = content["runs"]
         names = list(dict.fromkeys(run["peer"] for run in runs))
-        lines += ["", f"## {path.stem}", "", f"{content['machine']}", "", f"| budget | {' | '.join(names)} |"]
+        lines += ["", f"## {path.stem}", "", results.about(content["machine"]), "", f"| budget | {' | '.join(names)} |"]
         lines.append("|---|" + "---|" * len(names))
         for budget in sorted({run["budget"] for run in runs}):
             cells = [_cell([run for run in runs if run["budget"] == budget], name) for name in names]

@@ -74,7 +74,7 @@ def _section(row: Row, found: Mapping[str, Any]) -> str:
         [
             f"## {row.title}",
             "",
-            f"`{found['command']}`, {found['data']}, {most} rounds. {_about(found['machine'])}",
+            f"`{found['command']}`, {found['data']}, {most} rounds. {about(found['machine'])}",
             "",
             f"| {columns[0]} |",
             f"|{columns[1]}|",
@@ -85,7 +85,7 @@ def _section(row: Row, found: Mapping[str, Any]) -> str:
     )
 
 
-def _about(machine: Mapping[str, Any]) -> str:
+def about(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     return (
         f"{machine['date']}: {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
