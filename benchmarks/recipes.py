@@ -2,11 +2,11 @@
 
     uv run --group benchmarks python benchmarks/recipes.py --data DIR --jobs cifar-1000,cells --seconds 20,60
 
-DIR is where the data of ../shared/data is unpacked: train/ and test/ of the CIFAR JPEGs, BCCD/ and nuclei/.
+DIR holds train/ and test/ of CIFAR-10 as JPEG files, BCCD/ and nuclei/.
 
 A peer is given the number of epochs that its own measured speed allows: it runs once with one epoch, and, where there
-is time for more, once with two. Each contender runs in turn, seed by seed; what is there is kept after each run, and
-`results/recipes/` is added to. `recipes.md` beside it has the table.
+is time for more, once with two. Each contender runs in turn, seed by seed. `results/recipes/` has the runs, written
+after each of them; those that it has are not run again. RECIPES.md has the table.
 """
 
 import json
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from math import comb
 from pathlib import Path
 from statistics import median
+from tempfile import mkdtemp
 from typing import Any
 
 import click
@@ -62,7 +63,9 @@ ALL = (*JOBS, "cifar-scratch")
 
 @click.command()
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--work", "place", default="/tmp/ftrun-recipes", type=click.Path(path_type=Path), show_default=True)
+@click.option(
+    "--work", "place", type=click.Path(path_type=Path), help="Folder for data and runs; temporary if not given."
+)
 @click.option("--jobs", default="all", show_default=True, help=f"Comma-separated: {', '.join(ALL)}.")
 @click.option("--seconds", default="20,60,180", show_default=True, help="Budgets, comma-separated.")
 @click.option("--contenders", help="Only those whose names start so, comma-separated.")
@@ -71,7 +74,7 @@ ALL = (*JOBS, "cifar-scratch")
 @click.option("--again", is_flag=True, help="Run what there are results of, too.")
 def main(
     data: Path,
-    place: Path,
+    place: Path | None,
     jobs: str,
     seconds: str,
     contenders: str | None,
@@ -81,6 +84,7 @@ def main(
 ) -> None:
     """Run the contenders and write the table."""
     folder.mkdir(parents=True, exist_ok=True)
+    place = place or Path(mkdtemp(prefix="ftrun-recipes-"))
     for job in ALL if jobs == "all" else jobs.split(","):
         at = made("cifar-10000" if job == "cifar-scratch" else job, data, place / "data" / job)
         kept = Kept(folder / f"{job}.json")
@@ -182,7 +186,7 @@ def _page(folder: Path) -> str:
         "",
         "Made by `benchmarks/recipes.py`. Test accuracy, median over seeds and range; seconds of the process, "
         "median. *equal*: the paired test (McNemar, exact, all seeds' samples together) does not tell it from "
-        "ftrun at 0.05; **better**: it is. A peer has one epoch at the least, whatever that takes.",
+        "ftrun at 0.05; **better**: it is. A peer has one epoch at the least, even if that takes longer.",
     ]
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,21 @@ class Asking(Signals):
     @save_asked.setter
     def save_asked(self, asked: bool) -> None:
         self.answered()
+
+
+class StopAt(Signals):
+    """Ctrl-C in the step of that number, of those that this process does."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    @property
+    def waiting(self) -> bool:
+        self.left -= 1
+        if self.left == 0:
+            self._received = signal.SIGINT
+        return super().waiting
 
 
 class EveryStep(Asking):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import install, tiny_spec
-from test_resume import StopAt, go_on, start
+from support import StopAt, install, tiny_spec
+from test_resume import go_on, start
 
 from ftrun.contracts.errors import Interrupted, PluginError, SpecError
 from ftrun.contracts.numbers import finite, line_of, shown, to_json

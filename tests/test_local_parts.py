@@ -4,20 +4,18 @@ import builtins
 import hashlib
 import json
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 import warm
-from support import TINY, ftrun_process, install, tiny_spec, write_spec
+from support import TINY, StopAt, ftrun_process, install, tiny_spec, write_spec
 
 from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import installed
 from ftrun.plugins.localparts import PartsFile
 from ftrun.spec.check import check_spec
 from ftrun.train import begin
-from ftrun.train.signals import Signals
 
 HOOKS = """
 @ftrun.hookimpl
@@ -36,21 +34,6 @@ IMPORTED = "\nimport builtins\nbuiltins.ftrun_was_imported = True\n"
 
 def was_imported():
     return vars(builtins).pop("ftrun_was_imported", False)
-
-
-class StopAt(Signals):
-    """Ctrl-C in the step of that number."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.left = step
-
-    @property
-    def waiting(self):
-        self.left -= 1
-        if self.left == 0:
-            self._received = signal.SIGINT
-        return super().waiting
 
 
 @pytest.fixture

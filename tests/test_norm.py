@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import tiny_spec, write_spec
-from test_resume import StopAt, go_on, outcome, start
+from support import StopAt, tiny_spec, write_spec
+from test_resume import go_on, outcome, start
 
 from ftrun.contracts.errors import Interrupted
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from support import StopAt
 
 from ftrun import PluginError, SpecError
-from ftrun.devtools import RunFolder, Signals, check_spec, load_plugins, resume
+from ftrun.devtools import RunFolder, check_spec, load_plugins, resume
 from ftrun.devtools import run as run_request
 from ftrun.train.preview import preview
 from ftrun_devkit import run_command, tiny_run
@@ -94,23 +95,6 @@ def test_schema_and_check_agree_that_loss_and_optimizer_may_be_left_out():
 
 
 PLANNED = {**BARE, "recipe": "quick", "dataset": {"name": "tiny-images", "samples": 400}, "input": {"size": 16}}
-
-
-class StopAt(Signals):
-    """Ctrl-C in a step."""
-
-    def __init__(self, step):
-        super().__init__()
-        self.left = step
-
-    @property
-    def waiting(self):
-        import signal
-
-        self.left -= 1
-        if self.left == 0:
-            self._received = signal.SIGINT
-        return super().waiting
 
 
 def test_a_run_that_has_minutes_is_planned_broken_off_and_ends_in_time(tmp_path):

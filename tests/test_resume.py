@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-import signal
 import sys
 from importlib.metadata import version
 from itertools import product
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import EveryStep, install, tiny_spec, write_spec
+from support import EveryStep, StopAt, install, tiny_spec, write_spec
 
 from ftrun.contracts.errors import Interrupted
 from ftrun.plugins.catalogue import Catalogue, installed
@@ -32,21 +31,6 @@ MATRIX = [
     for each in product((0, 2), ("fp32", "bf16"), (1, 2), ("frozen", "all"))
 ]
 PHASES = [{"epochs": 1, "freeze": "features"}, {"epochs": 1, "lr_scale": 0.5, "layer_decay": 0.5}]
-
-
-class StopAt(Signals):
-    """Ctrl-C in the step of that number, of those that this process does."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.left = step
-
-    @property
-    def waiting(self) -> bool:
-        self.left -= 1
-        if self.left == 0:
-            self._received = signal.SIGINT
-        return super().waiting
 
 
 class KilledAt(StopAt):

@@ -126,3 +126,9 @@ def test_phases_are_stretched_alike():
     assert longer.phases == (80, 200)
     later = fitted(course, 40, 2, Costs([1.0, 1.0], [0.0, 0.0], [0.0, 0.0], 0.0), 50)
     assert later.phases == (40, 50), "what is done stays as it is"
+
+
+@pytest.mark.parametrize(("kept", "planned", "seconds", "length"), [(False, 8, 1000, 19), (True, 40, 1, 20)])
+def test_a_phase_of_the_head_keeps_embeddings_or_not_as_it_was_planned(kept, planned, seconds, length):
+    costs = Costs([1.0, 1.0], [0.0, 0.0], [0.0, 0.0], 0.0, kept=[kept, None])
+    assert fitted(Course(20, (planned, 100), (False, False)), 0, 0, costs, seconds).phases[0] == length

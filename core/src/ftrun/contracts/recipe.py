@@ -127,8 +127,8 @@ class Recipe(Part):
     def build(self, facts: Facts) -> Filled:
         """Return what is left out, before any net is built: of the keys in `FILLS`, as many as it knows better.
 
-        The result is checked as a spec is. It needs no torch. With `facts.minutes`, the phases in it stand for what is
-        learnt when; how long each takes is up to `plan`.
+        The result is checked as a spec is. It needs no torch. With `facts.minutes`, the phases in it say which stages
+        learn when; how long each takes is up to `plan`.
 
         Raises SpecError where it cannot know, such as which loss a kind of target has.
         """

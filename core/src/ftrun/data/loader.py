@@ -95,8 +95,11 @@ class Loader:
         """
         if self.samples < self._batch_size:
             return None
-        portions = self._in_order()
-        batch, _ = self._reader.__getitems__(portions[0 if self._lengths is None else (len(portions) - 1) // 2])
+        indices: Sequence[int] = range(self._batch_size)
+        if self._lengths is not None:
+            portions = self._in_order()
+            indices = portions[(len(portions) - 1) // 2]
+        batch, _ = self._reader.__getitems__(indices)
         return batch if isinstance(batch, Batch) else None
 
     def in_order(self, ready: Ready | None = None) -> Iterator[Batch]:

@@ -84,7 +84,7 @@ class Course:
         return self._between(step, 0, self.steps, "progress")
 
     def progress_of(self, epoch: int) -> float:
-        """Return how far the run is where `epoch` (from 1) begins, 0 to 1, whatever is planned anew later."""
+        """Return how far the run is where `epoch` (from 1) begins, 0 to 1; planning anew later does not change it."""
         return self.progress(self.begin(epoch))
 
     def schedule_progress(self, step: int) -> float:
@@ -112,9 +112,9 @@ class Course:
     def warm_up(self, step: int) -> float:
         """Return the factor on every learning rate at `step` (from 0): it rises where a phase after the first begins.
 
-        What has learnt nothing yet meets a head that has, and an optimizer whose averages are of other gradients. The
-        rise takes half of the phase's first epoch, at most 100 steps, whatever the length of the phase: a run that is
-        made longer does not rise twice.
+        Stages that were frozen meet a trained head, and an optimizer whose averages are of other gradients. The rise
+        takes half of the phase's first epoch, at most 100 steps, and does not depend on the length of the phase: a run
+        that is made longer does not rise twice.
         """
         length = min(self.steps_per_epoch // 2, _LONGEST_WARM_UP)
         for begun in self._begins[1:-1]:

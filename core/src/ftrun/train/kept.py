@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 from statistics import median
+from typing import Any, TypeVar
 
 from ftrun.contracts.data import Split, get_items
 from ftrun.contracts.errors import DataError, SpecError
@@ -14,6 +15,8 @@ from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.layout import TensorLayout
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.trainspec import Phase
+
+T = TypeVar("T")
 
 _LOOKED_AT = 16  # samples, spread over the split
 _STEPS = 4  # of 1: so that runs on data of similar sizes share what they keep
@@ -91,12 +94,17 @@ def pixel_size(prepare: InputSpec) -> Size | None:
 
 def _resolution(prepare: InputSpec, split: Split) -> float:
     """Return the median of how many times larger than the net's size some samples are; 1 where none can be read."""
-    found = []
+    found = of_some(split, prepare.resolution)
+    return median(found) if found else 1.0
+
+
+def of_some(split: Split, of: Callable[[Any], T]) -> list[T]:
+    """Return what `of` gives for the raw inputs of some samples, spread over a split, of those that can be read."""
+    found: list[T] = []
     for place in sorted({part * len(split) // _LOOKED_AT for part in range(_LOOKED_AT)} if len(split) else ()):
         try:
             items = get_items(split, [place])
-            raw = items[0][0] if isinstance(items, tuple | list) else None
-            found.append(prepare.resolution(raw))
+            found.append(of(items[0][0] if isinstance(items, tuple | list) else None))
         except DataError:  # whoever reads it says so, or has it skipped
             continue
-    return median(found) if found else 1.0
+    return found

@@ -12,7 +12,9 @@ import torch
 from ftrun.contracts.data import Batch
 from ftrun.contracts.objective import StepInfo
 from ftrun.contracts.recipe import Pace
+from ftrun.train import memory
 from ftrun.train.accel.buffers import KeptBuffers
+from ftrun.train.forward import blaming
 from ftrun.train.job import Job
 from ftrun.train.timekeeper import Costs
 
@@ -33,7 +35,9 @@ class Speed:
 
 
 def measure(job: Job, check: Callable[[], None] = lambda: None) -> Speed:
-    """Try a batch or two, and leave everything as it was. What cannot be tried here takes no time: the run says why.
+    """Try a batch or two, and leave everything as it was.
+
+    Where memory does not suffice for a whole batch, the times are no more than guesses: the run then finds a way.
 
     check: called between two measurements; raises what is to end them
     """
@@ -50,7 +54,9 @@ def measure(job: Job, check: Callable[[], None] = lambda: None) -> Speed:
     try:
         inference = _seconds(lambda: _infer(job, batch), job, check)
         training = _seconds(lambda: _train(job, batch), job, check)
-    except RuntimeError:  # no memory for a whole batch, say: the run itself finds a way, and its time
+    except RuntimeError as error:
+        if not memory.is_out_of_memory(error):
+            raise
         return Speed(read, read, 3 * read)
     finally:
         learner.net.zero_grad(set_to_none=True)
@@ -75,7 +81,7 @@ def _seconds(once: Callable[[], None], job: Job, check: Callable[[], None]) -> f
 @torch.no_grad()
 def _infer(job: Job, batch: Batch) -> None:
     job.learner.net.eval()
-    with job.engine.autocast():
+    with job.engine.autocast(), blaming(job.learner.net):
         job.learner.net(batch.inputs)
 
 
@@ -112,7 +118,7 @@ def costs_of(job: Job, speed: Speed) -> Costs:
         alone, kept = job.learner.plan.only_head(job.course.ends[number]), steps >= pace.steps_per_epoch
         costs.step.append((_HEAD_STEP if kept else forward) if alone else everything)
         costs.epoch.append(_SAVING if alone and kept else pace.evaluation)
-        costs.whole.append(not (alone and kept))
+        costs.kept.append(kept if alone else None)
         costs.begin.append(pace.features if alone and kept else 0.0)
     return costs
 

@@ -1,4 +1,4 @@
-"""What a spec's recipe means here, told without a run: the dataset is listed for it, and nothing trained."""
+"""What a spec's recipe means here, without a run: the dataset is listed for it, and nothing trained."""
 
 from dataclasses import dataclass
 from typing import Any

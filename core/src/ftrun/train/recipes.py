@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from ftrun.contracts.data import Split, Splits, get_items
-from ftrun.contracts.errors import DataError
+from ftrun.contracts.data import Split, Splits
 from ftrun.contracts.geometry import Size
 from ftrun.contracts.inputs import InputSpec
 from ftrun.contracts.recipe import Facts, Filled, Pace
@@ -19,8 +18,7 @@ from ftrun.runs import environment
 from ftrun.spec import filling
 from ftrun.spec.runspec import RunSpec
 from ftrun.spec.summary import summary
-
-_LOOKED_AT = 16  # samples, spread over the split
+from ftrun.train.kept import of_some
 
 
 @dataclass
@@ -127,15 +125,15 @@ def _over(keys: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
 
 def _raw_size(kind: type[InputSpec], split: Split) -> Size | None:
     """Return the median height and width of some raw inputs; None where none can be read."""
-    sizes: list[Size] = []
-    prepare = kind.model_construct()
-    for place in sorted({part * len(split) // _LOOKED_AT for part in range(_LOOKED_AT)} if len(split) else ()):
+    prepare = kind.model_construct()  # its options are the backbone's, which is not built yet
+
+    def size_of(raw: Any) -> Size | None:
         try:
-            items = get_items(split, [place])
-            raw = items[0][0]
-            sizes.append(prepare.raw_size(raw))
-        except (DataError, AttributeError, ValueError, LookupError, TypeError):  # whoever reads it says what it is
-            continue
+            return prepare.raw_size(raw)
+        except (AttributeError, TypeError, ValueError):  # it is no image: `check_sample` says what is wrong with it
+            return None
+
+    sizes = [size for size in of_some(split, size_of) if size is not None]
     if not sizes:
         return None
     return round(median(height for height, _ in sizes)), round(median(width for _, width in sizes))

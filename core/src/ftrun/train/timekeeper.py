@@ -23,7 +23,7 @@ class Costs:
     """What a run takes, in seconds. It begins with what was measured before the first step, and follows what happens.
 
     step: a training step, by phase
-    epoch: what an epoch takes beside its steps: evaluation on val, saving, by phase
+    epoch: what an epoch takes in addition to its steps: evaluation on val, saving, by phase
     begin: what a phase takes before its first step, such as a pass of the frozen net
     end: from the last epoch to the end of the process, but for the test: results, report
     """
@@ -34,8 +34,8 @@ class Costs:
     end: float
     tested: float = 0.0
     """How many times the evaluation of val by the whole net the one of test takes."""
-    whole: list[bool] = field(default_factory=list)
-    """Whether the whole net is evaluated on val, by phase: not where embeddings are kept."""
+    kept: list[bool | None] = field(default_factory=list)
+    """Whether a phase of the head alone keeps embeddings, by phase: None where more than the head learns."""
     evaluation: float = 0.0
     """Evaluation on val by the whole net."""
 
@@ -43,6 +43,17 @@ class Costs:
     def after(self) -> float:
         """What comes after the last epoch."""
         return self.end + self.tested * self.evaluation
+
+    def bounded(self, number: int, steps: int, whole: int) -> int:
+        """Return so many steps of a phase, or the next number with which it keeps embeddings as it was planned to.
+
+        It keeps them if it has the steps of a pass over all samples, `whole`. If that changed while it goes on, a pass
+        of the frozen net would be made for nothing, or too late, and a resumed run would compute in other batches.
+        """
+        kept = self.kept[number] if self.kept else None
+        if kept is None:
+            return steps
+        return max(steps, whole) if kept else max(1, min(steps, whole - 1))
 
     def as_json(self) -> dict[str, Any]:
         """Return them as they are now, for resolved.json."""
@@ -63,7 +74,7 @@ def fitted(course: Course, step: int, epoch: int, costs: Costs, seconds: float) 
     """Return the course whose phases that are left are all stretched alike, so that they are over in `seconds`.
 
     Nothing fits exactly, since an epoch that is begun is evaluated too: it is the longest that does not take more, but
-    at least a step of each phase that has not begun.
+    at least a step of each phase that has not begun, and a pass of one that keeps embeddings.
 
     step, epoch: how many are done
     """
@@ -73,7 +84,7 @@ def fitted(course: Course, step: int, epoch: int, costs: Costs, seconds: float) 
         for number, length in enumerate(course.phases):
             done = course.done(number, step)
             left = math.floor((length - done) * factor + _ROUNDING)
-            lengths.append(done + left if done else max(1, left))
+            lengths.append(costs.bounded(number, done + left if done else max(1, left), course.steps_per_epoch))
         return course.replanned(step, lengths)
 
     low, high = 0.0, 1.0
@@ -143,7 +154,7 @@ class Timekeeper:
         begun = job.course.ends[phase - 1] if phase else 0
         if self._epoch_began is not None and (progress.epoch > begun + 1 or not self.costs.begin[phase]):
             self.costs.epoch[phase] = self._before + now - self._last
-        if progress.history and self.costs.whole and self.costs.whole[phase]:
+        if progress.history and self.costs.kept and not self.costs.kept[phase]:
             self.costs.evaluation = progress.history[-1]["seconds/eval"]
         self._epoch_began, self._first = now, None
         if progress.epoch < job.course.epochs:

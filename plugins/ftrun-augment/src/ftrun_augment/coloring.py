@@ -1,12 +1,17 @@
 """Augmentations that change colours and sharpness, or cover parts: pixels stay where they are."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 import ftrun
 from ftrun_augment.options import Chance, Change, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
 
 Strength = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,12 +47,8 @@ class AutoContrast(ftrun.Augmentation):
     def build(self) -> Change:
         """Images uint8 [B, C, H, W] to the same shape: torchvision's RandomAutocontrast."""
         from ftrun_augment import levels
-        from ftrun_augment.chosen import changed
 
-        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
-            return replace(batch, inputs=changed(batch.inputs, random.chance(self.p), levels.autocontrast))
-
-        return augment
+        return _by_chance(self.p, levels.autocontrast)
 
 
 class Grayscale(ftrun.Augmentation):
@@ -60,12 +61,8 @@ class Grayscale(ftrun.Augmentation):
     def build(self) -> Change:
         """Images uint8 [B, C, H, W] to the same shape: torchvision's RandomGrayscale."""
         from ftrun_augment import levels
-        from ftrun_augment.chosen import changed
 
-        def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
-            return replace(batch, inputs=changed(batch.inputs, random.chance(self.p), levels.grayscale))
-
-        return augment
+        return _by_chance(self.p, levels.grayscale)
 
 
 class GaussianBlur(ftrun.Augmentation):
@@ -125,3 +122,13 @@ class RandomErasing(ftrun.Augmentation):
             return replace(batch, inputs=patches.covered(batch.inputs, boxes, self.value))
 
         return augment
+
+
+def _by_chance(p: float, change: "Callable[[Tensor], Tensor]") -> Change:
+    """Return what changes some images of a batch, each with the probability p."""
+    from ftrun_augment.chosen import changed
+
+    def augment(batch: ftrun.Batch, random: ftrun.SampleRandom) -> ftrun.Batch:
+        return replace(batch, inputs=changed(batch.inputs, random.chance(p), change))
+
+    return augment

@@ -7,6 +7,8 @@ import ftrun
 from ftrun_recipes import knowledge
 from ftrun_recipes.knowledge import COURSES, Course
 
+_HEAD_FIRST = "a new head first, so that what is pretrained meets one that fits"
+
 
 def ranges_of(facts: ftrun.Facts) -> ftrun.TrainingRanges:
     """Return the backbone's ranges, or those of its kind of input."""
@@ -34,7 +36,7 @@ def filled(name: str, facts: ftrun.Facts) -> ftrun.Filled:
         "optimizer": f"rates of {ranges.family}",
         "input.size": reason,
         "train.batch_size": f"{facts.samples['train']:,} training samples",
-        "train.phases": knowledge.WHY_PHASES.get(len(length.get("phases", ())), ""),
+        "train.phases": _HEAD_FIRST if len(length.get("phases", ())) > 1 else "",
     }
     return ftrun.Filled(spec, {key: reason for key, reason in why.items() if reason})
 

@@ -60,8 +60,6 @@ keeps its statistics) and 0.610 (it does not). 1,000 images, 155 steps: 0.631, a
 """
 AFTER_HEAD = 0.3
 """Of such a net's `lr`: the rate after a phase of the head, where steps are few."""
-WHY_PHASES: Mapping[int, str] = {1: "", 2: "a new head first, so that what is pretrained meets one that fits"}
-"""By the number of phases."""
 LEAST_REST = 0.3
 """Epochs: where there is time for less than that of everything, the head alone has all of it."""
 
@@ -73,8 +71,8 @@ ENLARGED = 3
 SCRATCH_ENLARGED = 1
 SMALLEST = 64
 """Pixels: a pretrained net sees too little below that."""
-PIXELS_PER_SECOND: Mapping[str, float] = {"cpu": 1.0e6, "cuda": 3.0e8}
-"""That a net of middling size trains on: EfficientNet-Lite0 on two cores."""
+PIXELS_PER_SECOND: Mapping[str, float] = {"cpu": 1.0e6, "cuda": 5.0e7}
+"""That a net trains on: EfficientNet-Lite0 on two cores, ResNet-18 on an H100 (benchmarks/RESULTS.md)."""
 PASSES = 5.0
 """Passes over the training samples that have to fit into the time, before images may be larger."""
 

@@ -1,5 +1,6 @@
 """Backbone `timm`: the models of timm."""
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,9 +51,11 @@ class Timm(ftrun.Backbone):
     @property
     def recipe(self) -> ftrun.TrainingRanges:
         """The ranges of the model's family."""
-        from ftrun_timm._ranges import ranges_of
+        from ftrun_weights import image_ranges
 
-        return ranges_of(self.model, pretrained=self.pretrained or self.checkpoint is not None)
+        said = re.search(r"_(\d{3})(?![\d])(?:[._]|$)", self.model)  # vit_base_patch16_384
+        size = int(said[1]) if said and int(said[1]) % 16 == 0 else 224
+        return image_ranges(self.model, pretrained=self.pretrained or self.checkpoint is not None, size=size)
 
     @property
     def base_model(self) -> str | None:

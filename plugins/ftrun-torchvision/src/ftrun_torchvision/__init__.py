@@ -49,9 +49,9 @@ class Torchvision(ftrun.Backbone):
     @property
     def recipe(self) -> ftrun.TrainingRanges:
         """The ranges of the model's family."""
-        from ftrun_torchvision._ranges import ranges_of
+        from ftrun_weights import image_ranges
 
-        return ranges_of(self.model, pretrained=self.weights is not None)
+        return image_ranges(self.model, pretrained=self.weights is not None, size=224)
 
     def library_code(self, net: "Net") -> str | None:
         """torchvision's own call, for a net with one target."""

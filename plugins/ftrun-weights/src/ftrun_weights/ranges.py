@@ -1,4 +1,4 @@
-"""How timm's models train well, by family. Loads no library."""
+"""How nets for images train well, by family: what the names that libraries give them tell. Loads no library."""
 
 import re
 from dataclasses import replace
@@ -21,17 +21,20 @@ _FAMILIES: tuple[tuple[str, ftrun.TrainingRanges], ...] = (
     (r"^swin", replace(_VIT, family="Swin", lr=1e-4, lr_range=(1e-5, 5e-4), layer_decay=0.8)),
     (r"^convnext|^edgenext|^inception_next|^poolformer|^caformer|^convformer",
      replace(_CNN, family="ConvNeXt", lr=1e-4, lr_range=(1e-5, 1e-3), weight_decay=0.05)),
-    (r"efficientnet|mobilenet|mnasnet|ghostnet|fbnet|tinynet", replace(_CNN, family="EfficientNet and MobileNet")),
+    (r"efficientnet|mobilenet|mnasnet|shufflenet|ghostnet|fbnet|tinynet",
+     replace(_CNN, family="EfficientNet and MobileNet")),
     (r"res[ns]e|resnest|regnet|densenet|vgg|dla|hrnet|darknet", replace(_CNN, family="ResNet and its like")),
 )  # fmt: skip
 """The first whose pattern is found in a model's name."""
 
 
-def ranges_of(model: str, *, pretrained: bool) -> ftrun.TrainingRanges:
-    """Return the ranges of a model by timm's name, tag included."""
-    found = next((ranges for pattern, ranges in _FAMILIES if re.search(pattern, model)), _CNN)
-    size = re.search(r"_(\d{3})(?![\d])(?:[._]|$)", model)
-    found = replace(found, size=int(size[1]) if size and int(size[1]) % 16 == 0 else 224)
+def image_ranges(model: str, *, pretrained: bool, size: int) -> ftrun.TrainingRanges:
+    """Return how a net for images trains well, by its name in timm, tag included, or in torchvision.
+
+    size: side in pixels that its weights were trained with
+    """
+    family = next((ranges for pattern, ranges in _FAMILIES if re.search(pattern, model)), _CNN)
+    found = replace(family, size=size)
     return found if pretrained else _from_scratch(found)
 
 
@@ -39,5 +42,5 @@ def _from_scratch(ranges: ftrun.TrainingRanges) -> ftrun.TrainingRanges:
     """Return the ranges of the same nets with random weights: SGD for convolutions, AdamW for attention."""
     if ranges.weight_decay >= 0.05:
         return replace(ranges, pretrained=False, lr=1e-3, lr_range=(1e-4, 5e-3), layer_decay=1.0, warmup=0.2)
-    scratch = {"lr": 0.05, "weight_decay": 5e-4, "layer_decay": 1.0, "norm": "train"}
-    return replace(ranges, pretrained=False, optimizer="sgd", lr_range=(5e-3, 0.5), **scratch)
+    of_cnn = replace(ranges, lr=0.05, lr_range=(5e-3, 0.5), weight_decay=5e-4, layer_decay=1.0, norm="train")
+    return replace(of_cnn, pretrained=False, optimizer="sgd")
